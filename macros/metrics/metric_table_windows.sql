@@ -1,0 +1,28 @@
+{#-
+    The query of one metric table: one row per as_of and customer with rows before as_of, and one column per
+    (metric, window) pair over that table that a rule, a scheme or a feature asks for. Each pair is computed once.
+-#}
+{% macro metric_table_windows(table) %}
+{%- set declared = metrics() -%}
+with facts as (
+    select * from {{ ref('int_features__' ~ table) }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+windows as (
+    select
+        periods.as_of,
+        facts.customer_key
+        {%- for window in metric_windows() if declared[window.metric].table == table %},
+        {{ metric_aggregate(declared[window.metric], window) | indent(8) }} as {{ window.column }}
+        {%- endfor %}
+    from periods
+    inner join facts on facts.day < periods.as_of
+    group by periods.as_of, facts.customer_key
+)
+
+select * from windows
+{% endmacro %}

@@ -1,0 +1,26 @@
+{#- The feature columns that segments are profiled by: var feature_windows and the mean order value. -#}
+{% macro profile_columns() %}
+    {% set columns = ['monetary_mean'] %}
+    {% for window in metric_windows() if window.column in feature_window_columns() %}
+        {% do columns.append(window.column) %}
+    {% endfor %}
+    {{ return(columns | sort) }}
+{% endmacro %}
+
+
+{#- The columns of var feature_windows. -#}
+{% macro feature_window_columns() %}
+    {% set columns = [] %}
+    {% for entry in var('feature_windows') %}
+        {% do columns.append(metric_window_column(
+            entry.metric, entry.get('window_days', entry.get('from_days_ago')), entry.get('to_days_ago', 0)
+        )) %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- A measured number, rounded so that the last bits, which depend on the number of threads, don't show. -#}
+{% macro rounded(expression, digits=6) -%}
+round(cast({{ expression }} as double), {{ digits }})
+{%- endmacro %}

@@ -1,0 +1,90 @@
+{% macro metric_window_column(metric, from_days_ago=none, to_days_ago=0) %}
+    {%- if from_days_ago is none -%}
+        {{- return(metric ~ '__all') -}}
+    {%- elif to_days_ago == 0 -%}
+        {{- return(metric ~ '__' ~ from_days_ago ~ 'd') -}}
+    {%- endif -%}
+    {{- return(metric ~ '__' ~ from_days_ago ~ 'd_to_' ~ to_days_ago ~ 'd') -}}
+{% endmacro %}
+
+
+{#- 'in the last 30 days', 'from 365 to 90 days ago', or no words for all time. -#}
+{% macro metric_window_words(window) %}
+    {%- if window.from_days_ago is none -%}
+        {{- return('') -}}
+    {%- elif window.to_days_ago == 0 -%}
+        {{- return('in the last ' ~ window.from_days_ago ~ (' day' if window.from_days_ago == 1 else ' days')) -}}
+    {%- endif -%}
+    {{- return('from ' ~ window.from_days_ago ~ ' to ' ~ window.to_days_ago ~ ' days ago') -}}
+{% endmacro %}
+
+
+{#- The window that the keys of one YAML entry describe, checked; `entry.metric` is known to exist. -#}
+{% macro metric_window(subject, path, entry) %}
+    {#- A longer window would leave the calendar of the engine; it is more than a life. -#}
+    {%- set longest = 36500 -%}
+    {%- set pair = 'from_days_ago' in entry or 'to_days_ago' in entry -%}
+    {%- set window = {'metric': entry.metric, 'from_days_ago': none, 'to_days_ago': 0} -%}
+    {%- if 'window_days' in entry -%}
+        {%- if pair -%}
+            {%- do definition_error(subject, path ~ 'window_days', 'a second window beside it', 'window_days, or from_days_ago with to_days_ago, or neither for all time') -%}
+        {%- endif -%}
+        {%- if entry.window_days is not integer or entry.window_days < 1 or entry.window_days > longest -%}
+            {%- do definition_error(subject, path ~ 'window_days', shown(entry.window_days), 'a whole number of days from 1 to ' ~ longest ~ '; without the key, all time') -%}
+        {%- endif -%}
+        {%- do window.update({'from_days_ago': entry.window_days}) -%}
+    {%- elif pair -%}
+        {%- for name in ['from_days_ago', 'to_days_ago'] -%}
+            {%- if name not in entry or entry[name] is not integer or entry[name] < 0 or entry[name] > longest -%}
+                {%- do definition_error(subject, path ~ name, shown(entry[name]) if name in entry else 'nothing', 'from_days_ago and to_days_ago together, both whole numbers of days from 0 to ' ~ longest) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if entry.from_days_ago <= entry.to_days_ago -%}
+            {%- do definition_error(subject, path ~ 'from_days_ago', shown(entry.from_days_ago), 'more than to_days_ago, which is ' ~ entry.to_days_ago) -%}
+        {%- endif -%}
+        {%- do window.update({'from_days_ago': entry.from_days_ago, 'to_days_ago': entry.to_days_ago}) -%}
+    {%- endif -%}
+    {%- do window.update({'column': metric_window_column(entry.metric, window.from_days_ago, window.to_days_ago)}) -%}
+    {{- return(window) -}}
+{% endmacro %}
+
+
+{#- Every (metric, window) pair that anything asks for, once. -#}
+{% macro metric_windows(extra=[]) %}
+    {%- set windows = {} -%}
+    {%- set declared = metrics() -%}
+    {%- for subject, entries in {
+        'Var feature_windows': var('feature_windows', []) or [],
+        'Argument extra of metric_windows': extra,
+    }.items() -%}
+        {%- if entries is string or entries is mapping or entries is not iterable -%}
+            {%- do definition_error(subject, '', shown(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
+        {%- endif -%}
+        {%- for entry in entries -%}
+            {%- set path = '[' ~ loop.index0 ~ '].' -%}
+            {%- set keys = ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] -%}
+            {%- if entry is not mapping -%}
+                {%- do definition_error(subject, path, shown(entry), 'a mapping with the keys ', keys) -%}
+            {%- endif -%}
+            {%- for name in entry if name not in keys -%}
+                {%- do definition_error(subject, path ~ name, 'an unknown key', 'the keys ', keys, name) -%}
+            {%- endfor -%}
+            {%- if entry.metric is not string or entry.metric not in declared -%}
+                {%- do definition_error(subject, path ~ 'metric', shown(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
+            {%- endif -%}
+            {%- set window = metric_window(subject, path, entry) -%}
+            {%- do windows.update({window.column: window}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for segment in rule_segments() -%}
+        {%- for condition in segment.conditions if condition.kind == 'metric' -%}
+            {%- do windows.update({condition.column: {
+                'metric': condition.metric,
+                'from_days_ago': condition.from_days_ago,
+                'to_days_ago': condition.to_days_ago,
+                'column': condition.column,
+            }}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(windows.values() | sort(attribute='metric,column')) -}}
+{% endmacro %}

@@ -1,0 +1,56 @@
+{#- A cast that gives null where a value can't be cast. dbt.safe_cast is a plain cast on DuckDB and Spark. -#}
+{% macro try_cast(expression, type) %}
+    {{- return(adapter.dispatch('try_cast', 'customer_segmentation')(expression, type)) -}}
+{% endmacro %}
+
+{% macro default__try_cast(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+
+{#- Trimmed text; null where nothing is left. For ids and words: `00123` and `123` stay different. -#}
+{% macro to_text(expression) -%}
+    nullif(trim(cast({{ expression }} as {{ dbt.type_string() }})), '')
+{%- endmacro %}
+
+
+{#- Money as decimal(18,2). NaN, infinite and unreadable values become null. -#}
+{% macro to_money(expression) -%}
+    {{ try_cast(expression, 'decimal(18, 2)') }}
+{%- endmacro %}
+
+
+{% macro to_boolean(expression) -%}
+    {{ try_cast(expression, 'boolean') }}
+{%- endmacro %}
+
+
+{#-
+    The instant a raw value stands for, or null. A value with an offset is taken as it is; a time stamp
+    without one is in var raw_timezone; a bare date is midnight in var timezone. Infinite values are null.
+    The type of the raw column decides where it can: a time stamp read from Parquet never becomes text.
+-#}
+{% macro to_instant(expression) %}
+    {{- return(adapter.dispatch('to_instant', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro default__to_instant(expression) -%}
+    case
+        when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
+            then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
+        when typeof({{ expression }}) = 'DATE'
+            then {{ finite_instant("timezone('" ~ var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+        when typeof({{ expression }}) like 'TIMESTAMP%'
+            then {{ finite_instant("timezone('" ~ var('raw_timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}$')
+            then timezone('{{ var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
+        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
+            then timezone('{{ var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
+        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
+            then try_cast(trim(cast({{ expression }} as varchar)) as timestamp with time zone)
+    end
+{%- endmacro %}
+
+{% macro finite_instant(expression) -%}
+    case when isfinite({{ expression }}) then {{ expression }} end
+{%- endmacro %}

@@ -1,0 +1,26 @@
+{#- The date of an instant in var timezone. -#}
+{% macro local_date(instant) %}
+    {{- return(adapter.dispatch('local_date', 'customer_segmentation')(instant)) -}}
+{% endmacro %}
+
+{% macro default__local_date(instant) -%}
+    cast(timezone('{{ var("timezone") }}', {{ instant }}) as date)
+{%- endmacro %}
+
+{% macro spark__local_date(instant) -%}
+    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ var("timezone") }}') as date)
+{%- endmacro %}
+
+
+{#- A relation with one column `day`: every date from one expression to another, both included, by a step. -#}
+{% macro dates_between(first, last, step) %}
+    {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}
+{% endmacro %}
+
+{% macro default__dates_between(first, last, step) -%}
+    select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 {{ step }})) as date) as day
+{%- endmacro %}
+
+{% macro spark__dates_between(first, last, step) -%}
+    select explode(sequence({{ first }}, {{ last }}, interval 1 {{ step }})) as day
+{%- endmacro %}

@@ -1,0 +1,43 @@
+{#-
+    A text id computed from values that identify a row: the same values give the same id on every engine and in
+    every build. The separator and the mark for null keep ('a', 'bc') and ('ab', 'c') apart.
+-#}
+{% macro hashed_id(expressions) -%}
+    md5(
+        {%- for expression in expressions %}
+        coalesce(cast({{ expression }} as {{ dbt.type_string() }}), '~null~')
+        {%- if not loop.last %} || '|' ||{% endif %}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+
+{#- A compact key from a hashed id: its first 60 bits as a bigint, for joins inside the project. -#}
+{% macro compact_key(hashed_id) %}
+    {{- return(adapter.dispatch('compact_key', 'customer_segmentation')(hashed_id)) -}}
+{% endmacro %}
+
+{% macro default__compact_key(hashed_id) -%}
+    cast('0x' || substr({{ hashed_id }}, 1, 15) as bigint)
+{%- endmacro %}
+
+{% macro spark__compact_key(hashed_id) -%}
+    cast(conv(substr({{ hashed_id }}, 1, 15), 16, 10) as bigint)
+{%- endmacro %}
+
+
+{#-
+    A reference that is safe to show. One that looks like an e-mail address or a phone number (a leading +, or
+    digits in groups) is replaced by a keyed hash. Plain digits are kept: most shops number their customers so.
+-#}
+{% macro safe_reference(expression) %}
+    {{- return(adapter.dispatch('safe_reference', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro default__safe_reference(expression) -%}
+    case
+        when regexp_matches({{ expression }}, '@|^\+[0-9 ().-]{6,}$|^[(0-9][0-9]*[ ().-]+[0-9]+[0-9 ().-]{4,}$')
+            then 'h-' || segmentation_keyed_hash({{ expression }})
+        else {{ expression }}
+    end
+{%- endmacro %}

@@ -1,0 +1,73 @@
+{#-
+    The rule segments, checked, in name order. Models call it while dbt parses, so a bad definition never reaches
+    the warehouse. Keep the result: each call checks every rule again.
+-#}
+{% macro rule_segments() %}
+    {%- set definitions = var('rule_segments', {}) or {} -%}
+    {%- if definitions is not mapping -%}
+        {%- do definition_error('Var rule_segments', '', shown(definitions), 'a mapping from the key of a segment to its rule') -%}
+    {%- endif -%}
+    {#- One lookup of everything a rule may name; fetched per condition it would be most of the time. -#}
+    {%- set grammar = {
+        'metrics': metrics(),
+        'operators': rule_operators() | list,
+        'attributes': rule_attributes(),
+        'schemes': exclusive_schemes(),
+        'kinds': rule_kinds(),
+        'definitions': definitions,
+    } -%}
+    {%- set texts = rule_segment_texts() -%}
+    {%- set segments = {} -%}
+    {%- for key, definition in definitions.items() -%}
+        {%- set subject = "Segment '" ~ key ~ "' in var rule_segments" -%}
+        {%- if key is not string or not modules.re.fullmatch('[a-z][a-z0-9_]*', key) -%}
+            {%- do definition_error(subject, 'its key', shown(key), 'lower-case letters, digits and _, starting with a letter') -%}
+        {%- endif -%}
+        {%- if definition is not mapping -%}
+            {%- do definition_error(subject, '', shown(definition), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
+        {%- endif -%}
+        {%- for name in texts if name in definition and definition[name] is not none -%}
+            {%- if definition[name] is not string or not definition[name] | trim -%}
+                {%- do definition_error(subject, name, shown(definition[name]), 'some words, or no such key') -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- set body = {} -%}
+        {%- for name, value in definition.items() if name not in texts and name != 'stay_until' -%}
+            {%- do body.update({name: value}) -%}
+        {%- endfor -%}
+        {%- set at = {
+            'subject': subject, 'path': '', 'under_not': false, 'depth': 0, 'beside': texts + ['stay_until'],
+            'conditions': [], 'references': [], 'levels': [0],
+        } -%}
+        {%- set rule = rule_node(grammar, at, body) -%}
+        {%- set stay_until = none -%}
+        {%- if 'stay_until' in definition -%}
+            {%- set stay_until = rule_node(grammar, dict(at, path='stay_until.', beside=[]), definition['stay_until']) -%}
+        {%- endif -%}
+        {%- set segment = {
+            'key': key,
+            'segment_key': 'rule:' ~ key,
+            'rule': rule,
+            'stay_until': stay_until,
+            'conditions': at.conditions,
+            'references': at.references,
+            'depth': at.levels | max,
+        } -%}
+        {%- for name in texts -%}
+            {%- do segment.update({name: definition[name] if name in definition else none}) -%}
+        {%- endfor -%}
+        {%- do segments.update({key: segment}) -%}
+    {%- endfor -%}
+    {%- do rule_resolve_references(segments) -%}
+    {%- for key, segment in segments.items() -%}
+        {%- do rule_check_stay(grammar, segment) -%}
+        {%- do segment.update({'definition': rule_words(segment.rule)}) -%}
+        {%- do segment.update({
+            'name': segment.name or key | replace('_', ' ') | capitalize,
+            'description': segment.description or segment.definition,
+        }) -%}
+        {%- do segment.pop('references') -%}
+        {%- do segment.pop('depth') -%}
+    {%- endfor -%}
+    {{- return(segments.values() | sort(attribute='key')) -}}
+{% endmacro %}

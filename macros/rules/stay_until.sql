@@ -1,0 +1,104 @@
+{#-
+    A stay_until keeps members longer than the entry rule does. One that is stricter would throw out people who have
+    just come in, so it must follow from the entry rule, and one that says the same would do nothing.
+-#}
+{% macro rule_check_stay(grammar, segment) %}
+    {%- if segment.stay_until is not none -%}
+        {%- set subject = "Segment '" ~ segment.key ~ "' in var rule_segments" -%}
+        {%- if not rule_implies(grammar, segment.rule, segment.stay_until) -%}
+            {%- do definition_error(subject, 'stay_until', "'" ~ rule_words(segment.stay_until) ~ "', which does not follow from the entry rule '" ~ rule_words(segment.rule) ~ "'", 'a looser rule: conditions of the entry rule with the same or wider limits, or fewer of them') -%}
+        {%- elif rule_implies(grammar, segment.stay_until, segment.rule) -%}
+            {%- do definition_error(subject, 'stay_until', 'a rule that has no effect, because it says the same as the entry rule', 'a looser rule, or no stay_until') -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#-
+    True when whoever satisfies `strict` surely satisfies `loose`. It looks at the shape alone: a yes is a proof, a no
+    may be a lack of one. A negation is only ever equal to itself.
+-#}
+{% macro rule_implies(grammar, strict, loose) %}
+    {%- if strict == loose -%}
+        {{- return(true) -}}
+    {%- elif 'rule' in loose and loose.kind == 'segment' -%}
+        {{- return(rule_implies(grammar, strict, loose.rule)) -}}
+    {%- elif 'rule' in strict and strict.kind == 'segment' -%}
+        {{- return(rule_implies(grammar, strict.rule, loose)) -}}
+    {%- elif loose.kind == 'all' -%}
+        {%- for part in loose.rules -%}
+            {%- if not rule_implies(grammar, strict, part) -%}{{- return(false) -}}{%- endif -%}
+        {%- endfor -%}
+        {{- return(true) -}}
+    {%- elif strict.kind == 'any' -%}
+        {%- for part in strict.rules -%}
+            {%- if not rule_implies(grammar, part, loose) -%}{{- return(false) -}}{%- endif -%}
+        {%- endfor -%}
+        {{- return(true) -}}
+    {%- endif -%}
+    {%- if loose.kind == 'any' -%}
+        {%- for part in loose.rules -%}
+            {%- if rule_implies(grammar, strict, part) -%}{{- return(true) -}}{%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if strict.kind == 'all' -%}
+        {%- for part in strict.rules -%}
+            {%- if rule_implies(grammar, part, loose) -%}{{- return(true) -}}{%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if strict.kind == 'metric' and loose.kind == 'metric' and strict.metric == loose.metric -%}
+        {{- return(rule_limit_implies(grammar.metrics[strict.metric], strict, loose)) -}}
+    {%- elif strict.kind == 'attribute' and loose.kind == 'attribute' and strict.attribute == loose.attribute -%}
+        {{- return(not strict.one_of | reject('in', loose.one_of) | list) -}}
+    {%- endif -%}
+    {{- return(false) -}}
+{% endmacro %}
+
+
+{#-
+    For two conditions on one metric. Counts only grow with their window, so one order in 30 days is one order in 60
+    days too, and none in 60 days is none in 30. Sums may fall (returns) and means move either way: same window only.
+-#}
+{% macro rule_limit_implies(metric, strict, loose) %}
+    {%- if 'cut_column' in loose -%}
+        {{- return(strict.column == loose.column and strict.operator == loose.operator and strict.limit <= loose.limit) -}}
+    {%- endif -%}
+    {%- set counts = metric.absent == 0 and metric.aggregate in ['count', 'count_days', 'count_distinct'] -%}
+    {%- set same = strict.column == loose.column -%}
+    {%- set wider = same or (counts and rule_window_contains(loose, strict)) -%}
+    {%- set narrower = same or (counts and rule_window_contains(strict, loose)) -%}
+    {%- set inner = rule_interval(strict) -%}
+    {%- set outer = rule_interval(loose) -%}
+    {%- set low_holds = outer.low is none or (
+        wider and inner.low is not none
+        and (inner.low > outer.low or (inner.low == outer.low and (inner.low_open or not outer.low_open)))
+    ) -%}
+    {%- set high_holds = outer.high is none or (
+        narrower and inner.high is not none
+        and (inner.high < outer.high or (inner.high == outer.high and (inner.high_open or not outer.high_open)))
+    ) -%}
+    {{- return(low_holds and high_holds) -}}
+{% endmacro %}
+
+
+{% macro rule_window_contains(outer, inner) %}
+    {{- return(
+        (outer.from_days_ago is none or (inner.from_days_ago is not none and outer.from_days_ago >= inner.from_days_ago))
+        and outer.to_days_ago <= inner.to_days_ago
+    ) -}}
+{% endmacro %}
+
+
+{#- The values that satisfy a condition, as far as they are known without data: a percentile cut is above 0. -#}
+{% macro rule_interval(condition) %}
+    {%- set operator = condition.operator -%}
+    {%- set limit = condition.limit -%}
+    {%- if operator == 'between' -%}
+        {{- return({'low': limit[0], 'low_open': false, 'high': limit[1], 'high_open': false}) -}}
+    {%- elif operator in ['at_least', 'more_than'] -%}
+        {{- return({'low': limit, 'low_open': operator == 'more_than', 'high': none, 'high_open': false}) -}}
+    {%- elif operator in ['at_most', 'less_than'] -%}
+        {{- return({'low': none, 'low_open': false, 'high': limit, 'high_open': operator == 'less_than'}) -}}
+    {%- endif -%}
+    {{- return({'low': 0, 'low_open': true, 'high': none, 'high_open': false}) -}}
+{% endmacro %}

@@ -1,0 +1,27 @@
+{#- A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. -#}
+{% macro standardised(value, parameter) -%}
+(
+    least(greatest(
+        case when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
+        {{ parameter }}_lower_cap
+    ), {{ parameter }}_upper_cap)
+    - {{ parameter }}_centre
+) / {{ parameter }}_scale
+{%- endmacro %}
+
+
+{#- c01, c02, ...: the key of a cluster by its number. -#}
+{% macro cluster_key(number) -%}
+    {{- 'c%02d' | format(number) -}}
+{%- endmacro %}
+
+
+{% macro cluster_key_sql(number) -%}
+    'c' || lpad(cast({{ number }} as {{ dbt.type_string() }}), 2, '0')
+{%- endmacro %}
+
+
+{#- kmeans-4-2018-01-01: the algorithm, the number of clusters and the date a model was fitted as of. -#}
+{% macro cluster_model_id(fitted_as_of, algorithm, k) -%}
+    {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
+{%- endmacro %}

@@ -1,0 +1,21 @@
+{#- Why a buyer is in a segment of an exclusive scheme: the values, and the scores where there are any. -#}
+{% macro scheme_reason(scheme, features) -%}
+case {{ scheme }}
+    when 'rfm' then
+        'last order ' || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago (score ' || {{ features }}.recency_score || '), '
+        || {{ counted(features ~ '.orders__all', 'order') }} || ' (score ' || {{ features }}.frequency_score || ')'
+    when 'value_tier' then 'revenue in the last 365 days: ' || {{ money_words(features ~ '.revenue__365d') }}
+    when 'spend_breaks' then 'lifetime revenue: ' || {{ money_words(features ~ '.revenue__all') }}
+    when 'spend_limits' then 'lifetime revenue: ' || {{ money_words(features ~ '.revenue__all') }}
+    when 'purchase_rhythm' then 'orders in the last 365 days: ' || cast({{ features }}.orders__365d as {{ dbt.type_string() }})
+    when 'lifecycle' then
+        'first order ' || {{ counted(features ~ '.tenure_days__all', 'day') }} || ' ago, last order '
+        || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago'
+        || coalesce(' after a gap of ' || {{ counted(features ~ '.gap_days', 'day') }}, '')
+    when 'demographic' then '{{ var("demographic_attribute") | replace("_", " ") }}: ' || {{ features }}.demographic
+    when 'cluster' then coalesce(
+        'nearest centre, ' || cast(round({{ features }}.cluster_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
+        'no clusters were found'
+    )
+end
+{%- endmacro %}

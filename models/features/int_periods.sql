@@ -1,0 +1,78 @@
+-- The dates to build, and which parameters are in force at each. Every model with `as_of` takes its dates from here.
+--
+-- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
+-- of the periods from var history_start on.
+
+{% set as_of = optional_date_var('as_of') -%}
+{% set history_start = optional_date_var('history_start') -%}
+
+with orders as (
+    select * from {{ ref('stg_orders') }}
+),
+
+newest_order as (
+    select max(ordered_on) as ordered_on
+    from orders
+    where status = 'completed'
+),
+
+as_of_date as (
+    select
+        {% if as_of -%}
+            date '{{ as_of }}' as as_of
+        {%- else -%}
+            coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-01') as as_of
+        {%- endif %}
+    from newest_order
+),
+
+{% if history_start -%}
+history as (
+    select day as as_of
+    from (
+        {{ dates_between(
+            "cast(" ~ dbt.date_trunc(var('period'), "date '" ~ history_start ~ "'") ~ " as date)",
+            '(select as_of from as_of_date)',
+            var('period')
+        ) }}
+    ) as days
+    where day >= date '{{ history_start }}'
+),
+{%- else -%}
+history as (
+    select as_of
+    from as_of_date
+),
+{%- endif %}
+
+dates as (
+    select as_of from history
+    union
+    select as_of from as_of_date
+),
+
+calendar as (
+    select
+        as_of,
+        lead(as_of) over (order by as_of) as next_as_of,
+        as_of = max(as_of) over () as is_current,
+        as_of = min(as_of) over () as is_first,
+        {{ dbt.date_trunc('quarter', 'as_of') }} = as_of as starts_quarter,
+        {{ dbt.date_trunc('year', 'as_of') }} = as_of as starts_year
+    from dates
+),
+
+periods as (
+    select
+        as_of,
+        next_as_of,
+        is_current,
+        {% for parameters in ['cutpoints', 'models'] -%}
+        max(
+            case when is_first or {{ {'period': 'true', 'quarter': 'starts_quarter', 'year': 'starts_year'}[var('refit_' ~ parameters)] }} then as_of end
+        ) over (order by as_of) as {{ parameters }}_fitted_as_of{{ ',' if not loop.last }}
+        {% endfor %}
+    from calendar
+)
+
+select * from periods

@@ -1,0 +1,35 @@
+with fit as (
+    select * from {{ ref('int_segmentation__cluster_fit') }}
+),
+
+models as (
+    select * from {{ ref('cluster_models') }}
+),
+
+centroids as (
+    select
+        as_of as fitted_as_of,
+        number,
+        feature,
+        max(case when part = 'centroid' then value end) as value,
+        max(case when part = 'centroid_raw' then value end) as mean
+    from fit
+    where part in ('centroid', 'centroid_raw')
+    group by as_of, number, feature
+),
+
+final as (
+    select
+        -- ids
+        models.model_id,
+        {{ cluster_key_sql('centroids.number') }} as cluster_key,
+        centroids.feature,
+
+        -- numbers
+        centroids.value,
+        centroids.mean
+    from centroids
+    inner join models on centroids.fitted_as_of = models.fitted_as_of
+)
+
+select * from final

@@ -1,0 +1,39 @@
+with fit as (
+    select * from {{ ref('int_segmentation__cluster_fit') }}
+),
+
+candidates as (
+    select
+        as_of as fitted_as_of,
+        number as k
+        {%- for measure in ['inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz', 'smallest_share', 'chosen'] %},
+        max(case when name = '{{ measure }}' then value end) as {{ measure }}
+        {%- endfor %}
+    from fit
+    where part = 'candidate'
+    group by as_of, number
+),
+
+final as (
+    select
+        -- ids
+        {{ cluster_model_id('fitted_as_of', "'kmeans'", 'k') }} as model_id,
+        'kmeans' as algorithm,
+        cast(k as integer) as k,
+
+        -- dates
+        fitted_as_of,
+
+        -- numbers
+        inertia,
+        silhouette,
+        davies_bouldin,
+        calinski_harabasz,
+        smallest_share,
+
+        -- flags
+        coalesce(chosen = 1, false) as chosen
+    from candidates
+)
+
+select * from final

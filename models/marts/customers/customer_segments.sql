@@ -1,0 +1,44 @@
+with customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+segments as (
+    select * from {{ ref('segments') }}
+),
+
+final as (
+    select
+        -- ids
+        customers.customer_id,
+        customers.as_of,
+
+        -- scores
+        customers.recency_score,
+        customers.frequency_score,
+        customers.monetary_score,
+
+        -- exclusive schemes
+        customers.rfm as rfm_segment,
+        customers.value_tier,
+        customers.spend_breaks as spend_band,
+        customers.spend_limits as spend_limit,
+        customers.purchase_rhythm,
+        customers.lifecycle,
+        customers.demographic,
+        customers.cluster as cluster_key,
+        segments.name as persona,
+        customers.cluster_distance,
+
+        -- flags
+        customers.is_buyer
+    from customers
+    inner join periods on customers.as_of = periods.as_of
+    left join segments on 'cluster:' || customers.cluster = segments.segment_key
+    where periods.is_current
+)
+
+select * from final

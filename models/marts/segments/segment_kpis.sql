@@ -1,0 +1,105 @@
+with memberships as (
+    select * from {{ ref('int_segmentation__memberships') }}
+),
+
+customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+segments as (
+    select * from {{ ref('int_segmentation__segments') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+orders as (
+    select * from {{ ref('int_features__orders') }}
+),
+
+period_orders as (
+    select
+        periods.as_of,
+        orders.customer_key,
+        sum(orders.amount) as revenue
+    from periods
+    inner join orders on periods.as_of <= orders.day and periods.next_as_of > orders.day
+    group by periods.as_of, orders.customer_key
+),
+
+totals as (
+    select
+        as_of,
+        count(*) as customers,
+        count(case when is_buyer then 1 end) as buyers,
+        sum(revenue__all) as revenue
+    from customers
+    group by as_of
+),
+
+sizes as (
+    select
+        memberships.as_of,
+        memberships.segment_key,
+        count(*) as customers,
+        count(case when customers.is_buyer then 1 end) as buyers,
+        sum(customers.revenue__all) as revenue,
+        sum(customers.orders__all) as orders,
+        sum(period_orders.revenue) as period_revenue
+    from memberships
+    inner join customers
+        on
+            memberships.as_of = customers.as_of
+            and memberships.customer_key = customers.customer_key
+    left join period_orders
+        on
+            memberships.as_of = period_orders.as_of
+            and memberships.customer_key = period_orders.customer_key
+    group by memberships.as_of, memberships.segment_key
+),
+
+-- Segments that nobody is in are listed with 0.
+all_segments as (
+    select
+        periods.as_of,
+        periods.next_as_of,
+        segments.segment_key,
+        segments.scheme,
+        segments.segment,
+        segments.is_exclusive
+    from periods
+    cross join segments
+),
+
+final as (
+    select
+        -- ids
+        all_segments.as_of as period,
+        all_segments.segment_key,
+        all_segments.scheme,
+
+        -- size
+        coalesce(sizes.customers, 0) as customers,
+        {{ rounded('coalesce(sizes.customers, 0) / nullif(cast(totals.customers as double), 0)') }} as customer_share,
+        case
+            when all_segments.segment <> 'prospect'
+                then {{ rounded('coalesce(sizes.buyers, 0) / nullif(cast(totals.buyers as double), 0)') }}
+        end as buyer_share,
+
+        -- value
+        cast(coalesce(sizes.revenue, 0) as decimal(18, 2)) as revenue,
+        {{ rounded('coalesce(sizes.revenue, 0) / nullif(cast(totals.revenue as double), 0)') }} as revenue_share,
+        cast(sizes.revenue / nullif(sizes.orders, 0) as decimal(18, 2)) as average_order_value,
+        case
+            when all_segments.next_as_of is not null then cast(coalesce(sizes.period_revenue, 0) as decimal(18, 2))
+        end as period_revenue
+    from all_segments
+    left join sizes
+        on
+            all_segments.as_of = sizes.as_of
+            and all_segments.segment_key = sizes.segment_key
+    left join totals on all_segments.as_of = totals.as_of
+)
+
+select * from final

@@ -1,0 +1,41 @@
+-- One row per refit date and sampled buyer: the features that clusters are fitted on.
+-- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
+
+with features as (
+    select * from {{ ref('int_features__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+refit_dates as (
+    select distinct models_fitted_as_of as as_of
+    from periods
+),
+
+numbered as (
+    select
+        features.as_of,
+        features.customer_key,
+        {%- for feature in var('cluster_features') %}
+        cast(features.{{ feature.column }} as double) as {{ feature.name }},
+        {%- endfor %}
+        row_number() over (partition by features.as_of order by features.customer_key) as position
+    from features
+    inner join refit_dates on features.as_of = refit_dates.as_of
+    where features.is_buyer
+),
+
+sample as (
+    select
+        as_of,
+        customer_key
+        {%- for feature in var('cluster_features') %},
+        {{ feature.name }}
+        {%- endfor %}
+    from numbered
+    where position <= {{ var('cluster_sample_rows') }}
+)
+
+select * from sample

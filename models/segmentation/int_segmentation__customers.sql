@@ -1,0 +1,145 @@
+-- One row per as_of and eligible customer: features, scores, and the segment in every exclusive scheme.
+--
+-- The parameters in force at as_of are those of the last refit date; they come as columns of one row per fit.
+
+{% set prospect = "'prospect'" -%}
+
+with features as (
+    select * from {{ ref('int_features__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+cutpoints as (
+    select * from {{ ref('int_segmentation__cutpoints') }}
+),
+
+spend_breaks as (
+    select * from {{ ref('int_segmentation__spend_breaks') }}
+),
+
+clusters as (
+    select * from {{ ref('int_segmentation__clusters') }}
+),
+
+rfm_labels as (
+    select * from {{ ref('rfm_labels') }}
+),
+
+cuts_in_force as (
+    select
+        fitted_as_of
+        {%- for metric in rfm_metrics() %}
+        {%- for cut in range(1, 6) %},
+        max(case when scheme = 'rfm' and metric = '{{ metric }}' and cut_number = {{ cut }} then cut_value end) as {{ metric }}_{{ cut }}
+        {%- endfor %},
+        max(case when scheme = 'rfm' and metric = '{{ metric }}' then status end) as {{ metric }}_status
+        {%- endfor %},
+        max(case when scheme = 'value_tier' and cut_number = 1 then cut_value end) as medium_from,
+        max(case when scheme = 'value_tier' and cut_number = 2 then cut_value end) as high_from
+    from cutpoints
+    group by fitted_as_of
+),
+
+breaks_in_force as (
+    select
+        as_of as fitted_as_of
+        {%- for cut in range(1, var('spend_breaks')) %},
+        max(case when cut_number = {{ cut }} then cut_value end) as break_{{ cut }}
+        {%- endfor %}
+    from spend_breaks
+    group by as_of
+),
+
+scored as (
+    select
+        features.*,
+        {% for metric, rfm in rfm_metrics().items() -%}
+        case
+            when features.is_buyer
+                then {{ rfm_score('features.' ~ rfm.column, 'cuts_in_force.' ~ metric, rfm.worst_to_best) | indent(16) }}
+        end as {{ metric }}_score,
+        {% endfor -%}
+        {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
+        cuts_in_force.high_from,
+        cuts_in_force.medium_from
+        {%- for cut in range(1, var('spend_breaks')) %},
+        breaks_in_force.break_{{ cut }}
+        {%- endfor %}
+    from features
+    inner join periods on features.as_of = periods.as_of
+    left join cuts_in_force on periods.cutpoints_fitted_as_of = cuts_in_force.fitted_as_of
+    left join breaks_in_force on periods.cutpoints_fitted_as_of = breaks_in_force.fitted_as_of
+),
+
+segmented as (
+    select
+        scored.as_of,
+        scored.customer_key,
+        scored.customer_id,
+
+        -- features
+        {% for attribute in rule_attributes() -%}
+            scored.{{ attribute }},
+        {% endfor %}
+        {% for window in metric_windows() -%}
+            scored.{{ window.column }},
+        {% endfor %}
+        scored.gap_days,
+        scored.monetary_mean,
+        scored.is_buyer,
+
+        -- scores
+        scored.recency_score,
+        scored.frequency_score,
+        scored.monetary_score,
+
+        -- exclusive schemes
+        case
+            when scored.is_buyer then rfm_labels.segment else {{ prospect }}
+        end as rfm,
+        case
+            when scored.is_buyer
+                then {{ value_tier('scored.revenue__365d', 'scored.high_from', 'scored.medium_from') | indent(16) }}
+            else {{ prospect }}
+        end as value_tier,
+        case
+            when scored.is_buyer
+                then {{ spend_band('scored.revenue__all', 'scored.break') | indent(16) }}
+            else {{ prospect }}
+        end as spend_breaks,
+        case
+            when scored.is_buyer
+                then {{ spend_limit_segment('scored.revenue__all') | indent(16) }}
+            else {{ prospect }}
+        end as spend_limits,
+        case
+            when scored.is_buyer
+                then {{ purchase_rhythm('scored.orders__365d') | indent(16) }}
+            else {{ prospect }}
+        end as purchase_rhythm,
+        case
+            when scored.is_buyer
+                then {{ lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') | indent(16) }}
+            else {{ prospect }}
+        end as lifecycle,
+        case
+            when scored.is_buyer then coalesce(scored.{{ var('demographic_attribute') }}, 'unknown')
+            else {{ prospect }}
+        end as demographic,
+        coalesce(clusters.cluster_key, {{ prospect }}) as cluster,
+        clusters.distance as cluster_distance
+    from scored
+    left join rfm_labels
+        on
+            scored.recency_score = rfm_labels.recency_score
+            and scored.frequency_score = rfm_labels.frequency_score
+    left join clusters
+        on
+            scored.as_of = clusters.as_of
+            and scored.customer_key = clusters.customer_key
+)
+
+select * from segmented

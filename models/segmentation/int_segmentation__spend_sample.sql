@@ -1,0 +1,37 @@
+-- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks.
+-- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
+
+with features as (
+    select * from {{ ref('int_features__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+refit_dates as (
+    select distinct cutpoints_fitted_as_of as as_of
+    from periods
+),
+
+numbered as (
+    select
+        features.as_of,
+        features.customer_key,
+        features.revenue__all as value,
+        row_number() over (partition by features.as_of order by features.customer_key) as position
+    from features
+    inner join refit_dates on features.as_of = refit_dates.as_of
+    where features.is_buyer
+),
+
+sample as (
+    select
+        as_of,
+        customer_key,
+        value
+    from numbered
+    where position <= {{ var('break_sample_rows') }}
+)
+
+select * from sample

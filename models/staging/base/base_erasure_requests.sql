@@ -1,0 +1,42 @@
+-- Every raw request to be forgotten and its one fate. A request without a readable date counts all the same.
+
+with source as (
+    select * from {{ source('input', 'erasure_requests') }}
+),
+
+typed as (
+    select
+        -- ids
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+
+        -- dates
+        {{ to_instant('requested_at') }} as requested_at
+    from source
+),
+
+judged as (
+    select
+        *,
+        case when customer_ref is null then 'missing_customer_ref' end as failed_rule
+    from typed
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by customer_ref, source_system order by requested_at nulls last) as position
+    from judged
+)
+
+select
+    source_system,
+    customer_ref,
+    requested_at,
+    failed_rule,
+    case
+        when failed_rule is not null then 'quarantined'
+        when position = 1 then 'loaded'
+        else 'deduplicated'
+    end as fate
+from ranked

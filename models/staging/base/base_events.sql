@@ -1,0 +1,61 @@
+-- Every raw web or app event with explicit types and its one fate: loaded, deduplicated or quarantined.
+
+with source as (
+    select * from {{ source('input', 'events') }}
+),
+
+typed as (
+    select
+        -- ids
+        {{ to_text('event_id') }} as event_id,
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ to_text('anonymous_id') }} as anonymous_id,
+        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_text('session_id') }} as session_id,
+        {{ to_text('product_id') }} as product_id,
+        {{ to_text('campaign_id') }} as campaign_id,
+
+        -- dates
+        occurred_at as raw_occurred_at,
+        {{ to_instant('occurred_at') }} as occurred_at,
+        loaded_at as raw_loaded_at,
+        {{ to_instant('loaded_at') }} as loaded_at,
+
+        -- words
+        lower({{ to_text('event_type') }}) as event_type,
+        {{ to_text('page') }} as page,
+        {{ to_text('device') }} as device,
+        {{ to_text('country') }} as country,
+        {{ to_text('referrer') }} as referrer,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+judged as (
+    select
+        *,
+        {{ local_date('occurred_at') }} as occurred_on,
+        {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        case
+            when event_id is null then 'missing_event_id'
+            when event_type is null then 'missing_event_type'
+            when raw_occurred_at is null then 'missing_occurred_at'
+            when occurred_at is null then 'impossible_date'
+        end as failed_rule
+    from typed
+),
+
+{{ row_fates(
+    'judged',
+    key=['event_id', 'source_system'],
+    content=[
+        'anonymous_id', 'customer_ref', 'session_id', 'product_id', 'campaign_id', 'occurred_at', 'event_type',
+        'page', 'device', 'country', 'referrer'
+    ],
+    loaded_at='loaded_at',
+    uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields']
+) }}
+
+select * from fates

@@ -1,0 +1,113 @@
+-- Every raw order with explicit types and its one fate: loaded, deduplicated or quarantined.
+--
+-- Rules are tried in the order of the case below; the first that fails is the one that is told.
+
+with source as (
+    select * from {{ source('input', 'orders') }}
+),
+
+typed as (
+    select
+        -- ids
+        {{ to_text('order_id') }} as order_id,
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_text('campaign_id') }} as campaign_id,
+
+        -- dates
+        ordered_at as raw_ordered_at,
+        {{ to_instant('ordered_at') }} as ordered_at,
+        loaded_at as raw_loaded_at,
+        {{ to_instant('loaded_at') }} as loaded_at,
+
+        -- money
+        amount as raw_amount,
+        {{ to_money('amount') }} as amount,
+        upper({{ to_text('currency') }}) as currency,
+
+        -- words
+        lower({{ to_text('status') }}) as status_word,
+        {{ to_text('channel') }} as channel,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+dated as (
+    select
+        *,
+        {{ local_date('ordered_at') }} as ordered_on,
+        {{ local_date('loaded_at') }} as loaded_on,
+        case
+            when status_word is null and amount >= 0 then 'completed'
+            when status_word is null then 'returned'
+            {% for word, meaning in order_statuses().items() -%}
+                when status_word = {{ sql_literal(word) }} then '{{ meaning }}'
+            {% endfor -%}
+        end as status
+    from typed
+),
+
+-- One order of 2087 must not move as_of, nor must a handful. Where the days with orders break off for more than
+-- 366 days and no more orders follow than came before, what follows is implausible.
+order_days as (
+    select
+        ordered_on,
+        count(*) as orders
+    from dated
+    where ordered_on is not null
+    group by ordered_on
+),
+
+gaps as (
+    select
+        lead(ordered_on) over (order by ordered_on) as next_ordered_on,
+        {{ days_between('ordered_on', 'lead(ordered_on) over (order by ordered_on)') }} as days_to_next,
+        sum(orders) over (order by ordered_on) as orders_until,
+        sum(orders) over () as orders_in_all
+    from order_days
+),
+
+plausible_dates as (
+    select min(next_ordered_on) as implausible_from
+    from gaps
+    where days_to_next > 366 and orders_in_all - orders_until <= orders_until
+),
+
+judged as (
+    select
+        dated.*,
+        {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        case
+            when order_id is null then 'missing_order_id'
+            when raw_ordered_at is null then 'missing_ordered_at'
+            when ordered_at is null then 'impossible_date'
+            when raw_amount is null then 'missing_amount'
+            when amount is null then 'invalid_amount'
+            when abs(amount) > {{ var('largest_plausible_amount') }} then 'implausible_amount'
+            {% if var('currency') -%}
+                when currency <> upper({{ sql_literal(var('currency')) }}) then 'other_currency'
+            {% endif -%}
+            when status is null then 'unknown_status'
+            when status = 'completed' and amount < 0 then 'negative_completed'
+            when status = 'returned' and amount > 0 then 'positive_return'
+            when ordered_on > {{ dbt.dateadd('day', 1, 'loaded_on') }} then 'future_date'
+            {% if optional_date_var('latest_plausible_date') -%}
+                when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
+            {% endif -%}
+            when ordered_on >= plausible_dates.implausible_from then 'future_date'
+        end as failed_rule
+    from dated
+    cross join plausible_dates
+),
+
+{{ row_fates(
+    'judged',
+    key=['order_id', 'source_system'],
+    content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'],
+    loaded_at='loaded_at',
+    uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields']
+) }}
+
+select * from fates

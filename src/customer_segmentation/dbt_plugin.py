@@ -1,0 +1,115 @@
+"""The part of the package that dbt-duckdb loads: functions that the project's macros call in SQL.
+
+Listed in ``profiles.yml`` as ``plugins: [{module: customer_segmentation.dbt_plugin}]``.
+
+The functions answer with JSON that has either the result or a key ``error``. An exception inside a
+SQL function would reach the user as a database error around a traceback; this way the macro can
+stop the build with the sentence alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
+
+from customer_segmentation import __version__
+from customer_segmentation.publication import PublishedTable, publish
+from customer_segmentation.raw_files import ContractTable, RawFileError, find_raw_files
+
+DEMO_HASH_KEY = "demo-key-set-SEGMENTATION_HASH_KEY-for-real-data"
+SECONDS_TO_WAIT_FOR_LOCK = 30
+_DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Plugin(BasePlugin):  # type: ignore[misc]
+    """Opens the working file politely and registers the project's functions."""
+
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
+        if creds.path == ":memory:":
+            return
+        path = Path(creds.path)
+        if not _DATA_SET_NAME.fullmatch(path.stem):
+            raise DbtRuntimeError(
+                f"'{path.stem}' is no name for a data set. Expected letters, digits, _ and - only "
+                f"in the var dataset: it names the working file."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _wait_for_lock(path, config)
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        def find(raw_dir: str, contract: str) -> str:
+            tables = [ContractTable.from_mapping(table) for table in json.loads(contract)]
+            return _answer(
+                lambda: [dataclasses.asdict(file) for file in find_raw_files(raw_dir, tables)]
+            )
+
+        def replace_published_file(request: str) -> str:
+            wanted = json.loads(request)
+            tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
+            return _answer(
+                lambda: publish(
+                    conn.cursor(), tables, wanted["path"], allow_empty=wanted["allow_empty"]
+                )
+            )
+
+        text = duckdb.sqltype("VARCHAR")
+        conn.create_function("segmentation_version", lambda: __version__, [], text)
+        conn.create_function("segmentation_find_raw_files", find, [text, text], text)
+        conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
+        # It reads the tables again each time it is called, so it must not be folded or cached.
+        conn.create_function(
+            "segmentation_publish", replace_published_file, [text], text, side_effects=True
+        )
+
+
+def keyed_hash(value: str) -> str:
+    """HMAC-SHA-256 of a text, keyed by SEGMENTATION_HASH_KEY, as 32 hexadecimal digits.
+
+    The key stays in the environment: it is in no SQL text, manifest or log.
+    """
+    key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
+    return hmac.new(key.encode(), value.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _answer(work: Callable[[], Any]) -> str:
+    try:
+        return json.dumps({"result": work()})
+    except (RawFileError, OSError, duckdb.Error) as error:
+        return json.dumps({"error": str(error)})
+
+
+def _wait_for_lock(path: Path, config: dict[str, Any]) -> None:
+    """Waits while another process has the file open, then says which one it is."""
+    if not path.exists():
+        return
+    deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+    while True:
+        try:
+            duckdb.connect(str(path), config=config).close()
+            return
+        except duckdb.IOException as error:
+            holder = re.search(r"PID (\d+)", str(error))
+            if holder is None:
+                raise DbtRuntimeError(
+                    f"{path.as_posix()} can't be opened as a DuckDB file. If it is damaged, delete "
+                    f"it and build again: it holds nothing that the raw data doesn't give."
+                ) from error
+            if time.monotonic() > deadline:
+                raise DbtRuntimeError(
+                    f"{path.as_posix()} is in use by process {holder[1]}, still after "
+                    f"{SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
+                ) from error
+            time.sleep(0.5)

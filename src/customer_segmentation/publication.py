@@ -1,0 +1,148 @@
+"""Replaces the published file in one step, so that a reader sees one build and never half of two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+# Readable by DuckDB 1.2 and newer. The default of DuckDB 2.0 is not.
+STORAGE_VERSION = "v1.2.0"
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A mart and where it goes.
+
+    Attributes:
+        relation: Quoted name in the working file, ready for SQL.
+        schema: Schema in the published file.
+        name: Name in the published file.
+        description: Becomes the table's comment.
+        columns: Description of each column; becomes its comment.
+        must_keep_rows: An empty one doesn't replace one with rows.
+    """
+
+    relation: str
+    schema: str
+    name: str
+    description: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    must_keep_rows: bool = False
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> PublishedTable:
+        return cls(**mapping)
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[PublishedTable],
+    path: str | Path,
+    *,
+    allow_empty: bool = False,
+) -> str | None:
+    """Writes the marts to a new file and puts it in the place of the old one.
+
+    Args:
+        connection: A connection to the working database, used for nothing else meanwhile.
+        tables: What to publish.
+        path: The published file. Its folder is made if need be.
+        allow_empty: Publish even if a table that must keep rows lost them all.
+
+    Returns:
+        None when the file was replaced, else a sentence that says why it was not.
+
+    Raises:
+        duckdb.Error: A table could not be read or written. The old file is untouched.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not allow_empty and (lost := _tables_that_lost_all_rows(connection, tables, target)):
+        return (
+            f"{', '.join(lost)} would be empty and {target.as_posix()} has rows there. "
+            f"If that is meant, run again with the var allow_empty_publish: true."
+        )
+    draft = target.with_name(f".{target.name}.draft")
+    _remove(draft)
+    try:
+        connection.execute(
+            f"attach {_literal(draft.as_posix())} as draft (storage_version '{STORAGE_VERSION}')"
+        )
+        try:
+            for table in tables:
+                _copy(connection, table)
+            connection.execute("checkpoint draft")
+        finally:
+            connection.execute("detach draft")
+        _flush(draft)
+        os.replace(draft, target)
+    finally:
+        _remove(draft)
+    return None
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+    schema = f"draft.{_identifier(table.schema)}"
+    target = f"{schema}.{_identifier(table.name)}"
+    connection.execute(f"create schema if not exists {schema}")
+    connection.execute(f"create table {target} as select * from {table.relation}")
+    if table.description:
+        connection.execute(f"comment on table {target} is {_literal(table.description)}")
+    for column, description in table.columns.items():
+        if description:
+            connection.execute(
+                f"comment on column {target}.{_identifier(column)} is {_literal(description)}"
+            )
+
+
+def _tables_that_lost_all_rows(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[PublishedTable], target: Path
+) -> list[str]:
+    if not target.exists():
+        return []
+    guarded = [
+        table
+        for table in tables
+        if table.must_keep_rows
+        and not connection.execute(f"select 1 from {table.relation} limit 1").fetchall()
+    ]
+    if not guarded:
+        return []
+    with duckdb.connect(str(target), read_only=True) as published:
+        existing = set(
+            published.execute(
+                "select table_schema, table_name from information_schema.tables"
+            ).fetchall()
+        )
+        return [
+            table.name
+            for table in guarded
+            if (table.schema, table.name) in existing
+            and published.execute(
+                f"select 1 from {_identifier(table.schema)}.{_identifier(table.name)} limit 1"
+            ).fetchall()
+        ]
+
+
+def _flush(path: Path) -> None:
+    # Without it a power cut after the rename could leave a name without its content.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    for leftover in (path, path.with_name(f"{path.name}.wal")):
+        leftover.unlink(missing_ok=True)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

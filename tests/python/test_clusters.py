@@ -1,0 +1,403 @@
+"""Clusters against published figures, planted groups and inputs that hold nothing to find."""
+
+import datetime as dt
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_iris
+from sklearn.metrics import adjusted_rand_score
+
+from customer_segmentation import clusters
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+AS_OF = dt.date(2018, 1, 1)
+RFM = [
+    {"name": "recency_days", "log": True},
+    {"name": "frequency", "log": True},
+    {"name": "monetary", "log": True},
+]
+SPECS = clusters.read_features(RFM)
+RUSPINI = Path(__file__).parent / "data" / "ruspini.csv"
+
+
+def fit(sample, features=RFM, k_min=2, k_max=5, seed=7):
+    return clusters.fit_clusters(sample, features=features, k_min=k_min, k_max=k_max, seed=seed)
+
+
+def frame(rows, as_of=AS_OF):
+    """A sample of (recency_days, frequency, monetary) rows, customers numbered from 1."""
+    data = pd.DataFrame(rows, columns=["recency_days", "frequency", "monetary"])
+    data.insert(0, "customer_key", range(1, len(data) + 1))
+    data.insert(0, "as_of", as_of)
+    return data
+
+
+def planted(as_of=AS_OF, seed=0):
+    """Three far groups of 120, 100 and 80 customers."""
+    rng = np.random.default_rng(seed)
+    groups = [(120, (3, 60, 5000)), (100, (200, 60, 3000)), (80, (4, 2, 40))]
+    rows = [np.array(at) * rng.lognormal(0, 0.1, (size, 3)) for size, at in groups]
+    return frame(np.vstack(rows), as_of)
+
+
+def part(result, name):
+    return result[result["part"] == name]
+
+
+def only(result, part_name):
+    (row,) = part(result, part_name).itertuples()
+    return row
+
+
+# published figures
+
+
+@pytest.mark.parametrize(
+    ("data", "k", "inertia", "silhouette", "calinski_harabasz", "davies_bouldin"),
+    [
+        ("iris", 2, 152.348, 0.6810, 513.925, 0.4043),
+        ("iris", 3, 78.8514, 0.5528, 561.628, 0.6620),
+        ("iris", 4, 57.2285, 0.4981, 530.766, 0.7803),
+        ("ruspini", 4, 12881.05, 0.7377, 425.327, 0.3570),
+    ],
+)
+def test_indices_equal_the_published_ones(
+    data, k, inertia, silhouette, calinski_harabasz, davies_bouldin
+):
+    matrix = load_iris().data if data == "iris" else pd.read_csv(RUSPINI).to_numpy(float)
+    (found,) = clusters.score_candidates(matrix, [k], seed=0)
+    assert found.inertia == pytest.approx(inertia, rel=1e-5)
+    assert found.silhouette == pytest.approx(silhouette, abs=5.1e-5)
+    assert found.calinski_harabasz == pytest.approx(calinski_harabasz, abs=5.1e-4)
+    assert found.davies_bouldin == pytest.approx(davies_bouldin, abs=5.1e-5)
+
+
+def test_three_iris_clusters_have_the_published_sizes_and_agree_with_the_species():
+    iris = load_iris()
+    (found,) = clusters.score_candidates(iris.data, [3], seed=0)
+    assert sorted(np.bincount(found.labels)) == [38, 50, 62]
+    assert adjusted_rand_score(iris.target, found.labels) == pytest.approx(0.7302, abs=5.1e-5)
+    assert found.smallest_share == pytest.approx(38 / 150)
+
+
+def test_ruspini_has_four_clusters():
+    matrix = pd.read_csv(RUSPINI).to_numpy(float)
+    chosen = clusters.choose_candidate(clusters.score_candidates(matrix, range(2, 9), seed=0))
+    assert chosen.k == 4
+
+
+def test_scaler_divides_by_the_population_deviation():
+    specs = clusters.read_features([{"name": "sepal_length"}])
+    scaler = clusters.fit_scaler(load_iris().data[:, :1], specs, caps=(0, 1))
+    assert scaler.centre[0] == pytest.approx(5.84333, abs=5e-6)
+    assert scaler.scale[0] == pytest.approx(0.825301, abs=5e-7)
+
+
+# the fit
+
+
+def test_planted_groups_are_found_named_and_ordered_by_spend():
+    sample = planted()
+    result = fit(sample)
+    model = only(result, "model")
+    assert (model.name, model.number, model.value) == ("kmeans", 3, 300)
+    assert only(result, "verdict").name == "good"
+    assert "Of 2 to 5 groups tried on 300 customers, 3 separate best" in only(result, "why").name
+    found = part(result, "cluster")
+    assert found["number"].tolist() == [1, 2, 3]
+    assert found["value"].tolist() == [120, 100, 80]
+    assert found["name"].tolist() == [
+        "Recent big spenders",
+        "Lapsed frequent buyers",
+        "Occasional small spenders",
+    ]
+    raw = part(result, "centroid_raw").pivot(index="number", columns="feature", values="value")
+    blocks = np.repeat([1, 2, 3], [120, 100, 80])
+    expected = sample.groupby(blocks)[["frequency", "monetary", "recency_days"]].mean()
+    np.testing.assert_allclose(raw, expected, rtol=1e-11)
+
+
+def test_every_part_is_there_once_per_key_and_in_order():
+    result = fit(planted(), k_min=2, k_max=5)
+    counts = result["part"].value_counts().to_dict()
+    assert counts == {
+        "candidate": 4 * 6,
+        "centroid": 9,
+        "centroid_raw": 9,
+        "cluster": 3,
+        "model": 1,
+        "scaler": 5 * 3,
+        "verdict": 1,
+        "why": 1,
+    }
+    keys = ["as_of", "part", "number", "feature", "name"]
+    text_keys = ["part", "name", "number", "feature"]
+    assert not result[~result["part"].isin(["verdict", "why"])].duplicated(text_keys).any()
+    pd.testing.assert_frame_equal(
+        result, result.sort_values(keys, na_position="first", ignore_index=True)
+    )
+    assert result["value"].dropna().map(lambda value: float(f"{value:.12g}") == value).all()
+    chosen = part(result, "candidate").query("name == 'chosen' and value == 1")
+    assert chosen["number"].tolist() == [3]
+
+
+def test_stored_parameters_put_the_sample_into_the_same_clusters():
+    """What the SQL does: log, cap, standardise, nearest centroid."""
+    sample = planted(seed=3)
+    result = fit(sample)
+    scaler = part(result, "scaler").pivot(index="feature", columns="name", values="value")
+    centroids = part(result, "centroid").pivot(index="number", columns="feature", values="value")
+    raw = sample[list(centroids.columns)]
+    assert (scaler["log_used"] == 1).all()
+    capped = np.log1p(raw.clip(lower=0)).clip(scaler["lower_cap"], scaler["upper_cap"], axis=1)
+    scaled = (capped - scaler["centre"]) / scaler["scale"]
+    distances = ((scaled.to_numpy()[:, None, :] - centroids.to_numpy()) ** 2).sum(axis=2)
+    sizes = np.bincount(distances.argmin(axis=1))
+    assert sizes.tolist() == part(result, "cluster")["value"].tolist()
+
+
+def test_each_as_of_is_its_own_fit():
+    early, late = planted(dt.date(2017, 12, 1), seed=1), planted(seed=2)
+    both = fit(pd.concat([late, early]))
+    alone = pd.concat([fit(early), fit(late)], ignore_index=True)
+    pd.testing.assert_frame_equal(both, alone)
+    assert both["as_of"].unique().tolist() == [dt.date(2017, 12, 1), AS_OF]
+
+
+def test_decimals_dates_of_the_warehouse_and_missing_values_are_understood():
+    sample = planted()
+    given_types = sample.assign(
+        as_of=pd.to_datetime(sample["as_of"]),
+        monetary=[Decimal(repr(value)) for value in sample["monetary"]],
+    )
+    holes = frame([(None, 1, 1), (1, pd.NA, 1), (1, 1, np.nan), (1, 1, np.inf)])
+    holes["monetary"] = holes["monetary"].astype(object)
+    result = fit(pd.concat([given_types.astype({"monetary": object}), holes]))
+    pd.testing.assert_frame_equal(result, fit(sample))
+
+
+def test_spend_below_zero_counts_as_zero_under_the_log():
+    sample = planted()
+    zero, negative = sample.copy(), sample.copy()
+    poorest = sample["monetary"] < 35
+    zero.loc[poorest, "monetary"] = 0.0
+    negative.loc[poorest, "monetary"] = -500.0
+    for name in ("scaler", "centroid", "cluster"):
+        pd.testing.assert_frame_equal(part(fit(zero), name), part(fit(negative), name))
+    assert poorest.any()
+
+
+def test_one_absurd_outlier_changes_nothing_that_matters():
+    sample = pd.concat([planted(), frame([(1, 1e9, 1e15)]).assign(customer_key=999)])
+    result = fit(sample)
+    assert part(result, "cluster")["value"].sum() == 301
+    assert part(result, "cluster")["value"].max() <= 121
+    assert part(result, "centroid")["value"].abs().max() < 3
+
+
+def test_another_feature_orders_the_clusters_when_marked():
+    features = [{"name": "recency_days", "log": True, "orders_clusters": True}, *RFM[1:]]
+    centroids = part(fit(planted(), features), "centroid").query("feature == 'recency_days'")
+    assert centroids["value"].is_monotonic_decreasing
+
+
+def test_largest_silhouette_wins_and_the_smaller_k_in_a_tie():
+    (base,) = clusters.score_candidates(pd.read_csv(RUSPINI).to_numpy(float), [4], seed=0)
+    made = [
+        clusters.replace(base, k=k, silhouette=s)
+        for k, s in [(3, 0.4), (5, 0.6 + 1e-15), (4, 0.6), (6, 0.5)]
+    ]
+    assert clusters.choose_candidate(made).k == 4
+    assert clusters.choose_candidate([]) is None
+
+
+@pytest.mark.parametrize(
+    ("silhouette", "verdict"),
+    [(0.9, "good"), (0.5, "good"), (0.49, "fair"), (0.25, "fair"), (0.24, "weak"), (-0.1, "weak")],
+)
+def test_verdict_follows_the_silhouette(silhouette, verdict):
+    assert clusters.judge(silhouette) == verdict
+
+
+# nothing to find
+
+
+def test_no_rows_give_an_empty_table_of_the_same_types():
+    empty = pd.DataFrame({name: [] for name in planted().columns})
+    result, full = fit(empty), fit(planted())
+    assert len(result) == 0
+    assert result.dtypes.to_dict() == full.dtypes.to_dict()
+    assert list(full.columns) == ["as_of", "part", "name", "number", "feature", "value"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([(None, None, None)] * 3, "no customer has a value for every feature"),
+        ([(1, 1, 1)], "there is only one customer"),
+        ([(5, 2, 10.5)] * 40, "all 40 customers look the same"),
+        ([(1, 1, 1), (90, 9, 9)] * 20, "40 customers with 2 different profiles are too few"),
+        ([(1, 1, 1), (9, 9, 9), (70, 1, 90)], "3 customers with 3 different profiles"),
+    ],
+)
+def test_where_nothing_can_be_grouped_everyone_is_one_cluster(rows, why):
+    result = fit(frame(rows), k_min=3)
+    assert set(result["part"]) == {"model", "verdict", "why", "cluster"}
+    assert only(result, "verdict").name == "none"
+    assert why in only(result, "why").name
+    model, cluster = only(result, "model"), only(result, "cluster")
+    assert (model.name, model.number, cluster.name, cluster.number) == ("none", 1, "everyone", 1)
+    assert model.value == cluster.value == sum(row[0] is not None for row in rows)
+
+
+def test_a_constant_feature_has_scale_one_and_does_not_matter():
+    sample = planted().assign(frequency=4)
+    result = fit(sample)
+    scaler = part(result, "scaler").query("feature == 'frequency' and name == 'scale'")
+    assert scaler["value"].tolist() == [1]
+    assert part(result, "cluster")["value"].tolist() == [120, 100, 80]
+    assert (part(result, "centroid").query("feature == 'frequency'")["value"] == 0).all()
+
+
+def test_more_clusters_than_distinct_points_are_not_tried():
+    result = fit(frame([(1, 1, 1), (50, 5, 50), (300, 9, 900)] * 10), k_min=2, k_max=8)
+    assert set(part(result, "candidate")["number"]) == {2, 3}
+
+
+# properties
+
+AMOUNTS = st.one_of(
+    st.integers(0, 4),
+    st.floats(-1e4, 1e6, allow_nan=False).map(lambda value: round(value, 2)),
+    st.sampled_from([None, np.nan, np.inf, -1e15, 1e15, 1e-12, 1 + 1e-15, 1e99, 1e300]),
+)
+ROWS = st.lists(st.tuples(AMOUNTS, AMOUNTS, AMOUNTS), max_size=25)
+PLAIN = [{**feature, "log": False} for feature in RFM]
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=ROWS, features=st.sampled_from([RFM, PLAIN]), k_min=st.integers(2, 4))
+def test_no_data_makes_it_raise_or_warn_and_sizes_add_up(rows, features, k_min):
+    result = fit(frame(rows), features, k_min=k_min, k_max=4)
+    if not rows:
+        assert len(result) == 0
+        return
+    found = part(result, "cluster")
+    assert found["value"].sum() == only(result, "model").value
+    assert found["number"].tolist() == list(range(1, only(result, "model").number + 1))
+    assert found["name"].is_unique
+    assert only(result, "why").name.endswith(".")
+    assert only(result, "verdict").name in {"good", "fair", "weak", "none"}
+    assert np.isfinite(part(result, "centroid")["value"].astype(float)).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=ROWS, shuffle=st.randoms(use_true_random=False))
+def test_row_order_never_matters(rows, shuffle):
+    sample = frame(rows)
+    sample["customer_key"] //= 2
+    order = list(range(len(sample)))
+    shuffle.shuffle(order)
+    pd.testing.assert_frame_equal(fit(sample.iloc[order], k_max=3), fit(sample, k_max=3))
+
+
+CENTROIDS = st.lists(
+    st.tuples(*[st.sampled_from([-2, -1.5, -1, -0.4, -0.3, 0, 0.2, 0.35, 0.8, 1.2])] * 3),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CENTROIDS)
+def test_names_differ_and_never_contradict_the_centroid(centroids):
+    matrix = np.array(centroids, dtype=float)
+    names = clusters.name_clusters(matrix, SPECS)
+    assert len(set(names)) == len(names) == len(matrix)
+    for centroid, name in zip(matrix, names, strict=True):
+        assert name[0].isupper() and name[1:] == name[1:].lower()
+        used = [
+            (side * value, word)
+            for value, spec in zip(centroid, SPECS, strict=True)
+            for side, word in [(-1, spec.word_low), (1, spec.word_high)]
+            if re.search(rf"\b{word}\b", name.lower())
+        ]
+        assert all(distance >= 0.35 for distance, _ in used)
+        assert bool(used) == (not name.startswith("Typical buyers"))
+        assert bool(used) == bool((np.abs(centroid) >= 0.35).any())
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    ("centroids", "names"),
+    [
+        ([(0, 1, 1)], ["Frequent big spenders"]),
+        ([(1, 0, -1)], ["Lapsed small spenders"]),
+        ([(-1, -1, 0)], ["Recent occasional buyers"]),
+        ([(0.3, -0.3, 0)], ["Typical buyers"]),
+        ([(-0.4, 1, 0.9)], ["Frequent big spenders"]),
+        (
+            [(-0.4, 1, 0.9), (0, 1, 1)],
+            ["Recent frequent big spenders", "Frequent big spenders"],
+        ),
+        (
+            [(0, 1, 2), (0, 0.8, 0.5)],
+            ["Frequent very big spenders", "Frequent big spenders"],
+        ),
+        (
+            [(0.5, 0, 0), (2, 0, 0), (1, 0, 0)],
+            ["Fairly lapsed buyers", "Long lapsed buyers", "Lapsed buyers"],
+        ),
+        ([(0, 0, 0), (0, 0, 0.1)], ["Typical buyers (1)", "Typical buyers (2)"]),
+        ([(0, 1, 1), (0, 1, 1)], ["Frequent big spenders (1)", "Frequent big spenders (2)"]),
+    ],
+)
+def test_names_read_like_words(centroids, names):
+    assert clusters.name_clusters(np.array(centroids, dtype=float), SPECS) == names
+
+
+def test_a_feature_can_bring_its_own_words():
+    specs = clusters.read_features(
+        [
+            {"name": "discount_share", "word_low": "full-price", "word_high": "discount-seeking"},
+            {"name": "monetary"},
+            {"name": "page_views", "word_low": "rare", "word_high": "heavy", "noun": "browsers"},
+            {"name": "tenure_days"},
+        ]
+    )
+    centroids = np.array([[1, 0, 0, 2], [0, 1, 0.9, 0], [-0.5, 0, -1, 0]])
+    assert clusters.name_clusters(centroids, specs) == [
+        "Discount-seeking buyers",
+        "Big spenders and heavy browsers",
+        "Full-price rare browsers",
+    ]
+
+
+# wrong calls
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": []}, "at least one"),
+        ({"features": [{"log": True}]}, "expected a name"),
+        ({"features": [{"name": "frequency", "logged": True}]}, "logged"),
+        ({"features": [{"name": "frequency"}, {"name": "frequency"}]}, "each once"),
+        ({"features": [{"name": "visits"}]}, "columns missing from the sample: visits"),
+        ({"features": [{**f, "orders_clusters": True} for f in RFM]}, "only one feature"),
+        ({"k_min": 1}, "expected 2 <= k_min"),
+        ({"k_min": 4, "k_max": 3}, "expected 2 <= k_min"),
+    ],
+)
+def test_a_wrong_specification_is_refused_in_words(change, message):
+    with pytest.raises(ValueError, match=message):
+        fit(planted(), **change)

@@ -13,6 +13,8 @@
         'refit_cutpoints': ['period', 'quarter', 'year'],
         'refit_models': ['period', 'quarter', 'year'],
         'segmentation_consent': ['opt_out', 'opt_in'],
+        'test_severity': ['warn', 'error'],
+        'demographic_attribute': rule_attributes(),
     }.items() %}
         {% if var(name) not in allowed %}
             {% do stop("Var " ~ name ~ " is '" ~ var(name) ~ "'. Expected one of " ~ allowed | join(', ') ~ ".") %}
@@ -25,6 +27,7 @@
     {% do non_negative_number_var('max_reject_rate') %}
     {% do non_negative_number_var('largest_plausible_amount') %}
     {% do non_negative_number_var('min_segment_share') %}
+    {% do non_negative_number_var('min_demographics_share') %}
 {% endmacro %}
 
 

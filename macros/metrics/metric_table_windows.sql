@@ -16,8 +16,10 @@ windows as (
     select
         periods.as_of,
         facts.customer_key
-        {%- for window in metric_windows() if declared[window.metric].table == table %},
-        {{ metric_aggregate(declared[window.metric], window) | indent(8) }} as {{ window.column }}
+        {%- for window in metric_windows() if declared[window.metric].table == table %}
+        {%- set metric = declared[window.metric] %}
+        {%- set aggregate = metric_aggregate(metric, window) %},
+        {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
         {%- endfor %}
     from periods
     inner join facts on facts.day < periods.as_of

@@ -1,1 +1,94 @@
-{% macro publish_marts(results) %}{% endmacro %}
+{#-
+    Replaces the published file, as one file, after a fully green build; otherwise says why it stays as it was.
+    Runs at the end of every command.
+-#}
+{% macro publish_marts(results) %}
+    {% if not execute or var('publish_path') is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
+        {{ return('') }}
+    {% endif %}
+    {% set reason = customer_segmentation.reason_not_to_publish(results) %}
+    {% if not reason %}
+        {% set request = {
+            'path': var('publish_path'),
+            'allow_empty': var('allow_empty_publish'),
+            'tables': customer_segmentation.published_tables(),
+        } %}
+        {% set answer = fromjson(run_query(
+            'select segmentation_publish(' ~ customer_segmentation.sql_literal(tojson(request)) ~ ')'
+        ).columns[0].values()[0]) %}
+        {% if answer.error %}
+            {% do customer_segmentation.stop('Nothing was published, ' ~ var('publish_path') ~ ' is unchanged: ' ~ answer.error) %}
+        {% endif %}
+        {% set reason = answer.result %}
+    {% endif %}
+    {% if reason %}
+        {% do log('Not published, ' ~ var('publish_path') ~ ' is unchanged: ' ~ reason, info=true) %}
+    {% else %}
+        {% do log('Published ' ~ var('publish_path'), info=true) %}
+    {% endif %}
+    {{ return('') }}
+{% endmacro %}
+
+
+{#- Why this run may not replace the published file, or none. -#}
+{% macro reason_not_to_publish(results) %}
+    {% if flags.WHICH != 'build' %}
+        {{ return('only dbt build publishes, this was dbt ' ~ flags.WHICH ~ '.') }}
+    {% elif target.name not in var('publish_targets') %}
+        {{ return("the target '" ~ target.name ~ "' is not in the var publish_targets.") }}
+    {% elif flags.EMPTY %}
+        {{ return('--empty builds no rows.') }}
+    {% endif %}
+    {% set unsuccessful, ran = [], {} %}
+    {% for result in results %}
+        {% do ran.update({result.node.unique_id: true}) %}
+        {% if result.status | string not in ['success', 'pass', 'warn'] %}
+            {% do unsuccessful.append(result.node.name) %}
+        {% endif %}
+    {% endfor %}
+    {% if unsuccessful %}
+        {{ return('not everything succeeded: ' ~ customer_segmentation.first_few(unsuccessful) ~ '.') }}
+    {% endif %}
+    {% set left_out = [] %}
+    {% for node in graph.nodes.values()
+        if node.package_name == 'customer_segmentation'
+        and node.resource_type in ['model', 'seed', 'test']
+        and node.config.materialized != 'ephemeral'
+        and node.unique_id not in ran %}
+        {% do left_out.append(node.name) %}
+    {% endfor %}
+    {% if left_out %}
+        {{ return('not everything was in this run, such as ' ~ customer_segmentation.first_few(left_out) ~ '.') }}
+    {% endif %}
+    {{ return(none) }}
+{% endmacro %}
+
+
+{% macro first_few(names) %}
+    {%- set more = names | length - 3 -%}
+    {{- return(names[:3] | join(', ') ~ (' and ' ~ more ~ ' more' if more > 0 else '')) -}}
+{% endmacro %}
+
+
+{#- The marts, with their descriptions as comments: every model whose folder has meta.published_schema. -#}
+{% macro published_tables() %}
+    {% set tables = [] %}
+    {% for node in graph.nodes.values()
+        if node.package_name == 'customer_segmentation'
+        and node.resource_type == 'model'
+        and node.config.get('meta', {}).get('published_schema') %}
+        {% set columns = {} %}
+        {% for column in node.columns.values() %}
+            {% do columns.update({column.name: column.description}) %}
+        {% endfor %}
+        {% do tables.append({
+            'relation': api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) | string,
+            'schema': node.config.meta.published_schema,
+            'name': node.name,
+            'description': node.description,
+            'columns': columns,
+            'must_keep_rows': node.name in ['customers', 'customer_segments', 'segment_memberships'],
+        }) %}
+    {% endfor %}
+    {{ return(tables | sort(attribute='name')) }}
+{% endmacro %}

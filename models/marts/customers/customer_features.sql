@@ -13,14 +13,14 @@ final as (
         customers.as_of,
 
         -- numbers
-        customers.recency_days__all as recency_days,
+        cast(customers.recency_days__all as integer) as recency_days,
         customers.orders__all as frequency,
-        customers.revenue__all as monetary,
+        cast(customers.revenue__all as decimal(18, 2)) as monetary,
         customers.monetary_mean,
-        customers.tenure_days__all as tenure_days,
+        cast(customers.tenure_days__all as integer) as tenure_days,
         customers.purchase_days__all as purchase_days,
         customers.orders__365d as orders_365d,
-        customers.revenue__365d as revenue_365d,
+        cast(customers.revenue__365d as decimal(18, 2)) as revenue_365d,
 
         -- flags
         customers.is_buyer

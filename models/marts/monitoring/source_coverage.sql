@@ -1,0 +1,82 @@
+-- What was loaded of each source, and whether that is enough. Without a threshold a value is information.
+
+with counts as (
+    select * from {{ ref('int_staging__counts') }}
+),
+
+customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+counted as (
+    select
+        source_table,
+        check_name,
+        cast(value as double) as value,
+        cast(null as double) as threshold,
+        'info' as verdict
+    from counts
+),
+
+reject_rates as (
+    select
+        source_table,
+        'reject_rate' as check_name,
+        {{ rounded("coalesce(sum(case when check_name = 'quarantined' then value end) / nullif(cast(sum(case when check_name = 'rows' then value end) as double), 0), 0)") }} as value,
+        cast({{ var('max_reject_rate') }} as double) as threshold
+    from counts
+    group by source_table
+    having max(case when check_name = 'quarantined' then 1 else 0 end) = 1
+),
+
+demographics as (
+    select
+        'customers' as source_table,
+        '{{ var("demographic_attribute") }}_known' as check_name,
+        {{ rounded("count(case when customers.demographic <> 'unknown' then 1 end) / nullif(cast(count(*) as double), 0)") }} as value,
+        cast({{ var('min_demographics_share') }} as double) as threshold
+    from customers
+    inner join periods on customers.as_of = periods.as_of
+    where periods.is_current and customers.is_buyer
+),
+
+checks as (
+    select * from counted
+    union all
+    select
+        source_table,
+        check_name,
+        value,
+        threshold,
+        case when value <= threshold then 'ok' else 'fail' end as verdict
+    from reject_rates
+    union all
+    select
+        source_table,
+        check_name,
+        value,
+        threshold,
+        case when value is null or value >= threshold then 'ok' else 'warn' end as verdict
+    from demographics
+),
+
+final as (
+    select
+        -- ids
+        source_table,
+        check_name,
+
+        -- numbers
+        value,
+        threshold,
+
+        -- words
+        verdict
+    from checks
+)
+
+select * from final

@@ -1,0 +1,21 @@
+-- Var min_segment_share: an exclusive segment with fewer buyers is too small to act on. Empty segments are not judged.
+
+with kpis as (
+    select * from {{ ref('segment_kpis') }}
+    where scheme <> 'rule'
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+    where is_current
+)
+
+select
+    kpis.segment_key,
+    kpis.customers,
+    kpis.buyer_share
+from kpis
+inner join periods on kpis.period = periods.as_of
+where
+    kpis.customers > 0
+    and kpis.buyer_share <= {{ var('min_segment_share') }}

@@ -1,0 +1,35 @@
+-- In every exclusive scheme each eligible customer has exactly one segment.
+{{ config(severity='error') }}
+
+with memberships as (
+    select * from {{ ref('segment_memberships') }}
+),
+
+customers as (
+    select count(*) as eligible_customers from {{ ref('customer_segments') }}
+),
+
+schemes as (
+    {% for scheme in exclusive_schemes() -%}
+    select '{{ scheme }}' as scheme{{ ' union all' if not loop.last }}
+    {% endfor %}
+),
+
+sizes as (
+    select
+        schemes.scheme,
+        count(memberships.customer_id) as memberships,
+        count(distinct memberships.customer_id) as members
+    from schemes
+    left join memberships on schemes.scheme = memberships.scheme
+    group by schemes.scheme
+)
+
+select
+    sizes.*,
+    customers.eligible_customers
+from sizes
+cross join customers
+where
+    sizes.memberships <> customers.eligible_customers
+    or sizes.members <> customers.eligible_customers

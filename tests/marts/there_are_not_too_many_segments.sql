@@ -1,0 +1,14 @@
+-- Var max_segments: more than anyone will use.
+
+with segments as (
+    select * from {{ ref('segments') }}
+),
+
+counted as (
+    select count(*) as segments
+    from segments
+)
+
+select *
+from counted
+where segments > {{ var('max_segments') }}

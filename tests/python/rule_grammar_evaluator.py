@@ -1,0 +1,150 @@
+"""The meaning of metrics and rules in plain Python, from raw rows and raw YAML: no SQL, no macro.
+
+None is SQL's null, and conditions have three values: True, False, None.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+Rule = dict[str, Any]
+Window = tuple[int | None, int]
+
+
+@dataclass
+class Customer:
+    """Rows of one customer: dictionaries with a `day` and the columns that metrics read."""
+
+    rows: dict[str, list[dict[str, Any]]]
+    attributes: dict[str, Any]
+    schemes: dict[str, str | None]
+    known: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+
+def window_of(entry: Rule) -> Window:
+    if "window_days" in entry:
+        return entry["window_days"], 0
+    return entry.get("from_days_ago"), entry.get("to_days_ago", 0)
+
+
+def column_of(metric: str, window: Window) -> str:
+    start, end = window
+    if start is None:
+        return f"{metric}__all"
+    return f"{metric}__{start}d_to_{end}d" if end else f"{metric}__{start}d"
+
+
+def metric_value(
+    customer: Customer,
+    name: str,
+    metric: Rule,
+    window: Window,
+    as_of: date,
+    keep: Callable[..., bool],
+) -> Any:
+    """The value of one metric; `keep` is the metric's filter as a function of a row."""
+    key = (name, window, as_of)
+    if key not in customer.known:
+        customer.known[key] = _metric_value(customer, metric, window, as_of, keep)
+    return customer.known[key]
+
+
+def _metric_value(
+    customer: Customer, metric: Rule, window: Window, as_of: date, keep: Callable[..., bool]
+) -> Any:
+    before = [row for row in customer.rows[metric["table"]] if row["day"] < as_of]
+    start, end = window
+    rows = []
+    for row in before:
+        ago = (as_of - row["day"]).days
+        if keep(row) and (start is None or ago <= start) and ago > end:
+            rows.append(row)
+    days = [row["day"] for row in rows]
+    values = [row[metric["value"]] for row in rows] if "value" in metric else []
+    values = [value for value in values if value is not None]
+    aggregate = metric["aggregate"]
+    if aggregate in ("count", "count_days", "count_distinct"):
+        counted = {"count": days, "count_days": set(days), "count_distinct": set(values)}
+        # Counts are 0 as soon as the customer has any row of the table, else `absent`.
+        return len(counted[aggregate]) if before else metric["absent"]
+    if aggregate in ("days_since_first", "days_since_last"):
+        if not days:
+            return metric["absent"]
+        return (as_of - (min(days) if aggregate == "days_since_first" else max(days))).days
+    if not values:
+        return metric["absent"]
+    if aggregate == "mean":
+        return float(sum(values)) / len(values)
+    return {"sum": sum, "min": min, "max": max}[aggregate](values)
+
+
+def percentile_cut(values: list[Any], quantile: float) -> Any:
+    """percentile_disc among values above 0: the smallest with at least that share at or below."""
+    positive = sorted(value for value in values if value is not None and value > 0)
+    if not positive:
+        return None
+    # The margin takes up the error of .9 * 10 and the like.
+    return positive[max(math.ceil(quantile * len(positive) - 1e-9), 1) - 1]
+
+
+def evaluate(
+    rule: Rule,
+    customer: Customer,
+    value: Callable[[str, Window], Any],
+    cut: Callable[[str, Window, str, float], Any],
+    definitions: dict[str, Rule],
+) -> bool | None:
+    """Whether a rule holds for a customer, in three-valued logic."""
+
+    def inner(part: Rule) -> bool | None:
+        return evaluate(part, customer, value, cut, definitions)
+
+    if "all" in rule:
+        results = [inner(part) for part in rule["all"]]
+        return False if False in results else None if None in results else True
+    if "any" in rule:
+        results = [inner(part) for part in rule["any"]]
+        return True if True in results else None if None in results else False
+    if "not" in rule:
+        result = inner(rule["not"])
+        return None if result is None else not result
+    if "attribute" in rule:
+        found = customer.attributes[rule["attribute"]]
+        return None if found is None else str(found) in [str(each) for each in rule["in"]]
+    if "segment" in rule:
+        scheme, name = rule["segment"].split(":", 1)
+        if scheme == "rule":
+            return inner(definitions[name])
+        found = customer.schemes[scheme]
+        return None if found is None else found == name
+    window = window_of(rule)
+    number = value(rule["metric"], window)
+    for operator in ("top_percent", "bottom_percent"):
+        if operator in rule:
+            limit = cut(rule["metric"], window, operator, rule[operator])
+            return _inside_cut(number, limit, operator)
+    if number is None:
+        return None
+    if "between" in rule:
+        low, high = rule["between"]
+        return bool(low <= number <= high)
+    compare: dict[str, Callable[[Any, Any], bool]] = {
+        "at_least": lambda a, b: a >= b,
+        "at_most": lambda a, b: a <= b,
+        "more_than": lambda a, b: a > b,
+        "less_than": lambda a, b: a < b,
+    }
+    operator = next(name for name in compare if name in rule)
+    return compare[operator](number, rule[operator])
+
+
+def _inside_cut(number: Any, limit: Any, operator: str) -> bool | None:
+    if number is None:
+        return None
+    if number <= 0:
+        return False
+    if limit is None:
+        return None
+    return bool(number >= limit if operator == "top_percent" else number <= limit)

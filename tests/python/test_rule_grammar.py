@@ -1,0 +1,1041 @@
+"""The rule grammar: what it refuses, what its SQL means, what its reasons say, how long it takes."""
+
+import copy
+import json
+import random
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from rule_grammar_evaluator import (
+    Customer,
+    Rule,
+    Window,
+    column_of,
+    evaluate,
+    metric_value,
+    percentile_cut,
+    window_of,
+)
+from rule_grammar_project import GrammarProject
+
+TEXTS = {"unit": "units", "description": "For tests"}
+METRICS: dict[str, Rule] = {
+    "orders": {"table": "orders", "aggregate": "count", "filter": "is_completed", "absent": 0},
+    "revenue": {"table": "orders", "aggregate": "sum", "value": "amount", "absent": 0},
+    "purchase_days": {
+        "table": "orders",
+        "aggregate": "count_days",
+        "filter": "is_completed or amount < -20",
+        "absent": 0,
+    },
+    "recency_days": {
+        "table": "orders",
+        "aggregate": "days_since_last",
+        "filter": "is_completed",
+        "absent": None,
+    },
+    "tenure_days": {"table": "orders", "aggregate": "days_since_first", "absent": None},
+    "session_minutes": {"table": "sessions", "aggregate": "sum", "value": "minutes", "absent": 0},
+    "mean_minutes": {"table": "sessions", "aggregate": "mean", "value": "minutes", "absent": None},
+    "best_minutes": {"table": "sessions", "aggregate": "max", "value": "minutes", "absent": None},
+    "least_minutes": {"table": "sessions", "aggregate": "min", "value": "minutes", "absent": None},
+    "devices": {
+        "table": "sessions",
+        "aggregate": "count_distinct",
+        "value": "device",
+        "absent": None,
+    },
+}
+METRICS = {name: {**metric, **TEXTS} for name, metric in METRICS.items()}
+# Each filter again as a function, so that the evaluator needs no SQL.
+FILTERS = {
+    "is_completed": lambda row: row["is_completed"],
+    "is_completed or amount < -20": lambda row: row["is_completed"] or row["amount"] < -20,
+    None: lambda row: True,
+}
+RECENT = {"metric": "orders", "window_days": 30, "at_least": 1}
+VALIDATE = "{% set checked = rule_segments() %}"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
+    return GrammarProject(tmp_path_factory.mktemp("rule_grammar"))
+
+
+def with_segments(segments: Any, **others: Any) -> dict[str, Any]:
+    return {"metrics": METRICS, "rule_segments": segments, **others}
+
+
+# --- What is refused -----------------------------------------------------------------------------
+
+
+def nested(depth: int) -> Rule:
+    rule = RECENT
+    for _ in range(depth):
+        rule = {"all": [rule]}
+    return rule
+
+
+ALL_METRICS = "the metrics " + ", ".join(METRICS)
+OPERATORS = "at_least, at_most, more_than, less_than, between, top_percent, bottom_percent"
+KINDS = "exactly one of all, any, not, metric, attribute, segment"
+ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
+NUMBER = "a number without quotes"
+PERCENT = "above 0 and below 100"
+LIST = "a list of one or more rules"
+VALUES = "a list of one or more texts or numbers"
+
+# Rule of segment `bad_one`; place and finding; what the message must offer.
+BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
+    "unknown metric": (
+        {"metric": "ordrs", "at_least": 1},
+        ", at metric: found 'ordrs'. Did you mean orders?",
+        [ALL_METRICS],
+    ),
+    "metric is no text": (
+        {"metric": ["orders"], "at_least": 1},
+        ", at metric: found ['orders'].",
+        [ALL_METRICS],
+    ),
+    "unknown metric in a group": (
+        {"all": [RECENT, {"any": [RECENT, {"metric": "revenu", "at_least": 1}]}]},
+        ", at all[1].any[1].metric: found 'revenu'. Did you mean revenue?",
+        [ALL_METRICS],
+    ),
+    "unknown key": (
+        {"metric": "orders", "atleast": 1},
+        ", at atleast: found an unknown key. Did you mean at_least",
+        [OPERATORS, "window_days", "recommended_action", "stay_until"],
+    ),
+    "unknown key in a group": (
+        {"any": [{"metric": "orders", "window": 3, "at_least": 1}]},
+        ", at any[0].window: found an unknown key. Did you mean window_days",
+        [OPERATORS],
+    ),
+    "misspelt text": (
+        {**RECENT, "recomended_action": "call"},
+        ", at recomended_action: found an unknown key. Did you mean recommended_action?",
+        ["owner"],
+    ),
+    "text that is none": ({**RECENT, "owner": 7}, ", at owner: found 7.", ["some words"]),
+    "two operators": (
+        {"metric": "orders", "at_least": 1, "at_most": 3},
+        ", at at_least and at_most: found 2 operators.",
+        [OPERATORS],
+    ),
+    "no operator": ({"metric": "orders"}, ": found no operator.", [OPERATORS]),
+    "between one number": (
+        {"metric": "orders", "between": 3},
+        ", at between: found 3.",
+        ["[low, high]"],
+    ),
+    "between three": (
+        {"metric": "orders", "between": [1, 2, 3]},
+        "found [1, 2, 3]",
+        ["[low, high]"],
+    ),
+    "between backwards": (
+        {"metric": "orders", "between": [5, 2]},
+        ", at between: found [5, 2].",
+        ["low <= high"],
+    ),
+    "between texts": ({"metric": "orders", "between": "ab"}, "found 'ab'", ["[low, high]"]),
+    "top 250": (
+        {"metric": "orders", "top_percent": 250},
+        ", at top_percent: found 250.",
+        [PERCENT],
+    ),
+    "top 0": ({"metric": "orders", "top_percent": 0}, ", at top_percent: found 0.", [PERCENT]),
+    "bottom 100": (
+        {"metric": "orders", "bottom_percent": 100},
+        ", at bottom_percent: found 100.",
+        [PERCENT],
+    ),
+    "too fine a percent": (
+        {"metric": "orders", "top_percent": 1.23456789},
+        ", at top_percent: found 1.23456789.",
+        ["at most six decimals"],
+    ),
+    "limit is true": (
+        {"metric": "orders", "at_least": True},
+        ", at at_least: found true.",
+        [NUMBER],
+    ),
+    "limit is a text": ({"metric": "orders", "at_most": "5"}, ", at at_most: found '5'.", [NUMBER]),
+    "limit is null": ({"metric": "orders", "at_most": None}, ", at at_most: found null.", [NUMBER]),
+    "limit is infinite": (
+        {"metric": "orders", "at_most": float("inf")},
+        ", at at_most: found inf.",
+        [NUMBER],
+    ),
+    "limit is no number": (
+        {"metric": "orders", "less_than": float("nan")},
+        ", at less_than: found nan.",
+        [NUMBER],
+    ),
+    "negative window": (
+        {"metric": "orders", "window_days": -7, "at_least": 1},
+        ", at window_days: found -7.",
+        ["a whole number of days from 1"],
+    ),
+    "window of half days": (
+        {"metric": "orders", "window_days": 1.5, "at_least": 1},
+        ", at window_days: found 1.5.",
+        ["a whole number of days from 1"],
+    ),
+    "two windows": (
+        {"metric": "orders", "window_days": 7, "from_days_ago": 9, "to_days_ago": 1, "at_least": 1},
+        ", at window_days: found a second window beside it.",
+        [ONE_WINDOW],
+    ),
+    "half a window": (
+        {"metric": "orders", "from_days_ago": 9, "at_least": 1},
+        ", at to_days_ago: found nothing.",
+        ["from_days_ago and to_days_ago together"],
+    ),
+    "window backwards": (
+        {"metric": "orders", "from_days_ago": 9, "to_days_ago": 9, "at_least": 1},
+        ", at from_days_ago: found 9.",
+        ["more than to_days_ago, which is 9"],
+    ),
+    "empty group": ({"all": []}, ", at all: found an empty list.", [LIST]),
+    "group that is no list": ({"all": RECENT}, ", at all: found a mapping with the keys", [LIST]),
+    "not of a list": ({"not": [RECENT]}, ", at not: found [a mapping", ["a rule such as {metric:"]),
+    "group of texts": (
+        {"any": ["orders"]},
+        ", at any[0]: found 'orders'.",
+        ["a rule such as {metric:"],
+    ),
+    "two kinds": (
+        {"all": [RECENT], "metric": "orders"},
+        ": found the keys all, metric.",
+        [KINDS],
+    ),
+    "no kind": (
+        {"metrc": "orders", "at_least": 1},
+        ": found the keys metrc, at_least. Did you mean metric?",
+        [KINDS],
+    ),
+    "texts only": ({"name": "Nobody"}, ": found no rule.", [KINDS]),
+    "no mapping": ("orders", ": found 'orders'.", ["a rule such as {metric:"]),
+    "too deep": (nested(11), "found groups nested more than 10 deep.", ["at most 10"]),
+    "unknown scheme": (
+        {"segment": "rfn:champions"},
+        ", at segment: found 'rfn:champions'.",
+        [
+            "rfm, value_tier, spend_breaks, spend_limits, purchase_rhythm, lifecycle, demographic, cluster, rule"
+        ],
+    ),
+    "unknown segment": (
+        {"segment": "rfm:champion"},
+        ", at segment: found 'rfm:champion'. Did you mean champions?",
+        ["hibernating, at_risk, cannot_lose", "potential_loyalist, champions, prospect"],
+    ),
+    "segment without scheme": (
+        {"segment": "champions"},
+        ", at segment: found 'champions'.",
+        ["'scheme:segment', such as 'rfm:champions'"],
+    ),
+    "unknown rule segment": (
+        {"segment": "rule:bad_won"},
+        ", at segment: found 'rule:bad_won'. Did you mean bad_one?",
+        ["the segments of rule, bad_one"],
+    ),
+    "itself": (
+        {"not": {"segment": "rule:bad_one"}},
+        "found a cycle of references, bad_one -> bad_one.",
+        ["lead to no segment twice"],
+    ),
+    "unknown attribute": (
+        {"attribute": "regoin", "in": ["North"]},
+        ", at attribute: found 'regoin'. Did you mean region?",
+        ["age_band, gender, income_band, household_size, loyalty_tier, region, country"],
+    ),
+    "in without list": (
+        {"attribute": "region", "in": "North"},
+        ", at in: found 'North'.",
+        [VALUES],
+    ),
+    "in of nothing": ({"attribute": "region", "in": []}, ", at in: found an empty list.", [VALUES]),
+    "no in": ({"attribute": "region"}, ", at in: found nothing.", [VALUES]),
+    # YAML reads the country code NO as false.
+    "Norway": (
+        {"attribute": "country", "in": ["SE", False]},
+        ", at in[1]: found false.",
+        [VALUES, "such as 'NO'"],
+    ),
+    "in of lists": (
+        {"attribute": "country", "in": [["SE"]]},
+        ", at in[0]: found ['SE'].",
+        [VALUES],
+    ),
+    "stay_until in a group": (
+        {"all": [{**RECENT, "stay_until": RECENT}]},
+        ", at all[0].stay_until: found stay_until inside a rule.",
+        ["beside the whole rule of a segment"],
+    ),
+    "bad stay_until": (
+        {**RECENT, "stay_until": {"metric": "orders", "window_days": 0, "at_least": 1}},
+        ", at stay_until.window_days: found 0.",
+        ["a whole number of days from 1"],
+    ),
+    "stricter stay_until": (
+        {**RECENT, "stay_until": {**RECENT, "at_least": 2}},
+        ", at stay_until: found 'orders in the last 30 days at least 2', which does not follow from "
+        "the entry rule 'orders in the last 30 days at least 1'.",
+        ["a looser rule"],
+    ),
+    "stay_until without effect": (
+        {**RECENT, "stay_until": {**RECENT, "at_least": 1.0}},
+        ", at stay_until: found a rule that has no effect",
+        ["a looser rule, or no stay_until"],
+    ),
+    "stay_until that only rearranges": (
+        {"all": [RECENT, nested(1)], "stay_until": {"any": [RECENT]}},
+        ", at stay_until: found a rule that has no effect",
+        ["a looser rule, or no stay_until"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RULES)
+def test_a_bad_rule_names_segment_place_and_what_is_allowed(
+    project: GrammarProject, case: str
+) -> None:
+    rule, finding, offers = BAD_RULES[case]
+    message = project.complaint(VALIDATE, with_segments({"fine_one": RECENT, "bad_one": rule}))
+    assert f"Segment 'bad_one' in var rule_segments{finding}" in message or (
+        "Segment 'bad_one' in var rule_segments" in message and finding in message
+    )
+    assert message.count("Allowed: ") == 1
+    allowed = message.split("Allowed: ")[1].split("\n")[0]
+    for offer in offers:
+        assert offer in allowed
+
+
+# The var as a whole, and what the message must say.
+BAD_SEGMENTS: dict[str, tuple[Any, list[str]]] = {
+    "a list": ([RECENT], ["Var rule_segments", "found [a mapping", "a mapping from the key"]),
+    "key with a capital": (
+        {"Recent": RECENT},
+        ["Segment 'Recent'", "at its key", "lower-case letters, digits and _"],
+    ),
+    "key with a quote": ({"a'b": RECENT}, ["at its key: found 'a'b'", "lower-case letters"]),
+    "cycle of three": (
+        {
+            "outside": {"segment": "rule:one"},
+            "one": {"all": [RECENT, {"segment": "rule:two"}]},
+            "two": {"any": [RECENT, {"segment": "rule:three"}]},
+            "three": {"segment": "rule:one"},
+        },
+        ["cycle of references", "one -> two -> three -> one", "no segment twice"],
+    ),
+    "cycle through stay_until": (
+        {
+            "one": {**RECENT, "stay_until": {"segment": "rule:two"}},
+            "two": {"segment": "rule:one"},
+        },
+        ["cycle of references", "one -> two -> one"],
+    ),
+    "stay_until under not": (
+        {
+            "stayers": {**RECENT, "stay_until": {**RECENT, "window_days": 60}},
+            "others": {"all": [RECENT, {"not": {"any": [{"segment": "rule:stayers"}]}}]},
+        },
+        [
+            "Segment 'others'",
+            "at all[1].not.any[0].segment",
+            "'rule:stayers' under not",
+            "without stay_until",
+        ],
+    ),
+    "references that multiply": (
+        {
+            "doubled_00": RECENT,
+            **{
+                f"doubled_{i:02}": {"any": [{"segment": f"rule:doubled_{i - 1:02}"}] * 2}
+                for i in range(1, 25)
+            },
+        },
+        ["Segment 'doubled_", "more than 500 conditions", "at most 500"],
+    ),
+    "references too deep": (
+        {
+            "chained_00": RECENT,
+            **{f"chained_{i:02}": {"segment": f"rule:chained_{i - 1:02}"} for i in range(1, 60)},
+        },
+        ["Segment 'chained_41'", "more than 40 levels", "at most 40"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SEGMENTS)
+def test_a_bad_list_of_segments_is_refused(project: GrammarProject, case: str) -> None:
+    segments, fragments = BAD_SEGMENTS[case]
+    message = project.complaint(VALIDATE, with_segments(segments))
+    for fragment in fragments:
+        assert fragment in message
+    assert message.count("Allowed: ") == 1
+
+
+# Changes to metric `orders` (None removes the key) and what the message must say.
+BAD_METRICS: dict[str, tuple[Rule, list[str]]] = {
+    "table": (
+        {"table": "order"},
+        ["at table: found 'order'. Did you mean orders?", "orders, events, sessions"],
+    ),
+    "aggregate": (
+        {"aggregate": "cuont"},
+        ["at aggregate: found 'cuont'", "count, sum, mean, min, max, count_distinct"],
+    ),
+    "value missing": (
+        {"aggregate": "sum"},
+        ["at value: found nothing", "a column of orders, because aggregate is sum"],
+    ),
+    "value too much": (
+        {"value": "amount"},
+        ["at value: found 'amount'", "no value, because aggregate is count"],
+    ),
+    "value is SQL": (
+        {"aggregate": "sum", "value": "amount) + (1"},
+        ["at value: found 'amount) + (1'", "the name of a column of orders"],
+    ),
+    "filter": (
+        {"filter": True},
+        ["at filter: found true", "an SQL condition over the columns of orders"],
+    ),
+    "absent": ({"absent": 1}, ["at absent: found 1", "0 or null"]),
+    "absent is false": ({"absent": False}, ["at absent: found false", "0 or null"]),
+    "unit missing": (
+        {"unit": None},
+        ["at unit: found nothing", "table, aggregate, absent, unit, description"],
+    ),
+    "unknown key": (
+        {"fliter": "x"},
+        ["at fliter: found an unknown key. Did you mean filter?", "value, filter"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_METRICS)
+def test_a_bad_metric_names_metric_key_and_what_is_allowed(
+    project: GrammarProject, case: str
+) -> None:
+    changes, fragments = BAD_METRICS[case]
+    metric = {
+        key: value for key, value in METRICS["orders"].items() if changes.get(key, 0) is not None
+    }
+    metric |= {key: value for key, value in changes.items() if value is not None}
+    message = project.complaint(
+        "{% set checked = metrics() %}", {"metrics": {**METRICS, "orders": metric}}
+    )
+    assert "Metric 'orders' in var metrics" in message
+    for fragment in fragments:
+        assert fragment in message
+
+
+def test_a_bad_metric_name_and_a_bad_feature_window_are_refused(project: GrammarProject) -> None:
+    message = project.complaint("{{ metrics() }}", {"metrics": {"Orders": METRICS["orders"]}})
+    assert "Metric 'Orders'" in message and "at its name" in message
+    windows = [{"metric": "orders", "window_days": 30}, {"metric": "order", "window_days": 30}]
+    message = project.complaint(
+        "{{ metric_windows() }}", with_segments({}, feature_windows=windows)
+    )
+    assert "Var feature_windows, at [1].metric: found 'order'. Did you mean orders?" in message
+
+
+def test_a_bad_rule_stops_dbt_parse(project: GrammarProject) -> None:
+    model = "{% set segments = rule_segments() %} select 1 as number"
+    bad = {"bad_one": {"metric": "orders", "window_days": 30, "at_lest": 1}}
+    message = project.parse_complaint(model, with_segments(bad))
+    assert "Segment 'bad_one' in var rule_segments, at at_lest: found an unknown key" in message
+    assert project.parse_complaint(model, with_segments({"fine_one": RECENT})) == "None"
+
+
+# --- What comes out ------------------------------------------------------------------------------
+
+
+def test_segments_are_completed_and_sorted(project: GrammarProject) -> None:
+    group = {"any": [RECENT, {"all": [{"segment": "rfm:loyal"}, {"not": {"segment": "rule:b"}}]}]}
+    segments = {
+        "recent_buyers": {**RECENT, "owner": "crm", "stay_until": {**RECENT, "window_days": 60}},
+        "b": {"metric": "revenue", "from_days_ago": 365, "to_days_ago": 90, "between": [2, 5.5]},
+        "a": {**group, "name": "A or so", "description": "Mine"},
+        "c": {
+            "all": [
+                {"attribute": "age_band", "in": ["25-34", 35]},
+                {"segment": "rule:recent_buyers"},
+                {"metric": "session_minutes", "window_days": 1, "top_percent": 2.5},
+            ]
+        },
+    }
+    checked = project.value("rule_segments()", with_segments(segments))
+    assert [segment["key"] for segment in checked] == ["a", "b", "c", "recent_buyers"]
+    assert checked[0]["name"] == "A or so" and checked[0]["description"] == "Mine"
+    assert checked[3]["name"] == "Recent buyers" and checked[3]["owner"] == "crm"
+    assert checked[3]["segment_key"] == "rule:recent_buyers"
+    assert checked[3]["stay_until"]["column"] == "orders__60d"
+    assert [segment["definition"] for segment in checked] == [
+        "orders in the last 30 days at least 1 or (in rfm:loyal and not (in rule:b))",
+        "revenue from 365 to 90 days ago between 2 and 5.5",
+        "age band one of 25-34, 35 and in rule:recent_buyers by its entry rule and "
+        "session minutes in the last 1 day in the top 2.5 %",
+        "orders in the last 30 days at least 1",
+    ]
+    assert checked[1]["description"] == checked[1]["definition"]
+    cuts = project.value("rule_percentile_cuts()", with_segments(segments))
+    assert cuts == [
+        {
+            "metric": "session_minutes",
+            "column": "session_minutes__1d",
+            "operator": "top_percent",
+            "percent": 2.5,
+            "cut_column": "session_minutes__1d__top_2_5",
+            "quantile": 0.975,
+            "definition": "session minutes in the last 1 day in the top 2.5 %",
+        }
+    ]
+
+
+def test_each_window_is_listed_once(project: GrammarProject) -> None:
+    segments = {
+        "one": RECENT,
+        "two": {"metric": "orders", "from_days_ago": 30, "to_days_ago": 0, "at_most": 3},
+        "three": {"all": [RECENT, {"metric": "orders", "more_than": 5}]},
+        "four": {**RECENT, "stay_until": {**RECENT, "window_days": 60}},
+    }
+    features = [
+        {"metric": "revenue", "from_days_ago": 365, "to_days_ago": 90},
+        {"metric": "orders"},
+    ]
+    extra = "[{'metric': 'devices', 'window_days': 7}]"
+    windows = project.value(
+        f"metric_windows({extra})", with_segments(segments, feature_windows=features)
+    )
+    assert [window["column"] for window in windows] == [
+        "devices__7d",
+        "orders__30d",
+        "orders__60d",
+        "orders__all",
+        "revenue__365d_to_90d",
+    ]
+    assert windows[4] == {
+        "metric": "revenue",
+        "from_days_ago": 365,
+        "to_days_ago": 90,
+        "column": "revenue__365d_to_90d",
+    }
+
+
+@pytest.mark.parametrize("segments", [{}, None])
+def test_no_rules_give_no_rows_of_the_right_type(project: GrammarProject, segments: Any) -> None:
+    variables = with_segments(segments)
+    assert (
+        project.value("rule_segments() + metric_windows() + rule_percentile_cuts()", variables)
+        == []
+    )
+    sql = project.render("{{ matching_segments(rule_segments()) }}", variables)
+    result = duckdb.sql(f"select features.x, {sql} as segment_key from range(5) as features(x)")
+    assert result.fetchall() == []
+    assert [str(kind) for kind in result.types] == ["BIGINT", "VARCHAR"]
+
+
+# --- What the SQL means --------------------------------------------------------------------------
+
+WINDOWS: list[Rule] = [
+    {},
+    {"window_days": 1},
+    {"window_days": 7},
+    {"window_days": 30},
+    {"window_days": 90},
+    {"from_days_ago": 90, "to_days_ago": 30},
+    {"from_days_ago": 30, "to_days_ago": 7},
+]
+ATTRIBUTES: dict[str, list[Any]] = {
+    "region": ["North", "O'Hara", "back\\slash", "x') or true --", "", None],
+    "household_size": [1, 2, 3, None],
+}
+SCHEMES = {
+    "rfm": ["champions", "loyal", None],
+    "value_tier": ["high", "none"],
+    "cluster": ["c01", "it's", None],
+}
+PERIODS = [date(2026, 3, 29), date(2026, 4, 1)]
+
+
+def random_condition(rng: random.Random, earlier: list[str]) -> Rule:
+    kind = rng.random()
+    if kind < 0.15:
+        attribute = rng.choice(list(ATTRIBUTES))
+        values = [value for value in ATTRIBUTES[attribute] if value is not None]
+        return {"attribute": attribute, "in": rng.sample(values, rng.randint(1, 2))}
+    if kind < 0.25:
+        scheme = rng.choice(list(SCHEMES))
+        return {"segment": f"{scheme}:{rng.choice([each for each in SCHEMES[scheme] if each])}"}
+    if kind < 0.33 and earlier:
+        return {"segment": f"rule:{rng.choice(earlier)}"}
+    rule = {"metric": rng.choice(list(METRICS)), **rng.choice(WINDOWS)}
+    if kind < 0.45:
+        return rule | {rng.choice(["top_percent", "bottom_percent"]): rng.choice([10, 25.0, 2.5])}
+    limit = rng.choice([-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40])
+    if kind < 0.55:
+        return rule | {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
+    return rule | {rng.choice(["at_least", "at_most", "more_than", "less_than"]): limit}
+
+
+def random_rule(rng: random.Random, earlier: list[str], depth: int = 0) -> Rule:
+    kind = rng.random()
+    if depth == 3 or kind < 0.3:
+        return random_condition(rng, earlier)
+    if kind < 0.45:
+        return {"not": random_rule(rng, earlier, depth + 1)}
+    parts = [random_rule(rng, earlier, depth + 1) for _ in range(rng.randint(1, 3))]
+    return {"all" if kind < 0.72 else "any": parts}
+
+
+def random_customer(rng: random.Random) -> Customer:
+    def day() -> date:
+        # Dense around the edges of windows and periods; some rows lie on or after as_of.
+        return PERIODS[1] - timedelta(
+            days=rng.choice([-1, 0, 1, 2, 3, 4, 7, 8, 10, 30, 31, 90, 91, 200])
+        )
+
+    orders = []
+    for _ in range(rng.choice([0, 0, 1, 2, 4, 12])):
+        completed = rng.random() < 0.7
+        amount = Decimal(rng.randint(0, 2000)) / 100 * (1 if completed else -2)
+        orders.append({"day": day(), "amount": amount, "is_completed": completed})
+    sessions = []
+    for _ in range(rng.choice([0, 1, 3, 8])):
+        minutes = rng.choice([None, 0.0, 0.25, 1.5, 12.25, 20.0])
+        sessions.append({"day": day(), "minutes": minutes, "device": rng.choice(["a", "b", None])})
+    attributes = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
+    schemes = {name: rng.choice(values) for name, values in SCHEMES.items()}
+    return Customer({"orders": orders, "sessions": sessions, "events": []}, attributes, schemes)
+
+
+@dataclass
+class World:
+    """Random customers, in Python and in DuckDB, and the macros' SQL run on them."""
+
+    customers: list[Customer]
+    definitions: dict[str, Rule]
+    features: dict[tuple[int, date], dict[str, Any]]
+    conditions: dict[tuple[int, date], dict[str, bool]]
+    matches: set[tuple[int, date, str]]
+    reasons: dict[tuple[int, date], dict[str, str | None]]
+
+    def value(self, number: int, as_of: date, name: str, window: Window) -> Any:
+        metric = METRICS[name]
+        keep = FILTERS[metric.get("filter")]
+        return metric_value(self.customers[number], name, metric, window, as_of, keep)
+
+    def cut(self, as_of: date, name: str, window: Window, operator: str, percent: float) -> Any:
+        quantile = 1 - percent / 100 if operator == "top_percent" else percent / 100
+        values = [self.value(i, as_of, name, window) for i in range(len(self.customers))]
+        return percentile_cut(values, quantile)
+
+    def verdict(self, rule: Rule, number: int, as_of: date, cuts: dict[Any, Any]) -> bool | None:
+        def cut(*key: Any) -> Any:
+            if (as_of, *key) not in cuts:
+                cuts[(as_of, *key)] = self.cut(as_of, *key)
+            return cuts[(as_of, *key)]
+
+        return evaluate(
+            rule,
+            self.customers[number],
+            lambda name, window: self.value(number, as_of, name, window),
+            cut,
+            self.definitions,
+        )
+
+
+WORLD_TEMPLATE = """
+{% set declared = metrics() %}{% set segments = rule_segments() %}
+{% set windows = [] %}{% for window in metric_windows() %}{% do windows.append({
+    'column': window.column, 'table': declared[window.metric].table,
+    'aggregate': metric_aggregate(declared[window.metric], window),
+    'absent': metric_absent(declared[window.metric], window.column)}) %}{% endfor %}
+{% set rules = [] %}{% for segment in segments %}{% do rules.append({
+    'key': segment.key, 'condition': rule_condition(segment.rule),
+    'reason': rule_reason(segment)}) %}{% endfor %}
+{{ tojson({'windows': windows, 'rules': rules, 'cuts': rule_percentile_cuts(segments),
+    'matching': matching_segments(segments)}) }}
+"""
+
+
+@pytest.fixture(scope="module")
+def world(project: GrammarProject) -> World:
+    rng = random.Random(20261121)
+    definitions: dict[str, Rule] = {}
+    for number in range(320):
+        definitions[f"rule_{number:03}"] = random_rule(rng, list(definitions)[-40:])
+    customers = [random_customer(rng) for _ in range(150)]
+    built = json.loads(project.render(WORLD_TEMPLATE, with_segments(definitions)))
+
+    connection = duckdb.connect()
+    run = connection.execute
+    run("create table periods (as_of date)")
+    run("create table orders (id int, day date, amount decimal(18, 2), is_completed boolean)")
+    run("create table sessions (id int, day date, minutes double, device varchar)")
+    run("create table customers (id int, region varchar, household_size int, rfm varchar, "
+        "value_tier varchar, cluster varchar)")  # fmt: skip
+    connection.executemany("insert into periods values (?)", [[each] for each in PERIODS])
+    for number, customer in enumerate(customers):
+        for table in ("orders", "sessions"):
+            for row in customer.rows[table]:
+                run(f"insert into {table} values (?, ?, ?, ?)", [number, *row.values()])
+        values = [*customer.attributes.values(), *customer.schemes.values()]
+        run("insert into customers values (?, ?, ?, ?, ?, ?)", [number, *values])
+
+    for table in ("orders", "sessions"):
+        columns = [w for w in built["windows"] if w["table"] == table]
+        listed = ", ".join(f"{each['aggregate']} as {each['column']}" for each in columns)
+        run(f"create table {table}_windows as select id, as_of, {listed} from {table} "
+            f"inner join periods on day < as_of group by id, as_of")  # fmt: skip
+    listed = ", ".join(f"{each['absent']} as {each['column']}" for each in built["windows"])
+    run(f"create table features as select customers.*, periods.as_of, {listed} from customers "
+        "cross join periods left join orders_windows using (id, as_of) "
+        "left join sessions_windows using (id, as_of)")  # fmt: skip
+    listed = "".join(
+        f", percentile_disc({each['quantile']}) within group (order by {each['column']}) "
+        f"filter (where {each['column']} > 0) as {each['cut_column']}"
+        for each in built["cuts"]
+    )
+    run(f"create table cutpoints as select as_of{listed} from features group by as_of")
+
+    joined = "from features inner join cutpoints on features.as_of = cutpoints.as_of"
+    keys = [each["key"] for each in built["rules"]]
+
+    def by_customer(column: str) -> dict[tuple[int, date], dict[str, Any]]:
+        listed = ", ".join(each[column] for each in built["rules"])
+        rows = run(f"select features.id, features.as_of, {listed} {joined}").fetchall()
+        return {row[:2]: dict(zip(keys, row[2:], strict=True)) for row in rows}
+
+    features = run("select * from features")
+    names = [column[0] for column in features.description]
+    rows = [dict(zip(names, row, strict=True)) for row in features.fetchall()]
+    matches = run(f"select features.id, features.as_of, {built['matching']} {joined}").fetchall()
+    return World(
+        customers,
+        definitions,
+        {(row["id"], row["as_of"]): row for row in rows},
+        by_customer("condition"),
+        set(matches),
+        by_customer("reason"),
+    )
+
+
+def metric_conditions(rule: Rule) -> list[Rule]:
+    if "metric" in rule:
+        return [rule]
+    parts = rule.get("all", rule.get("any", [rule["not"]] if "not" in rule else []))
+    return [condition for part in parts for condition in metric_conditions(part)]
+
+
+def test_metric_columns_equal_a_count_by_hand(world: World) -> None:
+    conditions = [each for rule in world.definitions.values() for each in metric_conditions(rule)]
+    pairs = {(each["metric"], window_of(each)) for each in conditions}
+    assert len(pairs) > 50, "the generator no longer covers metrics and windows"
+    for (number, as_of), row in world.features.items():
+        for metric, window in pairs:
+            expected = world.value(number, as_of, metric, window)
+            assert row[column_of(metric, window)] == expected, (metric, window, number, as_of)
+
+
+def test_conditions_equal_an_independent_evaluation(world: World) -> None:
+    cuts: dict[Any, Any] = {}
+    seen = {True: 0, False: 0, None: 0}
+    for (number, as_of), held in world.conditions.items():
+        for key, rule in world.definitions.items():
+            expected = world.verdict(rule, number, as_of, cuts)
+            assert held[key] is (expected is True), (key, rule, number, as_of)
+            seen[expected] += 1
+    # All three outcomes occur often, so that a null taken for false would be noticed.
+    assert min(seen.values()) > 5000, seen
+
+
+def test_matching_segments_are_those_whose_condition_holds(world: World) -> None:
+    expected = {
+        (*who, f"rule:{key}")
+        for who, held in world.conditions.items()
+        for key, holds in held.items()
+        if holds
+    }
+    assert world.matches == expected
+
+
+def test_every_member_has_a_reason(world: World) -> None:
+    for who, held in world.conditions.items():
+        for key, holds in held.items():
+            if holds:
+                reason = world.reasons[who][key]
+                assert reason and len(reason) <= 200, (key, world.definitions[key])
+                # An empty clause would show as a doubled or hanging separator.
+                assert not reason.startswith("; ") and "; ;" not in reason
+
+
+# --- stay_until ----------------------------------------------------------------------------------
+
+BUYER = {"metric": "orders", "window_days": 30, "at_least": 3}
+SPENDER = {"metric": "revenue", "window_days": 30, "more_than": 100}
+TOP = {"metric": "session_minutes", "top_percent": 10}
+NORTH = {"attribute": "region", "in": ["North", "South"]}
+LOYAL = {"segment": "rfm:loyal"}
+
+# Entry rule, stay_until, whether the second follows from the first.
+IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
+    (BUYER, {**BUYER, "at_least": 2}, True),
+    (BUYER, {**BUYER, "at_least": 4}, False),
+    ({"all": [BUYER, SPENDER]}, {**BUYER, "at_least": 1}, True),
+    ({"any": [BUYER, SPENDER]}, {**BUYER, "at_least": 1}, False),
+    (BUYER, {"any": [BUYER, SPENDER]}, True),
+    (BUYER, {"all": [BUYER, SPENDER]}, False),
+    ({"any": [{**BUYER, "at_least": 9}, {**BUYER, "at_least": 5}]}, BUYER, True),
+    (SPENDER, {"metric": "revenue", "window_days": 30, "at_least": 100}, True),
+    ({"metric": "revenue", "window_days": 30, "at_least": 100}, SPENDER, False),
+    ({"metric": "orders", "between": [2, 3]}, {"metric": "orders", "between": [1, 3]}, True),
+    ({"metric": "orders", "between": [2, 3]}, {"metric": "orders", "at_most": 2}, False),
+    ({"metric": "orders", "between": [2, 3]}, {"metric": "orders", "less_than": 4}, True),
+    # Counts grow with their window; sums and means need not.
+    (BUYER, {**BUYER, "window_days": 60}, True),
+    (BUYER, {**BUYER, "window_days": 20}, False),
+    (BUYER, {"metric": "orders", "at_least": 3}, True),
+    (BUYER, {"metric": "orders", "from_days_ago": 60, "to_days_ago": 1, "at_least": 3}, False),
+    (SPENDER, {**SPENDER, "window_days": 60}, False),
+    # `devices` is null for customers without sessions, so a narrower window may be null.
+    (
+        {"metric": "orders", "window_days": 60, "at_most": 1},
+        {"metric": "orders", "window_days": 30, "at_most": 1},
+        True,
+    ),
+    (
+        {"metric": "devices", "window_days": 60, "at_most": 1},
+        {"metric": "devices", "window_days": 30, "at_most": 1},
+        False,
+    ),
+    (TOP, {**TOP, "top_percent": 20}, True),
+    (TOP, {**TOP, "top_percent": 5}, False),
+    (TOP, {"metric": "session_minutes", "bottom_percent": 20}, False),
+    (TOP, {"metric": "session_minutes", "more_than": 0}, True),
+    (TOP, {"metric": "session_minutes", "at_least": 1}, False),
+    ({"metric": "session_minutes", "more_than": 50}, TOP, False),
+    ({"attribute": "region", "in": ["North"]}, NORTH, True),
+    (NORTH, {"attribute": "region", "in": ["North"]}, False),
+    (LOYAL, {"any": [LOYAL, {"segment": "rfm:champions"}]}, True),
+    (LOYAL, {"segment": "rfm:champions"}, False),
+    # Under not, less is more: nothing but equality is trusted.
+    ({"all": [{"not": BUYER}, LOYAL]}, {"not": BUYER}, True),
+    ({"not": {**BUYER, "at_least": 2}}, {"not": BUYER}, False),
+    # References are followed.
+    ({"segment": "rule:base"}, {**BUYER, "at_least": 1}, True),
+    ({**BUYER, "at_least": 7}, {"segment": "rule:base"}, True),
+    ({"all": [SPENDER, {"segment": "rule:base"}]}, {"segment": "rule:base"}, True),
+]
+
+
+def test_a_looser_stay_until_is_recognised(project: GrammarProject) -> None:
+    segments: dict[str, Rule] = {"base": BUYER}
+    for number, (strict, loose, _) in enumerate(IMPLICATIONS):
+        segments |= {f"strict_{number:03}": strict, f"loose_{number:03}": loose}
+    found = implications(project, segments, len(IMPLICATIONS))
+    for (strict, loose, expected), follows in zip(IMPLICATIONS, found, strict=True):
+        assert follows is expected, (strict, loose)
+
+
+def implications(project: GrammarProject, segments: dict[str, Rule], count: int) -> list[bool]:
+    template = """
+    {% set rules = {} %}{% for segment in rule_segments() %}
+        {% do rules.update({segment.key: segment.rule}) %}{% endfor %}
+    {% set found = [] %}{% set grammar = {'metrics': metrics()} %}
+    {% for number in range(COUNT) %}{% do found.append(rule_implies(
+        grammar, rules['strict_%03d' % number], rules['loose_%03d' % number])) %}{% endfor %}
+    {{ tojson(found) }}""".replace("COUNT", str(count))
+    return list(json.loads(project.render(template, with_segments(segments))))
+
+
+def altered(rng: random.Random, rule: Rule) -> Rule:
+    """The rule with something changed at random, often into a looser one."""
+    rule = copy.deepcopy(rule)
+    if "not" in rule:
+        return {"not": altered(rng, rule["not"])}
+    for kind in ("all", "any"):
+        if kind in rule:
+            parts = [altered(rng, part) for part in rule[kind]]
+            if len(parts) > 1 and rng.random() < 0.4:
+                parts.pop(rng.randrange(len(parts)))
+            return {rng.choice([kind, kind, "any"]): parts}
+    if "metric" in rule and rng.random() < 0.3:
+        kept = {
+            k: v
+            for k, v in rule.items()
+            if k not in ("window_days", "from_days_ago", "to_days_ago")
+        }
+        return kept | rng.choice(WINDOWS)
+    shift = rng.choice([-2, -1, 0, 0, 1, 2])
+    for name in ("at_least", "at_most", "more_than", "less_than"):
+        if name in rule:
+            opposite = {"at_least": "more_than", "more_than": "at_least"}
+            new = opposite.get(name, name) if rng.random() < 0.3 else name
+            return {k: v for k, v in rule.items() if k != name} | {new: rule[name] + shift}
+    return rule
+
+
+def test_what_is_taken_for_looser_never_fails_where_the_entry_holds(
+    project: GrammarProject, world: World
+) -> None:
+    rng = random.Random(7)
+    pairs = []
+    for number in range(400):
+        strict = random_rule(rng, [], depth=rng.choice([1, 2, 3]))
+        pairs.append((strict, altered(rng, strict)))
+    segments: dict[str, Rule] = {}
+    for number, (strict, loose) in enumerate(pairs):
+        segments |= {f"strict_{number:03}": strict, f"loose_{number:03}": loose}
+    found = implications(project, segments, len(pairs))
+    told = [
+        pair for pair, follows in zip(pairs, found, strict=True) if follows and pair[0] != pair[1]
+    ]
+    assert len(told) > 60, "too few implications to prove anything"
+    cuts: dict[Any, Any] = {}
+    for strict, loose in told:
+        for number, as_of in world.conditions:
+            if world.verdict(strict, number, as_of, cuts) is True:
+                assert world.verdict(loose, number, as_of, cuts) is True, (strict, loose)
+
+
+# --- Reasons -------------------------------------------------------------------------------------
+
+ROW = {
+    "orders__30d": "2",
+    "orders__60d": "1",
+    "orders__365d_to_90d": "4",
+    "orders__7d": "0",
+    "revenue__all": "cast(1234.5 as decimal(38, 2))",
+    "session_minutes__30d": "cast(41.0 as double)",
+    "mean_minutes__all": "10.0 / 3",
+    "recency_days__all": "cast(null as bigint)",
+    "region": "'North'",
+    "rfm": "'champions'",
+    "lifecycle": "'active'",
+}
+CUTS = {"session_minutes__30d__top_25": "cast(12.0 as double)", "orders__7d__top_5": "null"}
+NO_ORDER = {"metric": "orders", "window_days": 7, "at_least": 1}
+
+REASONS: list[tuple[Rule, str]] = [
+    (RECENT, "orders in the last 30 days: 2 (at least 1)"),
+    ({"metric": "revenue", "more_than": 1000.5}, "revenue: 1234.50 (more than 1000.5)"),
+    (
+        {"metric": "orders", "from_days_ago": 365, "to_days_ago": 90, "between": [2, 5]},
+        "orders from 365 to 90 days ago: 4 (between 2 and 5)",
+    ),
+    (
+        {"metric": "session_minutes", "window_days": 30, "top_percent": 25},
+        "session minutes in the last 30 days: 41.0 (top 25 %, at least 12.0)",
+    ),
+    ({"metric": "mean_minutes", "less_than": 4}, "mean minutes: 3.33 (less than 4)"),
+    (
+        {"attribute": "region", "in": ["North", "O'Hara"]},
+        "region: North (one of North, O'Hara)",
+    ),
+    ({"segment": "rfm:champions"}, "in rfm:champions"),
+    ({"segment": "rule:base"}, "in rule:base"),
+    ({"segment": "rule:stayed"}, "in rule:stayed by its entry rule"),
+    ({"not": NO_ORDER}, "not: orders in the last 7 days: 0 (at least 1)"),
+    ({"not": {"segment": "lifecycle:new"}}, "not: in lifecycle:new"),
+    (
+        {"not": {"metric": "orders", "window_days": 7, "top_percent": 5}},
+        "not: orders in the last 7 days: 0 (top 5 %, at least no limit yet)",
+    ),
+    ({"not": {"not": RECENT}}, "orders in the last 30 days: 2 (at least 1)"),
+    (
+        {"all": [RECENT, {"any": [NO_ORDER, {"segment": "rfm:champions"}]}]},
+        "orders in the last 30 days: 2 (at least 1); in rfm:champions",
+    ),
+    # The first half of a group that failed is no reason.
+    (
+        {"any": [{"all": [RECENT, NO_ORDER]}, {"segment": "rfm:champions"}]},
+        "in rfm:champions",
+    ),
+    (
+        {
+            "not": {
+                "all": [
+                    RECENT,
+                    {"any": [NO_ORDER, {"metric": "recency_days", "at_most": 3}]},
+                    NO_ORDER,
+                ]
+            }
+        },
+        "not: orders in the last 7 days: 0 (at least 1)",
+    ),
+    # Only the stay rule holds.
+    (
+        {
+            "metric": "orders",
+            "window_days": 7,
+            "at_least": 1,
+            "stay_until": {"metric": "orders", "window_days": 60, "at_least": 1},
+        },
+        "stays: orders in the last 60 days: 1 (at least 1)",
+    ),
+    (
+        {"all": [{"attribute": "region", "in": ["North", "x" * 250]}]},
+        "region: North (one of North, " + "x" * 171,
+    ),
+]
+
+
+def test_reasons_read_well(project: GrammarProject) -> None:
+    stayed = {**RECENT, "stay_until": {**RECENT, "window_days": 60}}
+    segments = {"base": RECENT, "stayed": stayed}
+    segments |= {f"case_{number:02}": rule for number, (rule, _) in enumerate(REASONS)}
+    template = (
+        "{% set reasons = [] %}{% for segment in rule_segments() if segment.key[:5] == 'case_' %}"
+        "{% do reasons.append(rule_reason(segment)) %}{% endfor %}{{ tojson(reasons) }}"
+    )
+    reasons = json.loads(project.render(template, with_segments(segments)))
+    features, cutpoints = (
+        "select " + ", ".join(f"{sql} as {name}" for name, sql in columns.items())
+        for columns in (ROW, CUTS)
+    )
+    query = f"select {', '.join(reasons)} from ({features}) features, ({cutpoints}) cutpoints"
+    found = duckdb.sql(query).fetchall()[0]
+    assert list(found) == [expected for _, expected in REASONS]
+
+
+# --- Time ----------------------------------------------------------------------------------------
+
+
+def test_200_rules_compile_in_seconds(project: GrammarProject) -> None:
+    def rule(number: int) -> Rule:
+        alternatives = [
+            {"metric": "revenue", "window_days": 90, "more_than": number + 0.5},
+            {"attribute": "region", "in": ["North", "South"]},
+            {"metric": "session_minutes", "window_days": 30, "top_percent": 1 + number % 99},
+        ]
+        parts = [
+            {"metric": "orders", "window_days": 30 + number, "at_least": 1},
+            {"any": alternatives},
+            {"not": {"segment": "rfm:champions"}},
+        ]
+        previous = [{"segment": f"rule:number_{number - 1:03}"}] if number % 10 else []
+        return {
+            "all": parts + previous,
+            "stay_until": {"metric": "orders", "window_days": 60 + number, "at_least": 1},
+        }
+
+    segments = {f"number_{number:03}": rule(number) for number in range(200)}
+    template = "{% set rules = rule_segments() %}{{ matching_segments(rules) }}"
+    started = time.process_time()
+    sql = project.render(template, with_segments(segments))
+    seconds = time.process_time() - started
+    assert sql.count("case when") == 200
+    # dbt renders twice, to parse and to compile: about 2 s of CPU; more than 8 is a quadratic loop.
+    assert seconds < 8

@@ -1,0 +1,19 @@
+-- Var max_reject_rate: more rejected rows than that mean that something is wrong with the load, not with a few rows.
+{{ config(severity='error') }}
+
+with counts as (
+    select * from {{ ref('int_staging__counts') }}
+),
+
+rejects as (
+    select
+        source_table,
+        sum(case when check_name = 'quarantined' then value end) as quarantined,
+        sum(case when check_name = 'rows' then value end) as raw_rows
+    from counts
+    group by source_table
+)
+
+select *
+from rejects
+where quarantined > {{ var('max_reject_rate') }} * raw_rows

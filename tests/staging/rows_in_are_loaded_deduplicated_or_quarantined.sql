@@ -1,0 +1,19 @@
+-- Accounting: every raw row of a staged table has exactly one fate.
+{{ config(severity='error') }}
+
+with counts as (
+    select * from {{ ref('int_staging__counts') }}
+),
+
+fates as (
+    select
+        source_table,
+        sum(case when check_name = 'rows' then value end) as raw_rows,
+        sum(case when check_name in ('loaded', 'deduplicated', 'quarantined') then value end) as rows_with_a_fate
+    from counts
+    group by source_table
+)
+
+select *
+from fates
+where rows_with_a_fate <> raw_rows

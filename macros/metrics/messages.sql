@@ -34,7 +34,7 @@
 {% endmacro %}
 
 
-{#- Up to three names that share most pairs of neighbouring letters with the word, the likeliest first. -#}
+{#- Up to three names with the same letters as the word or most of its pairs of neighbours, the likeliest first. -#}
 {% macro near_misses(word, names) %}
     {%- set pairs = [] -%}
     {%- for letter in (word | lower)[1:] -%}
@@ -44,7 +44,9 @@
     {%- for name in names | map('string') -%}
         {%- set shared = pairs | unique | select('in', name) | list | length -%}
         {%- set likeness = 2 * shared / (pairs | length + name | length - 1) if pairs else 0 -%}
-        {%- if likeness >= 0.5 -%}
+        {%- if word | lower | sort == name | sort -%}
+            {%- do candidates.append((-1, name)) -%}
+        {%- elif likeness >= 0.5 -%}
             {%- do candidates.append((-likeness, name)) -%}
         {%- endif -%}
     {%- endfor -%}

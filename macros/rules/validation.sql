@@ -140,7 +140,7 @@
     {%- set scheme, name = parts -%}
     {%- set names = grammar.definitions | list if scheme == 'rule' else grammar.schemes[scheme] -%}
     {%- if names is not none and name not in names -%}
-        {%- do definition_error(at.subject, path, shown(body.segment), 'the segments of ' ~ scheme ~ ', ', names, name) -%}
+        {%- do definition_error(at.subject, path, shown(body.segment), 'the segments of ' ~ scheme ~ ': ', names, name) -%}
     {%- endif -%}
     {%- set condition = {'kind': 'segment', 'scheme': scheme, 'name': name, 'segment_key': body.segment} -%}
     {%- do at.conditions.append(condition) -%}

@@ -23,11 +23,16 @@ parameters as (
         as_of as fitted_as_of,
         max(case when part = 'model' then name end) as algorithm
         {%- for feature in features %}
+        {%- set is_feature = "feature = '" ~ feature.name ~ "'" %}
         {%- for name in ['log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %},
-        max(case when part = 'scaler' and name = '{{ name }}' and feature = '{{ feature.name }}' then value end) as {{ feature.name }}_{{ name }}
+        max(
+            case when {{ is_feature }} and part = 'scaler' and name = '{{ name }}' then value end
+        ) as {{ feature.name }}_{{ name }}
         {%- endfor %}
         {%- for number in numbers %},
-        max(case when part = 'centroid' and number = {{ number }} and feature = '{{ feature.name }}' then value end) as {{ feature.name }}_{{ number }}
+        max(
+            case when {{ is_feature }} and part = 'centroid' and number = {{ number }} then value end
+        ) as {{ feature.name }}_{{ number }}
         {%- endfor %}
         {%- endfor %}
     from fit

@@ -33,7 +33,9 @@ cuts_in_force as (
         fitted_as_of
         {%- for metric in rfm_metrics() %}
         {%- for cut in range(1, 6) %},
-        max(case when scheme = 'rfm' and metric = '{{ metric }}' and cut_number = {{ cut }} then cut_value end) as {{ metric }}_{{ cut }}
+        max(
+            case when scheme = 'rfm' and metric = '{{ metric }}' and cut_number = {{ cut }} then cut_value end
+        ) as {{ metric }}_{{ cut }}
         {%- endfor %},
         max(case when scheme = 'rfm' and metric = '{{ metric }}' then status end) as {{ metric }}_status
         {%- endfor %},

@@ -27,16 +27,19 @@ raw_counts as (
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end) as quarantined
         {%- for field in staged.fields %},
-        count(case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end) as unusable_{{ field }}
+        count(
+            case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end
+        ) as unusable_{{ field }}
         {%- endfor %}
         {%- if staged.day %},
-        count(case when fate = 'loaded' and {{ staged.day }} >= periods.as_of then 1 end) as after_as_of
+        count(
+            case when fate = 'loaded' and {{ staged.day }} >= (select periods.as_of from periods) then 1 end
+        ) as after_as_of
         {%- endif %}
         {%- if table == 'orders' %},
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests
         {%- endif %}
     from {{ ref('base_' ~ table) }}
-    cross join periods
 ),
 
 {% endfor -%}

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd  # type: ignore[import-untyped]
-from sklearn.cluster import KMeans  # type: ignore[import-untyped]
-from sklearn.metrics import (  # type: ignore[import-untyped]
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.metrics import (
     calinski_harabasz_score,
     davies_bouldin_score,
     silhouette_score,
 )
-from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
+from sklearn.preprocessing import StandardScaler
 
 # Imported after scikit-learn: a limit set before its libraries are loaded does nothing.
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 Matrix = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -268,7 +268,7 @@ def order_clusters(candidate: Candidate, first: int) -> Candidate:
 
 
 def judge(silhouette: float) -> str:
-    """good from .5, fair from .25, else weak.
+    """Good from .5, fair from .25, else weak.
 
     The limits are those of Kaufman and Rousseeuw (1990, chapter 2), the words are ours.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import jenkspy  # type: ignore[import-untyped]
+import jenkspy
 import numpy as np
 import numpy.typing as npt
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 
 _DTYPES = {
     "as_of": "date32[day][pyarrow]",

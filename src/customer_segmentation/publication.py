@@ -1,4 +1,4 @@
-"""Replaces the published file in one step, so that a reader sees one build and never half of two."""
+"""Replaces the published file in one step: a reader sees one build and never half of two."""
 
 from __future__ import annotations
 

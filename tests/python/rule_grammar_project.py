@@ -9,6 +9,12 @@ from dbt.cli.main import dbtRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
+QUIET += ["--no-write-json"]
+
+
+def as_yaml(variables: dict[str, Any]) -> str:
+    """One line of YAML, which unlike JSON can say .inf and .nan."""
+    return str(yaml.dump(variables, Dumper=yaml.CSafeDumper, default_flow_style=True, sort_keys=False, width=10**9))
 
 
 class GrammarProject:
@@ -38,7 +44,8 @@ class GrammarProject:
 
     def render(self, template: str, variables: dict[str, Any]) -> str:
         """The text of a template; fails with dbt's message."""
-        result = self._compile(template, variables)
+        # dbt renders an inline query to parse it and again to compile it: once is enough here.
+        result = self._compile("{% if execute %}" + template + "{% endif %}", variables)
         assert result.success, result.exception.__context__
         return str(result.result.results[0].node.compiled_code)
 
@@ -58,15 +65,15 @@ class GrammarProject:
         path.parent.mkdir(exist_ok=True)
         path.write_text(model)
         # A runner of its own: with a manifest at hand dbt would not parse.
-        command = [*QUIET, "parse", *self.place, "--vars", json.dumps(variables)]
+        command = [*QUIET, "parse", *self.place, "--vars", as_yaml(variables)]
         result = dbtRunner().invoke(command)
         path.unlink()
         return str(result.exception)
 
     def _compile(self, template: str, variables: dict[str, Any]) -> Any:
-        command = ["compile", "--inline", template, *self.place, "--vars", json.dumps(variables)]
+        command = ["compile", "--inline", template, *self.place, "--vars", as_yaml(variables)]
         return self.runner.invoke([*QUIET, *command])
 
     @staticmethod
     def _write(path: Path, content: dict[str, Any]) -> None:
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(as_yaml(content))

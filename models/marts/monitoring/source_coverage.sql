@@ -22,22 +22,30 @@ counted as (
     from counts
 ),
 
+fates as (
+    select
+        source_table,
+        sum(case when check_name = 'rows' then value end) as raw_rows,
+        sum(case when check_name = 'quarantined' then value end) as quarantined
+    from counts
+    group by source_table
+),
+
 reject_rates as (
     select
         source_table,
         'reject_rate' as check_name,
-        {{ rounded("coalesce(sum(case when check_name = 'quarantined' then value end) / nullif(cast(sum(case when check_name = 'rows' then value end) as double), 0), 0)") }} as value,
+        {{ rounded('coalesce(quarantined / nullif(cast(raw_rows as double), 0), 0)') }} as value,
         cast({{ var('max_reject_rate') }} as double) as threshold
-    from counts
-    group by source_table
-    having max(case when check_name = 'quarantined' then 1 else 0 end) = 1
+    from fates
+    where quarantined is not null
 ),
 
 demographics as (
     select
         'customers' as source_table,
         '{{ var("demographic_attribute") }}_known' as check_name,
-        {{ rounded("count(case when customers.demographic <> 'unknown' then 1 end) / nullif(cast(count(*) as double), 0)") }} as value,
+        {{ rounded("avg(case when customers.demographic <> 'unknown' then 1.0 else 0.0 end)") }} as value,
         cast({{ var('min_demographics_share') }} as double) as threshold
     from customers
     inner join periods on customers.as_of = periods.as_of

@@ -75,9 +75,17 @@ plausible_dates as (
     where days_to_next > 366 and orders_in_all - orders_until <= orders_until
 ),
 
-judged as (
+dated_within_limits as (
     select
         dated.*,
+        plausible_dates.implausible_from
+    from dated
+    cross join plausible_dates
+),
+
+judged as (
+    select
+        *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
         case
             when order_id is null then 'missing_order_id'
@@ -96,10 +104,9 @@ judged as (
             {% if optional_date_var('latest_plausible_date') -%}
                 when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
             {% endif -%}
-            when ordered_on >= plausible_dates.implausible_from then 'future_date'
+            when ordered_on >= implausible_from then 'future_date'
         end as failed_rule
-    from dated
-    cross join plausible_dates
+    from dated_within_limits
 ),
 
 {{ row_fates(

@@ -1,0 +1,72 @@
+# customer_segmentation: `make help` lists what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DBT := $(BIN)/dbt --no-version-check
+INSTALLED := $(VENV)/.installed
+UV_VERSION := 0.13.9
+
+# Passed on to dbt, such as: make build VARS='{as_of: "2017-10-01"}'
+VARS ?= {}
+
+export DBT_PROFILES_DIR := $(CURDIR)
+# The project is one folder; an environment that is active elsewhere must not be changed instead of .venv.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo build summary query test lint format types unit-tests python-tests docs clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## Create .venv with the locked dependencies
+
+$(INSTALLED): pyproject.toml uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --quiet --frozen --inexact --all-extras
+	@touch $@
+
+demo: data/demo/orders.parquet ## Prepare the demo's raw files in data/demo
+
+data/demo/orders.parquet: src/customer_segmentation/demo.py | $(INSTALLED)
+	$(BIN)/customer-segmentation prepare-demo --target data/demo
+
+build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
+	$(DBT) build --exclude-resource-type unit_test --vars '$(VARS)'
+	@$(BIN)/customer-segmentation summary
+
+summary: $(INSTALLED) ## Say again what the last build made
+	@$(BIN)/customer-segmentation summary
+
+query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
+	@$(BIN)/customer-segmentation query "$(SQL)"
+
+test: $(INSTALLED) lint types build unit-tests python-tests ## Lint, types, data tests, dbt unit tests, pytest
+
+lint: $(INSTALLED) ## Check SQL and Python style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests
+
+format: $(INSTALLED) ## Mend SQL and Python style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests
+
+types: $(INSTALLED) ## Check Python types
+	$(BIN)/mypy
+
+# The dbt unit tests of the models run against the tables of a build.
+unit-tests: build ## Run the dbt unit tests
+	$(DBT) test --select test_type:unit
+
+python-tests: $(INSTALLED) ## Run pytest
+	$(BIN)/pytest
+
+docs: build ## Write the documentation as one page, target/static_index.html
+	$(DBT) docs generate --static
+
+clean: ## Remove what builds make; .venv and the raw files stay
+	rm -rf target logs published warehouse/*.duckdb warehouse/*.wal warehouse/spill

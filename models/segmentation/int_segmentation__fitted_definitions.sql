@@ -1,0 +1,149 @@
+-- One row per segment whose limits are fitted (rfm, value_tier, spend_breaks): its definition in words, with the
+-- limits in force at the newest as_of. Where nothing could be fitted the segments are listed all the same.
+
+with rfm_labels as (
+    select * from {{ ref('rfm_labels') }}
+),
+
+periods as (
+    select *
+    from {{ ref('int_periods') }}
+    where is_current
+),
+
+cutpoints as (
+    select fitted.*
+    from {{ ref('int_segmentation__cutpoints') }} as fitted
+    inner join periods on fitted.fitted_as_of = periods.cutpoints_fitted_as_of
+),
+
+spend_breaks as (
+    select fitted.*
+    from {{ ref('int_segmentation__spend_breaks') }} as fitted
+    inner join periods on fitted.as_of = periods.cutpoints_fitted_as_of
+),
+
+limits as (
+    select
+        {%- for metric in ['recency', 'frequency'] %}
+        {%- set is_metric = "scheme = 'rfm' and metric = '" ~ metric ~ "'" %}
+        {%- for cut in range(1, 6) %}
+        max(
+            case when {{ is_metric }} and cut_number = {{ cut }} then cast(cut_value as bigint) end
+        ) as {{ metric }}_{{ cut }},
+        {%- endfor %}
+        max(case when {{ is_metric }} then status end) as {{ metric }}_status,
+        {%- endfor %}
+        max(case when scheme = 'value_tier' and cut_number = 1 then cut_value end) as medium_from,
+        max(case when scheme = 'value_tier' and cut_number = 2 then cut_value end) as high_from,
+        max(fitted_as_of) as fitted_as_of
+    from cutpoints
+),
+
+-- Each label is a rectangle of scores. The scores just above it give its other limits.
+rfm_rectangles as (
+    select
+        segment,
+        min(recency_score) as lowest_recency,
+        max(recency_score) + 1 as recency_out,
+        min(frequency_score) as lowest_frequency,
+        max(frequency_score) + 1 as frequency_out
+    from rfm_labels
+    group by segment
+),
+
+rfm_limits as (
+    select
+        rfm_rectangles.segment,
+        limits.fitted_as_of,
+        coalesce(limits.recency_status = 'one_value' or limits.frequency_status = 'one_value', false) as is_one_value,
+        {{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(8) }} as most_days,
+        {{ limit_of_score('rfm_rectangles.recency_out', 'limits.recency', 'desc') | indent(8) }} + 1 as fewest_days,
+        {{ limit_of_score('rfm_rectangles.lowest_frequency', 'limits.frequency', 'asc') | indent(8) }} as fewest_orders,
+        {{ limit_of_score('rfm_rectangles.frequency_out', 'limits.frequency', 'asc') | indent(8) }} - 1 as most_orders
+    from rfm_rectangles
+    cross join limits
+),
+
+rfm_definitions as (
+    select
+        'rfm' as scheme,
+        segment,
+        case
+            when fitted_as_of is null then 'no buyers to rank'
+            when is_one_value then 'all buyers alike in recency or frequency, so scored 3 there'
+            else
+                case
+                    when fewest_days > most_days then 'no recency in between'
+                    when fewest_days is null then 'last order at most ' || {{ counted('most_days', 'day') }} || ' ago'
+                    when most_days is null then 'last order at least ' || {{ counted('fewest_days', 'day') }} || ' ago'
+                    else 'last order ' || fewest_days || ' to ' || {{ counted('most_days', 'day') }} || ' ago'
+                end
+                || ' and '
+                || case
+                    when fewest_orders > most_orders then 'no number of orders in between'
+                    when most_orders is null then 'at least ' || {{ counted('fewest_orders', 'order') }}
+                    when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
+                    else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
+                end
+        end as definition,
+        fitted_as_of
+    from rfm_limits
+),
+
+value_tier_definitions as (
+    {% set shares = var('value_tiers') -%}
+    {% set revenue = "'revenue in the last 365 days " -%}
+    {% for segment, definition in {
+        'high': revenue ~ "of at least ' || " ~ money_words('high_from'),
+        'medium': revenue ~ "of at least ' || " ~ money_words('medium_from') ~ " || ' and below the limit of high'",
+        'low': revenue ~ "above 0 and below the limit of medium'",
+        'none': "'buyers without " ~ revenue[1:] ~ "above 0'",
+    }.items() -%}
+    select
+        'value_tier' as scheme,
+        '{{ segment }}' as segment,
+        coalesce({{ definition }}, 'nobody has revenue in the last 365 days') as definition,
+        fitted_as_of
+    from limits
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+bands as (
+    {% for band in range(1, var('spend_breaks') + 1) -%}
+    select
+        {{ band }} as band,
+        max(case when cut_number = {{ band - 1 }} then cut_value end) as lower_bound,
+        max(case when cut_number = {{ band }} then cut_value end) as upper_bound,
+        max(as_of) as fitted_as_of
+    from spend_breaks
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+spend_break_definitions as (
+    select
+        'spend_breaks' as scheme,
+        'band_' || band as segment,
+        case
+            when lower_bound is null and upper_bound is null and band = 1 then 'all buyers'
+            when lower_bound is null and upper_bound is null then 'not in use: too few different amounts'
+            when lower_bound is null then 'lifetime revenue of at most ' || {{ money_words('upper_bound') }}
+            else
+                'lifetime revenue above ' || {{ money_words('lower_bound') }}
+                || coalesce(' and at most ' || {{ money_words('upper_bound') }}, '')
+        end as definition,
+        fitted_as_of
+    from bands
+),
+
+fitted_definitions as (
+    select * from rfm_definitions
+    union all
+    select * from value_tier_definitions
+    union all
+    select * from spend_break_definitions
+)
+
+select * from fitted_definitions

@@ -1,0 +1,51 @@
+"""The commands that stand behind the Makefile."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+
+PUBLISHED = Path("published/segments.duckdb")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command. Paths are relative to the folder it is started in."""
+    parser = argparse.ArgumentParser(prog="customer-segmentation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser("prepare-demo", help="write the demo's raw files")
+    demo.add_argument("--target", type=Path, default=Path("data/demo"))
+
+    summary = commands.add_parser("summary", help="say what the last build made")
+    summary.add_argument("--published", type=Path, default=PUBLISHED)
+    summary.add_argument("--working", type=Path, default=Path("warehouse/demo.duckdb"))
+    summary.add_argument("--target", type=Path, default=Path("target"))
+
+    query = commands.add_parser("query", help="query the published file")
+    query.add_argument("sql")
+    query.add_argument("--published", type=Path, default=PUBLISHED)
+
+    options = parser.parse_args(arguments)
+    if options.command == "prepare-demo":
+        # Only the demo needs its data package; the other commands work without it.
+        from customer_segmentation.demo import prepare_demo
+
+        for table, rows in prepare_demo(options.target).items():
+            print(f"{options.target / table}.parquet: {rows:,} rows")
+    elif options.command == "summary":
+        from customer_segmentation.summary import print_summary
+
+        console = Console(highlight=False, soft_wrap=True)
+        print_summary(options.published, options.working, options.target, console)
+    else:
+        if not options.published.exists():
+            parser.error(f"{options.published} does not exist yet. Build first: make build")
+        with duckdb.connect(str(options.published), read_only=True) as connection:
+            connection.sql(options.sql).show(max_rows=100, max_width=200)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DBT := $(BIN)/dbt --no-version-check
+DBT := $(BIN)/dbt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 

@@ -25,3 +25,23 @@
 {% macro cluster_model_id(fitted_as_of, algorithm, k) -%}
     {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
 {%- endmacro %}
+
+
+{#- Euclidean distance of the scaled features to a centroid, whose coordinates are columns `<feature>_<number>`. -#}
+{% macro distance_to_centroid(features, number) -%}
+sqrt(
+    {%- for feature in features %}
+    power({{ feature.name }} - {{ feature.name }}_{{ number }}, 2){{ ' +' if not loop.last }}
+    {%- endfor %}
+)
+{%- endmacro %}
+
+
+{#- The least of numbered columns; nulls are passed over. -#}
+{% macro least_of(prefix, numbers) -%}
+least(
+    {%- for number in numbers %}
+    {{ prefix }}{{ number }}{{ ',' if not loop.last }}
+    {%- endfor %}
+)
+{%- endmacro %}

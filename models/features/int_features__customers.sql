@@ -35,7 +35,7 @@ eligible_customers as (
         customers.*
     from periods
     inner join customers
-        on customers.first_seen_on < periods.as_of or customers.first_seen_on is null
+        on periods.as_of > customers.first_seen_on or customers.first_seen_on is null
     where not customers.is_excluded
 ),
 
@@ -47,14 +47,16 @@ features as (
         eligible_customers.customer_id,
 
         -- attributes
-        {% for attribute in rule_attributes() -%}
-            eligible_customers.{{ attribute }},
-        {% endfor %}
+        {%- for attribute in rule_attributes() %}
+        eligible_customers.{{ attribute }},
+        {%- endfor %}
+
         -- metrics over windows
-        {% for window in metric_windows() -%}
-            {%- set table = declared[window.metric].table[:-1] ~ '_metrics' -%}
-            {{ metric_absent(declared[window.metric], table ~ '.' ~ window.column) }} as {{ window.column }},
-        {% endfor %}
+        {%- for window in metric_windows() %}
+        {%- set table = declared[window.metric].table[:-1] ~ '_metrics' %}
+        {{ metric_absent(declared[window.metric], table ~ '.' ~ window.column) }} as {{ window.column }},
+        {%- endfor %}
+
         -- derived from them
         cast(
             order_metrics.revenue__all / nullif(order_metrics.orders__all, 0) as decimal(18, 2)

@@ -14,7 +14,7 @@ last_days as (
         orders.customer_key,
         max(orders.day) as last_purchase_on
     from periods
-    inner join orders on orders.day < periods.as_of
+    inner join orders on periods.as_of > orders.day
     where orders.is_completed
     group by periods.as_of, orders.customer_key
 ),

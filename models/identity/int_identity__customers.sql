@@ -45,8 +45,8 @@ facts as (
             partition by records.customer_key
             order by
                 coalesce(crm_records.updated_at, crm_records.created_at, crm_records.loaded_at) desc nulls last,
-                crm_records.source_system,
-                crm_records.record_id
+                crm_records.source_system asc,
+                crm_records.record_id asc
         ) as position
     from records
     inner join crm_records
@@ -108,7 +108,7 @@ latest_consents as (
         consents.granted,
         row_number() over (
             partition by references_seen.customer_key, consents.purpose
-            order by consents.recorded_at desc, consents.granted
+            order by consents.recorded_at desc, consents.granted asc
         ) as position
     from consents
     inner join references_seen
@@ -142,9 +142,9 @@ customers as (
         case
             when best_facts.is_internal then 'internal'
             when consents_in_force.segmentation_consent = false then 'consent_withdrawn'
-            {% if var('segmentation_consent') == 'opt_in' -%}
-                when consents_in_force.segmentation_consent is null then 'no_consent'
-            {% endif -%}
+            when
+                '{{ var("segmentation_consent") }}' = 'opt_in' and consents_in_force.segmentation_consent is null
+                then 'no_consent'
         end as exclusion_reason
     from activity
     left join best_facts on activity.customer_key = best_facts.customer_key

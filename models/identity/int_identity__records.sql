@@ -20,10 +20,16 @@ erasure_requests as (
 ),
 
 seen_references as (
-    select source_system, customer_ref from orders
+    select
+        source_system,
+        customer_ref
+    from orders
     where customer_ref is not null
-    union
-    select source_system, customer_ref from events
+    union distinct
+    select
+        source_system,
+        customer_ref
+    from events
     where customer_ref is not null
 ),
 

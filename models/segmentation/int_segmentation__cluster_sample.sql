@@ -30,10 +30,10 @@ numbered as (
 sample as (
     select
         as_of,
-        customer_key
-        {%- for feature in var('cluster_features') %},
-        {{ feature.name }}
+        {%- for feature in var('cluster_features') %}
+        {{ feature.name }},
         {%- endfor %}
+        customer_key
     from numbered
     where position <= {{ var('cluster_sample_rows') }}
 )

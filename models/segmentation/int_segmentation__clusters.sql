@@ -21,20 +21,20 @@ fit as (
 parameters as (
     select
         as_of as fitted_as_of,
-        max(case when part = 'model' then name end) as algorithm
         {%- for feature in features %}
         {%- set is_feature = "feature = '" ~ feature.name ~ "'" %}
-        {%- for name in ['log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %},
+        {%- for name in ['log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
         max(
             case when {{ is_feature }} and part = 'scaler' and name = '{{ name }}' then value end
-        ) as {{ feature.name }}_{{ name }}
+        ) as {{ feature.name }}_{{ name }},
         {%- endfor %}
-        {%- for number in numbers %},
+        {%- for number in numbers %}
         max(
             case when {{ is_feature }} and part = 'centroid' and number = {{ number }} then value end
-        ) as {{ feature.name }}_{{ number }}
+        ) as {{ feature.name }}_{{ number }},
         {%- endfor %}
         {%- endfor %}
+        max(case when part = 'model' then name end) as algorithm
     from fit
     group by as_of
 ),
@@ -44,7 +44,8 @@ scaled as (
         customers.as_of,
         customers.customer_key,
         {%- for feature in features %}
-        {{ standardised('customers.' ~ feature.column, 'parameters.' ~ feature.name) | indent(8) }} as {{ feature.name }},
+        {%- set scaled_feature = standardised('customers.' ~ feature.column, 'parameters.' ~ feature.name) %}
+        {{ scaled_feature | indent(8) }} as {{ feature.name }},
         {%- endfor %}
         parameters.*
     from customers
@@ -58,21 +59,17 @@ distances as (
         as_of,
         customer_key,
         fitted_as_of,
-        algorithm
-        {%- for number in numbers %},
-        sqrt(
-            {%- for feature in features %}
-            power({{ feature.name }} - {{ feature.name }}_{{ number }}, 2){{ ' +' if not loop.last }}
-            {%- endfor %}
-        ) as distance_{{ number }}
+        {%- for number in numbers %}
+        {{ distance_to_centroid(features, number) | indent(8) }} as distance_{{ number }},
         {%- endfor %}
+        algorithm
     from scaled
 ),
 
 nearest as (
     select
         *,
-        least({% for number in numbers %}distance_{{ number }}{{ ', ' if not loop.last }}{% endfor %}) as distance
+        {{ least_of('distance_', numbers) | indent(8) }} as distance
     from distances
 ),
 

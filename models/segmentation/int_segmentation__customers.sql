@@ -3,6 +3,7 @@
 -- The parameters in force at as_of are those of the last refit date; they come as columns of one row per fit.
 
 {% set prospect = "'prospect'" -%}
+{% set lifecycle = lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') -%}
 
 with features as (
     select * from {{ ref('int_features__customers') }}
@@ -47,10 +48,10 @@ cuts_in_force as (
 
 breaks_in_force as (
     select
-        as_of as fitted_as_of
-        {%- for cut in range(1, var('spend_breaks')) %},
-        max(case when cut_number = {{ cut }} then cut_value end) as break_{{ cut }}
+        {%- for cut in range(1, var('spend_breaks')) %}
+        max(case when cut_number = {{ cut }} then cut_value end) as break_{{ cut }},
         {%- endfor %}
+        as_of as fitted_as_of
     from spend_breaks
     group by as_of
 ),
@@ -61,15 +62,16 @@ scored as (
         {% for metric, rfm in rfm_metrics().items() -%}
         case
             when features.is_buyer
-                then {{ rfm_score('features.' ~ rfm.column, 'cuts_in_force.' ~ metric, rfm.worst_to_best) | indent(16) }}
+                then
+                    {{ rfm_score('features.' ~ rfm.column, 'cuts_in_force.' ~ metric, rfm.worst_to_best) | indent(20) }}
         end as {{ metric }}_score,
         {% endfor -%}
         {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
+        {%- for cut in range(1, var('spend_breaks')) %}
+        breaks_in_force.break_{{ cut }},
+        {%- endfor %}
         cuts_in_force.high_from,
         cuts_in_force.medium_from
-        {%- for cut in range(1, var('spend_breaks')) %},
-        breaks_in_force.break_{{ cut }}
-        {%- endfor %}
     from features
     inner join periods on features.as_of = periods.as_of
     left join cuts_in_force on periods.cutpoints_fitted_as_of = cuts_in_force.fitted_as_of
@@ -83,12 +85,12 @@ segmented as (
         scored.customer_id,
 
         -- features
-        {% for attribute in rule_attributes() -%}
-            scored.{{ attribute }},
-        {% endfor %}
-        {% for window in metric_windows() -%}
-            scored.{{ window.column }},
-        {% endfor %}
+        {%- for attribute in rule_attributes() %}
+        scored.{{ attribute }},
+        {%- endfor %}
+        {%- for window in metric_windows() %}
+        scored.{{ window.column }},
+        {%- endfor %}
         scored.gap_days,
         scored.monetary_mean,
         scored.is_buyer,
@@ -124,7 +126,8 @@ segmented as (
         end as purchase_rhythm,
         case
             when scored.is_buyer
-                then {{ lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') | indent(16) }}
+                then
+                    {{ lifecycle | indent(20) }}
             else {{ prospect }}
         end as lifecycle,
         case

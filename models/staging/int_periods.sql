@@ -5,6 +5,9 @@
 
 {% set as_of = optional_date_var('as_of') -%}
 {% set history_start = optional_date_var('history_start') -%}
+{% set day_after_newest_order -%}
+coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-01')
+{%- endset -%}
 
 with orders as (
     select * from {{ ref('stg_orders') }}
@@ -18,11 +21,7 @@ newest_order as (
 
 as_of_date as (
     select
-        {% if as_of -%}
-            date '{{ as_of }}' as as_of
-        {%- else -%}
-            coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-01') as as_of
-        {%- endif %}
+        {{ "date '" ~ as_of ~ "'" if as_of else day_after_newest_order }} as as_of
     from newest_order
 ),
 
@@ -67,12 +66,10 @@ periods as (
         as_of,
         next_as_of,
         is_current,
-        {% for parameters in ['cutpoints', 'models'] -%}
-        max(
-            case when is_first or {{ {'period': 'true', 'quarter': 'starts_quarter', 'year': 'starts_year'}[var('refit_' ~ parameters)] }} then as_of end
-        ) over (order by as_of) as {{ parameters }}_fitted_as_of{{ ',' if not loop.last }}
-        {% endfor %}
+        max(case when {{ is_refit_date('refit_cutpoints') }} then as_of end) over up_to_as_of as cutpoints_fitted_as_of,
+        max(case when {{ is_refit_date('refit_models') }} then as_of end) over up_to_as_of as models_fitted_as_of
     from calendar
+    window up_to_as_of as (order by as_of)
 )
 
 select * from periods

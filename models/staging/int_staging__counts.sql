@@ -22,23 +22,23 @@ raw_counts as (
 {% for table, staged in staged_tables().items() -%}
 {{ table }}_counts as (
     select
-        '{{ table }}' as source_table,
         count(case when fate = 'loaded' then 1 end) as loaded,
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
-        count(case when fate = 'quarantined' then 1 end) as quarantined
-        {%- for field in staged.fields %},
+        count(case when fate = 'quarantined' then 1 end) as quarantined,
+        {%- for field in staged.fields %}
         count(
             case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end
-        ) as unusable_{{ field }}
+        ) as unusable_{{ field }},
         {%- endfor %}
-        {%- if staged.day %},
+        {%- if staged.day %}
         count(
             case when fate = 'loaded' and {{ staged.day }} >= (select periods.as_of from periods) then 1 end
-        ) as after_as_of
+        ) as after_as_of,
         {%- endif %}
-        {%- if table == 'orders' %},
-        count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests
+        {%- if table == 'orders' %}
+        count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         {%- endif %}
+        '{{ table }}' as source_table
     from {{ ref('base_' ~ table) }}
 ),
 

@@ -4,6 +4,10 @@ with coverage as (
     select * from {{ ref('source_coverage') }}
 )
 
-select *
+select
+    source_table,
+    check_name,
+    value,
+    threshold
 from coverage
 where check_name like '%_known' and verdict = 'warn'

@@ -14,7 +14,9 @@ segments as (
     select * from {{ ref('segments') }}
 )
 
-select memberships.*
+select
+    memberships.customer_id,
+    memberships.segment_key
 from memberships
 left join customers on memberships.customer_id = customers.customer_id
 left join segments on memberships.segment_key = segments.segment_key

@@ -46,7 +46,7 @@ class GrammarProject:
         """The text of a template; fails with dbt's message."""
         # dbt renders an inline query to parse it and again to compile it: once is enough here.
         result = self._compile("{% if execute %}" + template + "{% endif %}", variables)
-        assert result.success, result.exception.__context__
+        assert result.success, self._message(result)
         return str(result.result.results[0].node.compiled_code)
 
     def value(self, expression: str, variables: dict[str, Any]) -> Any:
@@ -57,7 +57,7 @@ class GrammarProject:
         """dbt's message about a template that must not compile."""
         result = self._compile(template, variables)
         assert not result.success, "compiled, but should have been refused"
-        return str(result.exception.__context__)
+        return self._message(result)
 
     def parse_complaint(self, model: str, variables: dict[str, Any]) -> str:
         """dbt's message at a real `dbt parse` of this project with one model."""
@@ -73,6 +73,13 @@ class GrammarProject:
     def _compile(self, template: str, variables: dict[str, Any]) -> Any:
         command = ["compile", "--inline", template, *self.place, "--vars", as_yaml(variables)]
         return self.runner.invoke([*QUIET, *command])
+
+    @staticmethod
+    def _message(result: Any) -> str:
+        # What fails while parsing is wrapped in 'Error parsing inline query'; the cause says more.
+        if result.exception is not None:
+            return str(result.exception.__context__ or result.exception)
+        return str(result.result.results[0].message)
 
     @staticmethod
     def _write(path: Path, content: dict[str, Any]) -> None:

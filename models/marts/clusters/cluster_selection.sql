@@ -1,3 +1,5 @@
+{% set measures = ['inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz', 'smallest_share'] -%}
+
 with fit as (
     select * from {{ ref('int_segmentation__cluster_fit') }}
 ),
@@ -5,10 +7,10 @@ with fit as (
 candidates as (
     select
         as_of as fitted_as_of,
-        number as k
-        {%- for measure in ['inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz', 'smallest_share', 'chosen'] %},
-        max(case when name = '{{ measure }}' then value end) as {{ measure }}
+        {%- for measure in measures + ['chosen'] %}
+        max(case when name = '{{ measure }}' then value end) as {{ measure }},
         {%- endfor %}
+        number as k
     from fit
     where part = 'candidate'
     group by as_of, number
@@ -25,11 +27,9 @@ final as (
         fitted_as_of,
 
         -- numbers
-        inertia,
-        silhouette,
-        davies_bouldin,
-        calinski_harabasz,
-        smallest_share,
+        {%- for measure in measures %}
+        {{ measure }},
+        {%- endfor %}
 
         -- flags
         coalesce(chosen = 1, false) as chosen

@@ -24,21 +24,22 @@ current_customers as (
 everyone as (
     select
         {%- for column in columns %}
-        avg({{ column }}) as {{ column }}_mean{{ ',' if not loop.last }}
+        avg({{ column }}) as {{ column }}_mean,
         {%- endfor %}
+        count(*) as customers
     from current_customers
 ),
 
 profiles as (
     select
-        memberships.segment_key
-        {%- for column in columns %},
+        {%- for column in columns %}
         count(current_customers.{{ column }}) as {{ column }}_members,
-        avg(current_customers.{{ column }}) as {{ column }}_mean
-        {%- for quartile in [1, 2, 3] %},
-        {{ quantile('current_customers.' ~ column, quartile / 4) }} as {{ column }}_quartile_{{ quartile }}
+        avg(current_customers.{{ column }}) as {{ column }}_mean,
+        {%- for quartile in [1, 2, 3] %}
+        {{ quantile('current_customers.' ~ column, quartile / 4) }} as {{ column }}_quartile_{{ quartile }},
         {%- endfor %}
         {%- endfor %}
+        memberships.segment_key
     from memberships
     inner join current_customers
         on

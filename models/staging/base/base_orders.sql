@@ -42,9 +42,9 @@ dated as (
         case
             when status_word is null and amount >= 0 then 'completed'
             when status_word is null then 'returned'
-            {% for word, meaning in order_statuses().items() -%}
-                when status_word = {{ sql_literal(word) }} then '{{ meaning }}'
-            {% endfor -%}
+            {%- for word, meaning in order_statuses().items() %}
+            when status_word = {{ sql_literal(word) }} then '{{ meaning }}'
+            {%- endfor %}
         end as status
     from typed
 ),

@@ -17,6 +17,7 @@
     {% for table in contract %}
         {% do run_query(input_view(table, found.get(table.name))) %}
     {% endfor %}
+    {% do limit_file_access() %}
     {{ return('') }}
 {% endmacro %}
 

@@ -9,6 +9,7 @@ stop the build with the sentence alone.
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import hashlib
 import hmac
@@ -65,6 +66,8 @@ class Plugin(BasePlugin):
                 )
             )
 
+        # Left open at the end of the process, a connection with functions fills the screen with leaks.
+        atexit.register(conn.close)
         text = duckdb.sqltype("VARCHAR")
         conn.create_function("segmentation_version", lambda: __version__, [], text)
         conn.create_function("segmentation_find_raw_files", find, [text, text], text)

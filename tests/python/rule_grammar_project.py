@@ -14,7 +14,15 @@ QUIET += ["--no-write-json"]
 
 def as_yaml(variables: dict[str, Any]) -> str:
     """One line of YAML, which unlike JSON can say .inf and .nan."""
-    return str(yaml.dump(variables, Dumper=yaml.CSafeDumper, default_flow_style=True, sort_keys=False, width=10**9))
+    return str(
+        yaml.dump(
+            variables,
+            Dumper=yaml.CSafeDumper,
+            default_flow_style=True,
+            sort_keys=False,
+            width=10**9,
+        )
+    )
 
 
 class GrammarProject:
@@ -54,13 +62,13 @@ class GrammarProject:
         return json.loads(self.render("{{ tojson(" + expression + ") }}", variables))
 
     def complaint(self, template: str, variables: dict[str, Any]) -> str:
-        """dbt's message about a template that must not compile."""
+        """What dbt says about a template that must not compile."""
         result = self._compile(template, variables)
         assert not result.success, "compiled, but should have been refused"
         return self._message(result)
 
     def parse_complaint(self, model: str, variables: dict[str, Any]) -> str:
-        """dbt's message at a real `dbt parse` of this project with one model."""
+        """What dbt says at a real `dbt parse` of this project with one model."""
         path = self.folder / "models" / "one_model.sql"
         path.parent.mkdir(exist_ok=True)
         path.write_text(model)

@@ -34,7 +34,7 @@ data/demo/orders.parquet: src/customer_segmentation/demo.py | $(INSTALLED)
 	$(BIN)/customer-segmentation prepare-demo --target data/demo
 
 build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
-	$(DBT) build --exclude-resource-type unit_test --vars '$(VARS)'
+	$(DBT) build --vars '$(VARS)'
 	@$(BIN)/customer-segmentation summary
 
 summary: $(INSTALLED) ## Say again what the last build made

@@ -19,14 +19,14 @@
     {%- elif node.kind == 'attribute' -%}
         {%- set values = [] -%}
         {%- for value in node.one_of -%}
-            {%- do values.append(rule_sql_text(value)) -%}
+            {%- do values.append(sql_literal(value)) -%}
         {%- endfor -%}
         {{- return('cast(' ~ features ~ '.' ~ node.attribute ~ ' as ' ~ dbt.type_string() ~ ') in (' ~ values | join(', ') ~ ')') -}}
     {%- elif node.kind == 'segment' -%}
         {%- if 'rule' in node -%}
             {{- return(rule_sql(node.rule, features, cutpoints)) -}}
         {%- endif -%}
-        {{- return(features ~ '.' ~ node.scheme ~ ' = ' ~ rule_sql_text(node.name)) -}}
+        {{- return(features ~ '.' ~ node.scheme ~ ' = ' ~ sql_literal(node.name)) -}}
     {%- elif node.kind == 'not' -%}
         {{- return('not (' ~ rule_sql(node.rule, features, cutpoints) ~ ')') -}}
     {%- endif -%}

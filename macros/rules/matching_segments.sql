@@ -5,7 +5,7 @@
 {% macro matching_segments(rules, features='features', cutpoints='cutpoints', part='rule') %}
     {%- set keys = [] -%}
     {%- for segment in rules if segment[part] is not none -%}
-        {%- do keys.append('case when ' ~ rule_condition(segment[part], features, cutpoints) ~ ' then ' ~ rule_sql_text(segment.segment_key) ~ ' end') -%}
+        {%- do keys.append('case when ' ~ rule_condition(segment[part], features, cutpoints) ~ ' then ' ~ sql_literal(segment.segment_key) ~ ' end') -%}
     {%- endfor -%}
     {{- return(adapter.dispatch('matching_segments', 'customer_segmentation')(keys)) -}}
 {% endmacro %}

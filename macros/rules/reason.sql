@@ -47,20 +47,20 @@
     {%- set prefix = 'not: ' if negated else '' -%}
     {%- if node.kind == 'metric' -%}
         {%- set value = rule_value_sql(features ~ '.' ~ node.column) -%}
-        {%- set before = rule_sql_text(prefix ~ rule_metric_words(node) ~ ': ') -%}
+        {%- set before = sql_literal(prefix ~ rule_metric_words(node) ~ ': ') -%}
         {%- if 'cut_column' in node -%}
             {#- No cut exists while nobody has a value above 0; a null would swallow the clause. -#}
             {%- set cut = "coalesce(" ~ rule_value_sql(cutpoints ~ '.' ~ node.cut_column) ~ ", 'no limit yet')" -%}
             {%- set side = 'at least' if node.operator == 'top_percent' else 'at most' -%}
-            {{- return(before ~ ' || ' ~ value ~ ' || ' ~ rule_sql_text(' (' ~ rule_limit_words(node) ~ ', ' ~ side ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
+            {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (' ~ rule_limit_words(node) ~ ', ' ~ side ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
         {%- endif -%}
-        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ rule_sql_text(' (' ~ rule_limit_words(node) ~ ')')) -}}
+        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (' ~ rule_limit_words(node) ~ ')')) -}}
     {%- elif node.kind == 'attribute' -%}
         {%- set value = 'cast(' ~ features ~ '.' ~ node.attribute ~ ' as ' ~ dbt.type_string() ~ ')' -%}
-        {%- set before = rule_sql_text(prefix ~ node.attribute | replace('_', ' ') ~ ': ') -%}
-        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ rule_sql_text(' (one of ' ~ node.one_of | join(', ') ~ ')')) -}}
+        {%- set before = sql_literal(prefix ~ node.attribute | replace('_', ' ') ~ ': ') -%}
+        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (one of ' ~ node.one_of | join(', ') ~ ')')) -}}
     {%- endif -%}
-    {{- return(rule_sql_text(prefix ~ rule_reference_words(node))) -}}
+    {{- return(sql_literal(prefix ~ rule_reference_words(node))) -}}
 {% endmacro %}
 
 

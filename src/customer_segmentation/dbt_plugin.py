@@ -66,7 +66,7 @@ class Plugin(BasePlugin):
                 )
             )
 
-        # Left open at the end of the process, a connection with functions fills the screen with leaks.
+        # A connection with functions, left open at the end, fills the screen with "leaked".
         atexit.register(conn.close)
         text = duckdb.sqltype("VARCHAR")
         conn.create_function("segmentation_version", lambda: __version__, [], text)

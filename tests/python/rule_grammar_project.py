@@ -29,7 +29,7 @@ class GrammarProject:
     """Parses once; each call then renders one template with its own vars, in about 0.1 s."""
 
     def __init__(self, folder: Path) -> None:
-        macro_paths = [str(ROOT / "macros" / name) for name in ("metrics", "rules")]
+        macro_paths = [str(ROOT / "macros" / name) for name in ("metrics", "portable", "rules")]
         # The real name, because dispatched macros are looked up under it.
         self._write(
             folder / "dbt_project.yml",

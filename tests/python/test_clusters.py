@@ -322,7 +322,8 @@ def test_names_differ_and_never_contradict_the_centroid(centroids):
     names = clusters.name_clusters(matrix, SPECS)
     assert len(set(names)) == len(names) == len(matrix)
     for centroid, name in zip(matrix, names, strict=True):
-        assert name[0].isupper() and name[1:] == name[1:].lower()
+        assert name[0].isupper()
+        assert name[1:] == name[1:].lower()
         used = [
             (side * value, word)
             for value, spec in zip(centroid, SPECS, strict=True)

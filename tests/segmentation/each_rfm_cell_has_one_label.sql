@@ -27,4 +27,4 @@ cells as (
 
 select *
 from cells
-where labels <> 1
+where labels <> 1{{ ' and false' if flags.EMPTY }}

@@ -1,3 +1,0 @@
-{% macro sql_literal(text) %}
-    {{- "'" ~ (text | string).replace("'", "''") ~ "'" -}}
-{% endmacro %}

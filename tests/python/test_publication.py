@@ -1,0 +1,83 @@
+"""The published file is replaced as one file, or not at all."""
+
+import duckdb
+import pytest
+
+from customer_segmentation.publication import PublishedTable, publish
+
+CUSTOMERS = PublishedTable(
+    "marts.customers",
+    schema="main",
+    name="customers",
+    description="One row per customer's id.",
+    columns={"customer_id": 'The "id"; it\'s text.'},
+    must_keep_rows=True,
+)
+CHECKS = PublishedTable("marts.checks", schema="monitoring", name="checks")
+
+
+@pytest.fixture
+def working():
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.customers as select 'a' as customer_id")
+        connection.execute("create table marts.checks as select 1 as value")
+        yield connection
+
+
+def test_tables_go_to_their_schemas_with_comments(working, tmp_path):
+    path = tmp_path / "new" / "segments.duckdb"
+    assert publish(working, [CUSTOMERS, CHECKS], path) is None
+    with duckdb.connect(str(path), read_only=True) as published:
+        assert published.execute("select * from customers").fetchall() == [("a",)]
+        assert published.execute("select * from monitoring.checks").fetchall() == [(1,)]
+        comments = published.execute(
+            "select comment from duckdb_columns() where table_name = 'customers'"
+        ).fetchall()
+    assert comments == [('The "id"; it\'s text.',)]
+    assert [file.name for file in path.parent.iterdir()] == ["segments.duckdb"]
+
+
+def test_the_file_has_a_storage_version_that_older_readers_know(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS], path)
+    with duckdb.connect(str(path), read_only=True) as published:
+        tags = published.execute(
+            "select tags from duckdb_databases() where database_name = 'segments'"
+        ).fetchall()
+    assert "v1.2.0" in str(tags)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS], path)
+    before = path.read_bytes()
+    missing = PublishedTable("marts.nothing", schema="main", name="nothing")
+    with pytest.raises(duckdb.CatalogException):
+        publish(working, [CUSTOMERS, missing], path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
+    assert publish(working, [CUSTOMERS], path) is None
+
+
+def test_empty_does_not_replace_full_unless_allowed(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS, CHECKS], path)
+    before = path.read_bytes()
+    working.execute("delete from marts.customers")
+    working.execute("delete from marts.checks")
+    reason = publish(working, [CUSTOMERS, CHECKS], path)
+    assert reason is not None
+    assert reason.startswith("customers would be empty")
+    assert path.read_bytes() == before
+    assert publish(working, [CUSTOMERS, CHECKS], path, allow_empty=True) is None
+    assert path.read_bytes() != before
+
+
+def test_a_reader_keeps_its_file_while_it_is_replaced(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS], path)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        working.execute("insert into marts.customers values ('b')")
+        publish(working, [CUSTOMERS], path)
+        assert reader.execute("select count(*) from customers").fetchall() == [(1,)]

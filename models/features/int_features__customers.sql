@@ -35,7 +35,7 @@ eligible_customers as (
         customers.*
     from periods
     inner join customers
-        on periods.as_of > customers.first_seen_on or customers.first_seen_on is null
+        on periods.as_of > customers.known_from or customers.known_from is null
     where not customers.is_excluded
 ),
 

@@ -7,6 +7,10 @@ with records as (
     select * from {{ ref('int_identity__records') }}
 ),
 
+customer_references as (
+    select * from {{ ref('int_identity__references') }}
+),
+
 crm_records as (
     select * from {{ ref('stg_customers') }}
 ),
@@ -64,57 +68,54 @@ best_facts as (
         {% for field in fields -%}
         min_by({{ field }}, position) filter (where {{ field }} is not null) as {{ field }},
         {% endfor -%}
-        max(is_internal) as is_internal,
-        min(created_at) as first_created_at
+        max(is_internal) as is_internal
     from facts
     group by customer_key
 ),
 
-references_seen as (
+people as (
     select
-        source_system,
-        customer_ref,
         customer_key,
-        max(customer_id) as customer_id,
-        count(*) as records
+        customer_id,
+        count(*) as records,
+        min({{ local_date('first_recorded_at') }}) as first_recorded_on,
+        max(case when is_in_crm and first_recorded_at is null then 1 else 0 end) = 1 as is_of_unknown_age
     from records
-    group by source_system, customer_ref, customer_key
+    group by customer_key, customer_id
 ),
 
 activity as (
     select
-        references_seen.customer_key,
-        max(references_seen.customer_id) as customer_id,
-        sum(references_seen.records) as records,
+        customer_references.customer_key,
         min(least(orders.first_ordered_on, events.first_event_on)) as first_active_on,
         max(greatest(orders.last_ordered_on, events.last_event_on)) as last_active_on
-    from references_seen
+    from customer_references
     left join orders
         on
-            references_seen.source_system = orders.source_system
-            and references_seen.customer_ref = orders.customer_ref
+            customer_references.source_system = orders.source_system
+            and customer_references.customer_ref = orders.customer_ref
     left join events
         on
-            references_seen.source_system = events.source_system
-            and references_seen.customer_ref = events.customer_ref
-    group by references_seen.customer_key
+            customer_references.source_system = events.source_system
+            and customer_references.customer_ref = events.customer_ref
+    group by customer_references.customer_key
 ),
 
 -- The latest statement of any of the person's records counts; in a tie, withdrawn.
 latest_consents as (
     select
-        references_seen.customer_key,
+        customer_references.customer_key,
         consents.purpose,
         consents.granted,
         row_number() over (
-            partition by references_seen.customer_key, consents.purpose
+            partition by customer_references.customer_key, consents.purpose
             order by consents.recorded_at desc, consents.granted asc
         ) as position
     from consents
-    inner join references_seen
+    inner join customer_references
         on
-            consents.source_system = references_seen.source_system
-            and consents.customer_ref = references_seen.customer_ref
+            consents.source_system = customer_references.source_system
+            and consents.customer_ref = customer_references.customer_ref
 ),
 
 consents_in_force as (
@@ -129,15 +130,20 @@ consents_in_force as (
 
 customers as (
     select
-        activity.customer_key,
-        activity.customer_id,
-        cast(activity.records as integer) as records,
+        people.customer_key,
+        people.customer_id,
+        cast(people.records as integer) as records,
         {% for field in fields -%}
         best_facts.{{ field }},
         {% endfor -%}
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
-        least({{ local_date('best_facts.first_created_at') }}, activity.first_active_on) as first_seen_on,
+        least(people.first_recorded_on, activity.first_active_on) as first_seen_on,
+        -- A CRM record without any date may have been there always: an order that comes later must not make its
+        -- customer unknown before.
+        case
+            when not people.is_of_unknown_age then least(people.first_recorded_on, activity.first_active_on)
+        end as known_from,
         activity.last_active_on as last_seen_on,
         case
             when best_facts.is_internal then 'internal'
@@ -146,9 +152,10 @@ customers as (
                 '{{ var("segmentation_consent") }}' = 'opt_in' and consents_in_force.segmentation_consent is null
                 then 'no_consent'
         end as exclusion_reason
-    from activity
-    left join best_facts on activity.customer_key = best_facts.customer_key
-    left join consents_in_force on activity.customer_key = consents_in_force.customer_key
+    from people
+    left join activity on people.customer_key = activity.customer_key
+    left join best_facts on people.customer_key = best_facts.customer_key
+    left join consents_in_force on people.customer_key = consents_in_force.customer_key
 )
 
 select

@@ -33,6 +33,19 @@ seen_references as (
     where customer_ref is not null
 ),
 
+-- What orders call a customer is the record's customer_ref; where it is a record_id instead, it means that record.
+known_references as (
+    select
+        source_system,
+        customer_ref
+    from crm_records
+    union distinct
+    select
+        source_system,
+        record_id as customer_ref
+    from crm_records
+),
+
 records as (
     select
         source_system,
@@ -49,11 +62,11 @@ records as (
         null as first_recorded_at,
         false as is_in_crm
     from seen_references
-    left join crm_records
+    left join known_references
         on
-            seen_references.source_system = crm_records.source_system
-            and seen_references.customer_ref = crm_records.customer_ref
-    where crm_records.customer_ref is null
+            seen_references.source_system = known_references.source_system
+            and seen_references.customer_ref = known_references.customer_ref
+    where known_references.customer_ref is null
 ),
 
 remembered_records as (
@@ -62,7 +75,10 @@ remembered_records as (
     left join erasure_requests
         on
             records.source_system = erasure_requests.source_system
-            and records.customer_ref = erasure_requests.customer_ref
+            and (
+                records.customer_ref = erasure_requests.customer_ref
+                or records.record_id = erasure_requests.customer_ref
+            )
     where erasure_requests.customer_ref is null
 ),
 

@@ -4,6 +4,7 @@
 -- dates alone; which fit is in force at a date is said by int_periods.
 
 {% set percentile_rules = rule_percentile_cuts() -%}
+{% set tiers = var('value_tiers') -%}
 
 with features as (
     select * from {{ ref('int_features__customers') }}
@@ -42,8 +43,8 @@ rfm_fit as (
 value_tier_fit as (
     select
         as_of,
-        {{ quantile('revenue__365d', 1 - var('value_tiers').high / 100) }} as high_from,
-        {{ quantile('revenue__365d', 1 - (var('value_tiers').high + var('value_tiers').medium) / 100) }} as medium_from
+        {{ quantile('revenue__365d', top_share(tiers.high)) }} as high_from,
+        {{ quantile('revenue__365d', top_share(tiers.high + tiers.medium)) }} as medium_from
     from fitted_on
     where revenue__365d > 0
     group by as_of

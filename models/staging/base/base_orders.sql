@@ -38,7 +38,6 @@ dated as (
     select
         *,
         {{ local_date('ordered_at') }} as ordered_on,
-        {{ local_date('loaded_at') }} as loaded_on,
         case
             when status_word is null and amount >= 0 then 'completed'
             when status_word is null then 'returned'
@@ -100,7 +99,7 @@ judged as (
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'
             when status = 'returned' and amount > 0 then 'positive_return'
-            when ordered_on > {{ dbt.dateadd('day', 1, 'loaded_on') }} then 'future_date'
+            when ordered_at > {{ dbt.dateadd('hour', 24, 'loaded_at') }} then 'future_date'
             {% if optional_date_var('latest_plausible_date') -%}
                 when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
             {% endif -%}

@@ -30,3 +30,9 @@ end
 {% macro capitalised(expression) -%}
 upper(substr({{ expression }}, 1, 1)) || substr({{ expression }}, 2)
 {%- endmacro %}
+
+
+{#- A share from 0 to 1 in SQL as text in percent, with one decimal. -#}
+{% macro percent_words(share) -%}
+cast(cast(100 * {{ share }} as decimal(5, 1)) as {{ dbt.type_string() }}) || ' %'
+{%- endmacro %}

@@ -5,9 +5,8 @@ with coverage as (
 )
 
 select
-    source_table,
-    check_name,
-    value,
-    threshold
+    '{{ var("demographic_attribute") | replace("_", " ") }} is known for '
+    || {{ percent_words('value') }} || ' of the buyers, expected at least '
+    || {{ percent_words('threshold') }} as finding
 from coverage
 where check_name like '%_known' and verdict = 'warn'

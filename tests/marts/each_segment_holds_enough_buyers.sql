@@ -11,9 +11,8 @@ periods as (
 )
 
 select
-    kpis.segment_key,
-    kpis.customers,
-    kpis.buyer_share
+    kpis.segment_key || ' has ' || {{ counted('kpis.customers', 'member') }} || ', '
+    || {{ percent_words('kpis.buyer_share') }} || ' of the buyers, expected more than {{ var("min_segment_share") * 100 }} %' as finding
 from kpis
 inner join periods on kpis.period = periods.as_of
 where

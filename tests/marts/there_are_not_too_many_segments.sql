@@ -9,6 +9,6 @@ counted as (
     from segments
 )
 
-select *
+select 'there are ' || segments || ' segments, expected at most {{ var("max_segments") }}' as finding
 from counted
 where segments > {{ var('max_segments') }}

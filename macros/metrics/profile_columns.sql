@@ -8,6 +8,20 @@
 {% endmacro %}
 
 
+{#- All windows of the wide table of features. The schemes and customer_features need some: without them dbt stops here. -#}
+{% macro wide_table_windows() %}
+    {% set windows = metric_windows() %}
+    {% set columns = windows | map(attribute='column') | list %}
+    {% for needed in [
+        'recency_days__all', 'tenure_days__all', 'orders__all', 'orders__365d', 'revenue__all', 'revenue__365d',
+        'purchase_days__all'
+    ] if needed not in columns %}
+        {% do stop('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
+    {% endfor %}
+    {{ return(windows) }}
+{% endmacro %}
+
+
 {#- The columns of var feature_windows. -#}
 {% macro feature_window_columns() %}
     {% set columns = [] %}

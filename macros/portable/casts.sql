@@ -39,13 +39,13 @@
         when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
         when typeof({{ expression }}) = 'DATE'
-            then {{ finite_instant("timezone('" ~ var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+            then {{ finite_instant("timezone('" ~ timezone_var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when typeof({{ expression }}) like 'TIMESTAMP%'
-            then {{ finite_instant("timezone('" ~ var('raw_timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+            then {{ finite_instant("timezone('" ~ timezone_var('raw_timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}$')
-            then timezone('{{ var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
+            then timezone('{{ timezone_var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
-            then timezone('{{ var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
+            then timezone('{{ timezone_var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
             then try_cast(trim(cast({{ expression }} as varchar)) as timestamp with time zone)
     end

@@ -4,11 +4,11 @@
 {% endmacro %}
 
 {% macro default__local_date(instant) -%}
-    cast(timezone('{{ var("timezone") }}', {{ instant }}) as date)
+    cast(timezone('{{ timezone_var("timezone") }}', {{ instant }}) as date)
 {%- endmacro %}
 
 {% macro spark__local_date(instant) -%}
-    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ var("timezone") }}') as date)
+    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}') as date)
 {%- endmacro %}
 
 

@@ -11,7 +11,7 @@
             'definition': 'lifetime revenue ' ~ ([from, below] | select | join(' and ')),
         }) %}
     {% endfor %}
-    {% set frequent, days = var('frequent_from_orders'), var('lifecycle_days') %}
+    {% set frequent, days = whole_number_var('frequent_from_orders', 2), lifecycle_days() %}
     {% for scheme, segments in {
         'purchase_rhythm': {
             'frequent': 'at least ' ~ frequent ~ ' orders in the last 365 days',

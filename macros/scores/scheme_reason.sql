@@ -12,7 +12,7 @@ case {{ scheme }}
         'first order ' || {{ counted(features ~ '.tenure_days__all', 'day') }} || ' ago, last order '
         || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago'
         || coalesce(' after a gap of ' || {{ counted(features ~ '.gap_days', 'day') }}, '')
-    when 'demographic' then '{{ var("demographic_attribute") | replace("_", " ") }}: ' || {{ features }}.demographic
+    when 'demographic' then '{{ demographic_attribute() | replace("_", " ") }}: ' || {{ features }}.demographic
     when 'cluster' then coalesce(
         'nearest centre, ' || cast(round({{ features }}.cluster_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
         'no clusters were found'

@@ -14,7 +14,7 @@ end
 {% macro spend_band(revenue, cuts) -%}
 'band_' || cast(
     1
-    {%- for cut in range(1, var('spend_breaks')) %}
+    {%- for cut in range(1, spend_bands()) %}
     + case when {{ revenue }} > {{ cuts }}_{{ cut }} then 1 else 0 end
     {%- endfor %}
     as {{ dbt.type_string() }}
@@ -60,7 +60,7 @@ end
 
 {% macro purchase_rhythm(orders) -%}
 case
-    when {{ orders }} >= {{ var('frequent_from_orders') }} then 'frequent'
+    when {{ orders }} >= {{ whole_number_var('frequent_from_orders', 2) }} then 'frequent'
     when {{ orders }} >= 1 then 'occasional'
     else 'inactive'
 end
@@ -69,7 +69,7 @@ end
 
 {#- The first that holds. `returning` looks at the gap before the last day with an order. -#}
 {% macro lifecycle_segment(tenure_days, recency_days, gap_days) -%}
-{%- set days = var('lifecycle_days') -%}
+{%- set days = lifecycle_days() -%}
 case
     when {{ tenure_days }} <= {{ days.new }} then 'new'
     when {{ recency_days }} <= {{ days.active }} and {{ gap_days }} > {{ days.gap }} then 'returning'

@@ -4,6 +4,7 @@
 -- it, a rule such as "at most 0 orders" would miss everyone who never ordered.
 
 {% set declared = metrics() -%}
+{% set windows = wide_table_windows() -%}
 
 with customers as (
     select * from {{ ref('int_identity__customers') }}
@@ -52,7 +53,7 @@ features as (
         {%- endfor %}
 
         -- metrics over windows
-        {%- for window in metric_windows() %}
+        {%- for window in windows %}
         {%- set table = declared[window.metric].table[:-1] ~ '_metrics' %}
         {{ metric_absent(declared[window.metric], table ~ '.' ~ window.column) }} as {{ window.column }},
         {%- endfor %}

@@ -1,6 +1,8 @@
 -- One row per refit date and sampled buyer: the features that clusters are fitted on.
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
+{% set cluster_features = cluster_features() -%}
+
 with features as (
     select * from {{ ref('int_features__customers') }}
 ),
@@ -18,7 +20,7 @@ numbered as (
     select
         features.as_of,
         features.customer_key,
-        {%- for feature in var('cluster_features') %}
+        {%- for feature in cluster_features %}
         cast(features.{{ feature.column }} as double) as {{ feature.name }},
         {%- endfor %}
         row_number() over (partition by features.as_of order by features.customer_key) as position
@@ -30,12 +32,12 @@ numbered as (
 sample as (
     select
         as_of,
-        {%- for feature in var('cluster_features') %}
+        {%- for feature in cluster_features %}
         {{ feature.name }},
         {%- endfor %}
         customer_key
     from numbered
-    where position <= {{ var('cluster_sample_rows') }}
+    where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
 )
 
 select * from sample

@@ -3,8 +3,8 @@
 -- The parameters come as columns of one row per fit (there are at most cluster_k.max centroids), which a customer is
 -- compared with in one pass. Of equally near centroids the one with the lowest key is taken.
 
-{% set features = var('cluster_features') -%}
-{% set numbers = range(1, var('cluster_k').max + 1) -%}
+{% set features = cluster_features() -%}
+{% set numbers = range(1, cluster_k().max + 1) -%}
 
 with customers as (
     select * from {{ ref('int_features__customers') }}

@@ -48,7 +48,7 @@ cuts_in_force as (
 
 breaks_in_force as (
     select
-        {%- for cut in range(1, var('spend_breaks')) %}
+        {%- for cut in range(1, spend_bands()) %}
         max(case when cut_number = {{ cut }} then cut_value end) as break_{{ cut }},
         {%- endfor %}
         as_of as fitted_as_of
@@ -67,7 +67,7 @@ scored as (
         end as {{ metric }}_score,
         {% endfor -%}
         {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
-        {%- for cut in range(1, var('spend_breaks')) %}
+        {%- for cut in range(1, spend_bands()) %}
         breaks_in_force.break_{{ cut }},
         {%- endfor %}
         cuts_in_force.high_from,
@@ -131,7 +131,7 @@ segmented as (
             else {{ prospect }}
         end as lifecycle,
         case
-            when scored.is_buyer then coalesce(scored.{{ var('demographic_attribute') }}, 'unknown')
+            when scored.is_buyer then coalesce(scored.{{ demographic_attribute() }}, 'unknown')
             else {{ prospect }}
         end as demographic,
         coalesce(clusters.cluster_key, {{ prospect }}) as cluster,

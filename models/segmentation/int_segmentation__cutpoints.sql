@@ -4,7 +4,7 @@
 -- dates alone; which fit is in force at a date is said by int_periods.
 
 {% set percentile_rules = rule_percentile_cuts() -%}
-{% set tiers = var('value_tiers') -%}
+{% set tiers = value_tiers() -%}
 
 with features as (
     select * from {{ ref('int_features__customers') }}

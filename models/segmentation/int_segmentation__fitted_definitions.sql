@@ -92,7 +92,6 @@ rfm_definitions as (
 ),
 
 value_tier_definitions as (
-    {% set shares = var('value_tiers') -%}
     {% set revenue = "'revenue in the last 365 days " -%}
     {% for segment, definition in {
         'high': revenue ~ "of at least ' || " ~ money_words('high_from'),
@@ -111,7 +110,7 @@ value_tier_definitions as (
 ),
 
 bands as (
-    {% for band in range(1, var('spend_breaks') + 1) -%}
+    {% for band in range(1, spend_bands() + 1) -%}
     select
         {{ band }} as band,
         max(case when cut_number = {{ band - 1 }} then cut_value end) as lower_bound,

@@ -43,7 +43,7 @@ demographic_definitions as (
     select distinct
         'demographic' as scheme,
         demographic as segment,
-        '{{ var("demographic_attribute") | replace("_", " ") }}: ' || demographic as definition
+        '{{ demographic_attribute() | replace("_", " ") }}: ' || demographic as definition
     from customers
     where demographic <> 'prospect'
 ),

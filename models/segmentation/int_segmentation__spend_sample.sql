@@ -31,7 +31,7 @@ sample as (
         customer_key,
         value
     from numbered
-    where position <= {{ var('break_sample_rows') }}
+    where position <= {{ whole_number_var('break_sample_rows', 1) }}
 )
 
 select * from sample

@@ -5,7 +5,7 @@ with coverage as (
 )
 
 select
-    '{{ var("demographic_attribute") | replace("_", " ") }} is known for '
+    '{{ demographic_attribute() | replace("_", " ") }} is known for '
     || {{ percent_words('value') }} || ' of the buyers, expected at least '
     || {{ percent_words('threshold') }} as finding
 from coverage

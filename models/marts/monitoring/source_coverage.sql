@@ -44,7 +44,7 @@ reject_rates as (
 demographics as (
     select
         'customers' as source_table,
-        '{{ var("demographic_attribute") }}_known' as check_name,
+        '{{ demographic_attribute() }}_known' as check_name,
         {{ rounded("avg(case when customers.demographic <> 'unknown' then 1.0 else 0.0 end)") }} as value,
         cast({{ var('min_demographics_share') }} as double) as threshold
     from customers

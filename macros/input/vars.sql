@@ -1,0 +1,153 @@
+{#- Vars are read through these macros: a value that can't be used stops dbt with the var, the value and what is expected. -#}
+
+{% macro stop(message) %}
+    {% do exceptions.raise_compiler_error(message) %}
+{% endmacro %}
+
+
+{#- The number of a var, with its limits. -#}
+{% macro number_var(name, least=0, most=none) %}
+    {% set value = var(name) %}
+    {% if value is not number or value is boolean or value < least or (most is not none and value > most) %}
+        {% do stop("Var " ~ name ~ " is '" ~ value ~ "'. Expected a number of at least " ~ least ~ (' and at most ' ~ most if most is not none else '') ~ '.') %}
+    {% endif %}
+    {{ return(value) }}
+{% endmacro %}
+
+
+{#- The whole number of a var, with its limits. -#}
+{% macro whole_number_var(name, least=0, most=none) %}
+    {% if var(name) is not integer %}
+        {% do stop("Var " ~ name ~ " is '" ~ var(name) ~ "'. Expected a whole number.") %}
+    {% endif %}
+    {{ return(number_var(name, least, most)) }}
+{% endmacro %}
+
+
+{#- The value of a var that has to be one of a list. -#}
+{% macro choice_var(name, allowed) %}
+    {% if var(name) not in allowed %}
+        {% do stop("Var " ~ name ~ " is '" ~ var(name) ~ "'. Expected one of " ~ allowed | join(', ') ~ '.') %}
+    {% endif %}
+    {{ return(var(name)) }}
+{% endmacro %}
+
+
+{#- The mapping of a var that has exactly these keys, each with a whole number of at least `least`. -#}
+{% macro whole_numbers_var(name, keys, least=1) %}
+    {% set value = var(name) %}
+    {% set expected = 'Expected a mapping with the keys ' ~ keys | join(', ') ~ ', each a whole number of at least ' ~ least ~ '.' %}
+    {% if value is not mapping or value.keys() | sort != keys | sort %}
+        {% do stop("Var " ~ name ~ " is '" ~ value ~ "'. " ~ expected) %}
+    {% endif %}
+    {% for key, number in value.items() if number is not integer or number < least %}
+        {% do stop("Var " ~ name ~ " has '" ~ number ~ "' as " ~ key ~ '. ' ~ expected) %}
+    {% endfor %}
+    {{ return(value) }}
+{% endmacro %}
+
+
+{#- The date of a var as text 'YYYY-MM-DD', or none when the var is null. -#}
+{% macro optional_date_var(name) %}
+    {% set value = var(name) %}
+    {% if value is none %}
+        {{ return(none) }}
+    {% endif %}
+    {% set text = value | string %}
+    {% set parts = modules.re.fullmatch('(\d{4})-(\d{2})-(\d{2})', text) %}
+    {% set year, month, day = (parts.group(1) | int, parts.group(2) | int, parts.group(3) | int) if parts else (0, 0, 0) %}
+    {% set leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) %}
+    {% set days_in_month = [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] %}
+    {% if year < 1 or month < 1 or month > 12 or day < 1 or day > days_in_month[month - 1] %}
+        {% do stop("Var " ~ name ~ " is '" ~ text ~ "'. Expected a date of the calendar as 'YYYY-MM-DD', or null.") %}
+    {% endif %}
+    {{ return(text) }}
+{% endmacro %}
+
+
+{#- A time zone of the IANA database: `timezone` is where a customer's day begins, `raw_timezone` that of bare stamps. -#}
+{% macro timezone_var(name) %}
+    {% if var(name) not in modules.pytz.all_timezones_set %}
+        {% do stop("Var " ~ name ~ " is '" ~ var(name) ~ "'. Expected a zone of the IANA time zone database, such as Europe/Berlin or UTC.") %}
+    {% endif %}
+    {{ return(var(name)) }}
+{% endmacro %}
+
+
+{#- What each raw order status means, lower case; the three words themselves always included. -#}
+{% macro order_statuses() %}
+    {% set meanings = ['completed', 'returned', 'ignored'] %}
+    {% set statuses = {'completed': 'completed', 'returned': 'returned', 'ignored': 'ignored'} %}
+    {% set given = var('order_statuses') %}
+    {% if given is not mapping %}
+        {% do stop("Var order_statuses is '" ~ given ~ "'. Expected a mapping of raw words to completed, returned or ignored.") %}
+    {% endif %}
+    {% for word, meaning in given.items() %}
+        {% if meaning not in meanings %}
+            {% do stop("Var order_statuses maps '" ~ word ~ "' to '" ~ meaning ~ "'. Expected one of " ~ meanings | join(', ') ~ '.') %}
+        {% endif %}
+        {% do statuses.update({(word | string | lower): meaning}) %}
+    {% endfor %}
+    {{ return(statuses) }}
+{% endmacro %}
+
+
+{#- The percents of var value_tiers: high, and medium below it. Something must be left for low. -#}
+{% macro value_tiers() %}
+    {% set tiers = whole_numbers_var('value_tiers', ['high', 'medium']) %}
+    {% if tiers.high + tiers.medium >= 100 %}
+        {% do stop('Var value_tiers adds up to ' ~ (tiers.high + tiers.medium) ~ ' %. Expected less than 100: the rest is low.') %}
+    {% endif %}
+    {{ return(tiers) }}
+{% endmacro %}
+
+
+{#- The days of var lifecycle_days. -#}
+{% macro lifecycle_days() %}
+    {% set days = whole_numbers_var('lifecycle_days', ['new', 'active', 'lapsed', 'gap']) %}
+    {% if days.active >= days.lapsed %}
+        {% do stop('Var lifecycle_days has active ' ~ days.active ~ ' and lapsed ' ~ days.lapsed ~ '. Expected active below lapsed.') %}
+    {% endif %}
+    {{ return(days) }}
+{% endmacro %}
+
+
+{#- The fewest and most clusters of var cluster_k. -#}
+{% macro cluster_k() %}
+    {% set k = whole_numbers_var('cluster_k', ['min', 'max'], least=2) %}
+    {% if k.min > k.max or k.max > 20 %}
+        {% do stop('Var cluster_k has min ' ~ k.min ~ ' and max ' ~ k.max ~ '. Expected min at most max, and max at most 20.') %}
+    {% endif %}
+    {{ return(k) }}
+{% endmacro %}
+
+
+{#- Var cluster_features: a list of {name, column, ...} whose columns are in the wide table of features. -#}
+{% macro cluster_features() %}
+    {% set features = var('cluster_features') %}
+    {% set expected = 'Expected a list such as [{name: frequency, column: orders__all, log: true}].' %}
+    {% if features is string or features is mapping or features is not iterable or not features %}
+        {% do stop("Var cluster_features is '" ~ features ~ "'. " ~ expected) %}
+    {% endif %}
+    {% set columns = ['monetary_mean'] + metric_windows() | map(attribute='column') | list %}
+    {% for feature in features %}
+        {% if feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
+            {% do stop("Var cluster_features holds '" ~ feature ~ "'. " ~ expected) %}
+        {% elif feature.get('column') not in columns %}
+            {% do stop("Var cluster_features names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; var feature_windows adds more.') %}
+        {% endif %}
+    {% endfor %}
+    {{ return(features) }}
+{% endmacro %}
+
+
+{#- The attribute whose values are the segments of the scheme demographic. -#}
+{% macro demographic_attribute() %}
+    {{ return(choice_var('demographic_attribute', rule_attributes())) }}
+{% endmacro %}
+
+
+{#- The number of bands of the scheme spend_breaks. -#}
+{% macro spend_bands() %}
+    {{ return(whole_number_var('spend_breaks', 2, 20)) }}
+{% endmacro %}

@@ -1,0 +1,76 @@
+"""What dbt-duckdb loads: polite opening of the working file, and the functions for SQL."""
+
+import json
+import subprocess
+import sys
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt_common.exceptions import DbtRuntimeError
+
+from customer_segmentation import dbt_plugin
+
+
+def plugin(path) -> dbt_plugin.Plugin:
+    credentials = DuckDBCredentials(path=str(path), database="x", schema="main")
+    made = dbt_plugin.Plugin("segmentation", {}, credentials)
+    made.update_connection_config(credentials, {})
+    return made
+
+
+def test_keyed_hash_is_hmac_sha_256_of_rfc_4231(monkeypatch):
+    monkeypatch.setenv("SEGMENTATION_HASH_KEY", "Jefe")
+    digest = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    assert dbt_plugin.keyed_hash("what do ya want for nothing?") == digest[:32]
+
+
+def test_the_key_decides_the_hash(monkeypatch):
+    monkeypatch.delenv("SEGMENTATION_HASH_KEY", raising=False)
+    unkeyed = dbt_plugin.keyed_hash("anna@example.org")
+    monkeypatch.setenv("SEGMENTATION_HASH_KEY", "secret")
+    assert dbt_plugin.keyed_hash("anna@example.org") != unkeyed
+
+
+def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "demo.duckdb"
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 0)
+        with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid}"):
+            plugin(path)
+        holder.communicate(b"\n")
+    plugin(path)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "demo.duckdb"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb can't be opened"):
+        plugin(path)
+
+
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
+    with pytest.raises(DbtRuntimeError, match="is no name for a data set"):
+        plugin(tmp_path / "a b;c.duckdb")
+
+
+def test_functions_answer_in_json(tmp_path):
+    with duckdb.connect() as connection:
+        plugin(tmp_path / "demo.duckdb").configure_connection(connection)
+        contract = json.dumps([{"name": "orders", "columns": ["order_id"], "is_required": True}])
+        answer = connection.execute(
+            "select segmentation_find_raw_files(?, ?)", [str(tmp_path), contract]
+        ).fetchall()
+        assert "no file for the required table 'orders'" in json.loads(answer[0][0])["error"]
+        (tmp_path / "orders.csv").write_text("order_id\n")
+        answer = connection.execute(
+            "select segmentation_find_raw_files(?, ?)", [str(tmp_path), contract]
+        ).fetchall()
+        assert json.loads(answer[0][0])["result"][0]["columns"] == ["order_id"]

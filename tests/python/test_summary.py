@@ -1,0 +1,93 @@
+"""The words after a build."""
+
+import json
+import os
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from customer_segmentation.publication import PublishedTable, publish
+from customer_segmentation.summary import print_summary
+
+TABLES = {
+    "main.customer_features": """
+        select 'a' as customer_id, date '2020-02-01' as as_of, 1250.5 as monetary, true as is_buyer
+        union all
+        select 'b', date '2020-02-01', 0, false
+    """,
+    "main.segments": "select 'rfm:champions' as segment_key, 'Champions' as name",
+    "main.segment_kpis": """
+        select
+            date '2020-02-01' as period, 'rfm:champions' as segment_key, 'rfm' as scheme,
+            1 as customers, .5 as customer_share, 1.0 as revenue_share
+    """,
+    "models.cluster_models": "select 'in_force' as status, 'none' as verdict, 'Too few.' as why",
+    "monitoring.quarantined_records": "select 'orders' as source_table, 'future_date' as rule",
+}
+WARNED = {
+    "unique_id": "test.p.each_segment_is_fine",
+    "status": "warn",
+    "failures": 7,
+    "compiled_code": "select 'segment ' || n as finding from range(7) as numbers (n)",
+}
+PRIVATE = {
+    "unique_id": "test.p.names_are_right",
+    "status": "warn",
+    "failures": 2,
+    "compiled_code": "select 'Anna' as given_name",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with duckdb.connect(str(tmp_path / "working.duckdb")) as working:
+        tables = []
+        for name, query in TABLES.items():
+            schema, table = name.split(".")
+            working.execute(f"create schema if not exists {schema}")
+            working.execute(f"create table {name} as {query}")
+            tables.append(PublishedTable(name, schema, table))
+        publish(working, tables, tmp_path / "published.duckdb")
+    return tmp_path
+
+
+def summary(folder, results, started="2020-02-02T00:00:00Z") -> str:
+    nodes = {
+        result["unique_id"]: {"name": result["unique_id"].split(".")[-1]} for result in results
+    }
+    (folder / "manifest.json").write_text(json.dumps({"nodes": nodes}))
+    run = {"metadata": {"invocation_started_at": started}, "results": results}
+    (folder / "run_results.json").write_text(json.dumps(run))
+    console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    print_summary(folder / "published.duckdb", folder / "working.duckdb", folder, console)
+    return console.export_text()
+
+
+def test_says_sizes_quarantine_clusters_and_file(folder):
+    words = summary(folder, [])
+    assert "2 eligible customers, 1 of them buyers, as of 2020-02-01. Revenue 1,250.50." in words
+    assert "Champions" in words
+    assert "50.0%" in words
+    assert "Quarantined: 1 rows of orders, rule future_date." in words
+    assert "Clusters, verdict none: Too few." in words
+    assert f"Published: {folder / 'published.duckdb'}" in words.replace("\n", "")
+    assert "Warnings" not in words
+
+
+def test_tells_findings_of_warnings_and_never_rows_of_other_tests(folder):
+    words = summary(folder, [WARNED, PRIVATE])
+    assert "It should be that each segment is fine, but:" in words
+    assert "segment 0" in words
+    assert "and 2 more" in words
+    assert "names are right" in words
+    assert "Anna" not in words
+
+
+def test_says_when_the_file_is_from_an_earlier_build(folder):
+    assert "from an earlier build" in summary(folder, [], started="2999-01-01T00:00:00Z")
+
+
+def test_says_when_nothing_was_published_yet(folder):
+    (folder / "published.duckdb").unlink()
+    assert "No build has been published" in summary(folder, [])

@@ -1,6 +1,7 @@
 {#-
     From here on the build reads and writes files in the declared folders alone: the raw data, the seeds and the published
-    file, beside the working file itself. A var with SQL in it can't read or write any other.
+    file, beside the working file itself. A var with SQL in it can't read or write any other. As a package it
+    leaves the root project's access alone.
 -#}
 {% macro limit_file_access() %}
     {% do return(adapter.dispatch('limit_file_access', 'customer_segmentation')()) %}
@@ -11,13 +12,13 @@
 
 {% macro duckdb__limit_file_access() %}
     {% set is_open = run_query("select current_setting('enable_external_access')").columns[0].values()[0] %}
-    {% if is_open %}
+    {% if is_open and project_name == 'customer_segmentation' %}
         {% set folders = [sql_literal(var('raw_dir'))] %}
         {% for seed in graph.nodes.values() if seed.resource_type == 'seed' %}
             {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path))) %}
         {% endfor %}
-        {% if var('publish_path') is not none %}
-            {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', var('publish_path')) or '.')) %}
+        {% if publish_path() is not none %}
+            {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', publish_path()) or '.')) %}
         {% endif %}
         {% do run_query('set allowed_directories = [' ~ folders | unique | join(', ') ~ ']') %}
         {% do run_query('set enable_external_access = false') %}

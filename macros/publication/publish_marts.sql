@@ -3,13 +3,14 @@
     Runs at the end of every command.
 -#}
 {% macro publish_marts(results) %}
-    {% if not execute or var('publish_path') is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
+    {% set path = customer_segmentation.publish_path() %}
+    {% if not execute or path is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
         {{ return('') }}
     {% endif %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
     {% if not reason %}
         {% set request = {
-            'path': var('publish_path'),
+            'path': path,
             'allow_empty': var('allow_empty_publish'),
             'tables': customer_segmentation.published_tables(),
         } %}
@@ -17,16 +18,22 @@
             'select segmentation_publish(' ~ customer_segmentation.sql_literal(tojson(request)) ~ ')'
         ).columns[0].values()[0]) %}
         {% if answer.error %}
-            {% do customer_segmentation.stop('Nothing was published, ' ~ var('publish_path') ~ ' is unchanged: ' ~ answer.error) %}
+            {% do customer_segmentation.stop('Nothing was published, ' ~ path ~ ' is unchanged: ' ~ answer.error) %}
         {% endif %}
         {% set reason = answer.result %}
     {% endif %}
     {% if reason %}
-        {% do log('Not published, ' ~ var('publish_path') ~ ' is unchanged: ' ~ reason, info=true) %}
+        {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
-        {% do log('Published ' ~ var('publish_path'), info=true) %}
+        {% do log('Published ' ~ path, info=true) %}
     {% endif %}
     {{ return('') }}
+{% endmacro %}
+
+
+{#- The file that consumers read, or none. Another project that uses this one as a package publishes nothing unasked. -#}
+{% macro publish_path() %}
+    {{ return(var('publish_path', 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
 {% endmacro %}
 
 

@@ -42,6 +42,7 @@ sizes as (
     select
         memberships.as_of,
         memberships.segment_key,
+        memberships.scheme,
         count(*) as customers,
         count(case when customers.is_buyer then 1 end) as buyers,
         sum(customers.revenue__all) as revenue,
@@ -56,20 +57,24 @@ sizes as (
         on
             memberships.as_of = period_orders.as_of
             and memberships.customer_key = period_orders.customer_key
-    group by memberships.as_of, memberships.segment_key
+    group by memberships.as_of, memberships.segment_key, memberships.scheme
 ),
 
--- Segments that nobody is in are listed with 0.
+-- Today's segments are listed with 0 where nobody is in them; earlier periods may have had others, such as a fourth
+-- cluster.
 all_segments as (
     select
         periods.as_of,
-        periods.next_as_of,
         segments.segment_key,
-        segments.scheme,
-        segments.segment,
-        segments.is_exclusive
+        segments.scheme
     from periods
     cross join segments
+    union distinct
+    select
+        as_of,
+        segment_key,
+        scheme
+    from sizes
 ),
 
 final as (
@@ -83,7 +88,7 @@ final as (
         coalesce(sizes.customers, 0) as customers,
         {{ rounded('coalesce(sizes.customers, 0) / nullif(cast(totals.customers as double), 0)') }} as customer_share,
         case
-            when all_segments.segment <> 'prospect'
+            when all_segments.segment_key <> all_segments.scheme || ':prospect'
                 then {{ rounded('coalesce(sizes.buyers, 0) / nullif(cast(totals.buyers as double), 0)') }}
         end as buyer_share,
 
@@ -92,9 +97,10 @@ final as (
         {{ rounded('coalesce(sizes.revenue, 0) / nullif(cast(totals.revenue as double), 0)') }} as revenue_share,
         cast(sizes.revenue / nullif(sizes.orders, 0) as decimal(18, 2)) as average_order_value,
         case
-            when all_segments.next_as_of is not null then cast(coalesce(sizes.period_revenue, 0) as decimal(18, 2))
+            when not periods.is_current then cast(coalesce(sizes.period_revenue, 0) as decimal(18, 2))
         end as period_revenue
     from all_segments
+    inner join periods on all_segments.as_of = periods.as_of
     left join sizes
         on
             all_segments.as_of = sizes.as_of

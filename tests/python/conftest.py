@@ -1,0 +1,390 @@
+"""Builds of the real project on small raw data, for the tests named test_builds_*.
+
+A build is an ordinary `dbt build` in a process of its own and in a folder of its own: raw data,
+working file, published file, target and logs lie there, so nothing in the repository is touched.
+Two things make it quick. The processes are forked from a server that has imported dbt and parsed
+the project once (run as a script, this file is that server). And scenarios, which are session
+fixtures that build something, start two at a time as soon as the tests to run are known.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS_OF_THE_PROJECT = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests")
+BUILDS_AT_A_TIME = int(os.environ.get("BUILDS_AT_A_TIME", "2"))
+LONGEST_BUILD_SECONDS = 300
+
+# The vars most scenarios share: dbt parses the project anew for every other set of vars.
+VARS: dict[str, Any] = {
+    "raw_dir": "raw",
+    "dataset": "trial",
+    "timezone": "Europe/Berlin",
+    "raw_timezone": "UTC",
+    "order_statuses": {
+        "completed": "completed",
+        "returned": "returned",
+        "ignored": "ignored",
+        "paid": "completed",
+        "refunded": "returned",
+        "cancelled": "ignored",
+    },
+    "spend_limits": {"small": None, "medium": 100, "large": 500.5},
+    "rule_segments": {
+        "two_orders_90d": {"metric": "orders", "window_days": 90, "at_least": 2},
+        "two_to_four_orders": {"metric": "orders", "between": [2, 4]},
+        "revenue_100_to_300": {"metric": "revenue", "window_days": 365, "between": [100, 300]},
+        "quiet_or_returning_goods": {
+            "any": [
+                {
+                    "all": [
+                        {
+                            "metric": "orders",
+                            "from_days_ago": 365,
+                            "to_days_ago": 90,
+                            "at_least": 1,
+                        },
+                        {"not": {"metric": "orders", "window_days": 90, "at_least": 1}},
+                    ]
+                },
+                {"metric": "returns", "more_than": 1},
+            ]
+        },
+        "not_recent": {"not": {"metric": "recency_days", "at_most": 100}},
+        "long_ago": {"metric": "recency_days", "more_than": 400},
+        "no_order_30d": {"metric": "orders", "window_days": 30, "at_most": 0},
+        "in_the_red": {"metric": "revenue", "less_than": 0},
+        "top_days": {"metric": "purchase_days", "top_percent": 20},
+        "top_revenue_2y": {"metric": "revenue", "window_days": 730, "top_percent": 30},
+        "bottom_revenue": {"metric": "revenue", "bottom_percent": 10},
+        "northern_champions": {
+            "all": [
+                {"attribute": "region", "in": ["north", "east"]},
+                {"any": [{"segment": "rfm:champions"}, {"segment": "rfm:loyal"}]},
+            ]
+        },
+    },
+}
+
+
+# --- The server ------------------------------------------------------------------------------
+
+
+def _serve(project: Path, scratch: Path) -> None:
+    """Answers each line {"id", "folder", "args"} on stdin with {"id", "status"} on stdout."""
+    import customer_segmentation.clusters
+    import customer_segmentation.dbt_plugin
+    import customer_segmentation.natural_breaks
+    import dbt.adapters.duckdb
+    import sklearn.cluster
+    import sklearn.metrics  # noqa: F401
+    from dbt.cli.main import cli, dbtRunner
+
+    # dbt's static parser has a thread pool of its own, which would not survive a fork.
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-static-parser"]
+    where = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    where += ["--target-path", str(scratch), "--no-version-check", "--vars", json.dumps(VARS)]
+    dbtRunner().invoke([*quiet, "parse", *where])
+
+    def build(folder: str, args: list[str]) -> int:
+        os.chdir(folder)
+        output = os.open("output.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        try:
+            cli(args, standalone_mode=True)
+        except SystemExit as exit_:
+            sys.stdout.flush()
+            return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+        return 0
+
+    running: dict[int, int] = {}
+    pending = b""
+    is_open = True
+    while is_open or running:
+        if is_open and select.select([0], [], [], 0.03)[0]:
+            read = os.read(0, 1 << 16)
+            is_open = bool(read)
+            *lines, pending = (pending + read).split(b"\n")
+            for line in lines:
+                request = json.loads(line)
+                process = os.fork()
+                if process == 0:
+                    status = 70
+                    try:
+                        status = build(request["folder"], request["args"])
+                    finally:
+                        os._exit(status)
+                running[process] = request["id"]
+        while running:
+            process, wait_status = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                break
+            answer = {
+                "id": running.pop(process),
+                "status": os.waitstatus_to_exitcode(wait_status),
+            }
+            os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit()
+
+
+# --- Builds ----------------------------------------------------------------------------------
+
+import duckdb  # noqa: E402
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build left behind."""
+
+    folder: Path
+    status: int
+    output: str
+
+    @property
+    def published(self) -> Path:
+        return self.folder / "published" / "segments.duckdb"
+
+    @property
+    def working_file(self) -> Path:
+        return self.folder / "warehouse" / "trial.duckdb"
+
+    def passed(self) -> Build:
+        assert self.status == 0, self.output[-6000:]
+        return self
+
+    def failed(self) -> Build:
+        assert self.status != 0, f"the build should have failed\n{self.output[-3000:]}"
+        return self
+
+    def query(self, sql: str, file: Path | None = None) -> pd.DataFrame:
+        """The result of a query on the published file, or on another one."""
+        with duckdb.connect(str(file or self.published), read_only=True) as connection:
+            return connection.execute(sql).df()
+
+    def rows(self, sql: str, file: Path | None = None) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file or self.published), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def marts(self) -> list[str]:
+        """The published tables, with their schemas."""
+        return [
+            f'"{schema}"."{table}"'
+            for schema, table in self.rows(
+                "select table_schema, table_name from information_schema.tables order by all"
+            )
+        ]
+
+
+def fingerprint(file: Path) -> tuple[str, int, int] | None:
+    """Content, inode and time of a file: any replacement shows, even by equal bytes."""
+    if not file.exists():
+        return None
+    facts = file.stat()
+    return hashlib.sha256(file.read_bytes()).hexdigest(), facts.st_ino, facts.st_mtime_ns
+
+
+def write_raw(folder: Path, tables: Mapping[str, Any]) -> None:
+    """Puts raw files in place of all that are there.
+
+    A name with an ending is a file name, and its content text or bytes; one without is a table,
+    and its content a frame (written as Parquet) or the path of a file to copy.
+    """
+    raw = folder / "raw"
+    shutil.rmtree(raw, ignore_errors=True)
+    raw.mkdir(parents=True)
+    for name, content in tables.items():
+        if isinstance(content, pd.DataFrame):
+            content.to_parquet(raw / f"{name}.parquet", index=False)
+        elif isinstance(content, Path):
+            shutil.copy(content, raw / f"{name}{content.suffix}")
+        elif isinstance(content, bytes):
+            (raw / name).write_bytes(content)
+        else:
+            (raw / name).write_text(content, encoding="utf-8", newline="")
+
+
+@dataclass
+class Builder:
+    """Runs dbt on a copy of the project, made once so that edits meanwhile change nothing."""
+
+    home: Path
+    _server: subprocess.Popen[bytes] = field(init=False)
+    _answers: dict[int, Future[int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.project = self.home / "project"
+        self.parsed = self.home / "parsed"
+        self.parsed.mkdir(parents=True)
+        self.project.mkdir()
+        for part in PARTS_OF_THE_PROJECT:
+            source = ROOT / part
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("python", "__pycache__")
+                shutil.copytree(source, self.project / part, ignore=ignored)
+            else:
+                shutil.copy(source, self.project / part)
+        self._server = subprocess.Popen(
+            [sys.executable, __file__, str(self.project), str(self._parsed_with(VARS))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self.home,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._server.stdout is not None
+        for line in self._server.stdout:
+            answer = json.loads(line)
+            self._answers[answer["id"]].set_result(answer["status"])
+
+    def _parsed_with(self, variables: Mapping[str, Any]) -> Path:
+        """The folder in which dbt's parse for these vars is kept."""
+        return self.parsed / hashlib.sha256(json.dumps(variables).encode()).hexdigest()[:16]
+
+    def build(
+        self,
+        tmp_path: Path,
+        tables: Mapping[str, Any] | None,
+        variables: Mapping[str, Any] | None = None,
+        args: Sequence[str] = (),
+        command: str = "build",
+        with_artifacts: bool = False,
+    ) -> Build:
+        """Runs dbt in a folder on raw tables (None: those that are there already)."""
+        variables = {**VARS, **(variables or {})}
+        for name in ("warehouse", "published", "target"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        if tables is not None:
+            write_raw(tmp_path, tables)
+        parse = self._parsed_with(variables) / "partial_parse.msgpack"
+        target = tmp_path / "target" / parse.name
+        if parse.exists():
+            shutil.copy(parse, target)
+        flags = ["--no-use-colors"]
+        if not with_artifacts:
+            flags += ["--log-level-file", "none", "--no-write-json"]
+        where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+        where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
+        where += ["--no-version-check", "--vars", json.dumps(variables)]
+        status = self._run(tmp_path, [*flags, command, *where, *args])
+        if target.exists() and not parse.exists() and "--target" not in args:
+            parse.parent.mkdir(exist_ok=True)
+            shutil.copy(target, parse)
+        output = tmp_path / "output.txt"
+        text = output.read_text(errors="replace") if output.exists() else ""
+        return Build(tmp_path, status, text)
+
+    def _run(self, folder: Path, args: list[str]) -> int:
+        assert self._server.stdin is not None
+        with self._lock:
+            number = len(self._answers)
+            self._answers[number] = Future()
+            request = {"id": number, "folder": str(folder), "args": args}
+            self._server.stdin.write(json.dumps(request).encode() + b"\n")
+            self._server.stdin.flush()
+        return self._answers[number].result(timeout=LONGEST_BUILD_SECONDS)
+
+    def close(self) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        try:
+            self._server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+
+
+# --- Scenarios -------------------------------------------------------------------------------
+
+
+@dataclass
+class Workshop:
+    """Makes each scenario once, in threads that mostly wait for dbt."""
+
+    builder: Builder
+    home: Path
+    made: dict[str, Future[Any]] = field(default_factory=dict)
+    pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(max_workers=BUILDS_AT_A_TIME)
+    )
+
+    def folder(self, name: str) -> Path:
+        path = self.home / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def build(self, folder: Path, *args: Any, **keywords: Any) -> Build:
+        return self.builder.build(folder, *args, **keywords)
+
+    def start(self, name: str) -> Future[Any]:
+        if name not in self.made:
+            make, needed = _SCENARIOS[name]
+            # Started before those that need them, so nobody waits for what isn't under way.
+            earlier = [self.start(other) for other in needed]
+            self.made[name] = self.pool.submit(
+                lambda: make(self, *(other.result() for other in earlier))
+            )
+        return self.made[name]
+
+
+_SCENARIOS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+
+
+def scenario(*needed: str) -> Callable[[Callable[..., Any]], Any]:
+    """Makes `function(workshop, *needed scenarios)` a session fixture that starts early."""
+
+    def register(function: Callable[..., Any]) -> Any:
+        name = function.__name__
+        _SCENARIOS[name] = (function, needed)
+
+        def fixture(workshop: Workshop) -> Any:
+            return workshop.start(name).result()
+
+        fixture.__name__ = name
+        fixture.__doc__ = function.__doc__
+        return pytest.fixture(scope="session", name=name)(fixture)
+
+    return register
+
+
+@pytest.fixture(scope="session")
+def workshop(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Workshop]:
+    home = tmp_path_factory.mktemp("builds")
+    builder = Builder(home / "dbt")
+    made = Workshop(builder, home)
+    for item in request.session.items:
+        for name in getattr(item, "fixturenames", ()):
+            if name in _SCENARIOS:
+                made.start(name)
+    yield made
+    made.pool.shutdown(cancel_futures=True)
+    builder.close()
+
+
+@pytest.fixture(scope="session")
+def build(workshop: Workshop) -> Callable[..., Build]:
+    """`build(tmp_path, tables, vars, args)`: one build, not shared."""
+    return functools.partial(workshop.builder.build)

@@ -41,3 +41,17 @@
         else {{ expression }}
     end
 {%- endmacro %}
+
+
+{#- A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: never stored. -#}
+{% macro quick_hash(columns) %}
+    {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
+{% endmacro %}
+
+{% macro default__quick_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}
+
+{% macro spark__quick_hash(columns) -%}
+    xxhash64({{ columns | join(', ') }})
+{%- endmacro %}

@@ -8,3 +8,35 @@
 {% macro top_share(percent) -%}
 {{ (1 - percent / 100) | round(8) }}
 {%- endmacro %}
+
+
+{#- The three quartiles as one list: the values are kept once, not three times. -#}
+{% macro quartiles(expression) %}
+    {{- return(adapter.dispatch('quartiles', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro default__quartiles(expression) -%}
+    quantile_disc({{ expression }}, [0.25, 0.5, 0.75])
+{%- endmacro %}
+
+{% macro spark__quartiles(expression) -%}
+    array(
+        percentile_disc(0.25) within group (order by {{ expression }}),
+        percentile_disc(0.5) within group (order by {{ expression }}),
+        percentile_disc(0.75) within group (order by {{ expression }})
+    )
+{%- endmacro %}
+
+
+{#- An element of a list, counted from 1. -#}
+{% macro list_element(list, number) %}
+    {{- return(adapter.dispatch('list_element', 'customer_segmentation')(list, number)) -}}
+{% endmacro %}
+
+{% macro default__list_element(list, number) -%}
+    {{ list }}[{{ number }}]
+{%- endmacro %}
+
+{% macro spark__list_element(list, number) -%}
+    element_at({{ list }}, {{ number }})
+{%- endmacro %}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import json
 import os
 import select
@@ -86,12 +87,10 @@ VARS: dict[str, Any] = {
 
 def _serve(project: Path, scratch: Path) -> None:
     """Answers each line {"id", "folder", "args"} on stdin with {"id", "status"} on stdout."""
-    import customer_segmentation.clusters
-    import customer_segmentation.dbt_plugin
-    import customer_segmentation.natural_breaks
-    import dbt.adapters.duckdb
-    import sklearn.cluster
-    import sklearn.metrics  # noqa: F401
+    for module in ("adapters.duckdb", "cli.main", "parser.manifest", "task.build"):
+        importlib.import_module(f"dbt.{module}")
+    for module in ("clusters", "dbt_plugin", "natural_breaks"):
+        importlib.import_module(f"customer_segmentation.{module}")
     from dbt.cli.main import cli, dbtRunner
 
     # dbt's static parser has a thread pool of its own, which would not survive a fork.
@@ -388,3 +387,169 @@ def workshop(
 def build(workshop: Workshop) -> Callable[..., Build]:
     """`build(tmp_path, tables, vars, args)`: one build, not shared."""
     return functools.partial(workshop.builder.build)
+
+
+# --- What is built ---------------------------------------------------------------------------
+
+REFERENCE_VARS = {"history_start": "2024-02-01"}
+ONE_ORDER = (
+    "order_id,customer_ref,ordered_at,amount,currency\n1,only,2024-03-05 12:00:00,30.00,EUR\n"
+)
+TWO_CUSTOMERS = f"{ONE_ORDER}2,other,2024-03-01 12:00:00,40.00,EUR\n"
+HEADER = "order_id,customer_ref,ordered_at,amount\n"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A build over an older green one, with what became of the published file."""
+
+    build: Build
+    before: tuple[str, int, int]
+    after: tuple[str, int, int] | None
+
+
+def attempt(workshop: Workshop, green: Build, name: str, *args: Any, **keywords: Any) -> Attempt:
+    """Builds in a copy of a green build's folder, so that each attempt meets the same file."""
+    folder = workshop.folder(f"attempt-{name}")
+    for part in ("raw", "warehouse", "published"):
+        shutil.copytree(green.folder / part, folder / part)
+    published = Build(folder, 0, "").published
+    before = fingerprint(published)
+    assert before is not None, green.output[-3000:]
+    made = workshop.build(folder, *args, **keywords)
+    return Attempt(made, before, fingerprint(published))
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """The same rows as a CSV file that reads badly by position, line or cell."""
+    shuffled = table.sample(frac=1, random_state=7)[list(table.columns[::-1])]
+    shuffled.insert(1, "comment", "not in the contract,\r\nand of two lines")
+    text = shuffled.to_csv(index=False, lineterminator="\r\n")
+    return b"\xef\xbb\xbf" + text.encode()
+
+
+@scenario()
+def reference(workshop: Workshop) -> Build:
+    """The people of the oracle, from Parquet, with history, on four threads."""
+    from test_builds_oracle import reference_data
+
+    folder, tables = workshop.folder("reference"), reference_data().tables()
+    four = ["--threads", "4"]
+    return workshop.build(folder, tables, REFERENCE_VARS, four, with_artifacts=True)
+
+
+@scenario()
+def reference_as_csv(workshop: Workshop) -> Build:
+    """The same from CSV, rows and columns in another order, on one thread."""
+    from test_builds_oracle import reference_data
+
+    tables = reference_data().tables()
+    files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
+    folder = workshop.folder("reference-as-csv")
+    return workshop.build(folder, files, REFERENCE_VARS, ["--threads", "1"])
+
+
+@scenario("reference")
+def warnings_as_errors(workshop: Workshop, reference: Build) -> Attempt:
+    """The same once more, where what warned is an error."""
+    strict = {**REFERENCE_VARS, "test_severity": "error"}
+    return attempt(workshop, reference, "strict", None, strict, with_artifacts=True)
+
+
+@scenario()
+def reference_in_april(workshop: Workshop) -> Build:
+    """The same data, built as of a date inside the history of the reference."""
+    from test_builds_oracle import reference_data
+
+    folder = workshop.folder("reference-in-april")
+    return workshop.build(folder, reference_data().tables(), {"as_of": "2024-04-01"})
+
+
+@scenario()
+def one_customer(workshop: Workshop) -> Build:
+    return workshop.build(workshop.folder("one-customer"), {"orders.csv": ONE_ORDER})
+
+
+@scenario()
+def no_orders(workshop: Workshop) -> Build:
+    """Nothing but headers."""
+    return workshop.build(workshop.folder("no-orders"), {"orders.csv": HEADER})
+
+
+@scenario()
+def only_guests(workshop: Workshop) -> Build:
+    orders = pd.DataFrame(
+        {
+            "order_id": [str(number) for number in range(20)],
+            "customer_ref": pd.Series([None] * 20, dtype="str"),
+            "ordered_at": pd.Timestamp("2024-03-05 12:00:00"),
+            "amount": 10.0,
+        }
+    )
+    return workshop.build(workshop.folder("only-guests"), {"orders": orders})
+
+
+@scenario()
+def identical_customers(workshop: Workshop) -> Build:
+    """Forty customers with the same two orders."""
+    orders = pd.DataFrame(
+        [
+            {
+                "order_id": f"{customer}-{day}",
+                "customer_ref": f"c{customer}",
+                "ordered_at": pd.Timestamp(f"2024-03-0{day} 12:00:00"),
+                "amount": 25.0,
+            }
+            for customer in range(40)
+            for day in (1, 5)
+        ]
+    )
+    return workshop.build(workshop.folder("identical"), {"orders": orders})
+
+
+@scenario()
+def seventy_percent_buy_once(workshop: Workshop) -> Build:
+    """And a quarter buys on the last day."""
+    from test_builds_rfm import mostly_one_time_buyers
+
+    orders = mostly_one_time_buyers(200, once=0.7, on_the_last_day=0.25)
+    return workshop.build(workshop.folder("seventy-percent"), {"orders": orders})
+
+
+@scenario()
+def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
+    from test_builds_rfm import mostly_one_time_buyers
+
+    orders = mostly_one_time_buyers(200, once=0.95, on_the_last_day=0.01)
+    return workshop.build(workshop.folder("ninety-five-percent"), {"orders": orders})
+
+
+@scenario("one_customer")
+def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
+    """Each bad input on its own, over the published file of a green build."""
+    from test_builds_bad_input import BAD_INPUTS
+
+    return {
+        name: attempt(workshop, one_customer, name, tables, variables)
+        for name, (tables, variables, _) in BAD_INPUTS.items()
+    }
+
+
+@scenario("one_customer")
+def guarded(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
+    """Runs that must not publish, on data that would change the file, and one that must."""
+    new = {"orders.csv": TWO_CUSTOMERS}
+    runs: dict[str, dict[str, Any]] = {
+        "a whole build": {},
+        "dbt run": {"command": "run"},
+        "--select": {"args": ["--select", "rfm_labels", "segments"]},
+        "--exclude-resource-type test": {"args": ["--exclude-resource-type", "test"]},
+        "--empty": {"args": ["--empty"]},
+        "another target": {"args": ["--target", "scratch"]},
+    }
+    made = {
+        name: attempt(workshop, one_customer, f"guard-{number}", new, **run)
+        for number, (name, run) in enumerate(runs.items())
+    }
+    made["no rows"] = attempt(workshop, one_customer, "no-rows", {"orders.csv": HEADER})
+    return made

@@ -35,9 +35,7 @@ profiles as (
         {%- for column in columns %}
         count(current_customers.{{ column }}) as {{ column }}_members,
         avg(current_customers.{{ column }}) as {{ column }}_mean,
-        {%- for quartile in [1, 2, 3] %}
-        {{ quantile('current_customers.' ~ column, quartile / 4) }} as {{ column }}_quartile_{{ quartile }},
-        {%- endfor %}
+        {{ quartiles('current_customers.' ~ column) }} as {{ column }}_quartiles,
         {%- endfor %}
         memberships.segment_key
     from memberships
@@ -56,7 +54,7 @@ long_profiles as (
         cast(profiles.{{ column }}_members as bigint) as members,
         {{ rounded('profiles.' ~ column ~ '_mean') }} as mean,
         {%- for quartile in [1, 2, 3] %}
-        {{ rounded('profiles.' ~ column ~ '_quartile_' ~ quartile) }} as quartile_{{ quartile }},
+        {{ rounded(list_element('profiles.' ~ column ~ '_quartiles', quartile)) }} as quartile_{{ quartile }},
         {%- endfor %}
         {{ rounded('100 * profiles.' ~ column ~ '_mean / nullif(everyone.' ~ column ~ '_mean, 0)') }} as index
     from profiles

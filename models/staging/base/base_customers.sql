@@ -1,10 +1,10 @@
 -- Every raw CRM record with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as (
+with source as {{ read_again() }} (
     select * from {{ source('input', 'customers') }}
 ),
 
-typed as (
+typed as {{ read_again() }} (
     select
         -- ids
         {{ safe_reference(to_text('record_id')) }} as record_id,
@@ -48,7 +48,7 @@ typed as (
     from source
 ),
 
-judged as (
+judged as {{ read_again() }} (
     select
         *,
         {{ unusable_fields({

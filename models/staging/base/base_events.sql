@@ -1,10 +1,10 @@
 -- Every raw web or app event with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as (
+with source as {{ read_again() }} (
     select * from {{ source('input', 'events') }}
 ),
 
-typed as (
+typed as {{ read_again() }} (
     select
         -- ids
         {{ to_text('event_id') }} as event_id,
@@ -33,7 +33,7 @@ typed as (
     from source
 ),
 
-judged as (
+judged as {{ read_again() }} (
     select
         *,
         {{ local_date('occurred_at') }} as occurred_on,

@@ -2,11 +2,11 @@
 --
 -- Rules are tried in the order of the case below; the first that fails is the one that is told.
 
-with source as (
+with source as {{ read_again() }} (
     select * from {{ source('input', 'orders') }}
 ),
 
-typed as (
+typed as {{ read_again() }} (
     select
         -- ids
         {{ to_text('order_id') }} as order_id,
@@ -34,7 +34,7 @@ typed as (
     from source
 ),
 
-dated as (
+dated as {{ read_again() }} (
     select
         *,
         {{ local_date('ordered_at') }} as ordered_on,
@@ -74,7 +74,7 @@ plausible_dates as (
     where days_to_next > 366 and orders_in_all - orders_until <= orders_until
 ),
 
-dated_within_limits as (
+dated_within_limits as {{ read_again() }} (
     select
         dated.*,
         plausible_dates.implausible_from
@@ -82,7 +82,7 @@ dated_within_limits as (
     cross join plausible_dates
 ),
 
-judged as (
+judged as {{ read_again() }} (
     select
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,

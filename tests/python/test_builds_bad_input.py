@@ -1,0 +1,90 @@
+"""Bad input: exit status not 0, one message that helps, and the published file untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import HEADER, ONE_ORDER, VARS, Attempt
+
+ORDERS = {"orders.csv": ONE_ORDER}
+TWO_CURRENCIES = f"{ONE_ORDER}2,only,2024-03-06 12:00:00,30.00,USD\n"
+REJECTED = ONE_ORDER + "".join(f"{n},only,2024-03-04 12:00:00,much,EUR\n" for n in range(2, 5))
+WITHOUT_AMOUNT = "order_id,customer_ref,ordered_at\n1,only,2024-03-05\n"
+
+
+def rule(**definition: Any) -> dict[str, Any]:
+    return {"rule_segments": {"odd_one": definition}}
+
+
+# name -> raw tables, vars, and words that the message must hold: what, where, what was expected.
+BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
+    "missing file": ({"customers.csv": "record_id\n1\n"}, {}, ["orders", "raw"]),
+    "missing column": ({"orders.csv": WITHOUT_AMOUNT}, {}, ["orders.csv", "amount"]),
+    "wrong header": (
+        {"orders.csv": HEADER.replace("ordered_at", "orderd_at")},
+        {},
+        ["orders.csv", "ordered_at", "orderd_at"],
+    ),
+    "unreadable file": ({"orders.parquet": b"PAR1 and no more"}, {}, ["orders.parquet"]),
+    "two files": (
+        {**ORDERS, "orders.parquet": b"PAR1 and no more"},
+        {},
+        ["orders.csv", "orders.parquet"],
+    ),
+    "two currencies": ({"orders.csv": TWO_CURRENCIES}, {}, ["EUR", "USD", "currency"]),
+    "too many rejected": ({"orders.csv": REJECTED}, {}, ["reject_rate", "orders"]),
+    "undefined metric": (
+        ORDERS,
+        rule(metric="smiles", at_least=1),
+        ["odd_one", "smiles", "purchase_days"],
+    ),
+    "impossible as_of": (ORDERS, {"as_of": "2018-02-30"}, ["as_of", "2018-02-30", "YYYY-MM-DD"]),
+    "negative window": (
+        ORDERS,
+        rule(metric="orders", window_days=-7, at_least=1),
+        ["odd_one", "window_days", "-7"],
+    ),
+    "unknown timezone": (
+        ORDERS,
+        {"timezone": "Europe/Atlantis"},
+        ["timezone", "Europe/Atlantis"],
+    ),
+    "working file of another data set": (
+        ORDERS,
+        {"raw_dir": "./../other-raw"},
+        ["trial.duckdb", "other-raw"],
+    ),
+}
+# These are found by data tests, after the models were built.
+FOUND_BY_TESTS = {"two currencies", "too many rejected"}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_input_stops_the_build_and_leaves_the_published_file(
+    bad_inputs: dict[str, Attempt], name: str
+) -> None:
+    attempt = bad_inputs[name]
+    attempt.build.failed()
+    assert attempt.after == attempt.before
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_input_gets_one_message_that_says_what_where_and_what_was_expected(
+    bad_inputs: dict[str, Attempt], name: str
+) -> None:
+    output = bad_inputs[name].build.failed().output
+    missing = [word for word in BAD_INPUTS[name][2] if word not in output]
+    assert not missing, f"not told: {missing}\n{output}"
+    assert "Traceback" not in output
+    assert "unexpected" not in output.lower().replace("unexpected column", "")
+    if name not in FOUND_BY_TESTS:
+        assert "OK created" not in output
+        assert output.lower().count(" error") <= 2, output
+
+
+def test_the_vars_of_the_other_builds_are_good(bad_inputs: dict[str, Attempt]) -> None:
+    """A control: were VARS themselves refused, every bad input would fail for that."""
+    assert set(bad_inputs) == set(BAD_INPUTS)
+    assert VARS["rule_segments"].keys().isdisjoint({"odd_one"})
+    assert all(attempt.before for attempt in bad_inputs.values())

@@ -1,0 +1,94 @@
+"""Hardly any data: builds pass, and their outputs say why they are empty or single."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from conftest import Attempt, Build
+
+DEGENERATE = ["no_orders", "only_guests", "one_customer", "identical_customers"]
+
+
+@pytest.fixture(params=DEGENERATE)
+def degenerate(request: pytest.FixtureRequest) -> Build:
+    build: Build = request.getfixturevalue(request.param)
+    return build.passed()
+
+
+def test_hardly_any_data_still_builds_and_publishes_every_mart(
+    degenerate: Build, reference: Build
+) -> None:
+    assert degenerate.marts() == reference.marts()
+
+
+def test_no_clusters_are_a_verdict_with_a_reason(degenerate: Build) -> None:
+    models = degenerate.query("select * from models.cluster_models")
+    assert models["verdict"].tolist() == ["none"]
+    assert models["why"].str.len().min() > 10
+    keys = degenerate.rows("select distinct cluster_key from customer_segments where is_buyer")
+    assert keys in ([], [("everyone",)])
+
+
+def test_segments_without_members_are_listed_with_0(degenerate: Build) -> None:
+    segments = degenerate.rows("select segment_key from segments order by 1")
+    kpis = degenerate.rows("select segment_key from segment_kpis order by 1")
+    assert kpis == segments
+    assert ("rfm:champions",) in kpis
+    assert ("rule:two_orders_90d",) in kpis
+    counted = degenerate.rows(
+        "select segment_key, count(*) from segment_memberships group by all order by 1"
+    )
+    told = "select segment_key, customers from segment_kpis where customers > 0 order by 1"
+    assert degenerate.rows(told) == counted
+
+
+def test_shares_of_nobody_are_null_and_never_nan(degenerate: Build) -> None:
+    assert degenerate.rows(
+        "select count(*) from segment_kpis"
+        " where isnan(customer_share) or isnan(buyer_share) or isnan(revenue_share)"
+    ) == [(0,)]
+
+
+def test_without_orders_as_of_falls_back_and_nobody_is_segmented(no_orders: Build) -> None:
+    no_orders.passed()
+    assert no_orders.rows("select distinct as_of from segments") == [(date(1970, 1, 1),)]
+    for mart in ("customers", "customer_segments", "segment_memberships"):
+        assert no_orders.rows(f"select count(*) from {mart}") == [(0,)], mart
+    assert no_orders.rows(
+        "select value from monitoring.source_coverage"
+        " where source_table = 'orders' and check_name = 'rows'"
+    ) == [(0.0,)]
+
+
+def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:
+    only_guests.passed()
+    assert only_guests.rows("select count(*) from customers") == [(0,)]
+    counts = dict(
+        only_guests.rows(
+            "select check_name, value from monitoring.source_coverage where source_table = 'orders'"
+        )
+    )
+    assert counts["guests"] == counts["loaded"] == 20
+    assert only_guests.rows("select distinct as_of from segments") == [(date(2024, 3, 6),)]
+
+
+def test_one_customer_is_in_one_segment_of_each_scheme(one_customer: Build) -> None:
+    one_customer.passed()
+    rows = one_customer.rows(
+        "select scheme, count(*) from segment_memberships where scheme <> 'rule' group by all"
+    )
+    assert len(rows) >= 8
+    assert {count for _, count in rows} == {1}
+    assert one_customer.rows("select recency_days, frequency, monetary from customer_features") == [
+        (1, 1, 30)
+    ]
+
+
+def test_a_build_without_customers_does_not_replace_a_file_with_some(
+    guarded: dict[str, Attempt],
+) -> None:
+    attempt = guarded["no rows"]
+    attempt.build.passed()
+    assert attempt.after == attempt.before
+    assert "published" in attempt.build.output.lower()

@@ -1,0 +1,36 @@
+"""Only a whole green build of the right target replaces the published file."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Attempt
+
+NOT_WHOLE = ["dbt run", "--select", "--exclude-resource-type test", "--empty", "another target"]
+
+
+def test_a_whole_build_replaces_the_file(guarded: dict[str, Attempt]) -> None:
+    attempt = guarded["a whole build"]
+    attempt.build.passed()
+    assert attempt.after != attempt.before
+    assert attempt.build.rows("select count(*) from customers") == [(2,)]
+
+
+@pytest.mark.parametrize("name", NOT_WHOLE)
+def test_anything_less_leaves_the_file_as_it_was(guarded: dict[str, Attempt], name: str) -> None:
+    attempt = guarded[name]
+    attempt.build.passed()
+    assert attempt.after == attempt.before
+
+
+def test_a_failing_test_leaves_the_file_as_it_was(warnings_as_errors: Attempt) -> None:
+    warnings_as_errors.build.failed()
+    assert "Failure in test" in warnings_as_errors.build.output
+    assert warnings_as_errors.after == warnings_as_errors.before
+
+
+def test_no_half_written_file_is_left_beside_it(
+    guarded: dict[str, Attempt], warnings_as_errors: Attempt
+) -> None:
+    for attempt in [*guarded.values(), warnings_as_errors]:
+        beside = {path.name for path in attempt.build.published.parent.iterdir()}
+        assert beside == {"segments.duckdb"}

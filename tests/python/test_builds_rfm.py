@@ -1,0 +1,181 @@
+"""RFM scores on data that breaks naive ones: ties, one-time buyers, everyone on the last day."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import Build
+from test_builds_oracle import Expected, Order, percentile_disc, rfm_label
+
+LAST_DAY = date(2024, 5, 31)
+METRICS = {"recency": "recency_days", "frequency": "frequency", "monetary": "monetary"}
+SCENARIOS = [
+    "reference",
+    "seventy_percent_buy_once",
+    "ninety_five_percent_buy_once",
+    "identical_customers",
+    "one_customer",
+]
+
+
+def mostly_one_time_buyers(customers: int, once: float, on_the_last_day: float) -> pd.DataFrame:
+    """Orders with typed columns: a share buys once, a share buys on the last day."""
+    chance = random.Random(customers + int(100 * once))
+    rows: list[dict[str, Any]] = []
+    for customer in range(customers):
+        count = 1 if customer < once * customers else chance.randint(2, 9)
+        days = [LAST_DAY - timedelta(days=chance.randint(1, 700)) for _ in range(count)]
+        # Every fourth customer, or whatever the share is, one-time buyers or not.
+        if int(customer * on_the_last_day) != int((customer + 1) * on_the_last_day):
+            days[-1] = LAST_DAY
+        for day in days:
+            rows.append(
+                {
+                    "order_id": len(rows),
+                    "customer_ref": f"{customer:05}",
+                    "ordered_at": pd.Timestamp(day, tz="Europe/Berlin") + pd.Timedelta(hours=12),
+                    "amount": chance.choice([10.0, 19.99, 20.0, chance.randint(1, 9999) / 100]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def scored(build: Build) -> pd.DataFrame:
+    return build.passed().query(
+        """
+        select scored.*, features.recency_days, features.frequency, features.monetary
+        from customer_segments as scored
+        inner join customer_features as features using (customer_id)
+        """
+    )
+
+
+@pytest.fixture(params=SCENARIOS)
+def customers(request: pytest.FixtureRequest) -> pd.DataFrame:
+    return scored(request.getfixturevalue(request.param))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_values_score_equally_and_better_ones_never_lower(
+    customers: pd.DataFrame, metric: str
+) -> None:
+    buyers = customers[customers["is_buyer"]]
+    by_value = buyers.groupby(METRICS[metric])[f"{metric}_score"].agg(["min", "max"]).sort_index()
+    assert (by_value["min"] == by_value["max"]).all()
+    in_order = by_value["min"].tolist()
+    assert in_order == sorted(in_order, reverse=metric == "recency")
+    assert set(in_order) <= {1, 2, 3, 4, 5}
+
+
+def test_prospects_are_never_scored_and_buyers_always_are(customers: pd.DataFrame) -> None:
+    columns = [f"{metric}_score" for metric in METRICS]
+    is_buyer = customers["is_buyer"]
+    assert customers.loc[~is_buyer, columns].isna().all(axis=None)
+    assert customers.loc[is_buyer, columns].notna().all(axis=None)
+    assert (customers.loc[~is_buyer, "rfm_segment"] == "prospect").all()
+    assert is_buyer.equals(customers["frequency"] > 0)
+
+
+def test_the_label_follows_from_recency_and_frequency(customers: pd.DataFrame) -> None:
+    buyers = customers[customers["is_buyer"]]
+    pairs = zip(buyers["recency_score"], buyers["frequency_score"], strict=True)
+    assert buyers["rfm_segment"].tolist() == [rfm_label(*pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("name", SCENARIOS[:3])
+@pytest.mark.parametrize("metric", METRICS)
+def test_cut_points_are_discrete_percentiles_over_buyers(
+    request: pytest.FixtureRequest, name: str, metric: str
+) -> None:
+    build = request.getfixturevalue(name)
+    customers = scored(build)
+    values = customers.loc[customers["is_buyer"], METRICS[metric]].tolist()
+    is_recency = metric == "recency"
+    cuts = [percentile_disc(values, p, worst_first=is_recency) for p in (20, 40, 60, 80)]
+    cuts.append(min(values) if is_recency else max(values))
+    stored = build.rows(
+        "select cut_number, cut_value from models.segment_cutpoints"
+        f" where scheme = 'rfm' and metric = '{metric}' order by 1"
+    )
+    assert stored == [(number, float(cut)) for number, cut in enumerate(cuts, start=1)]
+
+
+def orders_of(data: pd.DataFrame) -> Expected:
+    orders = [
+        Order(
+            ("default", row.customer_ref),
+            row.ordered_at.date(),
+            Decimal(str(row.amount)),
+            is_completed=True,
+        )
+        for row in data.itertuples()
+    ]
+    everyone = {order.customer for order in orders if order.customer}
+    return Expected(orders, everyone, LAST_DAY + timedelta(days=1))
+
+
+@pytest.mark.parametrize(("name", "once", "on_the_last_day"), [
+    ("seventy_percent_buy_once", 0.7, 0.25),
+    ("ninety_five_percent_buy_once", 0.95, 0.01),
+])  # fmt: skip
+def test_scores_of_mostly_one_time_buyers_are_those_of_an_independent_computation(
+    request: pytest.FixtureRequest, name: str, once: float, on_the_last_day: float
+) -> None:
+    build = request.getfixturevalue(name).passed()
+    expected = orders_of(mostly_one_time_buyers(200, once, on_the_last_day))
+    got = build.rows(
+        "select customer_ref, recency_score, frequency_score, monetary_score"
+        " from customer_segments inner join customer_records using (customer_id) order by 1"
+    )
+    assert got == [
+        (key[1], *(expected.scores[metric][key] for metric in METRICS))
+        for key in sorted(expected.buyers)
+    ]
+
+
+def test_one_time_buyers_share_the_lowest_frequency_score(
+    seventy_percent_buy_once: Build, ninety_five_percent_buy_once: Build
+) -> None:
+    for build, share in ((seventy_percent_buy_once, 0.7), (ninety_five_percent_buy_once, 0.95)):
+        customers = scored(build)
+        once = customers["frequency"] == 1
+        assert once.mean() == pytest.approx(share)
+        assert set(customers.loc[once, "frequency_score"]) == {1}
+        assert (customers.loc[~once, "frequency_score"] > 1).all()
+        assert customers["frequency_score"].max() == 5
+
+
+def test_a_quarter_buying_on_the_last_day_leaves_champions(
+    seventy_percent_buy_once: Build,
+) -> None:
+    customers = scored(seventy_percent_buy_once)
+    last_day = customers["recency_days"] == 1
+    assert last_day.mean() == pytest.approx(0.25)
+    assert set(customers.loc[last_day, "recency_score"]) == {5}
+    assert (customers["rfm_segment"] == "champions").sum() > 0
+
+
+def test_identical_customers_all_score_three_and_the_status_says_why(
+    identical_customers: Build, one_customer: Build
+) -> None:
+    for build in (identical_customers, one_customer):
+        customers = scored(build)
+        assert set(customers[[f"{metric}_score" for metric in METRICS]].to_numpy().flat) == {3}
+        statuses = build.rows(
+            "select distinct metric, status from models.segment_cutpoints where scheme = 'rfm'"
+        )
+        assert set(statuses) == {(metric, "one_value") for metric in METRICS}
+
+
+def test_few_frequencies_are_told_in_the_status(ninety_five_percent_buy_once: Build) -> None:
+    frequencies = scored(ninety_five_percent_buy_once)["frequency"].nunique()
+    status = "few_values" if frequencies < 5 else "ok"
+    assert ninety_five_percent_buy_once.rows(
+        "select distinct status from models.segment_cutpoints"
+        " where scheme = 'rfm' and metric = 'frequency'"
+    ) == [(status,)]

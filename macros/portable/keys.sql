@@ -1,12 +1,13 @@
 {#-
     A text id computed from values that identify a row: the same values give the same id on every engine and in
-    every build. The separator and the mark for null keep ('a', 'bc') and ('ab', 'c') apart.
+    every build. Each value is written with its length before it, so no two lists of values read the same.
 -#}
 {% macro hashed_id(expressions) -%}
     md5(
         {%- for expression in expressions %}
-        coalesce(cast({{ expression }} as {{ dbt.type_string() }}), '~null~')
-        {%- if not loop.last %} || '|' ||{% endif %}
+        {%- set text = 'cast(' ~ expression ~ ' as ' ~ dbt.type_string() ~ ')' %}
+        coalesce(cast(length({{ text }}) as {{ dbt.type_string() }}) || ':' || {{ text }}, '-')
+        {%- if not loop.last %} ||{% endif %}
         {%- endfor %}
     )
 {%- endmacro %}

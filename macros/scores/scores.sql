@@ -17,7 +17,7 @@
 {%- set better = '<' if worst_to_best == 'desc' else '>' -%}
 case
     when {{ value }} is null then null
-    when {{ cuts }}_status = 'one_value' then 3
+    when coalesce({{ cuts }}_status, 'one_value') = 'one_value' then 3
     when {{ value }} {{ better }}= {{ cuts }}_5 then 5
     else
         1

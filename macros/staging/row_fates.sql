@@ -7,7 +7,8 @@
     all of them are quarantined as `conflicting_repeat`.
 
     key, content and uncompared name all columns: those that identify a row, those in which repeats are compared,
-    and the rest. The result, a CTE `fates`, has them and failed_rule and fate.
+    and the rest. The result, a CTE `fates`, has them, first_loaded_at (of all repeats) where there is a loaded_at,
+    failed_rule and fate.
 
     Only repeated keys go through the windows. They are found by a hash of the key, which is cheaper to group by
     than the key itself; two keys with one hash are told apart by the windows.
@@ -27,7 +28,7 @@ repeated_keys as (
 repeats as (
     select
         {{ relation }}.*,
-        {{ hashed_id(content) | indent(8) }} as content_id
+        {{ (hashed_id(content) if content else "''") | indent(8) }} as content_id
     from {{ relation }}
     inner join repeated_keys on {{ key_hash }} = repeated_keys.key_hash
     where {{ relation }}.failed_rule is null
@@ -50,6 +51,9 @@ ordered_repeats as (
     select
         *,
         differs and (lacks_loaded_at or max(is_newest_and_differs) over same_key) as is_conflict,
+        {% if loaded_at -%}
+            min({{ loaded_at }}) over same_key as first_loaded_at,
+        {% endif -%}
         row_number() over (
             partition by {{ key | join(', ') }} order by {{ newest_first }} desc nulls last, content_id
         ) as position
@@ -62,6 +66,9 @@ fates as (
         {%- for column in columns %}
         {{ relation }}.{{ column }},
         {%- endfor %}
+        {%- if loaded_at %}
+        {{ relation }}.{{ loaded_at }} as first_loaded_at,
+        {%- endif %}
         {{ relation }}.failed_rule,
         case when {{ relation }}.failed_rule is null then 'loaded' else 'quarantined' end as fate
     from {{ relation }}
@@ -72,6 +79,9 @@ fates as (
         {%- for column in columns %}
         {{ column }},
         {%- endfor %}
+        {%- if loaded_at %}
+        first_loaded_at,
+        {%- endif %}
         case when is_conflict then 'conflicting_repeat' end as failed_rule,
         case
             when is_conflict then 'quarantined'

@@ -51,7 +51,7 @@ records as (
         source_system,
         record_id,
         customer_ref,
-        coalesce(least(loaded_at, created_at), loaded_at, created_at) as first_recorded_at,
+        least(first_loaded_at, created_at) as first_recorded_at,
         true as is_in_crm
     from crm_records
     union all
@@ -69,17 +69,40 @@ records as (
     where known_references.customer_ref is null
 ),
 
+-- A request names a customer_ref, or else the id of a record; the person behind it is forgotten with all records.
+erased_references as (
+    select
+        by_reference.source_system,
+        by_reference.customer_ref
+    from erasure_requests
+    inner join records as by_reference
+        on
+            erasure_requests.source_system = by_reference.source_system
+            and erasure_requests.customer_ref = by_reference.customer_ref
+    union distinct
+    select
+        by_record.source_system,
+        by_record.customer_ref
+    from erasure_requests
+    inner join records as by_record
+        on
+            erasure_requests.source_system = by_record.source_system
+            and erasure_requests.customer_ref = by_record.record_id
+    left join records as by_reference
+        on
+            erasure_requests.source_system = by_reference.source_system
+            and erasure_requests.customer_ref = by_reference.customer_ref
+    where by_reference.customer_ref is null
+),
+
 remembered_records as (
     select records.*
     from records
-    left join erasure_requests
+    left join erased_references
         on
-            records.source_system = erasure_requests.source_system
-            and (
-                records.customer_ref = erasure_requests.customer_ref
-                or records.record_id = erasure_requests.customer_ref
-            )
-    where erasure_requests.customer_ref is null
+            records.source_system = erased_references.source_system
+            and records.customer_ref = erased_references.customer_ref
+    where erased_references.customer_ref is null
 ),
 
 -- The id is that of the person's first record, so that it stays when more records come.

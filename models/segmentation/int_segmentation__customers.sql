@@ -134,7 +134,9 @@ segmented as (
             when scored.is_buyer then coalesce(scored.{{ demographic_attribute() }}, 'unknown')
             else {{ prospect }}
         end as demographic,
-        coalesce(clusters.cluster_key, {{ prospect }}) as cluster,
+        case
+            when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else {{ prospect }}
+        end as cluster,
         clusters.distance as cluster_distance
     from scored
     left join rfm_labels

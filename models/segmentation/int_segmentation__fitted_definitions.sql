@@ -77,6 +77,7 @@ rfm_definitions as (
                     when fewest_days > most_days then 'no recency in between'
                     when fewest_days is null then 'last order at most ' || {{ counted('most_days', 'day') }} || ' ago'
                     when most_days is null then 'last order at least ' || {{ counted('fewest_days', 'day') }} || ' ago'
+                    when fewest_days = most_days then 'last order ' || {{ counted('most_days', 'day') }} || ' ago'
                     else 'last order ' || fewest_days || ' to ' || {{ counted('most_days', 'day') }} || ' ago'
                 end
                 || ' and '
@@ -84,6 +85,7 @@ rfm_definitions as (
                     when fewest_orders > most_orders then 'no number of orders in between'
                     when most_orders is null then 'at least ' || {{ counted('fewest_orders', 'order') }}
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
+                    when fewest_orders = most_orders then {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
         end as definition,

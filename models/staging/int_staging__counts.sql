@@ -2,13 +2,7 @@
 
 {{ config(materialized='table') }}
 
-with periods as (
-    select as_of
-    from {{ ref('int_periods') }}
-    where is_current
-),
-
-raw_counts as (
+with raw_counts as (
     {% for table in contract_tables() -%}
     select
         '{{ table }}' as source_table,
@@ -30,11 +24,6 @@ raw_counts as (
             case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end
         ) as unusable_{{ field }},
         {%- endfor %}
-        {%- if staged.day %}
-        count(
-            case when fate = 'loaded' and {{ staged.day }} >= (select periods.as_of from periods) then 1 end
-        ) as after_as_of,
-        {%- endif %}
         {%- if table == 'orders' %}
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         {%- endif %}
@@ -49,7 +38,6 @@ counts as (
     {%- for table, staged in staged_tables().items() %}
     {%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
     {%- for field in staged.fields %}{% do checks.append('unusable_' ~ field) %}{% endfor %}
-    {%- if staged.day %}{% do checks.append('after_as_of') %}{% endif %}
     {%- if table == 'orders' %}{% do checks.append('guests') %}{% endif %}
     {%- for check in checks %}
     union all

@@ -36,6 +36,7 @@ loaded as (
         created_at,
         updated_at,
         loaded_at,
+        first_loaded_at,
 
         -- flags
         coalesce(is_internal, false) as is_internal,

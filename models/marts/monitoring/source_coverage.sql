@@ -12,6 +12,19 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
+after_as_of as (
+    {% for table, staged in staged_tables().items() if staged.day -%}
+    select
+        '{{ table }}' as source_table,
+        'after_as_of' as check_name,
+        count(*) as value
+    from {{ ref('stg_' ~ table) }} as staged
+    inner join periods on staged.{{ staged.day }} >= periods.as_of
+    where periods.is_current
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
 counted as (
     select
         source_table,
@@ -19,7 +32,11 @@ counted as (
         cast(value as double) as value,
         cast(null as double) as threshold,
         'info' as verdict
-    from counts
+    from (
+        select * from counts
+        union all
+        select * from after_as_of
+    ) as all_counts
 ),
 
 fates as (

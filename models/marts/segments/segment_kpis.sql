@@ -44,7 +44,6 @@ sizes as (
         memberships.segment_key,
         memberships.scheme,
         count(*) as customers,
-        count(case when customers.is_buyer then 1 end) as buyers,
         sum(customers.revenue__all) as revenue,
         sum(customers.orders__all) as orders,
         sum(period_orders.revenue) as period_revenue
@@ -89,7 +88,7 @@ final as (
         {{ rounded('coalesce(sizes.customers, 0) / nullif(cast(totals.customers as double), 0)') }} as customer_share,
         case
             when all_segments.segment_key <> all_segments.scheme || ':prospect'
-                then {{ rounded('coalesce(sizes.buyers, 0) / nullif(cast(totals.buyers as double), 0)') }}
+                then {{ rounded('coalesce(sizes.customers, 0) / nullif(cast(totals.buyers as double), 0)') }}
         end as buyer_share,
 
         -- value

@@ -37,7 +37,8 @@ judged as (
 {{ row_fates(
     'judged',
     key=['customer_ref', 'source_system', 'purpose', 'recorded_at', 'granted'],
-    content=['is_synthetic']
+    content=[],
+    uncompared=['is_synthetic']
 ) }}
 
 select * from fates

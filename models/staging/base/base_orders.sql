@@ -48,14 +48,39 @@ dated as {{ read_again() }} (
     from typed
 ),
 
--- One order of 2087 must not move as_of, nor must a handful. Where the days with orders break off for more than
+judged_alone as {{ read_again() }} (
+    select
+        *,
+        {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        case
+            when order_id is null then 'missing_order_id'
+            when raw_ordered_at is null then 'missing_ordered_at'
+            when ordered_at is null then 'impossible_date'
+            when raw_amount is null then 'missing_amount'
+            when amount is null then 'invalid_amount'
+            when abs(amount) > {{ number_var('largest_plausible_amount') }} then 'implausible_amount'
+            {% if var('currency') -%}
+                when currency <> upper({{ sql_literal(var('currency')) }}) then 'other_currency'
+            {% endif -%}
+            when status is null then 'unknown_status'
+            when status = 'completed' and amount < 0 then 'negative_completed'
+            when status = 'returned' and amount > 0 then 'positive_return'
+            when ordered_at > {{ dbt.dateadd('hour', 24, 'loaded_at') }} then 'future_date'
+            {% if optional_date_var('latest_plausible_date') -%}
+                when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
+            {% endif -%}
+        end as failed_rule_alone
+    from dated
+),
+
+-- One order of 2087 must not move as_of, nor must a handful. Where the days with valid orders break off for more than
 -- 366 days and no more orders follow than came before, what follows is implausible.
 order_days as (
     select
         ordered_on,
         count(*) as orders
-    from dated
-    where ordered_on is not null
+    from judged_alone
+    where failed_rule_alone is null
     group by ordered_on
 ),
 
@@ -74,38 +99,15 @@ plausible_dates as (
     where days_to_next > 366 and orders_in_all - orders_until <= orders_until
 ),
 
-dated_within_limits as {{ read_again() }} (
-    select
-        dated.*,
-        plausible_dates.implausible_from
-    from dated
-    cross join plausible_dates
-),
-
 judged as {{ read_again() }} (
     select
-        *,
-        {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        judged_alone.*,
         case
-            when order_id is null then 'missing_order_id'
-            when raw_ordered_at is null then 'missing_ordered_at'
-            when ordered_at is null then 'impossible_date'
-            when raw_amount is null then 'missing_amount'
-            when amount is null then 'invalid_amount'
-            when abs(amount) > {{ var('largest_plausible_amount') }} then 'implausible_amount'
-            {% if var('currency') -%}
-                when currency <> upper({{ sql_literal(var('currency')) }}) then 'other_currency'
-            {% endif -%}
-            when status is null then 'unknown_status'
-            when status = 'completed' and amount < 0 then 'negative_completed'
-            when status = 'returned' and amount > 0 then 'positive_return'
-            when ordered_at > {{ dbt.dateadd('hour', 24, 'loaded_at') }} then 'future_date'
-            {% if optional_date_var('latest_plausible_date') -%}
-                when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
-            {% endif -%}
-            when ordered_on >= implausible_from then 'future_date'
+            when judged_alone.failed_rule_alone is not null then judged_alone.failed_rule_alone
+            when judged_alone.ordered_on >= plausible_dates.implausible_from then 'future_date'
         end as failed_rule
-    from dated_within_limits
+    from judged_alone
+    cross join plausible_dates
 ),
 
 {{ row_fates(

@@ -1,7 +1,8 @@
 -- The dates to build, and which parameters are in force at each. Every model with `as_of` takes its dates from here.
 --
 -- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
--- of the periods from var history_start on.
+-- of the periods from var history_start on. Parameters are fitted as of the first date that has an eligible buyer
+-- before it, and then as often as the vars refit_* say.
 
 {% set as_of = optional_date_var('as_of') -%}
 {% set history_start = optional_date_var('history_start') -%}
@@ -13,10 +14,20 @@ with orders as (
     select * from {{ ref('stg_orders') }}
 ),
 
+customer_orders as (
+    select * from {{ ref('int_features__orders') }}
+),
+
 newest_order as (
     select max(ordered_on) as ordered_on
     from orders
     where status = 'completed'
+),
+
+first_purchase as (
+    select min(day) as first_bought_on
+    from customer_orders
+    where is_completed
 ),
 
 as_of_date as (
@@ -55,10 +66,21 @@ calendar as (
         as_of,
         lead(as_of) over (order by as_of) as next_as_of,
         as_of = max(as_of) over () as is_current,
-        as_of = min(as_of) over () as is_first,
-        {{ dbt.date_trunc('quarter', 'as_of') }} = as_of as starts_quarter,
-        {{ dbt.date_trunc('year', 'as_of') }} = as_of as starts_year
+        as_of > first_purchase.first_bought_on as has_buyers,
+        lag(as_of) over (order by as_of) as previous_as_of,
+        first_purchase.first_bought_on
     from dates
+    cross join first_purchase
+),
+
+-- The first date that has a buyer to fit on, then the first date of each quarter or year.
+refit_calendar as (
+    select
+        *,
+        has_buyers and coalesce(previous_as_of <= first_bought_on, true) as is_first,
+        {{ dbt.date_trunc('quarter', 'as_of') }} > {{ dbt.date_trunc('quarter', 'previous_as_of') }} as starts_quarter,
+        {{ dbt.date_trunc('year', 'as_of') }} > {{ dbt.date_trunc('year', 'previous_as_of') }} as starts_year
+    from calendar
 ),
 
 periods as (
@@ -68,7 +90,7 @@ periods as (
         is_current,
         max(case when {{ is_refit_date('refit_cutpoints') }} then as_of end) over up_to_as_of as cutpoints_fitted_as_of,
         max(case when {{ is_refit_date('refit_models') }} then as_of end) over up_to_as_of as models_fitted_as_of
-    from calendar
+    from refit_calendar
     window up_to_as_of as (order by as_of)
 )
 

@@ -13,10 +13,13 @@
     {% do validate_vars() %}
     {% set contract = input_contract() %}
     {% set found = find_raw_tables(contract) %}
-    {% do claim_working_file(contract[0].schema) %}
+    {% set schema = contract[0].schema %}
+    {% do claim_working_file(schema) %}
+    {% do run_query('create or replace table ' ~ input_relation(schema, 'rejected_lines') ~ ' (source_table ' ~ dbt.type_string() ~ ', line bigint, error ' ~ dbt.type_string() ~ ')') %}
     {% for table in contract %}
         {% do run_query(input_view(table, found.get(table.name))) %}
     {% endfor %}
+    {% do warn_of_demo_hash_key() %}
     {% do limit_file_access() %}
     {{ return('') }}
 {% endmacro %}
@@ -44,41 +47,52 @@
 
 
 {#-
-    Where each contract table can be read: {table name: {from, columns}}. `from` goes into a from clause.
-    Tables that are not there have no entry.
+    What each contract table can be read from: {table name: {table, path, format, columns}}. Tables that are not there
+    have no entry.
 -#}
 {% macro find_raw_tables(contract) %}
     {% set wanted = [] %}
     {% for table in contract %}
         {% do wanted.append({'name': table.name, 'columns': table.columns, 'required_columns': table.required_columns, 'is_required': table.is_required}) %}
     {% endfor %}
-    {% set answer = fromjson(run_query(
-        'select segmentation_find_raw_files(' ~ sql_literal(var('raw_dir')) ~ ', ' ~ sql_literal(tojson(wanted)) ~ ')'
-    ).columns[0].values()[0]) %}
-    {% if answer.error %}
-        {% do stop(answer.error) %}
-    {% endif %}
     {% set found = {} %}
-    {% for file in answer.result %}
-        {% do found.update({file.table: {'from': raw_file_scan(file), 'columns': file.columns}}) %}
+    {% for file in answer_of('segmentation_find_raw_files', [var('raw_dir'), tojson(wanted)]) %}
+        {% do found.update({file.table: file}) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
 
-{#- The from clause that reads one raw file. CSV columns are bound by name and stay text. -#}
-{% macro raw_file_scan(file) %}
+{#-
+    The relation that one raw file is read from: a Parquet file as it is, a CSV file as a table of text that is loaded
+    here, so that lines which can't be read are set aside and the others are not lost with them.
+-#}
+{% macro raw_file_relation(file, schema) %}
     {% if file.format == 'parquet' %}
         {{ return('read_parquet(' ~ sql_literal(file.path) ~ ')') }}
     {% endif %}
-    {% set columns = [] %}
-    {% for column in file.columns %}
-        {% do columns.append(sql_literal(column) ~ ": 'varchar'") %}
+    {% set loaded = input_relation(schema, 'csv_' ~ file.table) | string %}
+    {% do answer_of('segmentation_load_csv', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
+    {{ return(loaded) }}
+{% endmacro %}
+
+
+{% macro input_relation(schema, identifier) %}
+    {{ return(api.Relation.create(database=target.database, schema=schema, identifier=identifier)) }}
+{% endmacro %}
+
+
+{#- The result of a function of the Python package. What went wrong there stops the build in one sentence. -#}
+{% macro answer_of(function, arguments) %}
+    {% set literals = [] %}
+    {% for argument in arguments %}
+        {% do literals.append(customer_segmentation.sql_literal(argument)) %}
     {% endfor %}
-    {{ return(
-        'read_csv(' ~ sql_literal(file.path) ~ ', header = true, auto_detect = false, delim = \',\', quote = \'"\', escape = \'"\', '
-        ~ 'columns = {' ~ columns | join(', ') ~ '})'
-    ) }}
+    {% set answer = fromjson(run_query('select ' ~ function ~ '(' ~ literals | join(', ') ~ ')').columns[0].values()[0]) %}
+    {% if answer.error %}
+        {% do customer_segmentation.stop(answer.error) %}
+    {% endif %}
+    {{ return(answer.result) }}
 {% endmacro %}
 
 
@@ -94,7 +108,7 @@
         {{ ',' if not loop.last }}
     {%- endfor %}
     {% if found %}
-    from {{ found.from }}
+    from {{ raw_file_relation(found, table.schema) }}
     {% else %}
     from (select 1) as nothing
     where false
@@ -108,7 +122,7 @@
 -#}
 {% macro claim_working_file(schema) %}
     {% do run_query('create schema if not exists ' ~ adapter.quote(schema)) %}
-    {% set claim = api.Relation.create(database=target.database, schema=schema, identifier='data_set') %}
+    {% set claim = input_relation(schema, 'data_set') %}
     {% do run_query('create table if not exists ' ~ claim ~ ' (dataset ' ~ dbt.type_string() ~ ', raw_dir ' ~ dbt.type_string() ~ ')') %}
     {% set owners = run_query('select dataset, raw_dir from ' ~ claim) %}
     {% if owners | length == 0 %}
@@ -118,6 +132,17 @@
             "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
             ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ var('raw_dir')
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."
+        ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{#- Hashes with the key that is in the source code hide nothing from anyone who reads it. -#}
+{% macro warn_of_demo_hash_key() %}
+    {% if var('dataset') != 'demo' and not run_query('select segmentation_has_own_hash_key()').columns[0].values()[0] %}
+        {% do exceptions.warn(
+            'The environment variable SEGMENTATION_HASH_KEY is not set: references that look like an e-mail address or a '
+            ~ 'phone number are hashed with a key that is public. Set it to a secret before you publish real data.'
         ) %}
     {% endif %}
 {% endmacro %}

@@ -11,7 +11,11 @@
     {% do number_var('min_segment_share', 0, 1) %}
     {% do number_var('min_demographics_share', 0, 1) %}
     {% do whole_number_var('max_segments', 1) %}
-    {% if not modules.re.fullmatch('[A-Za-z0-9_-]+', var('dataset') | string) %}
+    {% do whole_number_var('cluster_seed') %}
+    {% if var('publish_targets') is string or var('publish_targets') is not iterable %}
+        {% do stop("Var publish_targets is '" ~ var('publish_targets') ~ "'. Expected a list of targets, such as [local].") %}
+    {% endif %}
+    {% if var('dataset') is none or not modules.re.fullmatch('[A-Za-z0-9_-]+', var('dataset') | string) %}
         {% do stop("Var dataset is '" ~ var('dataset') ~ "'. Expected letters, digits, _ and - only: it names the working file.") %}
     {% endif %}
 {% endmacro %}

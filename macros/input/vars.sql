@@ -8,7 +8,7 @@
 {#- The number of a var, with its limits. -#}
 {% macro number_var(name, least=0, most=none) %}
     {% set value = var(name) %}
-    {% if value is not number or value is boolean or value < least or (most is not none and value > most) %}
+    {% if value is not number or value is boolean or value != value or value < least or (most is not none and value > most) %}
         {% do stop("Var " ~ name ~ " is '" ~ value ~ "'. Expected a number of at least " ~ least ~ (' and at most ' ~ most if most is not none else '') ~ '.') %}
     {% endif %}
     {{ return(value) }}
@@ -67,7 +67,7 @@
 
 {#- A time zone of the IANA database: `timezone` is where a customer's day begins, `raw_timezone` that of bare stamps. -#}
 {% macro timezone_var(name) %}
-    {% if var(name) not in modules.pytz.all_timezones_set %}
+    {% if var(name) is not string or var(name) not in modules.pytz.all_timezones_set %}
         {% do stop("Var " ~ name ~ " is '" ~ var(name) ~ "'. Expected a zone of the IANA time zone database, such as Europe/Berlin or UTC.") %}
     {% endif %}
     {{ return(var(name)) }}
@@ -131,7 +131,10 @@
     {% endif %}
     {% set columns = ['monetary_mean'] + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
-        {% if feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
+        {% set keys = ['name', 'column', 'log', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
+        {% if feature is mapping and feature.keys() | reject('in', keys) | list %}
+            {% do stop("Var cluster_features holds '" ~ feature ~ "'. Expected of the keys " ~ keys | join(', ') ~ ' name, column and any others.') %}
+        {% elif feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
             {% do stop("Var cluster_features holds '" ~ feature ~ "'. " ~ expected) %}
         {% elif feature.get('column') not in columns %}
             {% do stop("Var cluster_features names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; var feature_windows adds more.') %}
@@ -150,4 +153,14 @@
 {#- The number of bands of the scheme spend_breaks. -#}
 {% macro spend_bands() %}
     {{ return(whole_number_var('spend_breaks', 2, 20)) }}
+{% endmacro %}
+
+
+{#- The reporting currency of var currency in capitals, or none. -#}
+{% macro reporting_currency() %}
+    {% set currency = var('currency') %}
+    {% if currency is not none and (currency is not string or not currency | trim) %}
+        {% do stop("Var currency is '" ~ currency ~ "'. Expected one currency, such as EUR, or null.") %}
+    {% endif %}
+    {{ return(currency | trim | upper if currency is not none else none) }}
 {% endmacro %}

@@ -21,7 +21,7 @@
 
 
 {% macro to_boolean(expression) -%}
-    {{ try_cast(expression, 'boolean') }}
+    {{ try_cast(to_text(expression), 'boolean') }}
 {%- endmacro %}
 
 
@@ -34,7 +34,7 @@
     {{- return(adapter.dispatch('to_instant', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
 
-{% macro default__to_instant(expression) -%}
+{% macro duckdb__to_instant(expression) -%}
     case
         when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}

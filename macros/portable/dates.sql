@@ -3,7 +3,7 @@
     {{- return(adapter.dispatch('local_date', 'customer_segmentation')(instant)) -}}
 {% endmacro %}
 
-{% macro default__local_date(instant) -%}
+{% macro duckdb__local_date(instant) -%}
     cast(timezone('{{ timezone_var("timezone") }}', {{ instant }}) as date)
 {%- endmacro %}
 
@@ -17,10 +17,24 @@
     {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}
 {% endmacro %}
 
-{% macro default__dates_between(first, last, step) -%}
+{% macro duckdb__dates_between(first, last, step) -%}
     select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 {{ step }})) as date) as day
 {%- endmacro %}
 
 {% macro spark__dates_between(first, last, step) -%}
     select explode(sequence({{ first }}, {{ last }}, interval 1 {{ step }})) as day
+{%- endmacro %}
+
+
+{#- Seconds from one instant to another. -#}
+{% macro seconds_between(from_instant, to_instant) %}
+    {{- return(adapter.dispatch('seconds_between', 'customer_segmentation')(from_instant, to_instant)) -}}
+{% endmacro %}
+
+{% macro duckdb__seconds_between(from_instant, to_instant) -%}
+    (epoch({{ to_instant }}) - epoch({{ from_instant }}))
+{%- endmacro %}
+
+{% macro spark__seconds_between(from_instant, to_instant) -%}
+    (unix_timestamp({{ to_instant }}) - unix_timestamp({{ from_instant }}))
 {%- endmacro %}

@@ -28,16 +28,22 @@
 
 
 {#-
-    A reference that is safe to show. One that looks like an e-mail address or a phone number (a leading +, or
-    digits in groups) is replaced by a keyed hash. Plain digits are kept: most shops number their customers so.
+    A reference that is safe to show. One that may be an e-mail address, a phone number or a person's name is replaced by
+    a keyed hash: whatever holds an @ (also as %40), begins with + or tel: or mailto:, has digits in groups, holds a blank
+    or anything but plain letters, digits and signs, or is longer than any id. Plain digits are kept: most shops number
+    their customers so.
 -#}
 {% macro safe_reference(expression) %}
     {{- return(adapter.dispatch('safe_reference', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
 
-{% macro default__safe_reference(expression) -%}
+{% macro duckdb__safe_reference(expression) -%}
     case
-        when regexp_matches({{ expression }}, '@|^\+[0-9 ().-]{6,}$|^[(0-9][0-9]*[ ().-]+[0-9]+[0-9 ().-]{4,}$')
+        when
+            regexp_matches(
+                {{ expression }},
+                '[^!-~]|@|%40|^\+|^(tel|mailto|TEL|MAILTO):|^.{65}|^[(0-9][0-9]*[()./-]+[0-9()./-]{5,}$'
+            )
             then 'h-' || segmentation_keyed_hash({{ expression }})
         else {{ expression }}
     end
@@ -49,7 +55,7 @@
     {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
 {% endmacro %}
 
-{% macro default__quick_hash(columns) -%}
+{% macro duckdb__quick_hash(columns) -%}
     hash({{ columns | join(', ') }})
 {%- endmacro %}
 

@@ -15,7 +15,7 @@
     {{- return(adapter.dispatch('quartiles', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
 
-{% macro default__quartiles(expression) -%}
+{% macro duckdb__quartiles(expression) -%}
     quantile_disc({{ expression }}, [0.25, 0.5, 0.75])
 {%- endmacro %}
 
@@ -33,7 +33,7 @@
     {{- return(adapter.dispatch('list_element', 'customer_segmentation')(list, number)) -}}
 {% endmacro %}
 
-{% macro default__list_element(list, number) -%}
+{% macro duckdb__list_element(list, number) -%}
     {{ list }}[{{ number }}]
 {%- endmacro %}
 

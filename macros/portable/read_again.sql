@@ -6,7 +6,7 @@
     {{- return(adapter.dispatch('read_again', 'customer_segmentation')()) -}}
 {% endmacro %}
 
-{% macro default__read_again() -%}
+{% macro duckdb__read_again() -%}
     not materialized
 {%- endmacro %}
 

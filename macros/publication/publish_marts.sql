@@ -14,13 +14,7 @@
             'allow_empty': var('allow_empty_publish'),
             'tables': customer_segmentation.published_tables(),
         } %}
-        {% set answer = fromjson(run_query(
-            'select segmentation_publish(' ~ customer_segmentation.sql_literal(tojson(request)) ~ ')'
-        ).columns[0].values()[0]) %}
-        {% if answer.error %}
-            {% do customer_segmentation.stop('Nothing was published, ' ~ path ~ ' is unchanged: ' ~ answer.error) %}
-        {% endif %}
-        {% set reason = answer.result %}
+        {% set reason = customer_segmentation.answer_of('segmentation_publish', [tojson(request)]) %}
     {% endif %}
     {% if reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}

@@ -1,12 +1,15 @@
-{#- A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. -#}
+{#-
+    A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. A
+    missing value counts as the centre.
+-#}
 {% macro standardised(value, parameter) -%}
-(
+case when {{ value }} is null then 0 else (
     least(greatest(
         case when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
         {{ parameter }}_lower_cap
     ), {{ parameter }}_upper_cap)
     - {{ parameter }}_centre
-) / {{ parameter }}_scale
+) / {{ parameter }}_scale end
 {%- endmacro %}
 
 

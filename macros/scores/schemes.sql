@@ -41,7 +41,9 @@ end
             {% do stop("Var spend_limits has '" ~ lower_bound ~ "' as the lower bound of '" ~ segment ~ "'. " ~ expected) %}
         {% endif %}
     {% endfor %}
-    {% if lowest | length != 1 %}
+    {% if not others %}
+        {% do stop("Var spend_limits has no lower bound at all. " ~ expected) %}
+    {% elif lowest | length != 1 %}
         {% do stop("Var spend_limits has " ~ lowest | length ~ " segments without a lower bound. " ~ expected) %}
     {% endif %}
     {{ return(lowest + others | sort(attribute='from')) }}

@@ -55,7 +55,7 @@ ordered_repeats as (
             min({{ loaded_at }}) over same_key as first_loaded_at,
         {% endif -%}
         row_number() over (
-            partition by {{ key | join(', ') }} order by {{ newest_first }} desc nulls last, content_id
+            partition by {{ key | join(', ') }} order by {{ ([newest_first ~ ' desc nulls last', 'content_id'] + uncompared) | join(', ') }}
         ) as position
     from compared_repeats
     window same_key as (partition by {{ key | join(', ') }})

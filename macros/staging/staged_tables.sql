@@ -11,7 +11,7 @@
             'fields': ['birth_date', 'created_at', 'updated_at', 'loaded_at', 'is_internal'],
         },
         'events': {'key': 'event_id', 'day': 'occurred_on', 'fields': ['loaded_at']},
-        'consents': {'key': 'customer_ref', 'day': none, 'fields': []},
+        'consents': {'key': 'customer_ref', 'day': none, 'fields': ['recorded_at', 'readable_granted']},
         'erasure_requests': {'key': 'customer_ref', 'day': none, 'fields': []},
     }) }}
 {% endmacro %}

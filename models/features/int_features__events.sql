@@ -20,10 +20,9 @@ customer_events as (
         events.event_type,
         events.session_id,
         events.product_id,
-        events.page,
+        events.source_system,
         events.device,
-        events.country,
-        events.referrer
+        events.country
     from events
     inner join customer_references
         on

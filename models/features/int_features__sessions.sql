@@ -1,6 +1,5 @@
--- One row per customer and session. A session belongs to the local date of its first event.
-
-{% set seconds = dbt.datediff('started_at', 'ended_at', 'second') -%}
+-- One row per customer, session and local date. A session that runs past midnight counts on both dates, so that what is
+-- known of it at an as_of does not change when it goes on.
 
 with events as (
     select * from {{ ref('int_features__events') }}
@@ -9,24 +8,14 @@ with events as (
 sessions as (
     select
         customer_key,
-        session_id,
-        min(day) as day,
-        count(*) as events,
-        min(occurred_at) as started_at,
-        max(occurred_at) as ended_at
-    from events
-    where session_id is not null
-    group by customer_key, session_id
-),
-
-measured_sessions as (
-    select
-        customer_key,
+        source_system,
         session_id,
         day,
-        events,
-        cast({{ seconds }} / 60.0 as decimal(18, 2)) as minutes
-    from sessions
+        count(*) as events,
+        cast({{ seconds_between('min(occurred_at)', 'max(occurred_at)') }} / 60.0 as decimal(18, 2)) as minutes
+    from events
+    where session_id is not null
+    group by customer_key, source_system, session_id, day
 )
 
-select * from measured_sessions
+select * from sessions

@@ -23,8 +23,7 @@ orders as (
     select
         source_system,
         customer_ref,
-        min(ordered_on) as first_ordered_on,
-        max(ordered_on) as last_ordered_on
+        min(ordered_on) as first_ordered_on
     from {{ ref('stg_orders') }}
     where customer_ref is not null
     group by source_system, customer_ref
@@ -34,8 +33,7 @@ events as (
     select
         source_system,
         customer_ref,
-        min(occurred_on) as first_event_on,
-        max(occurred_on) as last_event_on
+        min(occurred_on) as first_event_on
     from {{ ref('stg_events') }}
     where customer_ref is not null
     group by source_system, customer_ref
@@ -78,8 +76,8 @@ people as (
         customer_key,
         customer_id,
         count(*) as records,
-        min({{ local_date('first_recorded_at') }}) as first_recorded_on,
-        max(case when is_in_crm and first_recorded_at is null then 1 else 0 end) = 1 as is_of_unknown_age
+        min({{ local_date('created_at') }}) as first_created_on,
+        max(case when is_in_crm and created_at is null then 1 else 0 end) = 1 as is_of_unknown_age
     from records
     group by customer_key, customer_id
 ),
@@ -87,8 +85,7 @@ people as (
 activity as (
     select
         customer_references.customer_key,
-        min(least(orders.first_ordered_on, events.first_event_on)) as first_active_on,
-        max(greatest(orders.last_ordered_on, events.last_event_on)) as last_active_on
+        min(least(orders.first_ordered_on, events.first_event_on)) as first_active_on
     from customer_references
     left join orders
         on
@@ -101,7 +98,8 @@ activity as (
     group by customer_references.customer_key
 ),
 
--- The latest statement of any of the person's records counts; in a tie, withdrawn.
+-- The latest statement of any of the person's records counts; in a tie, withdrawn. A withdrawal whose date can't be
+-- read is taken for the latest.
 latest_consents as (
     select
         customer_references.customer_key,
@@ -109,7 +107,10 @@ latest_consents as (
         consents.granted,
         row_number() over (
             partition by customer_references.customer_key, consents.purpose
-            order by consents.recorded_at desc, consents.granted asc
+            order by
+                consents.recorded_at is null and not consents.granted desc,
+                consents.recorded_at desc nulls last,
+                consents.granted asc
         ) as position
     from consents
     inner join customer_references
@@ -138,13 +139,12 @@ customers as (
         {% endfor -%}
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
-        least(people.first_recorded_on, activity.first_active_on) as first_seen_on,
-        -- A CRM record without any date may have been there always: an order that comes later must not make its
-        -- customer unknown before.
+        least(people.first_created_on, activity.first_active_on) as first_seen_on,
+        -- A CRM record that doesn't say when it was created may have been there always, whenever it was loaded. An order
+        -- that comes later must not make its customer unknown before.
         case
-            when not people.is_of_unknown_age then least(people.first_recorded_on, activity.first_active_on)
+            when not people.is_of_unknown_age then least(people.first_created_on, activity.first_active_on)
         end as known_from,
-        activity.last_active_on as last_seen_on,
         case
             when best_facts.is_internal then 'internal'
             when consents_in_force.segmentation_consent = false then 'consent_withdrawn'

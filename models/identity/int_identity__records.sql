@@ -19,18 +19,31 @@ erasure_requests as (
     select * from {{ ref('stg_erasure_requests') }}
 ),
 
+activity as (
+    select
+        source_system,
+        customer_ref,
+        min(ordered_at) as first_active_at
+    from orders
+    where customer_ref is not null
+    group by source_system, customer_ref
+    union all
+    select
+        source_system,
+        customer_ref,
+        min(occurred_at) as first_active_at
+    from events
+    where customer_ref is not null
+    group by source_system, customer_ref
+),
+
 seen_references as (
     select
         source_system,
-        customer_ref
-    from orders
-    where customer_ref is not null
-    union distinct
-    select
-        source_system,
-        customer_ref
-    from events
-    where customer_ref is not null
+        customer_ref,
+        min(first_active_at) as first_active_at
+    from activity
+    group by source_system, customer_ref
 ),
 
 -- What orders call a customer is the record's customer_ref; where it is a record_id instead, it means that record.
@@ -52,6 +65,7 @@ records as (
         record_id,
         customer_ref,
         least(first_loaded_at, created_at) as first_recorded_at,
+        created_at,
         true as is_in_crm
     from crm_records
     union all
@@ -60,6 +74,7 @@ records as (
         seen_references.customer_ref as record_id,
         seen_references.customer_ref,
         null as first_recorded_at,
+        null as created_at,
         false as is_in_crm
     from seen_references
     left join known_references
@@ -105,7 +120,35 @@ remembered_records as (
     where erased_references.customer_ref is null
 ),
 
--- The id is that of the person's first record, so that it stays when more records come.
+-- The id is that of the person's first record, so that it stays when more records come. A reference that was active
+-- before the CRM had a record was a record then, and still gives the id.
+dated_records as (
+    select
+        source_system,
+        customer_ref,
+        record_id,
+        first_recorded_at as known_since
+    from remembered_records
+    union all
+    select
+        remembered_records.source_system,
+        remembered_records.customer_ref,
+        remembered_records.customer_ref as record_id,
+        seen_references.first_active_at as known_since
+    from remembered_records
+    inner join seen_references
+        on
+            remembered_records.source_system = seen_references.source_system
+            and remembered_records.customer_ref = seen_references.customer_ref
+    left join crm_records
+        on
+            remembered_records.source_system = crm_records.source_system
+            and remembered_records.customer_ref = crm_records.record_id
+            and remembered_records.customer_ref <> crm_records.customer_ref
+    -- what is the id of somebody else's record can't be an id here
+    where crm_records.record_id is null
+),
+
 first_records as (
     select
         source_system,
@@ -113,9 +156,9 @@ first_records as (
         record_id,
         row_number() over (
             partition by source_system, customer_ref
-            order by first_recorded_at nulls last, record_id
+            order by known_since nulls last, record_id
         ) as position
-    from remembered_records
+    from dated_records
 ),
 
 customer_ids as (
@@ -134,7 +177,7 @@ identified_records as (
         records.customer_ref,
         customer_ids.customer_id,
         {{ compact_key('customer_ids.customer_id') }} as customer_key,
-        records.first_recorded_at,
+        records.created_at,
         records.is_in_crm
     from remembered_records as records
     inner join customer_ids

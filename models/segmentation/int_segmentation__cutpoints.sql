@@ -50,6 +50,16 @@ value_tier_fit as (
     group by as_of
 ),
 
+rule_fit as (
+    select
+        {%- for cut in percentile_rules %}
+        {{ quantile('case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end', cut.quantile) }} as {{ cut.cut_column }},
+        {%- endfor %}
+        as_of
+    from fitted_on
+    group by as_of
+),
+
 cutpoints as (
     {% for metric, rfm in rfm_metrics().items() -%}
     {% for cut in range(1, 6) -%}
@@ -85,11 +95,10 @@ cutpoints as (
         'rule' as scheme,
         '{{ cut.cut_column }}' as metric,
         1 as cut_number,
-        cast({{ quantile(cut.column, cut.quantile) }} as double) as cut_value,
+        cast({{ cut.cut_column }} as double) as cut_value,
         'ok' as status
-    from fitted_on
-    where {{ cut.column }} > 0
-    group by as_of
+    from rule_fit
+    where {{ cut.cut_column }} is not null
     {{ 'union all' if not loop.last }}
     {% endfor %}
 )

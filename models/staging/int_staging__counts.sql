@@ -2,15 +2,31 @@
 
 {{ config(materialized='table') }}
 
-with raw_counts as (
+with rejected_lines as (
+    select
+        source_table,
+        count(*) as value
+    from {{ source('input_door', 'rejected_lines') }}
+    group by source_table
+),
+
+readable_rows as (
     {% for table in contract_tables() -%}
     select
         '{{ table }}' as source_table,
-        'rows' as check_name,
         count(*) as value
     from {{ source('input', table) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
+),
+
+raw_counts as (
+    select
+        readable_rows.source_table,
+        'rows' as check_name,
+        readable_rows.value + coalesce(rejected_lines.value, 0) as value
+    from readable_rows
+    left join rejected_lines on readable_rows.source_table = rejected_lines.source_table
 ),
 
 {% for table, staged in staged_tables().items() -%}
@@ -18,7 +34,10 @@ with raw_counts as (
     select
         count(case when fate = 'loaded' then 1 end) as loaded,
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
-        count(case when fate = 'quarantined' then 1 end) as quarantined,
+        count(case when fate = 'quarantined' then 1 end)
+        + coalesce(
+            (select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0
+        ) as quarantined,
         {%- for field in staged.fields %}
         count(
             case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end
@@ -26,6 +45,7 @@ with raw_counts as (
         {%- endfor %}
         {%- if table == 'orders' %}
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
+        count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}
         '{{ table }}' as source_table
     from {{ ref('base_' ~ table) }}
@@ -38,7 +58,7 @@ counts as (
     {%- for table, staged in staged_tables().items() %}
     {%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
     {%- for field in staged.fields %}{% do checks.append('unusable_' ~ field) %}{% endfor %}
-    {%- if table == 'orders' %}{% do checks.append('guests') %}{% endif %}
+    {%- if table == 'orders' %}{% do checks.extend(['guests', 'other_currency']) %}{% endif %}
     {%- for check in checks %}
     union all
     select

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-PUBLISHED = Path("published/segments.duckdb")
+from customer_segmentation.summary import PUBLISHED, print_summary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,8 +20,6 @@ def main(arguments: list[str] | None = None) -> None:
     demo.add_argument("--target", type=Path, default=Path("data/demo"))
 
     summary = commands.add_parser("summary", help="say what the last build made")
-    summary.add_argument("--published", type=Path, default=PUBLISHED)
-    summary.add_argument("--working", type=Path, default=Path("warehouse/demo.duckdb"))
     summary.add_argument("--target", type=Path, default=Path("target"))
 
     query = commands.add_parser("query", help="query the published file")
@@ -36,10 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         for table, rows in prepare_demo(options.target).items():
             print(f"{options.target / table}.parquet: {rows:,} rows")
     elif options.command == "summary":
-        from customer_segmentation.summary import print_summary
-
-        console = Console(highlight=False, soft_wrap=True)
-        print_summary(options.published, options.working, options.target, console)
+        print_summary(options.target, Console(highlight=False, soft_wrap=True))
     else:
         if not options.published.exists():
             parser.error(f"{options.published} does not exist yet. Build first: make build")

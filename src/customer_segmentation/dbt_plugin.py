@@ -17,6 +17,7 @@ import json
 import os
 import re
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,14 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
-from customer_segmentation import __version__
-from customer_segmentation.publication import PublishedTable, publish
-from customer_segmentation.raw_files import ContractTable, RawFileError, find_raw_files
+from customer_segmentation.publication import PublicationError, PublishedTable, publish
+from customer_segmentation.raw_files import (
+    ContractTable,
+    RawFile,
+    RawFileError,
+    find_raw_files,
+    load_csv,
+)
 
 DEMO_HASH_KEY = "demo-key-set-SEGMENTATION_HASH_KEY-for-real-data"
 SECONDS_TO_WAIT_FOR_LOCK = 30
@@ -42,7 +48,7 @@ class Plugin(BasePlugin):
         if creds.path == ":memory:":
             return
         path = Path(creds.path)
-        if not _DATA_SET_NAME.fullmatch(path.stem):
+        if not _DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
             raise DbtRuntimeError(
                 f"'{path.stem}' is no name for a data set. Expected letters, digits, _ and - only "
                 f"in the var dataset: it names the working file."
@@ -57,6 +63,11 @@ class Plugin(BasePlugin):
                 lambda: [dataclasses.asdict(file) for file in find_raw_files(raw_dir, tables)]
             )
 
+        def load(file: str, table: str, rejected_lines: str) -> str:
+            found = RawFile(**json.loads(file))
+            # Rejects are kept in tables of the connection, so each file gets one of its own.
+            return _answer(lambda: load_csv(conn.cursor(), found, table, rejected_lines))
+
         def replace_published_file(request: str) -> str:
             wanted = json.loads(request)
             tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
@@ -68,9 +79,12 @@ class Plugin(BasePlugin):
 
         # A connection with functions, left open at the end, fills the screen with "leaked".
         atexit.register(conn.close)
-        text = duckdb.sqltype("VARCHAR")
-        conn.create_function("segmentation_version", lambda: __version__, [], text)
+        text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
+        conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
         conn.create_function("segmentation_find_raw_files", find, [text, text], text)
+        conn.create_function(
+            "segmentation_load_csv", load, [text, text, text], text, side_effects=True
+        )
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
         # It reads the tables again each time it is called, so it must not be folded or cached.
         conn.create_function(
@@ -81,16 +95,23 @@ class Plugin(BasePlugin):
 def keyed_hash(value: str) -> str:
     """HMAC-SHA-256 of a text, keyed by SEGMENTATION_HASH_KEY, as 32 hexadecimal digits.
 
-    The key stays in the environment: it is in no SQL text, manifest or log.
+    Spellings of one address give one hash: the text is NFKC-normalised, case-folded and stripped
+    first. The key stays in the environment: it is in no SQL text, manifest or log.
     """
     key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
-    return hmac.new(key.encode(), value.encode(), hashlib.sha256).hexdigest()[:32]
+    text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def has_own_hash_key() -> bool:
+    """Whether SEGMENTATION_HASH_KEY is set; else hashes use a key that everyone can read here."""
+    return bool(os.environ.get("SEGMENTATION_HASH_KEY"))
 
 
 def _answer(work: Callable[[], Any]) -> str:
     try:
         return json.dumps({"result": work()})
-    except (RawFileError, OSError, duckdb.Error) as error:
+    except (RawFileError, PublicationError, OSError, duckdb.Error) as error:
         return json.dumps({"error": str(error)})
 
 

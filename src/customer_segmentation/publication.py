@@ -14,6 +14,10 @@ import duckdb
 STORAGE_VERSION = "v1.2.0"
 
 
+class PublicationError(ValueError):
+    """The file that is to be replaced is none that may be replaced."""
+
+
 @dataclass(frozen=True)
 class PublishedTable:
     """A mart and where it goes.
@@ -58,9 +62,11 @@ def publish(
         None when the file was replaced, else a sentence that says why it was not.
 
     Raises:
+        PublicationError: The path is not that of a published file.
         duckdb.Error: A table could not be read or written. The old file is untouched.
     """
     target = Path(path)
+    _check_target(connection, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not allow_empty and (lost := _tables_that_lost_all_rows(connection, tables, target)):
         return (
@@ -84,6 +90,29 @@ def publish(
     finally:
         _remove(draft)
     return None
+
+
+def _check_target(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    if target.suffix != ".duckdb":
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}'. Expected a file that ends in .duckdb."
+        )
+    attached = connection.execute("select path from duckdb_databases() where path is not null")
+    if any(Path(path).resolve() == target.resolve() for (path,) in attached.fetchall()):
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}', the working file. Expected a file of its own."
+        )
+    # The first 8 bytes of a DuckDB file are a checksum, then comes its mark.
+    if target.exists() and _mark(target) != b"DUCK":
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}', which exists and is no DuckDB file. "
+            f"Expected one that an earlier build published, or none."
+        )
+
+
+def _mark(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)[8:]
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:

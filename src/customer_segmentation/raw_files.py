@@ -1,7 +1,11 @@
 """Looks at the raw files of a data set and says what each contract table can be read from.
 
-Nothing is loaded here: Parquet files are asked for their schema, CSV files for their header. The
-input door of the dbt project turns the answer into one view per contract table.
+Parquet files are asked for their schema, CSV files for their header. The input door of the dbt
+project turns the answer into one view per contract table. CSV files are loaded first, because only
+a load can tell the lines that can't be read from the others.
+
+No message repeats what a file holds, but for the names of contract columns and what looks like
+them: the first line of a file without a header is a person.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 FORMATS = (".parquet", ".csv", ".csv.gz")
+_LONGEST_LINE = 16 * 1024 * 1024  # bytes
 
 
 class RawFileError(ValueError):
@@ -118,11 +124,13 @@ def _format_of(path: Path) -> str:
 
 def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
     columns = _columns_of(path)
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if repeated:
+    bare = [name.casefold() for name in columns]
+    repeated = [name for name in table.columns if bare.count(name) > 1]
+    if repeated or len(set(bare)) < len(bare):
         raise RawFileError(
-            f"{path.as_posix()} names the column {_quoted(repeated)} more than once. Expected each "
-            f"column once: rename or remove the others."
+            f"{path.as_posix()} names the column {_listed(repeated) or 'of some name'} more than "
+            f"once (capitals don't tell columns apart). Expected each column once: rename or "
+            f"remove the others."
         )
     missing = [name for name in table.required_columns if name not in columns]
     if missing:
@@ -132,12 +140,59 @@ def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
             if (match := _near_misses(name, [c for c in columns if c not in table.columns]))
         }
         hint = "".join(f" '{found}' looks like {name}." for name, found in near.items())
+        known = [name for name in table.columns if name in columns]
+        unknown = len(columns) - len(known)
         raise RawFileError(
-            f"{path.as_posix()} lacks the required column {_quoted(missing)}.{hint} Found "
-            f"{_quoted(columns)}. Expected {_quoted(table.columns)}, of which "
-            f"{_quoted(table.required_columns)} must be there."
+            f"{path.as_posix()} lacks the required column {_listed(missing)}.{hint} Found "
+            f"{_listed(known) or 'none of the expected columns'}"
+            f"{f' and {unknown} other names' if unknown else ''}"
+            f"{'' if known or near else '; is the header missing?'}. Expected "
+            f"{_listed(table.columns)}, of which {_listed(table.required_columns)} must be there."
         )
     return columns
+
+
+def load_csv(
+    connection: duckdb.DuckDBPyConnection, file: RawFile, table: str, rejected_lines: str
+) -> None:
+    """Loads a CSV file as text, column by column name, and notes the lines that can't be read.
+
+    Args:
+        connection: A connection to the working database, used for nothing else meanwhile.
+        file: The file, with its columns in order.
+        table: Quoted name of the table to make.
+        rejected_lines: Quoted name of a table (source_table, line, error) to add to.
+
+    Raises:
+        RawFileError: The file as a whole can't be read.
+    """
+    columns = ", ".join(f"{_literal(name)}: 'varchar'" for name in file.columns)
+    try:
+        connection.execute(
+            f"""
+            create or replace table {table} as
+            select * from read_csv(
+                {_literal(file.path)}, header = true, auto_detect = false, delim = ',', quote = '"',
+                escape = '"', columns = {{{columns}}}, store_rejects = true, rejects_limit = 0,
+                max_line_size = {_LONGEST_LINE}
+            )
+            """
+        )
+        # One line can have several errors; the first column's is told.
+        connection.execute(
+            f"""
+            insert into {rejected_lines}
+            select {_literal(file.table)}, line, min_by(error_type, column_idx)
+            from reject_errors
+            group by line
+            """
+        )
+    except duckdb.Error as error:
+        raise RawFileError(
+            f"{file.path} can't be read as a UTF-8 CSV file with commas and double quotes: "
+            f"{type(error).__name__}. Expected one record a line, quoted where it holds a comma or "
+            f"a line break; write the file again."
+        ) from error
 
 
 def _near_misses(name: str, candidates: Sequence[str]) -> list[str]:
@@ -159,7 +214,7 @@ def _columns_of(path: Path) -> tuple[str, ...]:
         if _format_of(path) == "parquet":
             return tuple(pq.read_schema(path).names)
         return _csv_header(path)
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, EOFError, csv.Error) as error:
         kind = "a Parquet file" if _format_of(path) == "parquet" else "a UTF-8 CSV file"
         raise RawFileError(
             f"{path.as_posix()} can't be read as {kind}: {type(error).__name__}. Expected what "
@@ -169,10 +224,15 @@ def _columns_of(path: Path) -> tuple[str, ...]:
 
 def _csv_header(path: Path) -> tuple[str, ...]:
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+    # What isn't UTF-8 is for the load to judge, line by line.
+    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
         header = next(csv.reader(lines), [])
     return tuple(name.strip() for name in header)
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "no columns"
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -12,6 +12,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+PUBLISHED = Path("published/segments.duckdb")
 _FINDINGS_PER_WARNING = 5
 
 _SIZES = """
@@ -28,16 +29,18 @@ _SIZES = """
 """
 
 
-def print_summary(published: Path, working: Path, target: Path, console: Console) -> None:
+def print_summary(target: Path, console: Console) -> None:
     """Prints the summary of the last build.
 
     Args:
-        published: The published file.
-        working: The working file, for the rows behind a warning.
-        target: dbt's target folder with ``run_results.json`` and ``manifest.json``.
+        target: dbt's target folder with ``run_results.json`` and ``manifest.json``. The vars in the
+            former say which files the build made.
         console: Where to print.
     """
     results = _read_json(target / "run_results.json")
+    given = results["args"].get("vars") or {}
+    working = Path("warehouse") / f"{given.get('dataset', 'demo')}.duckdb"
+    published = Path(given.get("publish_path", PUBLISHED))
     if not published.exists():
         console.print(f"No build has been published to {published} yet.")
         return

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from customer_segmentation.publication import PublishedTable, publish
+from customer_segmentation.publication import PublicationError, PublishedTable, publish
 
 CUSTOMERS = PublishedTable(
     "marts.customers",
@@ -81,3 +81,18 @@ def test_a_reader_keeps_its_file_while_it_is_replaced(working, tmp_path):
         working.execute("insert into marts.customers values ('b')")
         publish(working, [CUSTOMERS], path)
         assert reader.execute("select count(*) from customers").fetchall() == [(1,)]
+
+
+def test_only_a_published_file_is_replaced(working, tmp_path):
+    notes = tmp_path / "notes.duckdb"
+    notes.write_text("no database at all")
+    with pytest.raises(PublicationError, match="is no DuckDB file"):
+        publish(working, [CUSTOMERS], notes)
+    assert notes.read_text() == "no database at all"
+    with pytest.raises(PublicationError, match=r"ends in \.duckdb"):
+        publish(working, [CUSTOMERS], tmp_path / "precious.txt")
+    with (
+        duckdb.connect(str(tmp_path / "work.duckdb")) as itself,
+        pytest.raises(PublicationError, match="the working file"),
+    ):
+        publish(itself, [], tmp_path / "work.duckdb")

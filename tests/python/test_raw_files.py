@@ -3,11 +3,12 @@
 import gzip
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from customer_segmentation.raw_files import ContractTable, RawFileError, find_raw_files
+from customer_segmentation.raw_files import ContractTable, RawFileError, find_raw_files, load_csv
 
 ORDERS = ContractTable(
     "orders",
@@ -89,7 +90,68 @@ def test_missing_folder_is_named(tmp_path):
         find_raw_files(tmp_path / "nowhere", [ORDERS])
 
 
-def test_text_that_is_not_utf_8_is_refused(tmp_path):
-    (tmp_path / "orders.csv").write_bytes("order_id,straße\n".encode("latin-1"))
-    with pytest.raises(RawFileError, match="UTF-8"):
+def test_a_file_in_utf_16_is_refused(tmp_path):
+    (tmp_path / "orders.csv").write_bytes(f"{HEADER}\n1,anna,2020-01-01,5\n".encode("utf-16"))
+    with pytest.raises(RawFileError, match="none of the expected columns"):
+        find_raw_files(tmp_path, [ORDERS])
+
+
+MESSY = (
+    b"order_id,customer_ref,ordered_at,amount\n"
+    b"1,anna,2020-01-01,5\n"
+    b"2,ben,2020-01-01,5,one more\n"
+    b"3,carla,2020-01-01\n"
+    b'4,"dora, ""d""\nof two lines",2020-01-01,5\n'
+    b"5,stra\xdfe,2020-01-01,5\n"
+    b"6,fritz,2020-01-01,5\n"
+    b'7,"never closed,2020-01-01,5\n'
+    b"8,hans,2020-01-01,5\n"
+)
+
+
+def loaded(folder: Path, content: bytes, name: str = "orders.csv"):
+    (folder / name).write_bytes(content)
+    file = find_raw_files(folder, [ORDERS])[0]
+    with duckdb.connect() as connection:
+        connection.execute("create table rejected (source_table text, line bigint, error text)")
+        load_csv(connection, file, "orders", "rejected")
+        rows = connection.execute("select order_id, customer_ref from orders order by 1").fetchall()
+        rejected = connection.execute("select * from rejected order by line").fetchall()
+    return rows, rejected
+
+
+def test_good_lines_load_and_bad_lines_are_noted_without_their_text(tmp_path):
+    rows, rejected = loaded(tmp_path, MESSY)
+    assert rows == [("1", "anna"), ("4", 'dora, "d"\nof two lines'), ("6", "fritz")]
+    # records are counted, the header first: one of two lines counts once
+    assert rejected == [
+        ("orders", 3, "TOO MANY COLUMNS"),
+        ("orders", 4, "MISSING COLUMNS"),
+        ("orders", 6, "INVALID ENCODING"),
+        ("orders", 8, "UNQUOTED VALUE"),
+    ]
+
+
+def test_columns_are_bound_by_name(tmp_path):
+    rows, _ = loaded(tmp_path, b"amount,ordered_at,order_id,customer_ref\n5,2020-01-01,1,anna\n")
+    assert rows == [("1", "anna")]
+
+
+def test_a_cut_archive_is_refused_without_its_text(tmp_path):
+    whole = gzip.compress(MESSY * 5_000, compresslevel=1)
+    with pytest.raises(RawFileError, match=r"orders\.csv\.gz can't be read") as refusal:
+        loaded(tmp_path, whole[: len(whole) // 2], "orders.csv.gz")
+    assert "anna" not in str(refusal.value)
+
+
+def test_a_file_without_a_header_is_refused_without_its_text(tmp_path):
+    write(tmp_path, "orders.csv", "7,anna@example.org,2020-01-01,Anna\n")
+    with pytest.raises(RawFileError, match="4 other names; is the header missing") as refusal:
+        find_raw_files(tmp_path, [ORDERS])
+    assert "anna" not in str(refusal.value).casefold()
+
+
+def test_capitals_do_not_tell_columns_apart(tmp_path):
+    write(tmp_path, "orders.csv", f"{HEADER},Amount\n")
+    with pytest.raises(RawFileError, match="amount more than once"):
         find_raw_files(tmp_path, [ORDERS])

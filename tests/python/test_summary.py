@@ -40,15 +40,17 @@ PRIVATE = {
 
 
 @pytest.fixture
-def folder(tmp_path):
-    with duckdb.connect(str(tmp_path / "working.duckdb")) as working:
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "warehouse").mkdir()
+    with duckdb.connect(str(tmp_path / "warehouse" / "demo.duckdb")) as working:
         tables = []
         for name, query in TABLES.items():
             schema, table = name.split(".")
             working.execute(f"create schema if not exists {schema}")
             working.execute(f"create table {name} as {query}")
             tables.append(PublishedTable(name, schema, table))
-        publish(working, tables, tmp_path / "published.duckdb")
+        publish(working, tables, tmp_path / "published" / "segments.duckdb")
     return tmp_path
 
 
@@ -57,10 +59,10 @@ def summary(folder, results, started="2020-02-02T00:00:00Z") -> str:
         result["unique_id"]: {"name": result["unique_id"].split(".")[-1]} for result in results
     }
     (folder / "manifest.json").write_text(json.dumps({"nodes": nodes}))
-    run = {"metadata": {"invocation_started_at": started}, "results": results}
+    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": {}}, "results": results}
     (folder / "run_results.json").write_text(json.dumps(run))
     console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-    print_summary(folder / "published.duckdb", folder / "working.duckdb", folder, console)
+    print_summary(folder, console)
     return console.export_text()
 
 
@@ -71,7 +73,7 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words
-    assert f"Published: {folder / 'published.duckdb'}" in words.replace("\n", "")
+    assert "Published: published/segments.duckdb" in words
     assert "Warnings" not in words
 
 
@@ -89,5 +91,5 @@ def test_says_when_the_file_is_from_an_earlier_build(folder):
 
 
 def test_says_when_nothing_was_published_yet(folder):
-    (folder / "published.duckdb").unlink()
+    (folder / "published" / "segments.duckdb").unlink()
     assert "No build has been published" in summary(folder, [])

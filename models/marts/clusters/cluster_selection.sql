@@ -1,7 +1,10 @@
 {% set measures = ['inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz', 'smallest_share'] -%}
 
 with fit as (
-    select * from {{ ref('int_segmentation__cluster_fit') }}
+    select fits.*
+    from {{ ref('int_segmentation__cluster_fit') }} as fits
+    inner join {{ ref('int_periods') }} as periods on fits.as_of = periods.models_fitted_as_of
+    where periods.is_current
 ),
 
 candidates as (

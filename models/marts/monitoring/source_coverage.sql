@@ -43,7 +43,8 @@ fates as (
     select
         source_table,
         sum(case when check_name = 'rows' then value end) as raw_rows,
-        sum(case when check_name = 'quarantined' then value end) as quarantined
+        sum(case when check_name = 'quarantined' then value end)
+        - coalesce(sum(case when check_name = 'other_currency' then value end), 0) as quarantined
     from counts
     group by source_table
 ),

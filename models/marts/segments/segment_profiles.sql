@@ -1,4 +1,4 @@
--- All features of all segments come from one pass; the second part turns the columns into rows.
+-- One pass per feature: the quartiles of all features at once would not fit into memory where there are many members.
 
 {% set columns = profile_columns() -%}
 
@@ -21,23 +21,14 @@ current_customers as (
     where periods.is_current
 ),
 
-everyone as (
+{% for column in columns -%}
+{{ column }}_profiles as (
     select
-        {%- for column in columns %}
-        avg({{ column }}) as {{ column }}_mean,
-        {%- endfor %}
-        count(*) as customers
-    from current_customers
-),
-
-profiles as (
-    select
-        {%- for column in columns %}
-        count(current_customers.{{ column }}) as {{ column }}_members,
-        avg(current_customers.{{ column }}) as {{ column }}_mean,
-        {{ quartiles('current_customers.' ~ column) }} as {{ column }}_quartiles,
-        {%- endfor %}
-        memberships.segment_key
+        memberships.segment_key,
+        '{{ column }}' as feature,
+        count(current_customers.{{ column }}) as members,
+        avg(current_customers.{{ column }}) as mean,
+        {{ quartiles('current_customers.' ~ column) }} as quartiles
     from memberships
     inner join current_customers
         on
@@ -46,19 +37,21 @@ profiles as (
     group by memberships.segment_key
 ),
 
-long_profiles as (
+{% endfor -%}
+
+everyone as (
     {% for column in columns -%}
     select
-        profiles.segment_key,
         '{{ column }}' as feature,
-        cast(profiles.{{ column }}_members as bigint) as members,
-        {{ rounded('profiles.' ~ column ~ '_mean') }} as mean,
-        {%- for quartile in [1, 2, 3] %}
-        {{ rounded(list_element('profiles.' ~ column ~ '_quartiles', quartile)) }} as quartile_{{ quartile }},
-        {%- endfor %}
-        {{ rounded('100 * profiles.' ~ column ~ '_mean / nullif(everyone.' ~ column ~ '_mean, 0)') }} as index
-    from profiles
-    cross join everyone
+        avg({{ column }}) as mean
+    from current_customers
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+profiles as (
+    {% for column in columns -%}
+    select * from {{ column }}_profiles
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -66,17 +59,18 @@ long_profiles as (
 final as (
     select
         -- ids
-        segment_key,
-        feature,
+        profiles.segment_key,
+        profiles.feature,
 
         -- numbers
-        members,
-        mean,
-        quartile_1,
-        quartile_2,
-        quartile_3,
-        index
-    from long_profiles
+        cast(profiles.members as bigint) as members,
+        {{ rounded('profiles.mean') }} as mean,
+        {%- for quartile in [1, 2, 3] %}
+        {{ rounded(list_element('profiles.quartiles', quartile)) }} as quartile_{{ quartile }},
+        {%- endfor %}
+        {{ rounded('100 * profiles.mean / nullif(everyone.mean, 0)') }} as index
+    from profiles
+    inner join everyone on profiles.feature = everyone.feature
 )
 
 select * from final

@@ -1,6 +1,7 @@
 -- Every raw consent statement with explicit types and its one fate: loaded, deduplicated or quarantined.
--- A statement that can't be read is not loaded, and whether the person may be segmented is then decided by what
--- is left; the quarantine and its reject rate make sure that somebody looks.
+--
+-- What can't be read must not make anybody a member. A statement that can't be understood counts as a withdrawal, and a
+-- withdrawal without a readable date counts as the latest word; both are counted as unusable fields.
 
 with source as (
     select * from {{ source('input', 'consents') }}
@@ -14,10 +15,12 @@ typed as (
         lower({{ to_text('purpose') }}) as purpose,
 
         -- dates
+        recorded_at as raw_recorded_at,
         {{ to_instant('recorded_at') }} as recorded_at,
 
         -- flags
-        {{ to_boolean('granted') }} as granted,
+        granted as raw_granted,
+        {{ to_boolean('granted') }} as readable_granted,
         coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
     from source
 ),
@@ -25,11 +28,11 @@ typed as (
 judged as (
     select
         *,
+        coalesce(readable_granted, false) as granted,
+        {{ unusable_fields({'recorded_at': 'raw_recorded_at', 'readable_granted': 'raw_granted'}) }} as unusable_fields,
         case
             when customer_ref is null then 'missing_customer_ref'
             when purpose is null or purpose not in ('segmentation', 'activation') then 'unknown_purpose'
-            when granted is null then 'invalid_granted'
-            when recorded_at is null then 'impossible_date'
         end as failed_rule
     from typed
 ),
@@ -38,7 +41,7 @@ judged as (
     'judged',
     key=['customer_ref', 'source_system', 'purpose', 'recorded_at', 'granted'],
     content=[],
-    uncompared=['is_synthetic']
+    uncompared=['is_synthetic', 'unusable_fields']
 ) }}
 
 select * from fates

@@ -59,8 +59,8 @@ judged_alone as {{ read_again() }} (
             when raw_amount is null then 'missing_amount'
             when amount is null then 'invalid_amount'
             when abs(amount) > {{ number_var('largest_plausible_amount') }} then 'implausible_amount'
-            {% if var('currency') -%}
-                when currency <> upper({{ sql_literal(var('currency')) }}) then 'other_currency'
+            {% if reporting_currency() -%}
+                when currency <> {{ sql_literal(reporting_currency()) }} then 'other_currency'
             {% endif -%}
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'

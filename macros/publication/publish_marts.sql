@@ -7,6 +7,7 @@
     {% if not execute or path is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
         {{ return('') }}
     {% endif %}
+    {% do customer_segmentation.tell_findings(results) %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
     {% if not reason %}
         {% set request = {
@@ -22,6 +23,22 @@
         {% do log('Published ' ~ path, info=true) %}
     {% endif %}
     {{ return('') }}
+{% endmacro %}
+
+
+{#-
+    What failed tests found, for those that say it in words: tests with one column `finding`. Other tests' rows may hold
+    what is private, and dbt alone tells only how many there are.
+-#}
+{% macro tell_findings(results) %}
+    {% for result in results
+        if result.status | string == 'fail'
+        and result.node.package_name == 'customer_segmentation'
+        and ' as finding' in (result.node.compiled_code or '') %}
+        {% for finding in run_query(result.node.compiled_code).columns[0].values()[:5] %}
+            {% do log('It should be that ' ~ result.node.name | replace('_', ' ') ~ ', but: ' ~ finding, info=true) %}
+        {% endfor %}
+    {% endfor %}
 {% endmacro %}
 
 

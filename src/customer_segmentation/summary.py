@@ -63,15 +63,20 @@ def print_summary(target: Path, console: Console) -> None:
 def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
     rows = connection.execute(
         """
-        select count(*), count(*) filter (is_buyer), max(as_of), coalesce(sum(monetary), 0)
+        select
+            count(*),
+            count(*) filter (is_buyer),
+            coalesce(sum(monetary), 0),
+            (select max(period) from segment_kpis)
         from customer_features
         """
     ).fetchall()
-    customers, buyers, as_of, revenue = rows[0]
+    customers, buyers, revenue, as_of = rows[0]
     if not customers:
         console.print(
-            "\nNo eligible customers: no orders or records were loaded, or all were excluded. "
-            "source_coverage says how many rows came in."
+            f"\nNo eligible customers as of {as_of}: no orders or records were loaded, or all were "
+            "excluded. source_coverage says how many rows came in. Without a completed order and "
+            "without the var as_of, the date is 1970-01-01."
         )
         return
     console.print(

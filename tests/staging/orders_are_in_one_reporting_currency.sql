@@ -1,4 +1,4 @@
--- Amounts in different currencies can't be added. Set the var currency, or convert before loading.
+-- Amounts in different currencies can't be added.
 {{ config(severity='error') }}
 
 with orders as (
@@ -15,6 +15,8 @@ currencies as (
     group by currency
 )
 
-select *
+select
+    {{ counted('orders', 'order') }} || ' of the table orders are in ' || currency
+    || ', expected one currency: set the var currency to the one to report in' as finding
 from currencies
 where currencies > 1

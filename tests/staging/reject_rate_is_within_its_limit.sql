@@ -16,6 +16,9 @@ rejects as (
     group by source_table
 )
 
-select *
+select
+    quarantined || ' of ' || raw_rows || ' rows of the table ' || source_table || ' were rejected, expected at most '
+    || {{ percent_words(number_var('max_reject_rate', 0, 1)) }}
+    || ' (var max_reject_rate): the column failed_rule of base_' || source_table || ' has why' as finding
 from rejects
-where quarantined > {{ var('max_reject_rate') }} * raw_rows
+where quarantined > {{ number_var('max_reject_rate', 0, 1) }} * raw_rows

@@ -1,3 +1,5 @@
+{{ config(meta={'published_schema': 'models'}) }}
+
 with cutpoints as (
     select * from {{ ref('int_segmentation__cutpoints') }}
 ),

@@ -50,31 +50,27 @@
 
 
 {#- Every (metric, window) pair that anything asks for, once. -#}
-{% macro metric_windows(extra=[]) %}
+{% macro metric_windows() %}
     {%- set windows = {} -%}
     {%- set declared = metrics() -%}
-    {%- for subject, entries in {
-        'Var feature_windows': var('feature_windows', []) or [],
-        'Argument extra of metric_windows': extra,
-    }.items() -%}
-        {%- if entries is string or entries is mapping or entries is not iterable -%}
-            {%- do definition_error(subject, '', shown(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
+    {%- set subject, entries = 'Var feature_windows', var('feature_windows', []) or [] -%}
+    {%- if entries is string or entries is mapping or entries is not iterable -%}
+        {%- do definition_error(subject, '', shown(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
+    {%- endif -%}
+    {%- for entry in entries -%}
+        {%- set path = '[' ~ loop.index0 ~ '].' -%}
+        {%- set keys = ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] -%}
+        {%- if entry is not mapping -%}
+            {%- do definition_error(subject, path, shown(entry), 'a mapping with the keys ', keys) -%}
         {%- endif -%}
-        {%- for entry in entries -%}
-            {%- set path = '[' ~ loop.index0 ~ '].' -%}
-            {%- set keys = ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] -%}
-            {%- if entry is not mapping -%}
-                {%- do definition_error(subject, path, shown(entry), 'a mapping with the keys ', keys) -%}
-            {%- endif -%}
-            {%- for name in entry if name not in keys -%}
-                {%- do definition_error(subject, path ~ name, 'an unknown key', 'the keys ', keys, name) -%}
-            {%- endfor -%}
-            {%- if entry.metric is not string or entry.metric not in declared -%}
-                {%- do definition_error(subject, path ~ 'metric', shown(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
-            {%- endif -%}
-            {%- set window = metric_window(subject, path, entry) -%}
-            {%- do windows.update({window.column: window}) -%}
+        {%- for name in entry if name not in keys -%}
+            {%- do definition_error(subject, path ~ name, 'an unknown key', 'the keys ', keys, name) -%}
         {%- endfor -%}
+        {%- if entry.metric is not string or entry.metric not in declared -%}
+            {%- do definition_error(subject, path ~ 'metric', shown(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
+        {%- endif -%}
+        {%- set window = metric_window(subject, path, entry) -%}
+        {%- do windows.update({window.column: window}) -%}
     {%- endfor -%}
     {%- for segment in rule_segments() -%}
         {%- for condition in segment.conditions if condition.kind == 'metric' -%}

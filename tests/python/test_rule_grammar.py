@@ -512,11 +512,9 @@ def test_each_window_is_listed_once(project: GrammarProject) -> None:
     features = [
         {"metric": "revenue", "from_days_ago": 365, "to_days_ago": 90},
         {"metric": "orders"},
+        {"metric": "devices", "window_days": 7},
     ]
-    extra = "[{'metric': 'devices', 'window_days': 7}]"
-    windows = project.value(
-        f"metric_windows({extra})", with_segments(segments, feature_windows=features)
-    )
+    windows = project.value("metric_windows()", with_segments(segments, feature_windows=features))
     assert [window["column"] for window in windows] == [
         "devices__7d",
         "orders__30d",

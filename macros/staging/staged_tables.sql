@@ -25,3 +25,9 @@
         'experiment_outcomes', 'activation_receipts', 'control_totals'
     ]) }}
 {% endmacro %}
+
+
+{#- The number of rejected lines of a table, in a model with a CTE `rejected_lines`. -#}
+{% macro rejected_lines_of(table) -%}
+coalesce((select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0)
+{%- endmacro %}

@@ -63,12 +63,10 @@ dates as (
 
 calendar as (
     select
-        as_of,
-        lead(as_of) over (order by as_of) as next_as_of,
-        as_of = max(as_of) over () as is_current,
-        as_of > first_purchase.first_bought_on as has_buyers,
-        lag(as_of) over (order by as_of) as previous_as_of,
-        first_purchase.first_bought_on
+        dates.as_of,
+        first_purchase.first_bought_on,
+        lead(dates.as_of) over (order by dates.as_of) as next_as_of,
+        lag(dates.as_of) over (order by dates.as_of) as previous_as_of
     from dates
     cross join first_purchase
 ),
@@ -77,7 +75,9 @@ calendar as (
 refit_calendar as (
     select
         *,
-        has_buyers and coalesce(previous_as_of <= first_bought_on, true) as is_first,
+        next_as_of is null as is_current,
+        as_of > first_bought_on as has_buyers,
+        as_of > first_bought_on and coalesce(previous_as_of <= first_bought_on, true) as is_first,
         {{ dbt.date_trunc('quarter', 'as_of') }} > {{ dbt.date_trunc('quarter', 'previous_as_of') }} as starts_quarter,
         {{ dbt.date_trunc('year', 'as_of') }} > {{ dbt.date_trunc('year', 'previous_as_of') }} as starts_year
     from calendar

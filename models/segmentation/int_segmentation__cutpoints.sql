@@ -53,7 +53,8 @@ value_tier_fit as (
 rule_fit as (
     select
         {%- for cut in percentile_rules %}
-        {{ quantile('case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end', cut.quantile) }} as {{ cut.cut_column }},
+        {%- set value_above_0 = 'case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end' %}
+        {{ quantile(value_above_0, cut.quantile) }} as {{ cut.cut_column }},
         {%- endfor %}
         as_of
     from fitted_on

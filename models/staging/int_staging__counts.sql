@@ -35,9 +35,7 @@ raw_counts as (
         count(case when fate = 'loaded' then 1 end) as loaded,
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end)
-        + coalesce(
-            (select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0
-        ) as quarantined,
+        + {{ rejected_lines_of(table) }} as quarantined,
         {%- for field in staged.fields %}
         count(
             case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end

@@ -12,7 +12,8 @@ periods as (
 
 select
     kpis.segment_key || ' has ' || {{ counted('kpis.customers', 'member') }} || ', '
-    || {{ percent_words('kpis.buyer_share') }} || ' of the buyers, expected more than {{ var("min_segment_share") * 100 }} %' as finding
+    || {{ percent_words('kpis.buyer_share') }} || ' of the buyers, expected more than '
+    || {{ percent_words(number_var('min_segment_share', 0, 1)) }} as finding
 from kpis
 inner join periods on kpis.period = periods.as_of
 where

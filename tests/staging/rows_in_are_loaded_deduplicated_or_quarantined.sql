@@ -14,7 +14,6 @@ fates as (
     group by source_table
 )
 
-select
-    source_table || ' has ' || raw_rows || ' raw rows, of which ' || rows_with_a_fate || ' have a fate' as finding
+select source_table || ' has ' || raw_rows || ' raw rows, of which ' || rows_with_a_fate || ' have a fate' as finding
 from fates
 where rows_with_a_fate <> raw_rows

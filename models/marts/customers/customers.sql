@@ -76,7 +76,7 @@ final as (
         customers.segmentation_consent,
         customers.activation_consent
     from customers
-    inner join periods on periods.as_of > customers.known_from or customers.known_from is null
+    inner join periods on customers.known_from < periods.as_of or customers.known_from is null
     left join activity on customers.customer_key = activity.customer_key
 )
 

@@ -2,6 +2,14 @@
 --
 -- Rules are tried in the order of the case below; the first that fails is the one that is told.
 
+-- Where the var currency or latest_plausible_date is null, its rule compares with null and never fails.
+
+{% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+{% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
+{% set latest_plausible_date -%}
+cast({{ sql_literal(optional_date_var('latest_plausible_date')) if optional_date_var('latest_plausible_date') else 'null' }} as date)
+{%- endset %}
+
 with source as {{ read_again() }} (
     select * from {{ source('input', 'orders') }}
 ),
@@ -59,16 +67,12 @@ judged_alone as {{ read_again() }} (
             when raw_amount is null then 'missing_amount'
             when amount is null then 'invalid_amount'
             when abs(amount) > {{ number_var('largest_plausible_amount') }} then 'implausible_amount'
-            {% if reporting_currency() -%}
-                when currency <> {{ sql_literal(reporting_currency()) }} then 'other_currency'
-            {% endif -%}
+            when currency <> {{ currency }} then 'other_currency'
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'
             when status = 'returned' and amount > 0 then 'positive_return'
             when ordered_at > {{ dbt.dateadd('hour', 24, 'loaded_at') }} then 'future_date'
-            {% if optional_date_var('latest_plausible_date') -%}
-                when ordered_on > date '{{ optional_date_var("latest_plausible_date") }}' then 'future_date'
-            {% endif -%}
+            when ordered_on > {{ latest_plausible_date }} then 'future_date'
         end as failed_rule_alone
     from dated
 ),

@@ -54,3 +54,12 @@
 {% macro finite_instant(expression) -%}
     case when isfinite({{ expression }}) then {{ expression }} end
 {%- endmacro %}
+
+
+{#-
+    Money divided by a count, to the cent, half a cent away from zero; null where the count is 0. In cents, because a
+    quotient in double has exact halves there and not in the currency: 69.99 / 2 is a little less than 34.995.
+-#}
+{% macro money_mean(amount, count) -%}
+    cast(round(cast({{ amount }} * 100 as double) / nullif({{ count }}, 0)) / 100 as decimal(18, 2))
+{%- endmacro %}

@@ -59,9 +59,7 @@ features as (
         {%- endfor %}
 
         -- derived from them
-        cast(
-            order_metrics.revenue__all / nullif(order_metrics.orders__all, 0) as decimal(18, 2)
-        ) as monetary_mean,
+        {{ money_mean('order_metrics.revenue__all', 'order_metrics.orders__all') }} as monetary_mean,
         purchase_days.last_purchase_on,
         purchase_days.previous_purchase_on,
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 from conftest import Attempt, Build
@@ -61,6 +65,16 @@ def test_without_orders_as_of_falls_back_and_nobody_is_segmented(no_orders: Buil
     ) == [(0.0,)]
 
 
+def test_the_summary_says_that_there_are_no_orders(no_orders: Build) -> None:
+    """As `make build` prints it after such a build."""
+    command = [str(Path(sys.executable).parent / "customer-segmentation"), "summary"]
+    told = subprocess.run(
+        command, cwd=no_orders.passed().folder, capture_output=True, text=True, check=True
+    ).stdout
+    assert "1970-01-01" in told
+    assert re.search(r"\bno\b.*\border", told, re.IGNORECASE), told
+
+
 def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:
     only_guests.passed()
     assert only_guests.rows("select count(*) from customers") == [(0,)]
@@ -83,6 +97,12 @@ def test_one_customer_is_in_one_segment_of_each_scheme(one_customer: Build) -> N
     assert one_customer.rows("select recency_days, frequency, monetary from customer_features") == [
         (1, 1, 30)
     ]
+
+
+def test_a_project_without_rule_segments_builds(ninety_five_percent_buy_once: Build) -> None:
+    schemes = ninety_five_percent_buy_once.passed().rows("select distinct scheme from segments")
+    assert ("rfm",) in schemes
+    assert ("rule",) not in schemes
 
 
 def test_a_build_without_customers_does_not_replace_a_file_with_some(

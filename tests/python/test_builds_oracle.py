@@ -5,6 +5,7 @@ Nothing here reads the project: local dates, fates and people are known because 
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,8 @@ CANARIES = {
 
 COLUMNS_OF_ORDERS = ["order_id", "source_system", "customer_ref", "ordered_at", "amount"]
 COLUMNS_OF_ORDERS += ["currency", "status", "channel", "loaded_at"]
+COLUMNS_OF_EVENTS = ["event_id", "source_system", "customer_ref", "anonymous_id", "session_id"]
+COLUMNS_OF_EVENTS += ["event_type", "occurred_at"]
 COLUMNS_OF_CUSTOMERS = ["record_id", "source_system", "customer_ref", "email", "phone"]
 COLUMNS_OF_CUSTOMERS += ["given_name", "family_name", "birth_date", "street", "region"]
 COLUMNS_OF_CUSTOMERS += ["age_band", "is_internal", "created_at", "updated_at", "loaded_at"]
@@ -58,18 +61,31 @@ class Order:
     is_completed: bool
 
 
+@dataclass(frozen=True)
+class Session:
+    """A session within one local day."""
+
+    customer: Identifier
+    day: date
+    minutes: int
+    event_types: tuple[str, ...]
+
+
 @dataclass
 class Raw:
     """Raw tables as text, with what should become of them."""
 
     orders: list[dict[str, Any]] = field(default_factory=list)
     customers: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     consents: list[dict[str, Any]] = field(default_factory=list)
     erasure_requests: list[dict[str, Any]] = field(default_factory=list)
     valid: list[Order] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
     # order_id -> word that the rule's name must hold; None is the key of a row without one.
     quarantined: list[tuple[str | None, str]] = field(default_factory=list)
-    ignored: int = 0
+    # Who only ever cancelled, and when.
+    cancelled: dict[Identifier, date] = field(default_factory=dict)
     deduplicated: int = 0
     excluded: dict[Identifier, str] = field(default_factory=dict)
     erased: set[Identifier] = field(default_factory=set)
@@ -85,6 +101,7 @@ class Raw:
         return {
             "orders": frame(self.orders, COLUMNS_OF_ORDERS),
             "customers": frame(self.customers, COLUMNS_OF_CUSTOMERS),
+            "events": frame(self.events, COLUMNS_OF_EVENTS),
             "consents": frame(self.consents, [*reference, "purpose", "granted", "recorded_at"]),
             "erasure_requests": frame(self.erasure_requests, [*reference, "requested_at"]),
             "tickets": pd.DataFrame([{"ticket_id": "1", "customer_ref": "buyer1", "body": body}]),
@@ -92,10 +109,13 @@ class Raw:
 
     def identifiers(self) -> set[Identifier]:
         """Everyone who appears, under (source_system, customer_ref)."""
+        named = {(row["source_system"], row["customer_ref"]) for row in self.orders + self.events}
+        return self.in_crm() | {(source or "default", name) for source, name in named if name}
+
+    def in_crm(self) -> set[Identifier]:
         records = [row for row in self.customers if row["record_id"]]
         named = {(row["source_system"], row["customer_ref"] or row["record_id"]) for row in records}
-        named |= {(row["source_system"], row["customer_ref"]) for row in self.orders}
-        return {(source or "default", name) for source, name in named if name}
+        return {(source or "default", name) for source, name in named}
 
     def eligible(self) -> set[Identifier]:
         return self.identifiers() - self.erased - set(self.excluded)
@@ -176,7 +196,7 @@ class RawMaker:
         self.raw.consents.append(row)
 
 
-def reference_data(seed: int = 20240619) -> Raw:
+def reference_data(seed: int = 20240620) -> Raw:
     """About 300 people with every kind of history, and bad rows of every kind."""
     maker = RawMaker(seed)
     raw = maker.raw
@@ -245,17 +265,70 @@ def reference_data(seed: int = 20240619) -> Raw:
     for number in range(5):
         maker.order(("shop", f"only-returns{number}"), maker.days_ago(1, 300), "-7.50", False)
     for number in range(3):
-        row = maker.row(("shop", f"cancelled{number}"), maker.days_ago(1, 300), "9.99")
-        raw.orders.append(row | {"status": chance.choice(["cancelled", "ignored"])})
-        raw.ignored += 1
+        customer, day = ("shop", f"cancelled{number}"), maker.days_ago(1, 300)
+        row = maker.row(customer, day, "9.99", status=chance.choice(["cancelled", "ignored"]))
+        raw.orders.append(row)
+        raw.cancelled[customer] = day
+    # Ids are text, never numbers; an empty one is none.
+    for name in ("00123", "123", "1e5", "100000", "0x10"):
+        maker.order(("shop", name), maker.days_ago(1, 600), maker.amount())
+    for _ in range(2):
+        maker.order(None, maker.days_ago(1, 600), maker.amount())
+        raw.orders[-1]["customer_ref"] = ""
+    # Their mean ends on half a cent, which binary fractions can't hold.
+    for amount in ("150", "177.03"):
+        maker.order(("shop", "half-a-cent"), maker.days_ago(1, 600), amount)
+    # No source system and the one called default are the same.
+    named = [customer for customer in buyers if customer[0] == "default"][:4]
+    for customer in named:
+        maker.order(customer, maker.days_ago(1, 300), "44.00")
+        raw.orders[-1]["source_system"] = "default"
+    # Told less than a day before it happened: clocks differ.
+    maker.order(buyers[3], AS_OF - timedelta(days=9), "1.00")
+    raw.orders[-1] |= {"ordered_at": "2024-06-10 20:00:00", "loaded_at": "2024-06-09 21:00:00"}
     for _ in range(40):
         maker.order(None, maker.days_ago(1, longest), maker.amount())
 
+    _add_events(maker, [*buyers[40:100], *prospects[:10]])
     _add_people_with_wishes(maker, buyers)
     _add_canaries(maker)
     _add_repeats(maker, buyers)
     _add_bad_rows(maker)
     return raw
+
+
+def _add_events(maker: RawMaker, customers: list[Identifier]) -> None:
+    """Sessions of some customers, and of two who have nothing else; repeats and bad events."""
+    raw, chance = maker.raw, maker.random
+    number = 0
+    for customer in [*customers, ("shop", "visitor1"), ("shop", "visitor2")]:
+        for _ in range(chance.randint(1, 4)):
+            number += 1
+            day = AS_OF - timedelta(days=chance.choice([1, 29, 30, 31, 90, 91, 365, 366, 500]))
+            types = ["page_view"]
+            types += chance.choices(["page_view", "add_to_cart", "search"], k=chance.randint(0, 3))
+            start = datetime.combine(day, time(9), ZONE)
+            lasts = chance.choice([1, 5, 10])
+            for position, event_type in enumerate(types):
+                moment = start + timedelta(minutes=lasts * position)
+                row = dict.fromkeys(COLUMNS_OF_EVENTS) | {
+                    "event_id": f"e{len(raw.events):05}",
+                    "source_system": None if customer[0] == "default" else customer[0],
+                    "customer_ref": customer[1],
+                    "session_id": f"s{number}",
+                    "event_type": event_type,
+                    "occurred_at": moment.isoformat(),
+                }
+                raw.events.append(row)
+            minutes = lasts * (len(types) - 1)
+            raw.sessions.append(Session(customer, day, minutes, tuple(types)))
+    visitor = {"customer_ref": None, "anonymous_id": "a1", "session_id": "s0"}
+    raw.events.append(raw.events[-1] | visitor | {"event_id": "anonymous"})
+    raw.events += [dict(row) for row in raw.events[:3]]
+    for number, bad in enumerate(
+        [{"event_id": None}, {"occurred_at": "soon"}, {"event_type": None}]
+    ):
+        raw.events.append(raw.events[-1] | {"event_id": f"bad{number}"} | bad)
 
 
 def _add_people_with_wishes(maker: RawMaker, buyers: list[Identifier]) -> None:
@@ -313,6 +386,9 @@ def _add_repeats(maker: RawMaker, buyers: list[Identifier]) -> None:
     for row in maker.random.sample(raw.orders[:800], 5):
         raw.orders.append(dict(row))
         raw.deduplicated += 1
+    spelled_out = next(row for row in raw.orders if not row["source_system"])
+    raw.orders.append(spelled_out | {"source_system": "default"})
+    raw.deduplicated += 1
     for customer in buyers[10:14]:
         maker.order(customer, maker.days_ago(50, 400), "11.00")
         raw.orders[-1]["loaded_at"] = "2024-06-18 02:00:00"
@@ -341,14 +417,14 @@ def _add_bad_rows(maker: RawMaker) -> None:
     bad("amount", amount=CANARIES["e-mail as amount"])
     bad("amount", amount="abc", order_id=CANARIES["e-mail as order_id"])
     for moment in ("2024-13-45", None, "yesterday"):
-        bad("ordered_at", ordered_at=moment)
+        bad("ordered_at" if moment is None else "impossible_date", ordered_at=moment)
     for moment in ("9999-12-31", "2087-05-05 10:00:00"):
         bad("future_date", ordered_at=moment)
     bad("future_date", ordered_at="2024-05-10 10:00:00", loaded_at="2024-05-05 10:00:00")
     bad("status", status="mislaid")
     bad("status", status=CANARIES["e-mail as status"])
-    bad("sign", amount="-5.00", status="completed")
-    bad("sign", amount="5.00", status="refunded")
+    bad("negative_completed", amount="-5.00", status="completed")
+    bad("positive_return", amount="5.00", status="refunded")
     for loaded_at in (None, "2024-06-01 02:00:00"):
         bad("conflicting_repeat", amount="1.00", loaded_at=loaded_at)
         twin = raw.orders[-1] | {"amount": "2.00"}
@@ -411,12 +487,17 @@ class Expected:
     as_of: date
     region: Mapping[Identifier, str] = field(default_factory=dict)
     age_band: Mapping[Identifier, str] = field(default_factory=dict)
+    sessions: list[Session] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.by_customer: dict[Identifier, list[Order]] = {key: [] for key in self.eligible}
         for order in self.orders:
             if order.customer in self.by_customer and order.day < self.as_of:
                 self.by_customer[order.customer].append(order)
+        self.sessions_of: dict[Identifier, list[Session]] = {key: [] for key in self.eligible}
+        for session in self.sessions:
+            if session.customer in self.sessions_of and session.day < self.as_of:
+                self.sessions_of[session.customer].append(session)
         self.features = {key: self._features(key) for key in self.eligible}
         self.buyers = {key for key, values in self.features.items() if values["is_buyer"]}
         self.cutpoints: dict[str, dict[int, Any]] = {}
@@ -427,11 +508,11 @@ class Expected:
             scored, cuts = scores(values, is_lower_better=metric == "recency")
             self.scores[metric], self.cutpoints[metric] = scored, cuts
 
-    def age(self, order: Order) -> int:
-        return (self.as_of - order.day).days
+    def age(self, fact: Order | Session) -> int:
+        return (self.as_of - fact.day).days
 
     def metric(self, key: Identifier, name: str, oldest: float = math.inf, newest: int = 0) -> Any:
-        """A metric over the orders of `oldest` to `newest` days ago: newest < age <= oldest."""
+        """A metric over what is `oldest` to `newest` days ago: newest < age <= oldest."""
         orders = [o for o in self.by_customer[key] if newest < self.age(o) <= oldest]
         completed = [o for o in orders if o.is_completed]
         if name == "orders":
@@ -446,6 +527,16 @@ class Expected:
             return min(map(self.age, completed), default=None)
         if name == "tenure_days":
             return max(map(self.age, completed), default=None)
+        sessions = [s for s in self.sessions_of[key] if newest < self.age(s) <= oldest]
+        if name == "sessions":
+            return len(sessions)
+        if name == "session_minutes":
+            return sum(s.minutes for s in sessions)
+        types = [event_type for s in sessions for event_type in s.event_types]
+        if name == "page_views":
+            return types.count("page_view")
+        if name == "cart_adds":
+            return types.count("add_to_cart")
         raise KeyError(name)
 
     def _features(self, key: Identifier) -> dict[str, Any]:
@@ -467,6 +558,7 @@ class Expected:
     def of_buyers(self, segment: Callable[[Identifier], str]) -> dict[Identifier, str]:
         return {key: segment(key) if key in self.buyers else "prospect" for key in self.eligible}
 
+    @functools.cached_property
     def schemes(self) -> dict[str, dict[Identifier, str]]:
         """The segment of each eligible customer, by column of customer_segments."""
         return {
@@ -509,6 +601,7 @@ class Expected:
             return "returning" if len(ages) > 1 and ages[1] - ages[0] > 365 else "active"
         return "lapsing" if ages[0] <= 365 else "lapsed"
 
+    @functools.cached_property
     def rules(self) -> dict[str, set[Identifier]]:
         """The members of the rule segments in conftest.VARS."""
         metric, everyone = self.metric, self.eligible
@@ -523,7 +616,7 @@ class Expected:
 
         spent = {key: value for key in everyone if (value := metric(key, "revenue")) > 0}
         little = percentile_disc(spent.values(), 10) if spent else 0
-        labels = self.schemes()["rfm_segment"] if self.buyers else {}
+        labels = self.schemes["rfm_segment"] if self.buyers else {}
         return {
             "two_orders_90d": those(lambda k: metric(k, "orders", 90) >= 2),
             "two_to_four_orders": those(lambda k: 2 <= metric(k, "orders") <= 4),
@@ -541,6 +634,15 @@ class Expected:
             "top_days": highest("purchase_days", 20),
             "top_revenue_2y": highest("revenue", 30, 730),
             "bottom_revenue": {key for key, value in spent.items() if value <= little},
+            "cart_30d": those(lambda k: metric(k, "cart_adds", 30) >= 2),
+            "engaged_90d": highest("session_minutes", 25, 90),
+            "browsing_only": those(
+                lambda k: (
+                    metric(k, "page_views") >= 1
+                    and not metric(k, "cart_adds") > 0
+                    and 1 <= metric(k, "sessions", 365) <= 2
+                )
+            ),
             "northern_champions": those(
                 lambda k: (
                     self.region.get(k) in {"north", "east"}
@@ -551,7 +653,14 @@ class Expected:
 
 
 def expected_of(raw: Raw, as_of: date = AS_OF) -> Expected:
-    return Expected(raw.valid, raw.eligible(), as_of, raw.region, raw.age_band)
+    """At an earlier date without those whose first trace came later."""
+    seen = {order.customer for order in raw.valid if order.customer and order.day < as_of}
+    seen |= raw.in_crm() | raw.cancelled.keys() - {
+        k for k, v in raw.cancelled.items() if v >= as_of
+    }
+    seen |= {session.customer for session in raw.sessions if session.day < as_of}
+    people = raw.eligible() & seen
+    return Expected(raw.valid, people, as_of, raw.region, raw.age_band, raw.sessions)
 
 
 # --- The oracle itself -----------------------------------------------------------------------
@@ -572,8 +681,8 @@ def test_the_oracle_agrees_with_five_customers_worked_by_hand() -> None:
     assert made.cutpoints["recency"] == {1: 400, 2: 200, 3: 40, 4: 1, 5: 1}
     assert made.features["s", "e"]["monetary"] == -5
     assert made._lifecycle(("s", "c")) == "active"
-    assert made.rules()["in_the_red"] == {("s", "e")}
-    assert made.rules()["no_order_30d"] == {("s", name) for name in "cdef"}
+    assert made.rules["in_the_red"] == {("s", "e")}
+    assert made.rules["no_order_30d"] == {("s", name) for name in "cdef"}
 
 
 def test_the_reference_data_holds_every_kind_of_customer() -> None:
@@ -581,12 +690,12 @@ def test_the_reference_data_holds_every_kind_of_customer() -> None:
     made = expected_of(raw)
     assert 220 < len(made.buyers) < 330
     assert len(made.eligible - made.buyers) > 25
-    for scheme, segments in made.schemes().items():
+    for scheme, segments in made.schemes.items():
         assert len(set(segments.values())) >= 4, scheme
     # A whole number of customers in a tier would leave open whose value the limit is.
     last_year = [values["revenue_365d"] for values in made.features.values()]
     assert sum(value > 0 for value in last_year) % 10 in {1, 3, 7, 9}
     assert sum(values["monetary"] > 0 for values in made.features.values()) % 10
-    sizes = {name: len(members) for name, members in made.rules().items()}
+    sizes = {name: len(members) for name, members in made.rules.items()}
     assert all(0 < size < len(made.eligible) for size in sizes.values()), sizes
     assert len(raw.quarantined) / len(raw.orders) < 0.05

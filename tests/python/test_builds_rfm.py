@@ -99,10 +99,16 @@ def test_cut_points_are_discrete_percentiles_over_buyers(
     cuts = [percentile_disc(values, p, worst_first=is_recency) for p in (20, 40, 60, 80)]
     cuts.append(min(values) if is_recency else max(values))
     stored = build.rows(
-        "select cut_number, cut_value from models.segment_cutpoints"
+        "select cut_number, cut_value from segment_cutpoints"
         f" where scheme = 'rfm' and metric = '{metric}' order by 1"
     )
     assert stored == [(number, float(cut)) for number, cut in enumerate(cuts, start=1)]
+
+
+def test_cut_points_are_published_among_the_models(reference: Build) -> None:
+    assert reference.passed().rows(
+        "select table_schema from information_schema.tables where table_name = 'segment_cutpoints'"
+    ) == [("models",)]
 
 
 def orders_of(data: pd.DataFrame) -> Expected:
@@ -167,7 +173,7 @@ def test_identical_customers_all_score_three_and_the_status_says_why(
         customers = scored(build)
         assert set(customers[[f"{metric}_score" for metric in METRICS]].to_numpy().flat) == {3}
         statuses = build.rows(
-            "select distinct metric, status from models.segment_cutpoints where scheme = 'rfm'"
+            "select distinct metric, status from segment_cutpoints where scheme = 'rfm'"
         )
         assert set(statuses) == {(metric, "one_value") for metric in METRICS}
 
@@ -176,6 +182,6 @@ def test_few_frequencies_are_told_in_the_status(ninety_five_percent_buy_once: Bu
     frequencies = scored(ninety_five_percent_buy_once)["frequency"].nunique()
     status = "few_values" if frequencies < 5 else "ok"
     assert ninety_five_percent_buy_once.rows(
-        "select distinct status from models.segment_cutpoints"
+        "select distinct status from segment_cutpoints"
         " where scheme = 'rfm' and metric = 'frequency'"
     ) == [(status,)]

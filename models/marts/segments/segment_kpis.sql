@@ -94,7 +94,7 @@ final as (
         -- value
         cast(coalesce(sizes.revenue, 0) as decimal(18, 2)) as revenue,
         {{ rounded('coalesce(sizes.revenue, 0) / nullif(cast(totals.revenue as double), 0)') }} as revenue_share,
-        cast(sizes.revenue / nullif(sizes.orders, 0) as decimal(18, 2)) as average_order_value,
+        {{ money_mean('sizes.revenue', 'sizes.orders') }} as average_order_value,
         case
             when not periods.is_current then cast(coalesce(sizes.period_revenue, 0) as decimal(18, 2))
         end as period_revenue

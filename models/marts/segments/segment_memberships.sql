@@ -26,13 +26,10 @@ final as (
         -- words
         case
             when memberships.scheme <> 'rule' and not features.is_buyer then 'no completed order'
-            else
-                case memberships.segment_key
-                    {%- for segment in rule_segments() %}
-                    when '{{ segment.segment_key }}' then {{ rule_reason(segment) | indent(20) }}
-                    {%- endfor %}
-                    else {{ scheme_reason('memberships.scheme', 'features') | indent(20) }}
-                end
+            {%- for segment in rule_segments() %}
+            when memberships.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment) | indent(12) }}
+            {%- endfor %}
+            else {{ scheme_reason('memberships.scheme', 'features') | indent(12) }}
         end as reason,
 
         -- dates

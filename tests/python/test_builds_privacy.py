@@ -1,0 +1,75 @@
+"""Names, addresses and free text stay in the working file: not published, logged or compiled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Attempt, Build
+from test_builds_oracle import CANARIES, reference_data
+
+DIRECT = ("email", "phone", "given_name", "family_name", "street", "birth_date", "body")
+
+
+def _trace(text: str) -> re.Pattern[str]:
+    """Knows a text again after trimming, case folding or another grouping of digits."""
+    characters = re.sub(r"[^a-z0-9]", "", text.lower())
+    pattern = r"[-\s./()+@]{0,2}".join(characters)
+    # Digits inside a longer number are another number.
+    return re.compile(rf"(?<![\d.]){pattern}(?!\d)" if characters.isdigit() else pattern)
+
+
+TRACES = {name: _trace(text) for name, text in CANARIES.items()}
+
+
+def traces_in(text: str) -> list[str]:
+    lower = text.lower()
+    return [name for name, trace in TRACES.items() if trace.search(lower)]
+
+
+def traces_in_files(folder: Path) -> dict[str, list[str]]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files, f"nothing in {folder}"
+    found = {str(p.relative_to(folder)): traces_in(p.read_text(errors="replace")) for p in files}
+    return {name: traces for name, traces in found.items() if traces}
+
+
+def test_the_canaries_are_in_the_raw_data() -> None:
+    """A control: what the other tests look for can be found where it is."""
+    raw = " ".join(table.to_csv() for table in reference_data().tables().values())
+    assert set(traces_in(raw)) == set(CANARIES)
+
+
+def test_no_canary_is_in_the_published_file(reference: Build) -> None:
+    found = {}
+    for mart in reference.passed().marts():
+        text = reference.query(f"from {mart}").to_csv()
+        if traces_in(text):
+            found[mart] = traces_in(text)
+    assert not found
+
+
+@pytest.mark.parametrize("place", ["target", "logs"])
+def test_no_canary_is_in_artifacts_or_logs_of_a_green_build(reference: Build, place: str) -> None:
+    assert not traces_in_files(reference.passed().folder / place)
+
+
+@pytest.mark.parametrize("place", ["target", "logs"])
+def test_no_canary_is_in_artifacts_or_logs_of_a_failed_test(
+    warnings_as_errors: Attempt, place: str
+) -> None:
+    assert not traces_in_files(warnings_as_errors.build.failed().folder / place)
+
+
+def test_no_canary_is_printed(reference: Build, warnings_as_errors: Attempt) -> None:
+    assert not traces_in(reference.output)
+    assert not traces_in(warnings_as_errors.build.output)
+
+
+def test_published_columns_are_not_named_after_direct_identifiers(reference: Build) -> None:
+    names = reference.passed().rows(
+        "select table_name, column_name from information_schema.columns"
+    )
+    assert len(names) > 80
+    assert [name for name in names if any(word in name[1].lower() for word in DIRECT)] == []

@@ -43,17 +43,21 @@ summary: $(INSTALLED) ## Say again what the last build made
 query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
 	@$(BIN)/customer-segmentation query "$(SQL)"
 
-test: $(INSTALLED) lint types build unit-tests python-tests ## Lint, types, data tests, dbt unit tests, pytest
+# Two at a time: each prints when it is done.
+test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
+	@echo "Two checks run at a time and print when they are done: about four minutes in all."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target python-tests unit-tests lint types
+	@echo "All tests passed."
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests
+	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
 
 format: $(INSTALLED) ## Mend SQL and Python style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar models tests
+	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff fix --disable-progress-bar models tests
 
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy

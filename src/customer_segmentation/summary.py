@@ -37,6 +37,9 @@ def print_summary(target: Path, console: Console) -> None:
             former say which files the build made.
         console: Where to print.
     """
+    if not (target / "run_results.json").exists():
+        console.print(f"No build has left its results in {target} yet. Build first: make build")
+        return
     results = _read_json(target / "run_results.json")
     given = results["args"].get("vars") or {}
     working = Path("warehouse") / f"{given.get('dataset', 'demo')}.duckdb"

@@ -37,6 +37,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ["orders.csv", "orders.parquet"],
     ),
     "two currencies": ({"orders.csv": TWO_CURRENCIES}, {}, ["EUR", "USD", "currency"]),
+    "currency of no order": (ORDERS, {"currency": "USD"}, ["currency", "1 orders"]),
     "too many rejected": ({"orders.csv": REJECTED}, {}, ["max_reject_rate", "orders"]),
     "undefined metric": (
         ORDERS,
@@ -44,6 +45,11 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ["odd_one", "smiles", "purchase_days"],
     ),
     "impossible as_of": (ORDERS, {"as_of": "2018-02-30"}, ["as_of", "2018-02-30", "YYYY-MM-DD"]),
+    "history after as_of": (
+        ORDERS,
+        {"as_of": "2024-05-01", "history_start": "2024-06-01"},
+        ["history_start", "2024-06-01", "2024-05-01"],
+    ),
     "negative window": (
         ORDERS,
         rule(metric="orders", window_days=-7, at_least=1),
@@ -61,7 +67,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     ),
 }
 # These are found by data tests, after the models were built.
-FOUND_BY_TESTS = {"two currencies", "too many rejected"}
+FOUND_BY_TESTS = {"two currencies", "currency of no order", "too many rejected"}
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)

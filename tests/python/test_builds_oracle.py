@@ -235,8 +235,8 @@ def reference_data(seed: int = 20240620) -> Raw:
     # The newest completed order, late in the local evening of the day before as_of.
     maker.order(buyers[0], AS_OF - timedelta(days=1), "12.00")
     raw.orders[-1]["ordered_at"] = "2024-06-18 21:59:59"
-    # After as_of: valid, but not used.
-    maker.order(buyers[1], AS_OF + timedelta(days=2), "-3.00", is_completed=False)
+    # On as_of, which is exclusive: valid, but not used.
+    maker.order(buyers[1], AS_OF, "-3.00", is_completed=False)
 
     # In the CRM: half the buyers, and people who never bought anything.
     bands = ["18-29", "30-49", "50+", None]

@@ -93,3 +93,9 @@ def test_says_when_the_file_is_from_an_earlier_build(folder):
 def test_says_when_nothing_was_published_yet(folder):
     (folder / "published" / "segments.duckdb").unlink()
     assert "No build has been published" in summary(folder, [])
+
+
+def test_says_when_there_was_no_build_at_all(tmp_path):
+    console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    print_summary(tmp_path, console)
+    assert "No build has left its results" in console.export_text()

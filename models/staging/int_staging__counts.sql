@@ -6,7 +6,7 @@ with rejected_lines as (
     select
         source_table,
         count(*) as value
-    from {{ source('input_door', 'rejected_lines') }}
+    from {{ ref('stg_rejected_lines') }}
     group by source_table
 ),
 

@@ -21,8 +21,8 @@ quarantined as (
         'default' as source_system,
         null as customer_ref,
         'line ' || line as record_key,
-        lower(replace(error, ' ', '_')) as rule
-    from {{ source('input_door', 'rejected_lines') }}
+        failed_rule as rule
+    from {{ ref('stg_rejected_lines') }}
 ),
 
 final as (

@@ -13,6 +13,8 @@ VARS ?= {}
 export DBT_PROFILES_DIR := $(CURDIR)
 # The project is one folder; an environment that is active elsewhere must not be changed instead of .venv.
 unexport VIRTUAL_ENV
+# Container images often forbid stored bytecode; then every start of dbt compiles hundreds of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo build summary query test lint format types unit-tests python-tests docs clean

@@ -62,3 +62,11 @@
 {% macro spark__quick_hash(columns) -%}
     xxhash64({{ columns | join(', ') }})
 {%- endmacro %}
+
+{#- A whole number that is the same for all rows of a sample and another one when any row changes, comes or goes. Row order
+    doesn't matter. The columns include a unique one: equal rows would cancel each other out.
+
+    columns: expressions that make up a row. part: the expression that tells samples apart. -#}
+{% macro sample_hash(columns, part) -%}
+    bit_xor({{ quick_hash(columns) }}) over (partition by {{ part }})
+{%- endmacro %}

@@ -1,10 +1,12 @@
-from customer_segmentation.clusters import fit_clusters
+from customer_segmentation.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
-    sample = dbt.ref("int_segmentation__cluster_sample").df()
-    return fit_clusters(
-        sample,
+    return fit_where_changed(
+        session,
+        dbt.ref("int_segmentation__cluster_sample"),
+        stored=dbt.this,
+        fit="clusters.fit_clusters",
         features=dbt.config.meta_get("features"),
         k_min=dbt.config.meta_get("k_min"),
         k_max=dbt.config.meta_get("k_max"),

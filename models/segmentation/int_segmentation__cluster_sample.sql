@@ -1,4 +1,6 @@
--- One row per refit date and sampled buyer: the features that clusters are fitted on.
+-- One row per refit date and sampled buyer: the features that clusters are fitted on. sample_hash says whether a
+-- stored fit may be used again.
+--
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
 {% set cluster_features = cluster_features() -%}
@@ -35,7 +37,8 @@ sample as (
         {%- for feature in cluster_features %}
         {{ feature.name }},
         {%- endfor %}
-        customer_key
+        customer_key,
+        {{ sample_hash(['customer_key'] + cluster_features | map(attribute='name') | list, 'as_of') }} as sample_hash
     from numbered
     where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
 )

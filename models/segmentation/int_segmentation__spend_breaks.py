@@ -1,6 +1,11 @@
-from customer_segmentation.natural_breaks import fit_natural_breaks
+from customer_segmentation.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
-    sample = dbt.ref("int_segmentation__spend_sample").df()
-    return fit_natural_breaks(sample, classes=dbt.config.meta_get("classes"))
+    return fit_where_changed(
+        session,
+        dbt.ref("int_segmentation__spend_sample"),
+        stored=dbt.this,
+        fit="natural_breaks.fit_natural_breaks",
+        classes=dbt.config.meta_get("classes"),
+    )

@@ -1,4 +1,6 @@
--- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks.
+-- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks. sample_hash says
+-- whether a stored fit may be used again.
+--
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
 with features as (
@@ -29,7 +31,8 @@ sample as (
     select
         as_of,
         customer_key,
-        value
+        value,
+        {{ sample_hash(['customer_key', 'value'], 'as_of') }} as sample_hash
     from numbered
     where position <= {{ whole_number_var('break_sample_rows', 1) }}
 )

@@ -1,0 +1,97 @@
+"""Stored fits: parameters that were fitted on the same sample, by the same code, are used again.
+
+Parameters are a function of data and calendar, so a stored table of them is a cache. A fit is used
+again only where nothing that went into it has changed: the sample of its date, the arguments, the
+code of this package and the versions of the libraries. Where something has, the date is fitted
+anew. A build that reuses all its fits doesn't even import the libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+# What decides the last digits of a fit beside our own code.
+_LIBRARIES = ("duckdb", "jenkspy", "numpy", "pandas", "scikit-learn", "scipy", "splink")
+
+
+def fit_where_changed(
+    session: duckdb.DuckDBPyConnection,
+    sample: duckdb.DuckDBPyRelation,
+    *,
+    stored: object,
+    fit: str,
+    **arguments: Any,
+) -> duckdb.DuckDBPyRelation:
+    """Parameters for each `as_of` of the sample: from the stored table, or fitted now.
+
+    sample: columns as_of (date), sample_hash (the same for all rows of a date, another one for
+    other rows) and what the fit needs.
+    stored: name of the table that the last build wrote; it need not exist.
+    fit: function of this package as "module.function". It gets the sample's rows of the dates to
+    fit as a data frame without sample_hash, and the arguments; it returns a data frame with the
+    column as_of.
+
+    Returns the columns of the fit and fit_key, ordered by date. Dates that are no longer in the
+    sample are gone.
+    """
+    wanted = {
+        as_of: _fit_key(sample_hash, fit, arguments)
+        for as_of, sample_hash in _distinct_rows(sample, "as_of", "sample_hash")
+    }
+    kept = _stored_fits(session, str(stored), wanted)
+    if kept is not None and len(kept) == len(wanted):
+        return session.table(str(stored)).filter(_is_one_of(kept)).order("all")
+    changed = {as_of: key for as_of, key in wanted.items() if as_of not in (kept or {})}
+    rows = sample.filter(_is_one_of(changed)).df().drop(columns="sample_hash")
+    module, function = fit.rsplit(".", 1)
+    fitted = getattr(import_module(f"{__package__}.{module}"), function)(rows, **arguments)
+    keys = {str(as_of): key for as_of, key in changed.items()}
+    fitted["fit_key"] = fitted["as_of"].astype(str).map(keys).astype("str")
+    fresh = session.from_df(fitted)
+    if not kept:
+        return fresh
+    return session.table(str(stored)).filter(_is_one_of(kept)).union(fresh)
+
+
+def _stored_fits(
+    session: duckdb.DuckDBPyConnection, stored: str, wanted: dict[Any, str]
+) -> dict[Any, str] | None:
+    """The dates whose stored fit is the one that is wanted; None where nothing can be used."""
+    try:
+        table = session.table(stored)
+        found = dict(_distinct_rows(table, "as_of", "fit_key"))
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return None
+    return {as_of: key for as_of, key in found.items() if wanted.get(as_of) == key}
+
+
+def _distinct_rows(relation: duckdb.DuckDBPyRelation, *columns: str) -> list[tuple[Any, ...]]:
+    return relation.select(*columns).distinct().order("all").fetchall()
+
+
+def _is_one_of(dates: dict[Any, str]) -> str:
+    listed = ", ".join(f"date '{as_of}'" for as_of in sorted(dates))
+    return f"as_of in ({listed})" if listed else "false"
+
+
+def _fit_key(sample_hash: object, fit: str, arguments: dict[str, Any]) -> str:
+    parts = [str(sample_hash), fit, json.dumps(arguments, sort_keys=True), _code_and_libraries()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _code_and_libraries() -> str:
+    """One hash for all code that may decide a fit: a change anywhere in the package refits."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
+    return digest.hexdigest()

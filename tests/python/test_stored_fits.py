@@ -1,0 +1,132 @@
+"""A stored fit is used again only where nothing that went into it has changed."""
+
+import subprocess
+import sys
+
+import duckdb
+import pandas as pd
+import pytest
+
+from customer_segmentation import natural_breaks, stored_fits
+from customer_segmentation.stored_fits import fit_where_changed
+
+FIT = "natural_breaks.fit_natural_breaks"
+
+
+@pytest.fixture
+def session():
+    connection = duckdb.connect()
+    connection.execute(
+        "create table customers as"
+        " select day as as_of, n as customer_key, cast(n * n as double) as value"
+        " from range(1, 40) t(n), (values (date '2020-01-01'), (date '2020-04-01')) as days (day)"
+    )
+    return connection
+
+
+@pytest.fixture
+def fitted_dates(monkeypatch):
+    """The dates that were fitted, in the order of the calls."""
+    dates = []
+    fit = natural_breaks.fit_natural_breaks
+
+    def watched(sample: pd.DataFrame, *, classes: int) -> pd.DataFrame:
+        dates.append(sorted(pd.to_datetime(sample["as_of"]).dt.date.astype(str).unique()))
+        return fit(sample, classes=classes)
+
+    monkeypatch.setattr(natural_breaks, "fit_natural_breaks", watched)
+    return dates
+
+
+def build(session, classes=3):
+    """What one build does: read the sample, fit, replace the stored table."""
+    sample = session.sql(
+        "select *, bit_xor(hash(customer_key, value)) over (partition by as_of) as sample_hash"
+        " from customers"
+    )
+    found = fit_where_changed(session, sample, stored="fits", fit=FIT, classes=classes)
+    found.create("next_fits")
+    session.execute("create or replace table fits as from next_fits; drop table next_fits")
+    return session.sql("from fits order by all").fetchall()
+
+
+def test_an_unchanged_sample_is_not_fitted_again(session, fitted_dates):
+    first = build(session)
+    second = build(session)
+    assert first == second
+    assert len(first) == 4
+    assert fitted_dates == [["2020-01-01", "2020-04-01"]]
+
+
+def test_only_the_date_whose_sample_changed_is_fitted_again(session, fitted_dates):
+    before = build(session)
+    session.execute("update customers set value = 9e9 where customer_key = 1 and month(as_of) = 4")
+    after = build(session)
+    assert fitted_dates[1:] == [["2020-04-01"]]
+    assert [row for row in after if row[0].month == 1] == [
+        row for row in before if row[0].month == 1
+    ]
+    assert [row for row in after if row[0].month == 4] != [
+        row for row in before if row[0].month == 4
+    ]
+
+
+def test_what_is_reused_equals_a_build_from_nothing(session):
+    build(session)
+    session.execute("delete from customers where customer_key > 30 and month(as_of) = 1")
+    reused = build(session)
+    session.execute("drop table fits")
+    assert build(session) == reused
+
+
+def test_other_arguments_fit_anew(session, fitted_dates):
+    build(session)
+    assert len(build(session, classes=4)) == 6
+    assert len(fitted_dates) == 2
+
+
+def test_other_code_or_libraries_fit_anew(session, fitted_dates, monkeypatch):
+    build(session)
+    monkeypatch.setattr(stored_fits, "_code_and_libraries", lambda: "another version")
+    build(session)
+    assert len(fitted_dates) == 2
+
+
+def test_dates_that_left_the_sample_leave_the_table(session, fitted_dates):
+    build(session)
+    session.execute("delete from customers where month(as_of) = 1")
+    assert {row[0].month for row in build(session)} == {4}
+    assert len(fitted_dates) == 1
+
+
+def test_a_table_of_an_older_form_is_replaced(session):
+    session.execute("create table fits as select date '2020-01-01' as as_of, 1 as cut_number")
+    assert len(build(session)) == 4
+
+
+def test_an_empty_sample_gives_an_empty_table(session):
+    session.execute("delete from customers")
+    assert build(session) == []
+    assert build(session) == []
+
+
+def test_reusing_a_fit_imports_no_library(session, tmp_path):
+    """What takes seconds to import is loaded by a build that fits, and by no other."""
+    session.execute(f"attach '{tmp_path / 'stored.duckdb'}' as stored")
+    build(session)
+    session.execute("create table stored.fits as from fits")
+    session.execute("create table stored.customers as from customers")
+    session.execute("detach stored")
+    code = f"""
+import sys, duckdb
+from customer_segmentation.stored_fits import fit_where_changed
+session = duckdb.connect({str(tmp_path / "stored.duckdb")!r})
+sample = session.sql(
+    "select *, bit_xor(hash(customer_key, value)) over (partition by as_of) as sample_hash"
+    " from customers"
+)
+found = fit_where_changed(session, sample, stored="fits", fit={FIT!r}, classes=3)
+print(len(found.fetchall()), [name for name in ("pandas", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "4 []"

@@ -1,4 +1,9 @@
-{#- Whether a row of the calendar in int_periods is a date at which parameters are fitted again: see var refit_*. -#}
+{#- Whether parameters are fitted again at a date after the first: see var refit_*. In a model with as_of and previous_as_of. -#}
 {% macro is_refit_date(var_name) -%}
-has_buyers and {{ {'period': 'true', 'quarter': '(is_first or starts_quarter)', 'year': '(is_first or starts_year)'}[choice_var(var_name, ['period', 'quarter', 'year'])] }}
+{%- set unit = choice_var(var_name, ['period', 'quarter', 'year']) -%}
+{%- if unit == 'period' -%}
+true
+{%- else -%}
+{{ dbt.date_trunc(unit, 'as_of') }} > {{ dbt.date_trunc(unit, 'previous_as_of') }}
+{%- endif -%}
 {%- endmacro %}

@@ -1,0 +1,77 @@
+-- The dates to build, from the orders and the calendar alone: no model reads the clock.
+--
+-- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
+-- of the periods from var history_start on. Records are linked by weights of the first date, then of as many later ones
+-- as var refit_models says.
+
+{% set as_of = optional_date_var('as_of') -%}
+{% set history_start = optional_date_var('history_start') -%}
+{% if as_of and history_start and history_start > as_of -%}
+    {% do stop("Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of ~ "'. Expected a date up to as_of, or null.") %}
+{%- endif -%}
+{% set day_after_newest_order -%}
+coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-01')
+{%- endset -%}
+
+with orders as (
+    select * from {{ ref('stg_orders') }}
+),
+
+newest_order as (
+    select max(ordered_on) as ordered_on
+    from orders
+    where status = 'completed'
+),
+
+as_of_date as (
+    select
+        {{ "date '" ~ as_of ~ "'" if as_of else day_after_newest_order }} as as_of
+    from newest_order
+),
+
+{% if history_start -%}
+history as (
+    select day as as_of
+    from (
+        {{ dates_between(
+            "cast(" ~ dbt.date_trunc(var('period'), "date '" ~ history_start ~ "'") ~ " as date)",
+            '(select as_of from as_of_date)',
+            var('period')
+        ) }}
+    ) as days
+    where day >= date '{{ history_start }}'
+),
+{%- else -%}
+history as (
+    select as_of
+    from as_of_date
+),
+{%- endif %}
+
+dates as (
+    select as_of from history
+    union
+    select as_of from as_of_date
+),
+
+ordered_dates as (
+    select
+        as_of,
+        lead(as_of) over (order by as_of) as next_as_of,
+        lag(as_of) over (order by as_of) as previous_as_of
+    from dates
+),
+
+calendar as (
+    select
+        as_of,
+        next_as_of,
+        previous_as_of,
+        next_as_of is null as is_current,
+        max(
+            case when previous_as_of is null or {{ is_refit_date('refit_models') }} then as_of end
+        ) over (order by as_of) as linkage_fitted_as_of
+    from ordered_dates
+)
+
+select * from calendar

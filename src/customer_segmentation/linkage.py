@@ -1,0 +1,454 @@
+"""Linkage: how much each agreement or difference says about two records being one person.
+
+The model is that of Fellegi and Sunter (1969, "A theory for record linkage"): each comparison of
+two records falls into one level; m is the share of a level among pairs of one person, u among
+pairs of two people, and the weight log2(m/u) is added up. Splink estimates m and u.
+
+One call, `fit_linkage`, returns the parameters as one long table; SQL compares the pairs and adds
+the weights. What a level means is declared once and read here and there.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from splink import Linker
+
+_DTYPES = {
+    "as_of": "date32[day][pyarrow]",
+    "part": "str",
+    "name": "str",
+    "number": "Int64",
+    "feature": "str",
+    "value": "float64",
+}
+_NOT_COMPARED = ("as_of", "record_key")
+# The blocks of pairs that m is learned from. Not e-mail or phone: families share those, and the
+# model would learn that people of different names and birth dates are one.
+_BLOCKS = {
+    "the same full name": ("given_name", "family_name"),
+    "the same birth date": ("birth_date",),
+}
+# Pairs that are one person beyond reasonable doubt, for the prior.
+_SURE = (
+    ("given_name", "family_name", "birth_date"),
+    ("given_name", "birth_date", "email"),
+    ("given_name", "birth_date", "phone"),
+    ("given_name", "family_name", "email"),
+    ("given_name", "family_name", "phone"),
+)
+_SURE_FOUND = 0.7  # share of all true pairs that a sure rule finds; half as many cost one bit
+_FEWEST_PAIRS = 50  # in each block: below, EM follows single pairs
+_MOST_PAIRS = 1e6  # in each block and for u; more changed no weight by .1
+_SAYS_NOTHING = 1.0  # m and u of a level without weight
+_MEASURES = {
+    "equal": "a column",
+    "swapped": "two columns",
+    "jaro_winkler": "a column and the least similarity, above 0 and at most 1",
+    "edits": "a column and the most edits, a whole number of at least 1",
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a comparison; `columns` is one column, two where names are swapped."""
+
+    measure: str
+    columns: tuple[str, ...]
+    limit: float | None = None
+
+    @property
+    def label(self) -> str:
+        """What the stored table calls the level, such as "jaro_winkler given_name 0.92"."""
+        limit = [] if self.limit is None else [f"{self.limit:g}"]
+        return " ".join([self.measure, *self.columns, *limit])
+
+    @property
+    def sql(self) -> str:
+        """The condition on a pair with columns suffixed _l and _r; null where one is unknown."""
+        left, right = [f'"{c}_l"' for c in self.columns], [f'"{c}_r"' for c in self.columns]
+        match self.measure:
+            case "equal":
+                return f"{left[0]} = {right[0]}"
+            case "swapped":
+                return f"{left[0]} = {right[1]} and {left[1]} = {right[0]}"
+            case "jaro_winkler":
+                return f"jaro_winkler_similarity({left[0]}, {right[0]}) >= {self.limit}"
+            case _:
+                return f"damerau_levenshtein({left[0]}, {right[0]}) <= {self.limit}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A name and levels in the order in which they are tried; what is left is `else`."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*(level.label for level in self.levels), "else")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The comparison as Splink's settings have it."""
+        unknown = " or ".join(
+            f'"{column}_{side}" is null' for column in self.levels[0].columns for side in "lr"
+        )
+        levels = [
+            {"sql_condition": unknown, "label_for_charts": "unknown", "is_null_level": True},
+            *({"sql_condition": one.sql, "label_for_charts": one.label} for one in self.levels),
+            {"sql_condition": "ELSE", "label_for_charts": "else"},
+        ]
+        return {"output_column_name": self.name, "comparison_levels": levels}
+
+
+def fit_linkage(
+    sample: pd.DataFrame | pa.Table, *, comparisons: Sequence[Mapping[str, Any]], seed: int
+) -> pd.DataFrame:
+    """Weights of all levels of all comparisons, separately for each `as_of`.
+
+    sample: one row per as_of and record: as_of (date), record_key (integer, each once in an
+    as_of), given_name, family_name, birth_date and any other text columns, normalised, null where
+    unknown. It must be drawn at random from all records (not by name or date), or the prior and u
+    are wrong. Row order never matters.
+    comparisons: see `read_comparisons`.
+    seed: of the sample of pairs for u; it is drawn only from more than a million pairs.
+
+    Returns the columns as_of, part, name, number, feature, value. Parts:
+    model   name splink or none, value rows used
+    why     name: a sentence
+    prior   value: probability that two random records of the sample are one person
+    weight  name of the level, number 1.. in the declared order and 0 for else, feature the
+            comparison, value log2(m/u), three decimals
+    m, u    likewise; shares from 0 to 1, six significant digits
+    A level never seen among the pairs of one kind counts as seen once; seen among neither, or in
+    a comparison that cannot be learned, it has weight 0 and neither m nor u. Where the model is
+    none there are no other parts but `why`.
+
+    Raises ValueError for a wrong comparison or a missing column, never for the rows.
+    """
+    table = sample if isinstance(sample, pa.Table) else pa.Table.from_pandas(sample)
+    needed = {*_NOT_COMPARED, *(column for block in _BLOCKS.values() for column in block)}
+    missing = needed - set(table.column_names)
+    if missing:
+        raise ValueError(f"columns missing from the sample: {', '.join(sorted(missing))}")
+    specs = read_comparisons(comparisons, set(table.column_names) - set(_NOT_COMPARED))
+    table = table.set_column(
+        table.column_names.index("as_of"), "as_of", table["as_of"].cast(pa.date32())
+    )
+    rows: list[tuple[Any, ...]] = []
+    for as_of in sorted(pc.unique(table["as_of"].drop_null()).to_pylist()):
+        records = table.filter(pc.equal(table["as_of"], as_of))
+        rows += [(as_of, *row) for row in _fit_one(records, specs, seed)]
+    return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
+
+
+# what is declared
+
+
+def read_comparisons(
+    comparisons: Sequence[Mapping[str, Any]], columns: Collection[str]
+) -> tuple[Comparison, ...]:
+    """Comparisons as declared: dicts of a name and of levels, tried in the given order.
+
+    A level is a dict of one measure:
+    equal: a column
+    swapped: two columns, each equal to the other of the other record
+    jaro_winkler: a column and the least similarity, above 0 and at most 1 (Winkler 1990)
+    edits: a column and the most edits (Damerau and Levenshtein), at least 1
+    columns: what can be compared.
+    A level whose column is unknown in either record does not hold. Where a column of the first
+    level is unknown the whole comparison says nothing.
+
+    Raises ValueError that names the comparison, the key and what is allowed.
+    """
+    if not isinstance(comparisons, Sequence) or isinstance(comparisons, str) or not comparisons:
+        raise ValueError("comparisons: expected a list with at least one")
+    specs = tuple(_read_comparison(given, columns) for given in comparisons)
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"comparison {name}: name is given twice; expected each name once")
+    return specs
+
+
+def _read_comparison(given: Any, columns: Collection[str]) -> Comparison:
+    if not isinstance(given, Mapping) or not _is_word(given.get("name")):
+        raise ValueError(
+            f"comparison {given!r}: expected a name (letters, digits and _) and levels"
+        )
+    where = f"comparison {given['name']}"
+    for key in given:
+        if key not in ("name", "levels"):
+            raise ValueError(f"{where}: unknown key {key!r}; allowed are name and levels")
+    levels = given.get("levels")
+    if not isinstance(levels, Sequence) or isinstance(levels, str) or not levels:
+        raise ValueError(f"{where}: levels is {levels!r}; expected a list with at least one")
+    spec = Comparison(given["name"], tuple(_read_level(one, where, columns) for one in levels))
+    if len(set(spec.labels)) < len(spec.labels):
+        raise ValueError(f"{where}: levels has one twice: {', '.join(spec.labels)}")
+    return spec
+
+
+def _read_level(given: Any, where: str, columns: Collection[str]) -> Level:
+    if not isinstance(given, Mapping) or len(given) != 1 or next(iter(given)) not in _MEASURES:
+        raise ValueError(f"{where}: level {given!r}; allowed is one of {', '.join(_MEASURES)}")
+    ((measure, value),) = given.items()
+    where = f"{where}: {measure} is {value!r}"
+    expected, has_limit = _MEASURES[measure], measure in ("jaro_winkler", "edits")
+    parts = [value] if measure == "equal" else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != (1 if measure == "equal" else 2):
+        raise ValueError(f"{where}; expected {expected}")
+    compared = parts[:1] if has_limit else parts
+    for column in compared:
+        if column not in columns:
+            raise ValueError(f"{where}; allowed columns are {', '.join(sorted(columns))}")
+    if not has_limit:
+        return Level(measure, tuple(compared))
+    limit = parts[1]
+    is_number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+    if not is_number or not (limit >= 1 if measure == "edits" else 0 < limit <= 1):
+        raise ValueError(f"{where}; expected {expected}")
+    if measure == "edits" and not isinstance(limit, int):
+        raise ValueError(f"{where}; expected {expected}")
+    return Level(measure, tuple(compared), limit)
+
+
+def _is_word(name: object) -> bool:
+    return isinstance(name, str) and name.isascii() and name.isidentifier()
+
+
+# training
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to learn from: numbers of records, of pairs per block and of sure pairs."""
+
+    rows: int
+    blocks: Mapping[str, int]
+    sure: int
+
+    @property
+    def pairs(self) -> int:
+        return self.rows * (self.rows - 1) // 2
+
+    @property
+    def matches(self) -> float:
+        """Pairs expected to be one person."""
+        return self.sure / _SURE_FOUND
+
+    @property
+    def prior(self) -> float:
+        return _tidy(self.matches / self.pairs)
+
+
+def train(records: pa.Table, comparisons: Sequence[Comparison], seed: int) -> Linker:
+    """Splink's model of these records, with parameters that are rounded and never extreme.
+
+    u is taken from random pairs, m by expectation maximisation (Splink's) in two blocks of pairs:
+    those with the same full name teach about all but names, those with the same birth date about
+    all but the date; what both teach is averaged. The prior is the share of sure pairs among all,
+    divided by the share of true pairs that are usually sure.
+
+    records: record_key and text columns, with enough to learn from (see `why_untrainable`).
+    The linker works on a database of its own, in memory, with one thread: the sums of more depend
+    on which ends first.
+    """
+    connection = _load(records, comparisons)
+    return _train(connection, _count_evidence(connection), comparisons, seed)
+
+
+def _train(
+    connection: duckdb.DuckDBPyConnection,
+    evidence: Evidence,
+    comparisons: Sequence[Comparison],
+    seed: int,
+) -> Linker:
+    # Importing Splink takes a second or two, and most builds have the parameters stored.
+    from splink import DuckDBAPI, Linker, block_on
+
+    data = DuckDBAPI(connection=connection).register("records", table_name="sample")
+    settings: dict[str, Any] = {
+        "link_type": "dedupe_only",
+        "unique_id_column_name": "record_key",
+        "probability_two_random_records_match": evidence.prior,
+        "comparisons": [comparison.settings for comparison in comparisons],
+        "blocking_rules_to_generate_predictions": [block_on(*b) for b in _BLOCKS.values()],
+    }
+    with _quiet():
+        linker = Linker(data, settings, log_level=None)
+        linker.training.estimate_u_using_random_sampling(
+            max_pairs=_MOST_PAIRS, seed=seed, min_count_per_level=None
+        )
+        for block, columns in _BLOCKS.items():
+            linker.training.estimate_parameters_using_expectation_maximisation(
+                block_on(*columns),
+                max_pairs=_MOST_PAIRS if evidence.blocks[block] > _MOST_PAIRS else None,
+                record_sample_proportion=0.1,
+            )
+        learned = linker.misc.save_model_to_json()
+        for comparison in learned["comparisons"]:
+            _limit_shares(comparison["comparison_levels"], evidence)
+        return Linker(data, learned, log_level=None)
+
+
+def why_untrainable(evidence: Evidence) -> str | None:
+    """Why nothing can be learned, in a sentence; None where something can."""
+    if evidence.rows < 2:
+        return f"No weights were learned: there are {evidence.rows} records, and it takes two."
+    for block, pairs in evidence.blocks.items():
+        if pairs < _FEWEST_PAIRS:
+            return (
+                f"No weights were learned: {pairs:,} pairs of records have {block}, "
+                f"and it takes {_FEWEST_PAIRS}."
+            )
+    if evidence.sure == 0:
+        return "No weights were learned: no two records are one person beyond doubt."
+    if evidence.prior >= 0.5:
+        return "No weights were learned: most pairs of records are one person beyond doubt."
+    return None
+
+
+def _load(records: pa.Table, comparisons: Sequence[Comparison]) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the columns that are read, as text, in order of record_key."""
+    wanted = {column for one in comparisons for level in one.levels for column in level.columns}
+    wanted |= {column for group in (*_BLOCKS.values(), *_SURE) for column in group}
+    given = set(records.column_names)
+    texts = [
+        f"cast({quoted if column in given else 'null'} as varchar) as {quoted}"
+        for column, quoted in ((column, f'"{column}"') for column in sorted(wanted))
+    ]
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    connection.register("given", records)
+    connection.execute(
+        f"create table records as select record_key, {', '.join(texts)} from given order by all"
+    )
+    return connection
+
+
+def _count_evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
+    def number(sql: str) -> int:
+        ((found,),) = connection.execute(sql).fetchall()
+        return int(found)
+
+    return Evidence(
+        rows=number("select count(*) from records"),
+        blocks={
+            name: number(
+                "select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from records"
+                f" where {' and '.join(f'{column} is not null' for column in columns)}"
+                f" group by {', '.join(columns)})"
+            )
+            for name, columns in _BLOCKS.items()
+        },
+        sure=number(
+            "select count(*) from ("
+            + " union ".join(
+                "select l.record_key, r.record_key from records as l inner join records as r"
+                f" using ({', '.join(columns)}) where l.record_key < r.record_key"
+                for columns in _SURE
+            )
+            + ")"
+        ),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Splink tells each step and warns of each unseen level; the stored table says it better."""
+    logger = logging.getLogger("splink")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _limit_shares(levels: list[dict[str, Any]], evidence: Evidence) -> None:
+    """Round m and u, and take a level that was never seen as seen once.
+
+    Without that an unseen level would weigh without limit, or as much as Splink's stand-in of one
+    in a million for both, which is the same for 100 records as for 100,000. A level seen in
+    neither kind of pair, or one of a comparison that lacks m or u altogether, says nothing.
+    """
+    kinds = {
+        "m_probability": 1 / evidence.matches,
+        "u_probability": 1 / min(evidence.pairs, _MOST_PAIRS),
+    }
+    known = [level for level in levels if not level.get("is_null_level")]
+    learned = all(any(_is_share(level.get(kind)) for level in known) for kind in kinds)
+    for level in known:
+        if learned and any(_is_share(level.get(kind)) for kind in kinds):
+            for kind, once in kinds.items():
+                found = level.get(kind)
+                share = found if _is_share(found) else 0.0
+                level[kind] = _tidy(max(share, min(once, 0.5)))
+        else:
+            level.update(dict.fromkeys(kinds, _SAYS_NOTHING))
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+# the long table
+
+
+def _fit_one(
+    records: pa.Table, comparisons: Sequence[Comparison], seed: int
+) -> list[tuple[str, str | None, int | None, str | None, float | None]]:
+    """Rows of part, name, number, feature and value."""
+    connection = _load(records, comparisons)
+    evidence = _count_evidence(connection)
+    why = why_untrainable(evidence)
+    if why:
+        return [("model", "none", None, None, evidence.rows), ("why", why, None, None, None)]
+    model = _train(connection, evidence, comparisons, seed).misc.save_model_to_json()
+    return [
+        ("model", "splink", None, None, evidence.rows),
+        ("why", _explain(evidence), None, None, None),
+        ("prior", None, None, None, evidence.prior),
+        *_level_rows(model, comparisons),
+    ]
+
+
+def _level_rows(
+    model: Mapping[str, Any], comparisons: Sequence[Comparison]
+) -> Iterator[tuple[str, str, int, str, float]]:
+    for comparison, trained in zip(comparisons, model["comparisons"], strict=True):
+        known = trained["comparison_levels"][1:]
+        for number, (label, level) in enumerate(zip(comparison.labels, known, strict=True), 1):
+            m, u = level["m_probability"], level["u_probability"]
+            where = label, 0 if label == "else" else number, comparison.name
+            yield "weight", *where, round(math.log2(m / u), 3)
+            if not m == u == _SAYS_NOTHING:
+                yield "m", *where, m
+                yield "u", *where, u
+
+
+def _explain(evidence: Evidence) -> str:
+    found = " and ".join(f"{pairs:,} with {block}" for block, pairs in evidence.blocks.items())
+    return (
+        f"Learned from {evidence.rows:,} records, of whose pairs {found}; "
+        f"{evidence.sure:,} pairs are one person beyond doubt, so one pair in "
+        f"{1 / evidence.prior:,.0f} is expected to be."
+    )
+
+
+def _tidy(value: float) -> float:
+    """Six significant digits: the last bits differ from run to run."""
+    return float(f"{value:.6g}")

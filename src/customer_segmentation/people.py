@@ -1,0 +1,278 @@
+"""People: which records belong to one person, given pairs of records that look alike.
+
+Links are taken strongest first, and two groups become one unless a record of one contradicts a
+record of the other. So a chain of small differences, or a hub such as a shared mailbox, ends where
+the first contradiction is, and the weaker link is the one that goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
+from typing import NamedTuple
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+Record = tuple[int, str | None, str | None, str | None]
+FullNames = Mapping[str, AbstractSet[str]]
+VETOES = ("given_name", "birth_date")
+NO_NICKNAMES: FullNames = {}
+
+_SHORTEST_FOR_EDIT = 3  # one edit makes "al" an "ed" or an "ann" an "an"
+_DIGITS_OF_A_DATE = 8
+_FIRST_DOUBTFUL_DIGIT = 3  # 1955 and 1985 are father and son, 1984 and 1985 a slip
+
+
+class People(NamedTuple):
+    """members: (record_key, person_key); refused: (left_key, right_key, weight, reason).
+
+    Both are sorted by keys; person_key is the smallest record_key of the person, left_key the
+    smaller of the two. A refused decision has no weight.
+    """
+
+    members: list[tuple[int, int]]
+    refused: list[tuple[int, int, float | None, str]]
+
+
+def merge_records(
+    records: Iterable[Record],
+    pairs: Iterable[tuple[int, int, float]],
+    *,
+    vetoes: Sequence[str],
+    cap: int,
+    nicknames: Iterable[tuple[str, str]] = (),
+    decisions: Iterable[tuple[int, int, bool]] = (),
+) -> People:
+    """Groups of records, merged pair by pair in order of weight, then smaller key, then larger.
+
+    records: (record_key, given_name, family_name, birth_date), each key once; names normalised,
+    dates as ISO text, None where unknown.
+    pairs: (left_key, right_key, weight) of links worth following, in either direction. Weights
+    that are computed should be rounded, or the last bit decides the order.
+    vetoes: any of given_name and birth_date. Two groups in which a record of one and a record of
+    the other contradict each other (see `names_agree` and `dates_agree`) are not merged.
+    cap: a group of more records is undone: only what people decided stays merged.
+    nicknames: (nickname, name) pairs, normalised.
+    decisions: (left_key, right_key, is_same) of people. `True` merges first, against vetoes and
+    cap. `False` holds against everything, other decisions included: two such records never end
+    up in one group, not even by way of others.
+
+    Pairs and decisions may come in any order and repeat; a record with itself says nothing.
+    Reasons of what is refused: decision, given_name, birth_date (the first that applies) and
+    over_cap, which is told of every link in the group that was undone.
+
+    Raises ValueError for an unknown veto, a cap below 1, a repeated record or one not in records.
+    """
+    for veto in vetoes:
+        if veto not in VETOES:
+            raise ValueError(f"identity_vetoes: {veto!r} is unknown; allowed are {list(VETOES)}")
+    if cap < 1:
+        raise ValueError(f"identity_cap is {cap}; expected at least 1")
+    rows = sorted(records, key=lambda row: row[0])
+    keys = [row[0] for row in rows]
+    index = {key: position for position, key in enumerate(keys)}
+    if len(index) < len(rows):
+        raise ValueError("records: a record_key is repeated")
+
+    groups = _Groups(rows, nicknames)
+    decided = sorted((*_positions(a, b, index), is_same) for a, b, is_same in decisions if a != b)
+    refused: dict[tuple[int, int], tuple[float | None, str]] = {}
+    for left, right, is_same in decided:
+        if not is_same:
+            groups.separate(left, right)
+    for left, right, is_same in decided:
+        if is_same and (reason := groups.merge(left, right, ())):
+            refused[left, right] = (None, reason)
+    before = [groups.find(position) for position in range(len(rows))]
+
+    # Sorted by the negative weight, so that plain tuples are in the order of merging.
+    links = sorted((-weight, *_positions(a, b, index)) for a, b, weight in pairs if a != b)
+    for weight, left, right in links:
+        if reason := groups.merge(left, right, vetoes):
+            refused.setdefault((left, right), (-weight, reason))
+
+    after = [groups.find(position) for position in range(len(rows))]
+    too_large = {root for root in after if groups.size[root] > cap}
+    for weight, left, right in links if too_large else ():
+        is_undone = after[left] in too_large and after[left] == after[right]
+        if is_undone and before[left] != before[right]:
+            refused.setdefault((left, right), (-weight, "over_cap"))
+    # A position is smaller where its key is, so the first seen of a group has the smallest key.
+    person: dict[tuple[bool, int], int] = {}
+    members = []
+    for position, key in enumerate(keys):
+        undone = after[position] in too_large
+        group = (undone, before[position] if undone else after[position])
+        members.append((key, person.setdefault(group, key)))
+    return People(
+        members,
+        [(keys[left], keys[right], *refused[left, right]) for left, right in sorted(refused)],
+    )
+
+
+# contradictions
+
+
+def names_agree(left: str, right: str, full_names: FullNames = NO_NICKNAMES) -> bool:
+    """Whether two given names may be one person's.
+
+    They may if they are equal, one edit apart (Damerau and Levenshtein, three letters or more),
+    nicknames of each other or of the same name, the initial of the other, or if all parts of one
+    are parts of the other ("anna" and "anna maria").
+    full_names: see `read_nicknames`.
+    """
+    if _is_slip(left, right):
+        return True
+    short, long = sorted((left, right), key=len)
+    if len(short) == 1 and long.startswith(short):
+        return True
+    if full_names.get(left, {left}) & full_names.get(right, {right}):
+        return True
+    left_parts, right_parts = set(left.split()), set(right.split())
+    return left_parts <= right_parts or right_parts <= left_parts
+
+
+def names_are_swapped(left: tuple[str, str | None], right: tuple[str, str | None]) -> bool:
+    """Whether given and family name of one are family and given name of the other, but a slip."""
+    (given, family), (other_given, other_family) = left, right
+    if family is None or other_family is None:
+        return False
+    return _is_slip(given, other_family) and _is_slip(family, other_given)
+
+
+def dates_agree(left: str, right: str) -> bool:
+    """Whether two birth dates (digits of year, month, day; other signs are left out) may be one.
+
+    They may if they are equal, or differ by one digit of the day, the month or the year's last,
+    or by two neighbouring digits that are swapped, or by day and month that are swapped. Another
+    year is no slip: father and son often share day, month and name. A date of other than eight
+    digits contradicts nothing.
+    """
+    if left == right:
+        return True
+    a, b = ("".join(filter(str.isdigit, date)) for date in (left, right))
+    if len(a) != _DIGITS_OF_A_DATE or len(b) != _DIGITS_OF_A_DATE:
+        return True
+    differ = [place for place in range(_DIGITS_OF_A_DATE) if a[place] != b[place]]
+    if len(differ) <= 1:
+        return not differ or differ[0] >= _FIRST_DOUBTFUL_DIGIT
+    first, last = differ[0], differ[-1]
+    if len(differ) == 2 and last == first + 1 and a[first] == b[last] and a[last] == b[first]:
+        return True
+    return a == b[:4] + b[6:] + b[4:6]
+
+
+def read_nicknames(nicknames: Iterable[tuple[str, str]]) -> FullNames:
+    """The full names a name may stand for, itself among them, from (nickname, name) pairs."""
+    found: dict[str, set[str]] = {}
+    for nickname, name in nicknames:
+        found.setdefault(nickname, {nickname}).add(name)
+        found.setdefault(name, {name})
+    return found
+
+
+def _is_slip(left: str, right: str) -> bool:
+    if left == right:
+        return True
+    if min(len(left), len(right)) < _SHORTEST_FOR_EDIT or abs(len(left) - len(right)) > 1:
+        return False
+    return DamerauLevenshtein.distance(left, right, score_cutoff=1) <= 1
+
+
+# groups
+
+
+class _Groups:
+    """Groups of positions in `rows` (union-find), each with its distinct names and dates.
+
+    Only distinct values are compared: within a group all agree, so they stay few however large
+    the group is.
+    """
+
+    def __init__(self, rows: Sequence[Record], nicknames: Iterable[tuple[str, str]]) -> None:
+        self.size = [1] * len(rows)
+        self._parent = list(range(len(rows)))
+        # Given names, each with the family names it was seen with.
+        self._names = [{given: {family}} if given else {} for _, given, family, _ in rows]
+        self._dates = [{date} if date else set() for *_, date in rows]
+        self._foes: dict[int, set[int]] = {}
+        full_names = read_nicknames(nicknames)
+
+        # Names and dates repeat, so each pair is judged once; the caches end with this object.
+        @cache
+        def given_names_agree(left: str, right: str) -> bool:
+            return names_agree(left, right, full_names)
+
+        self._given_names_agree = given_names_agree
+        self._dates_agree = cache(dates_agree)
+
+    def find(self, position: int) -> int:
+        """The position that stands for the group."""
+        parent = self._parent
+        while parent[position] != position:
+            parent[position] = parent[parent[position]]
+            position = parent[position]
+        return position
+
+    def separate(self, left: int, right: int) -> None:
+        """Two single records must never be in one group."""
+        self._foes.setdefault(left, set()).add(right)
+        self._foes.setdefault(right, set()).add(left)
+
+    def merge(self, left: int, right: int, vetoes: Collection[str]) -> str | None:
+        """Make the groups of two positions one, or tell why not."""
+        left, right = self.find(left), self.find(right)
+        if left == right:
+            return None
+        if self.size[left] < self.size[right]:
+            left, right = right, left
+        if self._are_foes(left, right):
+            return "decision"
+        if "given_name" in vetoes and not self._given_names_match(left, right):
+            return "given_name"
+        if "birth_date" in vetoes and not self._birth_dates_match(left, right):
+            return "birth_date"
+        self._parent[right] = left
+        self.size[left] += self.size[right]
+        for given, families in self._names[right].items():
+            self._names[left].setdefault(given, set()).update(families)
+        self._dates[left] |= self._dates[right]
+        if right in self._foes:
+            self._foes.setdefault(left, set()).update(self._foes.pop(right))
+        return None
+
+    def _are_foes(self, left: int, right: int) -> bool:
+        if left not in self._foes or right not in self._foes:
+            return False
+        fewer, other = sorted((left, right), key=lambda group: len(self._foes[group]))
+        return any(self.find(foe) == other for foe in self._foes[fewer])
+
+    def _given_names_match(self, left: int, right: int) -> bool:
+        return all(
+            self._given_names_agree(given, other)
+            or all(
+                names_are_swapped((given, family), (other, other_family))
+                for family in families
+                for other_family in other_families
+            )
+            for given, families in self._names[left].items()
+            for other, other_families in self._names[right].items()
+        )
+
+    def _birth_dates_match(self, left: int, right: int) -> bool:
+        return all(
+            self._dates_agree(date, other)
+            for date in self._dates[left]
+            for other in self._dates[right]
+        )
+
+
+def _positions(left: int, right: int, index: Mapping[int, int]) -> tuple[int, int]:
+    """Where two records are, the smaller key first."""
+    if left > right:
+        left, right = right, left
+    try:
+        return index[left], index[right]
+    except KeyError as error:
+        raise ValueError(f"record {error} is not in records") from None

@@ -10,6 +10,15 @@
     {% do number_var('largest_plausible_amount') %}
     {% do number_var('min_segment_share', 0, 1) %}
     {% do number_var('min_demographics_share', 0, 1) %}
+    {% do number_var('min_reconciled_share', 0, 1) %}
+    {% do number_var('min_consents_share', 0, 1) %}
+    {% do number_var('min_validity', 0, 1) %}
+    {% do number_var('min_data_quality', 0, 1) %}
+    {% do by_table_var('freshness_days', 1) %}
+    {% do by_table_var('source_owners') %}
+    {% do completeness_limits() %}
+    {% do date_formats() %}
+    {% do whole_number_var('oldest_plausible_age', 1) %}
     {% do whole_number_var('max_segments', 1) %}
     {% do whole_number_var('cluster_seed') %}
     {% if var('publish_targets') is string or var('publish_targets') is not iterable %}

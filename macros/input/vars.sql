@@ -164,3 +164,60 @@
     {% endif %}
     {{ return(currency | trim | upper if currency is not none else none) }}
 {% endmacro %}
+
+
+{#- Var date_formats: a list of strptime formats, or a mapping from a source system to such a list. -#}
+{% macro date_formats() %}
+    {% set given = var('date_formats') %}
+    {% for formats in (given.values() if given is mapping else [given]) %}
+        {% if formats is string or formats is not iterable or not formats %}
+            {% do stop("Var date_formats is '" ~ given ~ "'. Expected a list of formats, such as ['%Y-%m-%d'], or a mapping from a source system to one.") %}
+        {% endif %}
+        {% for format in formats %}
+            {% set parts = modules.re.findall('%-?[A-Za-z%]', format | string) | map('replace', '-', '') | list %}
+            {% set has_date = 'd' in parts | join and ('m' in parts | join or 'b' in parts | join | lower) and 'y' in parts | join | lower %}
+            {% if format is not string or not has_date or parts | reject('in', ['%Y', '%y', '%m', '%b', '%B', '%d', '%H', '%M', '%S']) | list %}
+                {% do stop("Var date_formats holds '" ~ format ~ "'. Expected a day (%d), a month (%m, %b or %B) and a year (%Y or %y), and beside them at most %H, %M and %S.") %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(given) }}
+{% endmacro %}
+
+
+{#-
+    A var that maps contract tables to values, each of which passes: a number of at least `least` and at most `most`, or,
+    with `least` none, text.
+-#}
+{% macro by_table_var(name, least=none, most=none) %}
+    {% set given = var(name) %}
+    {% set expected = 'Expected a mapping from tables of the input contract to ' ~ ('text' if least is none else 'numbers of at least ' ~ least ~ (' and at most ' ~ most if most is not none else '')) ~ '.' %}
+    {% if given is not mapping %}
+        {% do stop("Var " ~ name ~ " is '" ~ given ~ "'. " ~ expected) %}
+    {% endif %}
+    {% for table, value in given.items() %}
+        {% set is_good = (value is string) if least is none else (value is number and value is not boolean and value >= least and (most is none or value <= most)) %}
+        {% if table not in staged_tables() or not is_good %}
+            {% do stop("Var " ~ name ~ " has '" ~ value ~ "' for " ~ table ~ '. ' ~ expected) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(given) }}
+{% endmacro %}
+
+
+{#- Var min_completeness: {table: {column: least share of rows that have it}}, for optional columns. -#}
+{% macro completeness_limits() %}
+    {% set given = var('min_completeness') %}
+    {% set expected = 'Expected a mapping from tables of the input contract to their optional columns, each with a share from 0 to 1.' %}
+    {% if given is not mapping or given.values() | reject('mapping') | list %}
+        {% do stop("Var min_completeness is '" ~ given ~ "'. " ~ expected) %}
+    {% endif %}
+    {% for table, limits in given.items() %}
+        {% for column, share in limits.items() %}
+            {% if table not in staged_tables() or column not in staged_tables()[table].columns or share is not number or share is boolean or share < 0 or share > 1 %}
+                {% do stop("Var min_completeness has '" ~ share ~ "' for the column " ~ column ~ " of " ~ table ~ '. ' ~ expected) %}
+            {% endif %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(given) }}
+{% endmacro %}

@@ -20,6 +20,20 @@
 {%- endmacro %}
 
 
+{#- A number as double. NaN, infinite and unreadable values become null. -#}
+{% macro to_number(expression) %}
+    {{- return(adapter.dispatch('to_number', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__to_number(expression) -%}
+    case when isfinite({{ try_cast(expression, 'double') }}) then {{ try_cast(expression, 'double') }} end
+{%- endmacro %}
+
+{% macro spark__to_number(expression) -%}
+    case when abs({{ try_cast(expression, 'double') }}) < double('infinity') then {{ try_cast(expression, 'double') }} end
+{%- endmacro %}
+
+
 {% macro to_boolean(expression) -%}
     {{ try_cast(to_text(expression), 'boolean') }}
 {%- endmacro %}

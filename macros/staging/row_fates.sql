@@ -8,12 +8,15 @@
 
     key, content and uncompared name all columns: those that identify a row, those in which repeats are compared,
     and the rest. The result, a CTE `fates`, has them, first_loaded_at (of all repeats) where there is a loaded_at,
-    failed_rule and fate.
+    failed_rule, masked_value and fate.
+
+    culprits maps a rule to the raw column whose value fails it. The value is kept in the quarantine with every letter
+    replaced by x and every digit by 9: its form tells what is wrong with it, and nothing about anyone.
 
     Only repeated keys go through the windows. They are found by a hash of the key, which is cheaper to group by
     than the key itself; two keys with one hash are told apart by the windows.
 -#}
-{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[]) %}
+{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], culprits={}) %}
 {%- set columns = key + content + uncompared -%}
 {%- set key_hash = quick_hash(key) -%}
 {%- set newest_first = loaded_at or 'cast(null as timestamp)' -%}
@@ -70,6 +73,15 @@ fates as (
         {{ relation }}.{{ loaded_at }} as first_loaded_at,
         {%- endif %}
         {{ relation }}.failed_rule,
+        {% if culprits -%}
+        case {{ relation }}.failed_rule
+            {%- for rule, column in culprits.items() %}
+            when '{{ rule }}' then {{ masked(relation ~ '.' ~ column) }}
+            {%- endfor %}
+        end as masked_value,
+        {% else -%}
+        cast(null as {{ dbt.type_string() }}) as masked_value,
+        {% endif -%}
         case when {{ relation }}.failed_rule is null then 'loaded' else 'quarantined' end as fate
     from {{ relation }}
     left join repeated_keys on {{ key_hash }} = repeated_keys.key_hash and {{ relation }}.failed_rule is null
@@ -83,6 +95,7 @@ fates as (
         first_loaded_at,
         {%- endif %}
         case when is_conflict then 'conflicting_repeat' end as failed_rule,
+        cast(null as {{ dbt.type_string() }}) as masked_value,
         case
             when is_conflict then 'quarantined'
             when position = 1 then 'loaded'
@@ -93,12 +106,33 @@ fates as (
 {% endmacro %}
 
 
-{#- The names of optional fields that had a value which can't be used, comma separated; null when there are none. -#}
-{% macro unusable_fields(fields) -%}
+{#-
+    The names of optional fields that had a value which can't be used, comma separated; null when there are none. Blanks
+    are no value. Reasons that hold, such as ambiguous_birth_date, are named beside their field.
+-#}
+{% macro unusable_fields(fields, reasons={}) -%}
     nullif(concat_ws(
         ','
         {%- for field, raw_field in fields.items() %},
-        case when {{ raw_field }} is not null and {{ field }} is null then '{{ field }}' end
+        case when {{ raw_field }} is not null and {{ field }} is null and {{ to_text(raw_field) }} is not null then '{{ field }}' end
+        {%- endfor %}
+        {%- for reason, condition in reasons.items() %},
+        case when {{ condition }} then '{{ reason }}' end
         {%- endfor %}
     ), '')
+{%- endmacro %}
+
+
+{#- The form of a raw value: x for a letter, 9 for a digit, ? for what is neither those nor plain signs; at most 20 of them. -#}
+{% macro masked(expression) %}
+    {{- return(adapter.dispatch('masked', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__masked(expression) -%}
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(left(trim(cast({{ expression }} as varchar)), 20), '\p{L}', 'x', 'g'), '\p{N}', '9', 'g'
+        ),
+        '[^ -~]', '?', 'g'
+    )
 {%- endmacro %}

@@ -1,7 +1,10 @@
 -- One row per contract table and count: rows in the raw data, their fates, and what could not be used.
+--
+-- Each table is read once. Counts are bigint; the newest day is counted from 1 January 1970, so that it is one too.
 
 {{ config(materialized='table') }}
 
+{% set checks_of = {} -%}
 with rejected_lines as (
     select
         source_table,
@@ -11,7 +14,7 @@ with rejected_lines as (
 ),
 
 readable_rows as (
-    {% for table in contract_tables() -%}
+    {% for table in staged_tables() -%}
     select
         '{{ table }}' as source_table,
         count(*) as value
@@ -30,33 +33,47 @@ raw_counts as (
 ),
 
 {% for table, staged in staged_tables().items() -%}
+{%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
 {{ table }}_counts as (
     select
-        count(case when fate = 'loaded' then 1 end) as loaded,
-        count(case when fate = 'deduplicated' then 1 end) as deduplicated,
-        count(case when fate = 'quarantined' then 1 end)
-        + {{ rejected_lines_of(table) }} as quarantined,
-        {%- for field in staged.fields %}
+        '{{ table }}' as source_table,
+        {%- for column in staged.columns %}
+        {%- do checks.append('filled_' ~ column) %}
+        count(case when fate = 'loaded' and {{ column }} is not null then 1 end) as filled_{{ column }},
+        {%- endfor %}
+        {%- for field in staged.unusable %}
+        {%- do checks.append('unusable_' ~ field) %}
         count(
             case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ field }},%' then 1 end
         ) as unusable_{{ field }},
         {%- endfor %}
+        {%- for reason in staged.reasons %}
+        {%- do checks.append(reason) %}
+        count(case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ reason }},%' then 1 end) as {{ reason }},
+        {%- endfor %}
+        {%- if staged.seen_at %}
+        {%- do checks.append('newest_day') %}
+        {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
+        cast({{ days_between("date '1970-01-01'", newest) }} as bigint) as newest_day,
+        {%- endif %}
         {%- if table == 'orders' %}
+        {%- do checks.extend(['guests', 'other_currency']) %}
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}
-        '{{ table }}' as source_table
+        count(case when fate = 'loaded' then 1 end) as loaded,
+        count(case when fate = 'deduplicated' then 1 end) as deduplicated,
+        count(case when fate = 'quarantined' then 1 end)
+        + {{ rejected_lines_of(table) }} as quarantined
     from {{ ref('base_' ~ table) }}
 ),
 
+{% do checks_of.update({table: checks}) -%}
 {% endfor -%}
 
 counts as (
     select * from raw_counts
-    {%- for table, staged in staged_tables().items() %}
-    {%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
-    {%- for field in staged.fields %}{% do checks.append('unusable_' ~ field) %}{% endfor %}
-    {%- if table == 'orders' %}{% do checks.extend(['guests', 'other_currency']) %}{% endif %}
+    {%- for table, checks in checks_of.items() %}
     {%- for check in checks %}
     union all
     select

@@ -18,6 +18,7 @@ loaded as (
         family_name,
         street,
         birth_date,
+        birth_date_text,
 
         -- place
         city,

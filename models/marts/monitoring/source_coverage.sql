@@ -4,12 +4,22 @@ with counts as (
     select * from {{ ref('int_staging__counts') }}
 ),
 
-customers as (
+reconciliation as (
+    select * from {{ ref('int_staging__reconciliation') }}
+),
+
+eligible_customers as (
     select * from {{ ref('int_segmentation__customers') }}
 ),
 
+customers as (
+    select * from {{ ref('int_identity__customers') }}
+),
+
 periods as (
-    select * from {{ ref('int_periods') }}
+    select *
+    from {{ ref('int_periods') }}
+    where is_current
 ),
 
 after_as_of as (
@@ -20,74 +30,173 @@ after_as_of as (
         count(*) as value
     from {{ ref('stg_' ~ table) }} as staged
     inner join periods on staged.{{ staged.day }} >= periods.as_of
-    where periods.is_current
     {{ 'union all' if not loop.last }}
     {% endfor %}
-),
-
-counted as (
-    select
-        source_table,
-        check_name,
-        cast(value as double) as value,
-        cast(null as double) as threshold,
-        'info' as verdict
-    from (
-        select * from counts
-        union all
-        select * from after_as_of
-    ) as all_counts
 ),
 
 fates as (
     select
         source_table,
         sum(case when check_name = 'rows' then value end) as raw_rows,
+        sum(case when check_name = 'loaded' then value end) as loaded,
         sum(case when check_name = 'quarantined' then value end)
         - coalesce(sum(case when check_name = 'other_currency' then value end), 0) as quarantined
     from counts
     group by source_table
 ),
 
-reject_rates as (
+reconciled_systems as (
+    select
+        source_system,
+        1 - sum(missing_rows) / nullif(cast(sum(control_rows) as double), 0) as reconciled_rows,
+        1 - cast(sum(missing_amount) as double) / nullif(cast(sum(abs(control_amount)) as double), 0) as reconciled_amount
+    from reconciliation
+    group by source_system
+),
+
+-- The optional columns of each table. `unusable` is null where any value will do.
+columns as (
+    select
+        filled.source_table,
+        substr(filled.check_name, length('filled_') + 1) as column_name,
+        filled.value as filled,
+        unusable.value as unusable,
+        cast(fates.loaded as double) as loaded
+    from counts as filled
+    inner join fates on filled.source_table = fates.source_table
+    left join counts as unusable
+        on
+            filled.source_table = unusable.source_table
+            and 'unusable_' || substr(filled.check_name, length('filled_') + 1) = unusable.check_name
+    where filled.check_name like 'filled%' and fates.loaded > 0
+),
+
+-- Columns that the source doesn't fill at all are left out of the score: it may have no such thing.
+column_quality as (
+    select
+        source_table,
+        sum(filled) / cast(sum(filled + coalesce(unusable, 0)) as double) as usable_share,
+        sum(filled + coalesce(unusable, 0)) / sum(loaded) as given_share
+    from columns
+    where filled + coalesce(unusable, 0) > 0
+    group by source_table
+),
+
+measured as (
+    select
+        source_table,
+        check_name,
+        cast(value as double) as value,
+        cast(null as double) as threshold,
+        'info' as judgement
+    from (
+        select *
+        from counts
+        where check_name not like 'filled%' and check_name <> 'newest_day'
+        union all
+        select * from after_as_of
+    ) as mere_counts
+    union all
     select
         source_table,
         'reject_rate' as check_name,
-        {{ rounded('coalesce(quarantined / nullif(cast(raw_rows as double), 0), 0)') }} as value,
-        cast({{ var('max_reject_rate') }} as double) as threshold
+        coalesce(quarantined / nullif(cast(raw_rows as double), 0), 0) as value,
+        cast({{ number_var('max_reject_rate', 0, 1) }} as double) as threshold,
+        'fail above' as judgement
     from fates
-    where quarantined is not null
-),
-
-demographics as (
+    union all
+    select
+        'orders' as source_table,
+        'reconciled_rows' as check_name,
+        min(reconciled_rows) as value,
+        cast({{ number_var('min_reconciled_share', 0, 1) }} as double) as threshold,
+        'fail below' as judgement
+    from reconciled_systems
+    union all
+    select
+        'orders' as source_table,
+        'reconciled_amount' as check_name,
+        min(reconciled_amount) as value,
+        cast({{ number_var('min_reconciled_share', 0, 1) }} as double) as threshold,
+        'fail below' as judgement
+    from reconciled_systems
+    union all
     select
         'customers' as source_table,
         '{{ demographic_attribute() }}_known' as check_name,
-        {{ rounded("avg(case when customers.demographic <> 'unknown' then 1.0 else 0.0 end)") }} as value,
-        cast({{ var('min_demographics_share') }} as double) as threshold
-    from customers
-    inner join periods on customers.as_of = periods.as_of
-    where periods.is_current and customers.is_buyer
+        avg(case when eligible_customers.demographic <> 'unknown' then 1.0 else 0.0 end) as value,
+        cast({{ number_var('min_demographics_share', 0, 1) }} as double) as threshold,
+        'warn below' as judgement
+    from eligible_customers
+    inner join periods on eligible_customers.as_of = periods.as_of
+    where eligible_customers.is_buyer
+    union all
+    select
+        'consents' as source_table,
+        'consents_known' as check_name,
+        avg(case when customers.segmentation_consent is not null then 1.0 else 0.0 end) as value,
+        cast({{ number_var('min_consents_share', 0, 1) }} as double) as threshold,
+        'warn below' as judgement
+    from eligible_customers
+    inner join periods on eligible_customers.as_of = periods.as_of
+    inner join customers on eligible_customers.customer_key = customers.customer_key
+    union all
+    select
+        counts.source_table,
+        'days_old' as check_name,
+        greatest({{ days_between("date '1970-01-01'", 'periods.as_of') }} - counts.value, 0) as value,
+        cast({{ value_of_table('counts.source_table', by_table_var('freshness_days', 1)) }} as double) as threshold,
+        'warn above' as judgement
+    from counts
+    cross join periods
+    where counts.check_name = 'newest_day' and counts.value is not null
+    union all
+    select
+        source_table,
+        'completeness_' || column_name as check_name,
+        filled / loaded as value,
+        cast(
+            case
+                {%- for table, limits in completeness_limits().items() %}
+                {%- for column, share in limits.items() %}
+                when source_table = '{{ table }}' and column_name = '{{ column }}' then {{ share }}
+                {%- endfor %}
+                {%- endfor %}
+                else null
+            end as double
+        ) as threshold,
+        'warn below' as judgement
+    from columns
+    union all
+    select
+        source_table,
+        'validity_' || column_name as check_name,
+        filled / nullif(cast(filled + unusable as double), 0) as value,
+        cast({{ number_var('min_validity', 0, 1) }} as double) as threshold,
+        'warn below' as judgement
+    from columns
+    where filled + unusable > 0
+    union all
+    select
+        fates.source_table,
+        'data_quality' as check_name,
+        (1 - fates.quarantined / cast(fates.raw_rows as double))
+        * coalesce(column_quality.usable_share * column_quality.given_share, 1) as value,
+        cast({{ number_var('min_data_quality', 0, 1) }} as double) as threshold,
+        'warn below' as judgement
+    from fates
+    left join column_quality on fates.source_table = column_quality.source_table
+    where fates.raw_rows > 0
 ),
 
 checks as (
-    select * from counted
-    union all
     select
         source_table,
         check_name,
-        value,
+        {{ rounded('value') }} as value,
         threshold,
-        case when value <= threshold then 'ok' else 'fail' end as verdict
-    from reject_rates
-    union all
-    select
-        source_table,
-        check_name,
-        value,
-        threshold,
-        case when value is null or value >= threshold then 'ok' else 'warn' end as verdict
-    from demographics
+        judgement
+    from measured
 ),
 
 final as (
@@ -101,7 +210,15 @@ final as (
         threshold,
 
         -- words
-        verdict
+        case
+            when threshold is null then 'info'
+            when value is null then 'unknown'
+            when judgement like '%above' and value <= threshold then 'ok'
+            when judgement like '%below' and value >= threshold then 'ok'
+            when judgement like 'fail%' then 'fail'
+            else 'warn'
+        end as verdict,
+        cast({{ value_of_table('source_table', by_table_var('source_owners')) | indent(8) }} as {{ dbt.type_string() }}) as owner
     from checks
 )
 

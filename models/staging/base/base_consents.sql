@@ -41,7 +41,8 @@ judged as (
     'judged',
     key=['customer_ref', 'source_system', 'purpose', 'recorded_at', 'granted'],
     content=[],
-    uncompared=['is_synthetic', 'unusable_fields']
+    uncompared=['readable_granted', 'is_synthetic', 'unusable_fields'],
+    culprits={'unknown_purpose': 'purpose'}
 ) }}
 
 select * from fates

@@ -1,7 +1,22 @@
 -- Every raw CRM record with explicit types and its one fate: loaded, deduplicated or quarantined.
+--
+-- A birth date has to be possible, read by one declared format, and plausible: an age above 0 and of at most var
+-- oldest_plausible_age when the row was loaded or last changed; where neither is known, at as_of. What it said is kept
+-- as birth_date_text: two records with the same impossible date may still be one person.
 
 with source as {{ read_again() }} (
     select * from {{ source('input', 'customers') }}
+),
+
+as_of_date as (
+    select
+        {%- if optional_date_var('as_of') %}
+        max(date '{{ optional_date_var("as_of") }}') as as_of
+        {%- else %}
+        cast({{ dbt.dateadd('day', 1, 'max(ordered_on)') }} as date) as as_of
+        {%- endif %}
+    from {{ ref('stg_orders') }}
+    where status = 'completed'
 ),
 
 typed as {{ read_again() }} (
@@ -12,13 +27,13 @@ typed as {{ read_again() }} (
         {{ safe_reference('coalesce(' ~ to_text('customer_ref') ~ ', ' ~ to_text('record_id') ~ ')') }} as customer_ref,
 
         -- direct identifiers
-        {{ to_text('email') }} as email,
+        {{ to_text('email') }} as raw_email,
         {{ to_text('phone') }} as phone,
         {{ to_text('given_name') }} as given_name,
         {{ to_text('family_name') }} as family_name,
         {{ to_text('street') }} as street,
         birth_date as raw_birth_date,
-        {{ try_cast('birth_date', 'date') }} as birth_date,
+        {{ to_text('birth_date') }} as birth_date_text,
 
         -- place
         {{ to_text('city') }} as city,
@@ -48,18 +63,48 @@ typed as {{ read_again() }} (
     from source
 ),
 
+dated as {{ read_again() }} (
+    select
+        typed.*,
+        case when {{ is_email('typed.raw_email') }} then typed.raw_email end as email,
+        {{ to_date('typed.raw_birth_date', 'typed.source_system') }} as possible_birth_date,
+        coalesce(
+            {{ local_date('coalesce(typed.loaded_at, typed.updated_at, typed.created_at)') }}, as_of_date.as_of
+        ) as known_on
+    from typed
+    cross join as_of_date
+),
+
+plausible as {{ read_again() }} (
+    select
+        *,
+        case
+            when possible_birth_date >= known_on then null
+            when possible_birth_date < {{ dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'known_on') }} then null
+            else possible_birth_date
+        end as birth_date
+    from dated
+),
+
 judged as {{ read_again() }} (
     select
         *,
-        {{ unusable_fields({
-            'birth_date': 'raw_birth_date',
-            'created_at': 'raw_created_at',
-            'updated_at': 'raw_updated_at',
-            'loaded_at': 'raw_loaded_at',
-            'is_internal': 'raw_is_internal'
-        }) }} as unusable_fields,
+        {{ unusable_fields(
+            {
+                'email': 'raw_email',
+                'birth_date': 'raw_birth_date',
+                'created_at': 'raw_created_at',
+                'updated_at': 'raw_updated_at',
+                'loaded_at': 'raw_loaded_at',
+                'is_internal': 'raw_is_internal'
+            },
+            reasons={
+                'ambiguous_birth_date': is_ambiguous_date('raw_birth_date', 'source_system'),
+                'implausible_birth_date': 'possible_birth_date is not null and birth_date is null'
+            }
+        ) }} as unusable_fields,
         case when record_id is null then 'missing_record_id' end as failed_rule
-    from typed
+    from plausible
 ),
 
 {{ row_fates(
@@ -71,7 +116,7 @@ judged as {{ read_again() }} (
         'updated_at', 'is_internal'
     ],
     loaded_at='loaded_at',
-    uncompared=['loaded_at', 'is_synthetic', 'unusable_fields']
+    uncompared=['loaded_at', 'birth_date_text', 'is_synthetic', 'unusable_fields']
 ) }}
 
 select * from fates

@@ -34,6 +34,7 @@ select
     customer_ref,
     requested_at,
     failed_rule,
+    cast(null as {{ dbt.type_string() }}) as masked_value,
     case
         when failed_rule is not null then 'quarantined'
         when position = 1 then 'loaded'

@@ -55,7 +55,8 @@ judged as {{ read_again() }} (
         'page', 'device', 'country', 'referrer'
     ],
     loaded_at='loaded_at',
-    uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields'],
+    culprits={'impossible_date': 'raw_occurred_at'}
 ) }}
 
 select * from fates

@@ -119,7 +119,17 @@ judged as {{ read_again() }} (
     key=['order_id', 'source_system'],
     content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'],
     loaded_at='loaded_at',
-    uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields'],
+    culprits={
+        'impossible_date': 'raw_ordered_at',
+        'future_date': 'raw_ordered_at',
+        'invalid_amount': 'raw_amount',
+        'implausible_amount': 'raw_amount',
+        'negative_completed': 'raw_amount',
+        'positive_return': 'raw_amount',
+        'other_currency': 'currency',
+        'unknown_status': 'status_word'
+    }
 ) }}
 
 select * from fates

@@ -1,0 +1,43 @@
+-- Every raw outcome of an experiment with explicit types and its one fate: loaded, deduplicated or quarantined.
+
+with source as {{ read_again() }} (
+    select * from {{ source('input', 'experiment_outcomes') }}
+),
+
+typed as {{ read_again() }} (
+    select
+        -- ids
+        {{ to_text('experiment_id') }} as experiment_id,
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_text('metric') }} as metric,
+
+        -- numbers
+        value as raw_value,
+        {{ to_number('value') }} as value,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+judged as {{ read_again() }} (
+    select
+        *,
+        {{ unusable_fields({'value': 'raw_value'}) }} as unusable_fields,
+        case
+            when experiment_id is null then 'missing_experiment_id'
+            when customer_ref is null then 'missing_customer_ref'
+            when metric is null then 'missing_metric'
+        end as failed_rule
+    from typed
+),
+
+{{ row_fates(
+    'judged',
+    key=['experiment_id', 'source_system', 'customer_ref', 'metric'],
+    content=['value'],
+    uncompared=['is_synthetic', 'unusable_fields']
+) }}
+
+select * from fates

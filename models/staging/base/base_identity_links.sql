@@ -1,0 +1,46 @@
+-- Every raw row of identifiers seen together, with explicit types and its one fate: loaded, deduplicated or quarantined.
+--
+-- A link needs two of the three identifiers, whichever they are; the third may be null. It has no id: two that agree in
+-- everything are one.
+
+with source as {{ read_again() }} (
+    select * from {{ source('input', 'identity_links') }}
+),
+
+typed as {{ read_again() }} (
+    select
+        -- ids
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_text('anonymous_id') }} as anonymous_id,
+        {{ to_text('device_id') }} as device_id,
+
+        -- dates
+        seen_at as raw_seen_at,
+        {{ to_instant('seen_at') }} as seen_at,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+judged as {{ read_again() }} (
+    select
+        *,
+        {{ unusable_fields({'seen_at': 'raw_seen_at'}) }} as unusable_fields,
+        {{ local_date('seen_at') }} as seen_on,
+        case
+            when customer_ref is null and (anonymous_id is null or device_id is null) then 'missing_identifier'
+            when anonymous_id is null and device_id is null then 'missing_identifier'
+        end as failed_rule
+    from typed
+),
+
+{{ row_fates(
+    'judged',
+    key=['source_system', 'customer_ref', 'anonymous_id', 'device_id', 'seen_at'],
+    content=[],
+    uncompared=['seen_on', 'is_synthetic', 'unusable_fields']
+) }}
+
+select * from fates

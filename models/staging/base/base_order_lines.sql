@@ -1,0 +1,58 @@
+-- Every raw order line with explicit types and its one fate: loaded, deduplicated or quarantined.
+--
+-- A view: lines are by far the most rows, and writing a copy of them costs more than reading the few columns that
+-- the counts and the quarantine ask for.
+
+{{ config(materialized='view') }}
+
+with source as {{ read_again() }} (
+    select * from {{ source('input', 'order_lines') }}
+),
+
+typed as {{ read_again() }} (
+    select
+        -- ids
+        {{ to_text('order_id') }} as order_id,
+        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        line_number as raw_line_number,
+        {{ try_cast('line_number', 'bigint') }} as line_number,
+        {{ to_text('product_id') }} as product_id,
+
+        -- numbers
+        quantity as raw_quantity,
+        {{ try_cast('quantity', 'decimal(18, 3)') }} as quantity,
+        amount as raw_amount,
+        {{ to_money('amount') }} as amount,
+        discount_amount as raw_discount_amount,
+        {{ to_money('discount_amount') }} as discount_amount,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+judged as {{ read_again() }} (
+    select
+        *,
+        {{ unusable_fields({
+            'quantity': 'raw_quantity',
+            'amount': 'raw_amount',
+            'discount_amount': 'raw_discount_amount'
+        }) }} as unusable_fields,
+        case
+            when order_id is null then 'missing_order_id'
+            when raw_line_number is null then 'missing_line_number'
+            when line_number is null then 'invalid_line_number'
+        end as failed_rule
+    from typed
+),
+
+{{ row_fates(
+    'judged',
+    key=['order_id', 'source_system', 'line_number'],
+    content=['product_id', 'quantity', 'amount', 'discount_amount'],
+    uncompared=['is_synthetic', 'unusable_fields'],
+    culprits={'invalid_line_number': 'raw_line_number'}
+) }}
+
+select * from fates

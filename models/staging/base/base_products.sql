@@ -1,0 +1,41 @@
+-- Every raw product with explicit types and its one fate: loaded, deduplicated or quarantined.
+--
+-- A view, like that of the order lines.
+
+{{ config(materialized='view') }}
+
+with source as {{ read_again() }} (
+    select * from {{ source('input', 'products') }}
+),
+
+typed as {{ read_again() }} (
+    select
+        -- ids
+        {{ to_text('product_id') }} as product_id,
+
+        -- words
+        {{ to_text('name') }} as name,
+        {{ to_text('category') }} as category,
+        {{ to_text('subcategory') }} as subcategory,
+        {{ to_text('brand') }} as brand,
+
+        -- flags
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+    from source
+),
+
+judged as {{ read_again() }} (
+    select
+        *,
+        case when product_id is null then 'missing_product_id' end as failed_rule
+    from typed
+),
+
+{{ row_fates(
+    'judged',
+    key=['product_id'],
+    content=['name', 'category', 'subcategory', 'brand'],
+    uncompared=['is_synthetic']
+) }}
+
+select * from fates

@@ -1,0 +1,11 @@
+-- Var min_consents_share: of the others nobody knows whether they want to be in a segment.
+
+with coverage as (
+    select * from {{ ref('source_coverage') }}
+)
+
+select
+    {{ percent_words('value') }} || ' of the eligible customers have a statement on segmentation, expected at least '
+    || {{ percent_words('threshold') }} || ' (var min_consents_share)' as finding
+from coverage
+where check_name = 'consents_known' and verdict = 'warn'

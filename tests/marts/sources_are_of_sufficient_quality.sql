@@ -1,0 +1,11 @@
+-- Var min_data_quality: the share of what the source could have told that has arrived and can be used.
+
+with coverage as (
+    select * from {{ ref('source_coverage') }}
+)
+
+select
+    'the table ' || source_table || ' has a data-quality score of ' || cast(cast(value as decimal(5, 2)) as {{ dbt.type_string() }})
+    || ', expected at least ' || cast(cast(threshold as decimal(5, 2)) as {{ dbt.type_string() }}) || ' (var min_data_quality)' as finding
+from coverage
+where check_name = 'data_quality' and verdict = 'warn'

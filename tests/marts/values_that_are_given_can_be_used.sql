@@ -1,0 +1,11 @@
+-- Var min_validity: more unusable values than that mean that a column is read the wrong way.
+
+with coverage as (
+    select * from {{ ref('source_coverage') }}
+)
+
+select
+    {{ percent_words('value') }} || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in ' || source_table
+    || ' can be used, expected at least ' || {{ percent_words('threshold') }} || ' (var min_validity)' as finding
+from coverage
+where check_name like 'validity%' and verdict = 'warn'

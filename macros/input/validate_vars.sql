@@ -19,6 +19,9 @@
     {% do completeness_limits() %}
     {% do date_formats() %}
     {% do whole_number_var('oldest_plausible_age', 1) %}
+    {% do identity_vetoes() %}
+    {% do whole_number_var('identity_cap', 1) %}
+    {% do whole_number_var('linkage_seed') %}
     {% do whole_number_var('max_segments', 1) %}
     {% do whole_number_var('cluster_seed') %}
     {% if var('publish_targets') is string or var('publish_targets') is not iterable %}

@@ -1,6 +1,6 @@
--- One row per customer: the best known facts of its records, its consents, and whether it may be segmented.
+-- One row per customer: what is best known of it, its consents, and whether it may be segmented.
 --
--- The newest record that has a fact gives it. Consent is read as it stands, not as it stood at as_of: a withdrawal
+-- Consent is read as it stands, not as it stood at as_of: a withdrawal
 -- recorded after as_of still excludes.
 
 with records as (
@@ -11,66 +11,21 @@ customer_references as (
     select * from {{ ref('int_identity__references') }}
 ),
 
-crm_records as (
-    select * from {{ ref('stg_customers') }}
+golden_records as (
+    select * from {{ ref('int_identity__golden_records') }}
 ),
 
 consents as (
     select * from {{ ref('stg_consents') }}
 ),
 
-orders as (
-    select
-        source_system,
-        customer_ref,
-        min(ordered_on) as first_ordered_on
-    from {{ ref('stg_orders') }}
-    where customer_ref is not null
-    group by source_system, customer_ref
-),
-
-events as (
-    select
-        source_system,
-        customer_ref,
-        min(occurred_on) as first_event_on
-    from {{ ref('stg_events') }}
-    where customer_ref is not null
-    group by source_system, customer_ref
-),
-
-facts as (
-    select
-        records.customer_key,
-        crm_records.*,
-        row_number() over (
-            partition by records.customer_key
-            order by
-                coalesce(crm_records.updated_at, crm_records.created_at, crm_records.loaded_at) desc nulls last,
-                crm_records.source_system asc,
-                crm_records.record_id asc
-        ) as position
-    from records
-    inner join crm_records
-        on
-            records.source_system = crm_records.source_system
-            and records.record_id = crm_records.record_id
+first_activity as (
+    select * from {{ ref('int_identity__activity') }}
 ),
 
 {% set fields = [
     'gender', 'age_band', 'income_band', 'household_size', 'loyalty_tier', 'city', 'postcode', 'region', 'country'
 ] -%}
-best_facts as (
-    select
-        customer_key,
-        {% for field in fields -%}
-        min_by({{ field }}, position) filter (where {{ field }} is not null) as {{ field }},
-        {% endfor -%}
-        max(is_internal) as is_internal
-    from facts
-    group by customer_key
-),
-
 people as (
     select
         customer_key,
@@ -85,16 +40,12 @@ people as (
 activity as (
     select
         customer_references.customer_key,
-        min(least(orders.first_ordered_on, events.first_event_on)) as first_active_on
+        min({{ local_date('first_activity.first_active_at') }}) as first_active_on
     from customer_references
-    left join orders
+    inner join first_activity
         on
-            customer_references.source_system = orders.source_system
-            and customer_references.customer_ref = orders.customer_ref
-    left join events
-        on
-            customer_references.source_system = events.source_system
-            and customer_references.customer_ref = events.customer_ref
+            customer_references.source_system = first_activity.source_system
+            and customer_references.customer_ref = first_activity.customer_ref
     group by customer_references.customer_key
 ),
 
@@ -135,7 +86,7 @@ customers as (
         people.customer_id,
         cast(people.records as integer) as records,
         {% for field in fields -%}
-        best_facts.{{ field }},
+        golden_records.{{ field }},
         {% endfor -%}
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
@@ -146,7 +97,7 @@ customers as (
             when not people.is_of_unknown_age then least(people.first_created_on, activity.first_active_on)
         end as known_from,
         case
-            when best_facts.is_internal then 'internal'
+            when golden_records.is_internal then 'internal'
             when consents_in_force.segmentation_consent = false then 'consent_withdrawn'
             when
                 '{{ var("segmentation_consent") }}' = 'opt_in' and consents_in_force.segmentation_consent is null
@@ -154,7 +105,7 @@ customers as (
         end as exclusion_reason
     from people
     left join activity on people.customer_key = activity.customer_key
-    left join best_facts on people.customer_key = best_facts.customer_key
+    left join golden_records on people.customer_key = golden_records.customer_key
     left join consents_in_force on people.customer_key = consents_in_force.customer_key
 )
 

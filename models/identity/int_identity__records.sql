@@ -1,189 +1,175 @@
--- One row per source record that is still to be known: CRM records, and references seen only in orders or events,
--- which are records too. Until records are linked, each reference is its own customer.
---
--- Erasure comes first: a reference that asked to be forgotten is in no table from here on.
+-- One row per source record that is still to be known, with the customer it belongs to. Who asked to be forgotten is in no
+-- table from here on, with all records that are the same person.
 
-with crm_records as (
-    select * from {{ ref('stg_customers') }}
+{{ config(post_hook="{{ customer_segmentation.forget_erased_records() }}") }}
+
+with identifiers as (
+    select * from {{ ref('int_identity__identifiers') }}
 ),
 
-orders as (
-    select * from {{ ref('stg_orders') }}
+merges as (
+    select * from {{ ref('int_identity__merges') }}
 ),
 
-events as (
-    select * from {{ ref('stg_events') }}
+calendar as (
+    select * from {{ ref('int_staging__calendar') }}
+),
+
+activity as (
+    select * from {{ ref('int_identity__activity') }}
 ),
 
 erasure_requests as (
     select * from {{ ref('stg_erasure_requests') }}
 ),
 
-activity as (
+people as (
     select
-        source_system,
-        customer_ref,
-        min(ordered_at) as first_active_at
-    from orders
-    where customer_ref is not null
-    group by source_system, customer_ref
-    union all
-    select
-        source_system,
-        customer_ref,
-        min(occurred_at) as first_active_at
-    from events
-    where customer_ref is not null
-    group by source_system, customer_ref
-),
-
-seen_references as (
-    select
-        source_system,
-        customer_ref,
-        min(first_active_at) as first_active_at
-    from activity
-    group by source_system, customer_ref
-),
-
--- What orders call a customer is the record's customer_ref; where it is a record_id instead, it means that record.
-known_references as (
-    select
-        source_system,
-        customer_ref
-    from crm_records
-    union distinct
-    select
-        source_system,
-        record_id as customer_ref
-    from crm_records
+        merges.left_key as record_key,
+        merges.right_key as person_key
+    from merges
+    inner join calendar on merges.as_of = calendar.as_of and calendar.is_current
+    where merges.part = 'member'
 ),
 
 records as (
     select
-        source_system,
-        record_id,
-        customer_ref,
-        least(first_loaded_at, created_at) as first_recorded_at,
-        created_at,
-        true as is_in_crm
-    from crm_records
-    union all
-    select
-        seen_references.source_system,
-        seen_references.customer_ref as record_id,
-        seen_references.customer_ref,
-        null as first_recorded_at,
-        null as created_at,
-        false as is_in_crm
-    from seen_references
-    left join known_references
-        on
-            seen_references.source_system = known_references.source_system
-            and seen_references.customer_ref = known_references.customer_ref
-    where known_references.customer_ref is null
+        identifiers.*,
+        -- A record that is linked to no other is a person of its own.
+        coalesce(people.person_key, identifiers.record_key) as person_key
+    from identifiers
+    left join people on identifiers.record_key = people.record_key
 ),
 
 -- A request names a customer_ref, or else the id of a record; the person behind it is forgotten with all records.
-erased_references as (
+requests_by_reference as (
     select
-        by_reference.source_system,
-        by_reference.customer_ref
+        erasure_requests.source_system,
+        erasure_requests.customer_ref,
+        records.person_key
     from erasure_requests
-    inner join records as by_reference
+    inner join records
         on
-            erasure_requests.source_system = by_reference.source_system
-            and erasure_requests.customer_ref = by_reference.customer_ref
-    union distinct
-    select
-        by_record.source_system,
-        by_record.customer_ref
+            erasure_requests.source_system = records.source_system
+            and erasure_requests.customer_ref = records.customer_ref
+),
+
+requests_by_record as (
+    select records.person_key
     from erasure_requests
-    inner join records as by_record
+    inner join records
         on
-            erasure_requests.source_system = by_record.source_system
-            and erasure_requests.customer_ref = by_record.record_id
-    left join records as by_reference
+            erasure_requests.source_system = records.source_system
+            and erasure_requests.customer_ref = records.record_id
+    left join requests_by_reference
         on
-            erasure_requests.source_system = by_reference.source_system
-            and erasure_requests.customer_ref = by_reference.customer_ref
-    where by_reference.customer_ref is null
+            erasure_requests.source_system = requests_by_reference.source_system
+            and erasure_requests.customer_ref = requests_by_reference.customer_ref
+    where requests_by_reference.person_key is null
+),
+
+erased_people as (
+    select person_key from requests_by_reference
+    union
+    select person_key from requests_by_record
 ),
 
 remembered_records as (
     select records.*
     from records
-    left join erased_references
-        on
-            records.source_system = erased_references.source_system
-            and records.customer_ref = erased_references.customer_ref
-    where erased_references.customer_ref is null
+    left join erased_people on records.person_key = erased_people.person_key
+    where erased_people.person_key is null
 ),
 
 -- The id is that of the person's first record, so that it stays when more records come. A reference that was active
 -- before the CRM had a record was a record then, and still gives the id.
 dated_records as (
     select
+        record_key,
         source_system,
-        customer_ref,
         record_id,
         first_recorded_at as known_since
     from remembered_records
     union all
     select
+        remembered_records.record_key,
         remembered_records.source_system,
-        remembered_records.customer_ref,
         remembered_records.customer_ref as record_id,
-        seen_references.first_active_at as known_since
+        activity.first_active_at as known_since
     from remembered_records
-    inner join seen_references
+    inner join activity
         on
-            remembered_records.source_system = seen_references.source_system
-            and remembered_records.customer_ref = seen_references.customer_ref
-    left join crm_records
+            remembered_records.source_system = activity.source_system
+            and remembered_records.customer_ref = activity.customer_ref
+    left join identifiers
         on
-            remembered_records.source_system = crm_records.source_system
-            and remembered_records.customer_ref = crm_records.record_id
-            and remembered_records.customer_ref <> crm_records.customer_ref
+            remembered_records.source_system = identifiers.source_system
+            and remembered_records.customer_ref = identifiers.record_id
+            and remembered_records.customer_ref <> identifiers.customer_ref
     -- what is the id of somebody else's record can't be an id here
-    where crm_records.record_id is null
+    where identifiers.record_id is null
 ),
 
-first_records as (
+first_of_record as (
     select
+        record_key,
         source_system,
-        customer_ref,
         record_id,
-        row_number() over (
-            partition by source_system, customer_ref
-            order by known_since nulls last, record_id
-        ) as position
+        known_since,
+        row_number() over (partition by record_key order by known_since nulls last, record_id) as position
     from dated_records
-),
-
-customer_ids as (
-    select
-        source_system,
-        customer_ref,
-        {{ hashed_id(['source_system', 'record_id']) | indent(8) }} as customer_id
-    from first_records
-    where position = 1
 ),
 
 identified_records as (
     select
-        records.source_system,
-        records.record_id,
-        records.customer_ref,
-        customer_ids.customer_id,
-        {{ compact_key('customer_ids.customer_id') }} as customer_key,
-        records.created_at,
-        records.is_in_crm
-    from remembered_records as records
-    inner join customer_ids
+        remembered_records.source_system,
+        remembered_records.record_id,
+        remembered_records.customer_ref,
+        remembered_records.record_key,
+        remembered_records.person_key,
+        remembered_records.first_recorded_at,
+        remembered_records.first_recorded_on,
+        remembered_records.created_at,
+        remembered_records.is_in_crm,
+        first_of_record.known_since,
+        -- The id that the record would give on its own.
+        {{ hashed_id(['first_of_record.source_system', 'first_of_record.record_id']) | indent(8) }} as own_customer_id,
+        row_number() over (
+            partition by remembered_records.person_key
+            order by first_of_record.known_since nulls last, first_of_record.source_system, first_of_record.record_id
+        ) as position_in_person
+    from remembered_records
+    inner join first_of_record
         on
-            records.source_system = customer_ids.source_system
-            and records.customer_ref = customer_ids.customer_ref
+            remembered_records.record_key = first_of_record.record_key
+            and first_of_record.position = 1
+),
+
+customers as (
+    select
+        person_key,
+        own_customer_id as customer_id,
+        {{ compact_key('own_customer_id') }} as customer_key
+    from identified_records
+    where position_in_person = 1
+),
+
+final as (
+    select
+        identified_records.source_system,
+        identified_records.record_id,
+        identified_records.customer_ref,
+        customers.customer_id,
+        customers.customer_key,
+        identified_records.record_key,
+        identified_records.own_customer_id,
+        identified_records.known_since,
+        identified_records.first_recorded_at,
+        identified_records.first_recorded_on,
+        identified_records.created_at,
+        identified_records.is_in_crm
+    from identified_records
+    inner join customers on identified_records.person_key = customers.person_key
 )
 
-select * from identified_records
+select * from final

@@ -1,37 +1,52 @@
 -- One row per reference that orders, events and consents use for a customer, with the customer it belongs to.
 --
 -- The customer_ref of a record comes first. A reference that is nobody's customer_ref but some record's id means that
--- record: shops do call their customers by the id of the CRM.
+-- record: shops do call their customers by the id of the CRM. Where people decided that two records with one customer_ref
+-- are two persons, it stays with the first record.
 
 with records as (
     select * from {{ ref('int_identity__records') }}
 ),
 
-customer_refs as (
-    select distinct
+possible_references as (
+    select
         source_system,
         customer_ref,
-        customer_key
+        customer_key,
+        1 as preference,
+        first_recorded_at,
+        record_key
+    from records
+    union all
+    select
+        source_system,
+        record_id as customer_ref,
+        customer_key,
+        2 as preference,
+        first_recorded_at,
+        record_key
     from records
 ),
 
-record_ids as (
+ranked as (
     select
-        records.source_system,
-        records.record_id as customer_ref,
-        records.customer_key
-    from records
-    left join customer_refs
-        on
-            records.source_system = customer_refs.source_system
-            and records.record_id = customer_refs.customer_ref
-    where customer_refs.customer_ref is null
+        source_system,
+        customer_ref,
+        customer_key,
+        row_number() over (
+            partition by source_system, customer_ref
+            order by preference, first_recorded_at nulls last, record_key
+        ) as position
+    from possible_references
 ),
 
 customer_references as (
-    select * from customer_refs
-    union all
-    select * from record_ids
+    select
+        source_system,
+        customer_ref,
+        customer_key
+    from ranked
+    where position = 1
 )
 
 select * from customer_references

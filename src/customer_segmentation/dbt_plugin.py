@@ -27,6 +27,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
+from customer_segmentation.identifiers import fold_text
 from customer_segmentation.publication import PublicationError, PublishedTable, publish
 from customer_segmentation.raw_files import (
     ContractTable,
@@ -86,6 +87,7 @@ class Plugin(BasePlugin):
             "segmentation_load_csv", load, [text, text, text], text, side_effects=True
         )
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
+        conn.create_function("segmentation_fold_text", fold_text, [text], text)
         # It reads the tables again each time it is called, so it must not be folded or cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import duckdb
+import pyarrow as pa
 from rapidfuzz.distance import DamerauLevenshtein
 
 Record = tuple[int, str | None, str | None, str | None]
@@ -19,6 +21,16 @@ FullNames = Mapping[str, AbstractSet[str]]
 VETOES = ("given_name", "birth_date")
 NO_NICKNAMES: FullNames = {}
 
+_MERGES = pa.schema(
+    {
+        "as_of": pa.date32(),
+        "part": pa.string(),
+        "left_key": pa.int64(),
+        "right_key": pa.int64(),
+        "weight": pa.float64(),
+        "reason": pa.string(),
+    }
+)
 _SHORTEST_FOR_EDIT = 3  # one edit makes "al" an "ed" or an "ann" an "an"
 _DIGITS_OF_A_DATE = 8
 _FIRST_DOUBTFUL_DIGIT = 3  # 1955 and 1985 are father and son, 1984 and 1985 a slip
@@ -109,6 +121,72 @@ def merge_records(
         members,
         [(keys[left], keys[right], *refused[left, right]) for left, right in sorted(refused)],
     )
+
+
+def merge_by_date(
+    *,
+    records: duckdb.DuckDBPyRelation,
+    pairs: duckdb.DuckDBPyRelation,
+    decisions: duckdb.DuckDBPyRelation,
+    dates: duckdb.DuckDBPyRelation,
+    nicknames: duckdb.DuckDBPyRelation,
+    vetoes: Sequence[str],
+    cap: int,
+) -> pa.Table:
+    """`merge_records` as of each date, from what was known before it; as of the newest from all.
+
+    records: record_key, given_name, family_name, birth_date, first_recorded_on (null: always).
+    pairs: left_key, right_key, merge_order and is_link; only links are followed.
+    decisions: left_key, right_key, is_same, decided_on (null: always).
+    dates: as_of (date), is_current. nicknames: nickname, name.
+
+    Returns as_of, part, left_key, right_key, weight, reason. Parts: `member`, where left_key is a
+    record and right_key the person it was merged into (records that stay alone, and the one that
+    names the person, have no row); `refused`, with the reason.
+    """
+    known = records.select(
+        # A date that can't be read contradicts nothing.
+        "record_key, given_name, family_name,"
+        " case when birth_date like '____-__-__' then birth_date end, first_recorded_on"
+    ).fetchall()
+    links = (
+        pairs.filter("is_link")
+        .select("left_key, right_key, cast(merge_order as double)")
+        .fetchall()
+    )
+    decided = decisions.select("left_key, right_key, is_same, decided_on").fetchall()
+    short_names = nicknames.select("nickname, name").fetchall()
+    used = {key for left, right, *_ in (*links, *decided) for key in (left, right)}
+    rows: list[tuple[Any, ...]] = []
+    for as_of, is_current in dates.select("as_of, is_current").order("as_of").fetchall():
+        there = [
+            record[:4]
+            for record in known
+            if record[0] in used and (is_current or record[4] is None or record[4] < as_of)
+        ]
+        keys = {record[0] for record in there}
+        people = merge_records(
+            there,
+            [link for link in links if link[0] in keys and link[1] in keys],
+            vetoes=vetoes,
+            cap=cap,
+            nicknames=short_names,
+            decisions=[
+                (left, right, is_same)
+                for left, right, is_same, decided_on in decided
+                if left in keys
+                and right in keys
+                and (is_current or decided_on is None or decided_on < as_of)
+            ],
+        )
+        rows += [
+            (as_of, "member", record, person, None, None)
+            for record, person in people.members
+            if record != person
+        ]
+        rows += [(as_of, "refused", *refused) for refused in people.refused]
+    columns = list(zip(*rows, strict=True)) or [()] * len(_MERGES)
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, _MERGES, strict=True)], _MERGES)
 
 
 # contradictions

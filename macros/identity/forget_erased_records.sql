@@ -1,0 +1,12 @@
+{#-
+    Records are linked before it is known who else is the person that asked to be forgotten. When it is known, the tables of
+    the linkage forget them too. A post-hook of int_identity__records.
+-#}
+{% macro forget_erased_records() %}
+    {%- set remembered = 'select record_key from ' ~ this -%}
+    delete from {{ ref('int_identity__identifiers') }} where record_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__linkage_sample') }} where record_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__pairs') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__decisions') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__merges') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+{% endmacro %}

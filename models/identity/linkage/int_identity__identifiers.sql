@@ -1,0 +1,132 @@
+-- One row per source record with its identifiers in one spelling: CRM records, and references seen only in orders, events
+-- or log-ins, which are records too. Only what is evidence of somebody is left.
+--
+-- An e-mail, a phone or an address that more people use than a household has is nobody's: info@, the phone of a shop, a
+-- block of flats. People are counted by the initial of the given name and the birth date.
+
+with crm_records as (
+    select * from {{ ref('stg_customers') }}
+),
+
+activity as (
+    select * from {{ ref('int_identity__activity') }}
+),
+
+-- What orders call a customer is the record's customer_ref; where it is a record_id instead, it means that record.
+known_references as (
+    select
+        source_system,
+        customer_ref
+    from crm_records
+    union distinct
+    select
+        source_system,
+        record_id as customer_ref
+    from crm_records
+),
+
+records as (
+    select
+        source_system,
+        record_id,
+        customer_ref,
+        least(first_loaded_at, created_at) as first_recorded_at,
+        created_at,
+        true as is_in_crm,
+        {% for field in ['given_name', 'family_name', 'email', 'street', 'postcode'] -%}
+        {{ folded_text(field) }} as {{ field }},
+        {% endfor -%}
+        phone,
+        birth_date,
+        birth_date_text,
+        {{ has_mixed_scripts('given_name') }} or {{ has_mixed_scripts('family_name') }} as has_mixed_scripts
+    from crm_records
+    union all
+    select
+        activity.source_system,
+        activity.customer_ref as record_id,
+        activity.customer_ref,
+        null as first_recorded_at,
+        null as created_at,
+        false as is_in_crm,
+        {% for field in ['given_name', 'family_name', 'email', 'street', 'postcode', 'phone', 'birth_date', 'birth_date_text'] -%}
+        null as {{ field }},
+        {% endfor -%}
+        false as has_mixed_scripts
+    from activity
+    left join known_references
+        on
+            activity.source_system = known_references.source_system
+            and activity.customer_ref = known_references.customer_ref
+    where known_references.customer_ref is null
+),
+
+normalised as (
+    select
+        {{ compact_key(hashed_id(['source_system', 'record_id'])) | indent(8) }} as record_key,
+        {{ compact_key(hashed_id(['source_system', 'customer_ref'])) | indent(8) }} as reference_key,
+        source_system,
+        record_id,
+        customer_ref,
+        first_recorded_at,
+        created_at,
+        is_in_crm,
+        {{ normalised_name('given_name') }} as given_name,
+        {{ normalised_name('family_name') }} as family_name,
+        -- A date that can't be read still has digits to compare.
+        coalesce(
+            cast(birth_date as {{ dbt.type_string() }}),
+            nullif({{ regex_replace('birth_date_text', '[^0-9]', '') }}, '')
+        ) as birth_date,
+        {{ normalised_email('email') }} as email,
+        {{ normalised_phone('phone') }} as phone,
+        {{ normalised_street('street') }} || ' ' || {{ normalised_postcode('postcode') }} as address,
+        {{ normalised_postcode('postcode') }} as postcode,
+        has_mixed_scripts
+    from records
+),
+
+{% for identifier in ['email', 'phone', 'address'] -%}
+{{ identifier }}_users as (
+    select
+        {{ identifier }},
+        count(distinct nullif(coalesce(left(given_name, 1), '') || coalesce(birth_date, ''), '')) as people,
+        count(distinct left(given_name, 1)) as initials
+    from normalised
+    where {{ identifier }} is not null
+    group by {{ identifier }}
+),
+
+{% endfor -%}
+identifiers as (
+    select
+        normalised.record_key,
+        normalised.reference_key,
+        normalised.source_system,
+        normalised.record_id,
+        normalised.customer_ref,
+        normalised.first_recorded_at,
+        {{ local_date('normalised.first_recorded_at') }} as first_recorded_on,
+        normalised.created_at,
+        normalised.is_in_crm,
+        normalised.given_name,
+        normalised.family_name,
+        normalised.birth_date,
+        {% for identifier in ['email', 'phone', 'address'] -%}
+        case
+            when
+                {{ identifier }}_users.people <= {{ whole_number_var('identity_hub_limit', 1) }}
+                {{ 'and not ' ~ is_role_mailbox('normalised.email') if identifier == 'email' }}
+                then normalised.{{ identifier }}
+        end as {{ identifier }},
+        {% endfor -%}
+        email_users.initials <= 1 as is_email_of_one,
+        normalised.postcode,
+        normalised.has_mixed_scripts
+    from normalised
+    {% for identifier in ['email', 'phone', 'address'] -%}
+    left join {{ identifier }}_users on normalised.{{ identifier }} = {{ identifier }}_users.{{ identifier }}
+    {% endfor %}
+)
+
+select * from identifiers

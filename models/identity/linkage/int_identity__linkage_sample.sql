@@ -1,0 +1,45 @@
+-- One row per sampled record that was known at the refit date: the identifiers that weights are learned from.
+-- sample_hash says whether a stored fit may be used again.
+--
+-- Keys are hashes, so the lowest of them are a random sample, and the same one in every build. It has to be random: one by
+-- name or date would make it look as if everybody shared them.
+
+{% set compared = ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
+
+with identifiers as (
+    select * from {{ ref('int_identity__identifiers') }}
+),
+
+calendar as (
+    select * from {{ ref('int_staging__calendar') }}
+),
+
+known_records as (
+    select
+        calendar.linkage_fitted_as_of as as_of,
+        identifiers.*,
+        row_number() over (order by identifiers.record_key) as position
+    from identifiers
+    inner join calendar
+        on
+            calendar.is_current
+            and (
+                identifiers.first_recorded_on < calendar.linkage_fitted_as_of
+                or identifiers.first_recorded_on is null
+            )
+    where identifiers.is_in_crm
+),
+
+sample as (
+    select
+        as_of,
+        record_key,
+        {% for column in compared -%}
+        {{ column }},
+        {% endfor -%}
+        {{ sample_hash(['record_key'] + compared, 'as_of') }} as sample_hash
+    from known_records
+    where position <= {{ whole_number_var('linkage_sample_rows', 1) }}
+)
+
+select * from sample

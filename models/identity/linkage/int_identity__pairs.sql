@@ -1,0 +1,194 @@
+-- One row per pair of records that may be one person, with the evidence: the rule they fulfil, and how much each agreement
+-- or difference weighs.
+--
+-- Comparing all pairs is out of the question, so records are compared that share one of the blocks. The weight is the
+-- model of Fellegi and Sunter: log2(m / u) of each comparison's level, with the prior, in bits; m and u are learned by
+-- int_identity__linkage_fit. Household evidence (family name, address, an e-mail that two initials use, a phone) weighs, but
+-- never links two records alone.
+
+{% set comparisons = linkage_comparisons() -%}
+
+with identifiers as (
+    select
+        *,
+        left(given_name, 1) as given_initial,
+        left(family_name, 1) as family_initial,
+        least(given_name, family_name) || '/' || greatest(given_name, family_name) as name_in_any_order
+    from {{ ref('int_identity__identifiers') }}
+),
+
+identity_links as (
+    select * from {{ ref('stg_identity_links') }}
+),
+
+fit as (
+    select * from {{ ref('int_identity__linkage_fit') }}
+),
+
+-- A device that more people use than a household has is nobody's.
+linked_devices as (
+    {% for device in ['anonymous_id', 'device_id'] -%}
+    select
+        identifiers.record_key,
+        identifiers.reference_key,
+        identifiers.given_name,
+        identifiers.given_initial,
+        identifiers.birth_date,
+        '{{ device }}' || '/' || identity_links.{{ device }} as device
+    from identity_links
+    inner join identifiers
+        on
+            identity_links.source_system = identifiers.source_system
+            and identity_links.customer_ref = identifiers.customer_ref
+    where identity_links.{{ device }} is not null
+    {{ 'union' if not loop.last }}
+    {% endfor %}
+),
+
+device_users as (
+    select device
+    from linked_devices
+    group by device
+    having count(distinct coalesce(given_initial, '') || coalesce(birth_date, '')) <= {{ whole_number_var('identity_hub_limit', 1) }}
+),
+
+devices as (
+    select linked_devices.*
+    from linked_devices
+    inner join device_users on linked_devices.device = device_users.device
+),
+
+device_pairs as (
+    select distinct
+        left_devices.record_key as left_key,
+        right_devices.record_key as right_key
+    from devices as left_devices
+    inner join devices as right_devices
+        on
+            left_devices.device = right_devices.device
+            and left_devices.record_key < right_devices.record_key
+            and left_devices.reference_key <> right_devices.reference_key
+),
+
+candidates as (
+    {% for block in linkage_blocks() -%}
+    select
+        left_records.record_key as left_key,
+        right_records.record_key as right_key
+    from identifiers as left_records
+    inner join identifiers as right_records
+        on
+            {% for column in block -%}
+            left_records.{{ column }} = right_records.{{ column }}
+            and {% endfor -%}
+            left_records.record_key < right_records.record_key
+            and left_records.reference_key <> right_records.reference_key
+    union
+    {% endfor -%}
+    select
+        left_key,
+        right_key
+    from device_pairs
+),
+
+compared as (
+    select
+        candidates.left_key,
+        candidates.right_key,
+        case
+            {%- for rule, columns in sure_rules().items() %}
+            when
+                {% for column in columns -%}
+                {% if column == 'device' -%}
+                device_pairs.left_key is not null
+                {%- else -%}
+                left_records.{{ column }} = right_records.{{ column }}
+                {%- endif %}
+                {{- ' and ' if not loop.last }}
+                {%- endfor %}
+                then '{{ rule }}'
+            {%- endfor %}
+            -- An e-mail that one initial uses is evidence of the person, where one of the two says no more than it.
+            when
+                left_records.email = right_records.email and left_records.is_email_of_one
+                and (left_records.given_name is null or right_records.given_name is null)
+                then 'e-mail of one person'
+        end as rule,
+        coalesce(left_records.given_name = right_records.given_name, false)
+        or coalesce(
+            {{ edit_distance('left_records.given_name', 'right_records.given_name') }} <= 1
+            and least(length(left_records.given_name), length(right_records.given_name)) >= 3,
+            false
+        )
+        or coalesce(
+            left_records.given_name = right_records.family_name and left_records.family_name = right_records.given_name,
+            false
+        )
+        or coalesce(left_records.birth_date = right_records.birth_date, false)
+        or coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false)
+            as has_evidence_of_person,
+        {% for comparison in comparisons -%}
+        {{ linkage_level(comparison, 'left_records', 'right_records') | indent(8) }} as {{ comparison.name }}_level
+        {{- ',' if not loop.last }}
+        {% endfor %}
+    from candidates
+    inner join identifiers as left_records on candidates.left_key = left_records.record_key
+    inner join identifiers as right_records on candidates.right_key = right_records.record_key
+    left join device_pairs
+        on candidates.left_key = device_pairs.left_key and candidates.right_key = device_pairs.right_key
+),
+
+-- One row; all null where there was too little to learn from. Then rules alone link.
+weights as (
+    select
+        {% for comparison in comparisons -%}
+        {% for number in range(comparison.levels | length + 1) -%}
+        max(
+            case when part = 'weight' and feature = '{{ comparison.name }}' and number = {{ number }} then value end
+        ) as {{ comparison.name }}_{{ number }},
+        {% endfor -%}
+        {% endfor -%}
+        max(case when part = 'prior' then log2(value / (1 - value)) end) as prior
+    from fit
+),
+
+weighed as (
+    select
+        compared.*,
+        cast(
+            weights.prior
+            {%- for comparison in comparisons %}
+            + case compared.{{ comparison.name }}_level
+                {%- for number in range(comparison.levels | length + 1) %}
+                when {{ number }} then weights.{{ comparison.name }}_{{ number }}
+                {%- endfor %}
+                else 0
+            end
+            {%- endfor %}
+            as decimal(18, 3)
+        ) as weight
+    from compared
+    cross join weights
+),
+
+judged as (
+    select
+        *,
+        1 / (1 + power(2, -cast(weight as double))) as probability
+    from weighed
+),
+
+pairs as (
+    select
+        *,
+        has_evidence_of_person
+        and (
+            rule is not null
+            or coalesce(probability >= {{ number_var('identity_threshold', 0, 1) }}, false)
+        ) as is_link,
+        coalesce(weight, 0) + case when rule is not null then 1000 else 0 end as merge_order
+    from judged
+    where rule is not null or probability >= {{ number_var('identity_review_from', 0, 1) }}
+)
+
+select * from pairs

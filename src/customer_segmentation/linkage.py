@@ -50,7 +50,9 @@ _SURE = (
 )
 _SURE_FOUND = 0.7  # share of all true pairs that a sure rule finds; half as many cost one bit
 _FEWEST_PAIRS = 50  # in each block: below, EM follows single pairs
-_MOST_PAIRS = 1e6  # in each block and for u; more changed no weight by .1
+# In each block and for u. On 20,000 records five times as many pairs moved the weights of common
+# levels by .1, of the rarest by 1.2, and took eight times as long.
+_MOST_PAIRS = 1e6
 _SAYS_NOTHING = 1.0  # m and u of a level without weight
 _MEASURES = {
     "equal": "a column",
@@ -213,7 +215,7 @@ def _read_level(given: Any, where: str, columns: Collection[str]) -> Level:
         raise ValueError(f"{where}; expected {expected}")
     compared = parts[:1] if has_limit else parts
     for column in compared:
-        if column not in columns:
+        if not isinstance(column, str) or column not in columns:
             raise ValueError(f"{where}; allowed columns are {', '.join(sorted(columns))}")
     if not has_limit:
         return Level(measure, tuple(compared))
@@ -277,7 +279,7 @@ def _train(
     comparisons: Sequence[Comparison],
     seed: int,
 ) -> Linker:
-    # Importing Splink takes a second or two, and most builds have the parameters stored.
+    # Imported here: most builds have the parameters stored and need no Splink.
     from splink import DuckDBAPI, Linker, block_on
 
     data = DuckDBAPI(connection=connection).register("records", table_name="sample")
@@ -291,11 +293,13 @@ def _train(
     with _quiet():
         linker = Linker(data, settings, log_level=None)
         linker.training.estimate_u_using_random_sampling(
-            max_pairs=_MOST_PAIRS, seed=seed, min_count_per_level=None
+            max_pairs=_MOST_PAIRS, seed=seed, min_count_per_level=None, num_chunks=1
         )
         for block, columns in _BLOCKS.items():
             linker.training.estimate_parameters_using_expectation_maximisation(
                 block_on(*columns),
+                # Nothing here depends on the frequency of a term, and patterns are few.
+                estimate_without_term_frequencies=True,
                 max_pairs=_MOST_PAIRS if evidence.blocks[block] > _MOST_PAIRS else None,
                 record_sample_proportion=0.1,
             )

@@ -275,6 +275,13 @@ def test_swapped_names_are_one_person_but_a_sister_with_the_family_name_is_not()
     assert groups(merge(records, everybody(records))) == [[1, 2], [3]]
 
 
+def test_names_are_swapped_with_all_family_names_of_a_group_or_not_at_all():
+    records = [(1, "lena", "otto", None), (2, "lena", "karl", None), (3, "otto", "lena", None)]
+    for first, second in [(1, 2), (2, 1)]:
+        result = merge(records, [(first, second, 2.0), (1, 3, 1.0)])
+        assert groups(result) == [[1, 2], [3]]
+
+
 def test_the_heavier_link_wins():
     records = [(1, "lena", None, None), (2, None, None, None), (3, "otto", None, None)]
     assert groups(merge(records, [(1, 2, 1.0), (2, 3, 2.0)])) == [[1], [2, 3]]

@@ -44,10 +44,10 @@ compared as (
 reconciliation as (
     select
         *,
-        greatest(control_rows - loaded_rows, 0) as missing_rows,
+        case when control_rows is not null then greatest(control_rows - loaded_rows, 0) end as missing_rows,
         case
             when control_amount >= 0 then greatest(control_amount - loaded_amount, 0)
-            else greatest(loaded_amount - control_amount, 0)
+            when control_amount < 0 then greatest(loaded_amount - control_amount, 0)
         end as missing_amount
     from compared
 )

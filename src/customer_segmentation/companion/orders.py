@@ -83,7 +83,8 @@ def make_orders(rng: np.random.Generator, since: Array) -> Orders:
     is_guest = rng.random(len(index)) < GUEST_ORDERS
 
     comes_back = np.flatnonzero(rng.random(len(index)) < RETURNS)
-    back_at = moment[comes_back] + rng.integers(86_400, 30 * 86_400, len(comes_back))
+    days_later = rng.integers(1, 31, len(comes_back)).astype("timedelta64[D]")
+    back_at = _at_shopping_hours(rng, moment[comes_back] + days_later)
     back_cents = -np.maximum(np.rint(cents[comes_back] * rng.uniform(0.2, 1, len(back_at))), 1)
     in_time = back_at < AS_OF
 

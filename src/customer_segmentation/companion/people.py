@@ -20,7 +20,7 @@ Generator = np.random.Generator
 CHUNK_CUSTOMERS = 10_000
 ID_SPACE = 1_000_000
 
-RECORDS_FROM = np.datetime64("2012-01-01T12:00:00", "s")
+RECORDS_FROM = np.datetime64("2012-01-01")
 PANEL_FROM = np.datetime64("2017-01-01T05:00:00", "s")
 AS_OF = np.datetime64("2018-01-01T05:00:00", "s")  # midnight in New York
 
@@ -186,8 +186,10 @@ def make_people(
     numbers = phone_numbers(chunk * 4 * CHUNK_CUSTOMERS + rng.permutation(3 * count))
     landline = np.where(rng.random(count) < households.landline, numbers[2 * count :], 0)
 
-    latest = np.where(is_protected, PANEL_FROM, np.datetime64("2017-12-01T00:00:00", "s"))
-    since = RECORDS_FROM + (rng.random(count) * (latest - RECORDS_FROM).astype(int)).astype(int)
+    # In opening hours, so that the day in New York is that of its winter time.
+    last_day = np.where(is_protected, PANEL_FROM, np.datetime64("2017-12-01")).astype("M8[D]")
+    days = (rng.random(count) * (last_day - RECORDS_FROM).astype(int)).astype(int)
+    since = (RECORDS_FROM + days).astype("M8[s]") + rng.integers(13 * 3600, 23 * 3600, count)
     moved, email_changed, phone_changed = (_change(rng, since, share) for share in change_rates)
     return People(
         person=chunk * CHUNK_CUSTOMERS + np.arange(count),

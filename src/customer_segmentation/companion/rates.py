@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Duplicates = Literal["light", "heavy"]
@@ -91,7 +91,7 @@ HEAVY = Rates(
     nickname=0.15,
     birth_day_month=0.02,
     birth_digit=0.015,
-    missing=0.15,
+    missing=0.1,
     look_alike=0.01,
     initials_only=0.02,
     zero_width=0.01,
@@ -135,7 +135,7 @@ class Households:
         sizes: Share of households with 1, 2, 3 and 4 members.
         spouse: Of second members, those that are the head's spouse; the others are children.
         junior: Of children, those named as the head and 25 to 35 years younger.
-        twins: Of households with two children, those whose children are twins.
+        twins: Of children that come after another, those that are its twin.
         same_family_name: Of spouses, those with the head's family name.
         at_home: Of children, those that live with the head.
         shared_email: Of households of two and more, those with one e-mail for all.
@@ -178,14 +178,7 @@ SYSTEMS: dict[str, System] = {
 PRESENCE: dict[str, float] = {"crm": 0.55, "shop": 0.4, "support": 0.12}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that shapes a population but its size and seed."""
-
-    rates: Rates
-    households: Households = field(default_factory=lambda: SCALE_HOUSEHOLDS)
-    wishes: Wishes = field(default_factory=Wishes)
-
-
 SCALE_HOUSEHOLDS = Households(sizes=(0.62, 0.24, 0.09, 0.05))
-DEMO_HOUSEHOLDS = Households(sizes=(0.85, 0.09, 0.04, 0.02))
+# The panel's households are there already; the added people are few, so more of them are special.
+DEMO_HOUSEHOLDS = Households(sizes=(0.85, 0.09, 0.04, 0.02), role_mailbox=0.01)
+DEMO_WISHES = Wishes(no_segmentation=0.05, no_activation=0.15, erasure=0.01)

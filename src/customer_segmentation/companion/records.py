@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from customer_segmentation.companion import corruption, words
 from customer_segmentation.companion.people import AS_OF, ID_SPACE, People, without_accents
@@ -50,10 +49,11 @@ class Records:
         """Positions of the records of a system."""
         return np.flatnonzero(self.system == system)
 
-    def first_of_people(self, people: int) -> Array:
-        """The position of each person's first record in the order of systems."""
-        first = np.full(people, len(self.index))
-        np.minimum.at(first, self.index, np.arange(len(self.index)))
+    def first_in(self, system: Array, people: int) -> Array:
+        """Position of each person's first record in a system of its own, -1 where it has none."""
+        found = np.flatnonzero(self.system == system[self.index])
+        first = np.full(people, -1)
+        first[self.index[found][::-1]] = found[::-1]
         return first
 
 
@@ -226,7 +226,10 @@ def _kept(rng: Generator, values: Array, share: Array | float, rates: Rates) -> 
     """The values that a system has; the others are null, some of them an empty string."""
     is_kept = rng.random(len(values)) < share * (1 - rates.missing)
     is_empty = rng.random(len(values)) < rates.empty
-    return np.where(is_kept, values, np.where(is_empty, "", None))
+    kept = values.copy()
+    kept[~is_kept] = None
+    kept[~is_kept & is_empty] = ""
+    return kept
 
 
 def _nicknamed(rng: Generator, given: Array, rates: Rates) -> Array:
@@ -282,12 +285,3 @@ def _tiers(rng: Generator, spend: Array) -> Array:
     noisy = noisy + rng.normal(0, 0.1, len(spend))
     tier = np.searchsorted([0.5, 0.8, 0.95], noisy, side="right")
     return np.array(TIERS, dtype=object)[tier]
-
-
-def customers_table(records: Records, schema: pa.Schema) -> pa.Table:
-    """The records as rows of the contract table `customers`."""
-    columns = {name: records.columns[name] for name in schema.names if name in records.columns}
-    return pa.table(
-        [pa.array(values, type=schema.field(name).type) for name, values in columns.items()],
-        names=list(columns),
-    )

@@ -59,13 +59,15 @@ class Accounts:
         reference: customer_ref.
         person: Position of the person among the people.
         household: Number of the household.
-        shares_device: Whether the second device is the household's.
+        shares_device: Whether the person logs in from a device of the household.
+        opened_at: When the account was made; no session of it begins before.
     """
 
     reference: Array
     person: Array
     household: Array
     shares_device: Array
+    opened_at: Array
 
     def __len__(self) -> int:
         return len(self.reference)
@@ -150,7 +152,7 @@ def make_events(
         [basket_at[from_basket] - lead, _evenings(rng, earliest, int(others.sum()))]
     )
     buys = np.arange(len(account)) < len(from_basket)
-    in_time = start >= earliest
+    in_time = (start >= earliest) & (start >= accounts.opened_at[account])
     account, start, buys = account[in_time], start[in_time], buys[in_time]
     order = np.lexsort((buys, account, start))
     account, start, buys = account[order], start[order], buys[order]
@@ -210,13 +212,12 @@ def _devices(
 ) -> tuple[Array, Array, Array]:
     """Device, cookie and kind of device of each session."""
     count = len(accounts)
-    # Devices of a household: that of its first account.
+    # The device of a household is the tablet of its first account; one sharer makes all share.
     _, first, household = np.unique(accounts.household, return_index=True, return_inverse=True)
-    household_device = 2 * count + first[household]
-    # Who shares a device shares it with the head, whose second device it is.
-    is_head_of_sharers = np.isin(first[household], first[household][accounts.shares_device])
-    second = np.where(is_head_of_sharers, household_device, 2 * np.arange(count) + 1)
-    has_second = (rng.random(count) < SECOND_DEVICE) | is_head_of_sharers
+    family = first[household]
+    shares = np.isin(family, family[accounts.shares_device])
+    second = np.where(shares, 2 * count + family, 2 * np.arange(count) + 1)
+    has_second = (rng.random(count) < SECOND_DEVICE) | shares
     uses_second = has_second[account] & (rng.random(len(account)) < 0.4)
     device = np.where(uses_second, second[account], 2 * account)
 
@@ -250,24 +251,25 @@ def _unfolded(
 ) -> Events:
     """Sessions as rows of events, with instants, late and repeated ones."""
     sessions, width = blocks.shape
-    session = np.repeat(np.arange(sessions), blocks.sum(axis=1))
+    sizes = blocks.sum(axis=1)
+    session = np.repeat(np.arange(sessions), sizes)
     block = np.repeat(np.tile(np.arange(width), sessions), blocks.ravel())
     event_type = np.array(BLOCKS, dtype=object)[block]
     count = len(session)
     is_first = np.diff(session, prepend=-1) > 0
     is_bot = account[session] < 0
 
+    def at_first_event(values: Array) -> Array:
+        return np.repeat(values[is_first], sizes[sizes > 0])
+
     gap = np.where(is_bot, rng.uniform(0, 0.6, count), 2 + rng.exponential(40, count))
     elapsed = np.cumsum(np.where(is_first, 0, gap))
-    elapsed -= np.repeat(elapsed[is_first], blocks.sum(axis=1)[blocks.sum(axis=1) > 0])
-    occurred = start[session] + elapsed.astype(int)
+    elapsed -= at_first_event(elapsed)
+    occurred = np.minimum(start[session] + elapsed.astype(int), AS_OF - 1)
 
     is_login = event_type == "login"
     logins = np.cumsum(is_login)
-    before = np.repeat(
-        (logins - is_login)[is_first], np.diff(np.flatnonzero(np.append(is_first, True)))
-    )
-    known = logins > before
+    known = logins > at_first_event(logins - is_login)
     names_product = np.isin(block, (3, 4))
     product = rng.choice(len(product_shares), count, p=product_shares)
     referrers = np.array([None, "search", "newsletter", "social"], dtype=object)

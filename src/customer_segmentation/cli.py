@@ -18,6 +18,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     demo = commands.add_parser("prepare-demo", help="write the demo's raw files")
     demo.add_argument("--target", type=Path, default=Path("data/demo"))
+    demo.add_argument("--truth", type=Path, default=Path("data/demo_truth"))
+
+    scale = commands.add_parser("generate", help="write generated raw files of any size")
+    scale.add_argument("--customers", type=int, required=True)
+    scale.add_argument("--target", type=Path, required=True, help="folder of the raw files")
+    scale.add_argument("--truth", type=Path, required=True, help="folder of the truth, apart")
+    scale.add_argument("--duplicates", choices=["light", "heavy"], default="light")
+    scale.add_argument("--seed", type=int, default=1)
 
     summary = commands.add_parser("summary", help="say what the last build made")
     summary.add_argument("--target", type=Path, default=Path("target"))
@@ -28,11 +36,24 @@ def main(arguments: list[str] | None = None) -> None:
 
     options = parser.parse_args(arguments)
     if options.command == "prepare-demo":
-        # Only the demo needs its data package; the other commands work without it.
+        # Only these two need the extra `demo`; the other commands work without it.
         from customer_segmentation.demo import prepare_demo
 
-        for table, rows in prepare_demo(options.target).items():
-            print(f"{options.target / table}.parquet: {rows:,} rows")
+        _print_rows(options.target, prepare_demo(options.target, options.truth))
+    elif options.command == "generate":
+        from customer_segmentation.companion import generate
+
+        try:
+            rows = generate(
+                options.target,
+                options.truth,
+                options.customers,
+                options.duplicates,
+                options.seed,
+            )
+        except ValueError as error:
+            parser.error(str(error))
+        _print_rows(options.target, rows)
     elif options.command == "summary":
         print_summary(options.target, Console(highlight=False, soft_wrap=True))
     else:
@@ -40,6 +61,11 @@ def main(arguments: list[str] | None = None) -> None:
             parser.error(f"{options.published} does not exist yet. Build first: make build")
         with duckdb.connect(str(options.published), read_only=True) as connection:
             connection.sql(options.sql).show(max_rows=100, max_width=200)
+
+
+def _print_rows(folder: Path, rows: dict[str, int]) -> None:
+    for table, count in rows.items():
+        print(f"{folder / table}.parquet: {count:,} rows")
 
 
 if __name__ == "__main__":

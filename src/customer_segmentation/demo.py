@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from customer_segmentation.companion import Panel, demo_companion
-from customer_segmentation.companion.generate import check_apart, replaced
+from customer_segmentation.companion.populations import check_apart, replaced
 
 Array = npt.NDArray[Any]
 

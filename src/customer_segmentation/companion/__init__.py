@@ -26,6 +26,6 @@ income band, gender or household size. Where the panel knows the age band, the b
 No household of the panel withdraws a consent, asks for erasure or is an internal account.
 """
 
-from customer_segmentation.companion.generate import Panel, demo_companion, generate
+from customer_segmentation.companion.populations import Panel, demo_companion, generate
 
 __all__ = ["Panel", "demo_companion", "generate"]

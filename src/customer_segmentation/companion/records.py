@@ -35,11 +35,13 @@ class Records:
         columns: Columns of the contract table `customers`, by name; texts are None where null.
         index: Position of the record's person among the people.
         reference: What other tables call the customer: customer_ref, else record_id.
+        home: Position of each person's first record, one entry per person.
     """
 
     columns: dict[str, Array]
     index: Array
     reference: Array
+    home: Array
 
     @property
     def system(self) -> Array:
@@ -49,10 +51,10 @@ class Records:
         """Positions of the records of a system."""
         return np.flatnonzero(self.system == system)
 
-    def first_in(self, system: Array, people: int) -> Array:
-        """Position of each person's first record in a system of its own, -1 where it has none."""
-        found = np.flatnonzero(self.system == system[self.index])
-        first = np.full(people, -1)
+    def first_in(self, system: str) -> Array:
+        """Position of one record of each person in a system, -1 where it has none."""
+        found = self.of(system)
+        first = np.full(len(self.home), -1)
         first[self.index[found][::-1]] = found[::-1]
         return first
 
@@ -126,10 +128,12 @@ def make_records(
         "loaded_at": loaded,
     }
     order = np.lexsort((record_id.astype(str), system.astype(str)))
+    positions = np.flatnonzero(is_first[order])
     return Records(
         columns={name: values[order] for name, values in columns.items()},
         index=index[order],
         reference=reference[order],
+        home=positions[np.argsort(index[order][positions])],
     )
 
 

@@ -46,7 +46,6 @@ def companion_tables(
     stream: Stream,
     people: People,
     records: Records,
-    home: Array,
     baskets: Baskets,
     is_leaving: Array,
     product_ids: Array,
@@ -61,7 +60,6 @@ def companion_tables(
         stream: Source of chance by part.
         people: Who they are.
         records: What is written of them.
-        home: System of each person's first record.
         baskets: Purchases of shop customers.
         is_leaving: Whether each person has stopped buying.
         product_ids: Products that are looked at.
@@ -70,7 +68,6 @@ def companion_tables(
         wishes: Rates of consents and requests.
         chunk: Number of the chunk.
     """
-    count = len(people)
     shop = records.of("shop")
     accounts = web.Accounts(
         reference=records.reference[shop],
@@ -90,15 +87,14 @@ def companion_tables(
         chunk,
     )
     links = _links(stream("links"), records, accounts, events, chunk)
-    home_record = records.first_in(home, count)
-    crm = records.first_in(np.full(count, "crm", dtype=object), count)
-    asked = np.where(crm >= 0, crm, home_record)
+    crm = records.first_in("crm")
+    asked = np.where(crm >= 0, crm, records.home)
     written = _feedback(stream("feedback"), people, records, is_leaving, chunk)
     customers = pd.DataFrame(records.columns)
     person = people.person[records.index]
     devices = links[["source_system", "customer_ref", "device_id"]]
     devices = devices.rename(columns={"customer_ref": "reference"})
-    assignments, outcomes = _experiments(stream("experiments"), people, records, home_record)
+    assignments, outcomes = _experiments(stream("experiments"), people, records)
     tables = {
         "customers": _table(customers),
         "events": _event_table(events, accounts, product_ids),
@@ -224,9 +220,9 @@ def _of_words(codes: Array, options: list[str]) -> pa.Array:
 def _frame(frame: pd.DataFrame) -> pa.Table:
     columns = {}
     for name in frame.columns:
-        values = frame[name].to_numpy()
+        values = frame[name]
         if values.dtype.kind == "M":
-            columns[name] = _instants(values)
+            columns[name] = _instants(values.to_numpy())
         elif values.dtype.kind in "OUT":
             texts = [value if isinstance(value, str) else None for value in values]
             columns[name] = pa.array(texts, pa.string())
@@ -387,13 +383,13 @@ def _tickets(records: Records, written: feedback.Feedback) -> pd.DataFrame:
             "opened_at": written.opened_at,
             "channel": written.channel,
             "body": written.body,
-            "rating": pd.array(written.rating, dtype="Int64"),
+            "rating": pd.arrays.IntegerArray(written.rating, written.rating < 0),
         }
     )
 
 
 def _experiments(
-    rng: np.random.Generator, people: People, records: Records, home_record: Array
+    rng: np.random.Generator, people: People, records: Records
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assignments and outcomes of people who were customers by then, staff and tests apart."""
     assignments, outcomes = [], []
@@ -401,7 +397,7 @@ def _experiments(
         may_be = ~people.is_internal & (people.since < experiments.ASSIGNED_AT)
         who = np.flatnonzero(may_be & (rng.random(len(people)) < PARTICIPANTS))
         variant, converted, spend = experiments.assigned_and_measured(rng, experiment, len(who))
-        record = home_record[who]
+        record = records.home[who]
         key = pd.DataFrame(
             {
                 "experiment_id": name,

@@ -113,7 +113,7 @@ def demo_companion(panel: Panel, seed: int = DEMO_SEED) -> tuple[Tables, Tables]
     rates = RATES["light"]
     sizes = 1 + rng.choice(4, households, p=DEMO_HOUSEHOLDS.sizes)
     sizes = np.concatenate([sizes, np.ones(DEMO_STRANGERS, dtype=int)])
-    years = np.array([_birth_years(band) for band in panel.age_band])
+    years = np.array([birth_years(band) for band in panel.age_band])
     people = make_people(
         rng,
         sizes,
@@ -133,13 +133,12 @@ def demo_companion(panel: Panel, seed: int = DEMO_SEED) -> tuple[Tables, Tables]
     records = make_records(
         stream("records"), people, home, rates, panel_households=panel.household_id, spend=spend
     )
-    account = records.first_in(np.full(len(people), "shop", dtype=object), len(people))[head]
+    account = records.first_in("shop")[head]
     record = account[panel.basket_household]
     tables, true = companion_tables(
         stream,
         people,
         records,
-        home,
         Baskets(record[record >= 0], panel.basket_at[record >= 0]),
         is_leaving,
         panel.product_id,
@@ -281,7 +280,7 @@ def _chunk(
     orders = make_orders(rng, people.since)
     spend = np.bincount(orders.index, weights=orders.cents, minlength=customers)
     records = make_records(stream("records"), people, home, rates, chunk=chunk, spend=spend)
-    record = _ordering_records(rng, records, home, orders)
+    record = _ordering_records(rng, records, orders)
     is_shop = (records.system[record] == "shop").astype(int)
     is_basket = (is_shop == 1) & ~orders.is_return & ~orders.is_guest
     has_stopped = ~np.isnat(orders.stopped)
@@ -290,7 +289,6 @@ def _chunk(
         stream,
         people,
         records,
-        home,
         Baskets(record[is_basket], orders.ordered_at[is_basket]),
         has_stopped,
         product_ids,
@@ -307,19 +305,17 @@ def _chunk(
     return tables, true, orders, is_shop
 
 
-def _ordering_records(
-    rng: np.random.Generator, records: Records, home: Array, orders: Orders
-) -> Array:
+def _ordering_records(rng: np.random.Generator, records: Records, orders: Orders) -> Array:
     """Position of the record each order is placed with: the first one, or another that exists."""
     may_order = np.flatnonzero(np.isin(records.system.astype(str), ["store", "shop"]))
     may_order = may_order[np.argsort(records.index[may_order], kind="stable")]
-    choices = np.bincount(records.index[may_order], minlength=len(home))
+    choices = np.bincount(records.index[may_order], minlength=len(records.home))
     first = np.cumsum(choices) - choices
     chosen = first[orders.index] + (rng.random(len(orders.index)) * choices[orders.index]).astype(
         int
     )
     other = may_order[chosen]
-    usual = records.first_in(home, len(home))[orders.index]
+    usual = records.home[orders.index]
     is_open = records.columns["created_at"][other] <= orders.ordered_at
     return np.where(is_open & (rng.random(len(other)) >= FIRST_SYSTEM), other, usual)
 
@@ -331,7 +327,7 @@ def _stream(seed: int, chunk: int) -> Stream:
     return of_part
 
 
-def _birth_years(age_band: str | None) -> tuple[int, int]:
+def birth_years(age_band: str | None) -> tuple[int, int]:
     """First and last year of birth of somebody of that age at as_of; zeros where it is unknown."""
     if age_band is None:
         return 0, 0

@@ -1,6 +1,7 @@
 {#-
-    Pairs of records that are one person by rule: what each rule is called in the evidence, and the columns in which both
-    records must agree. E-mails and phones that many people use count as unknown, see int_identity__identifiers.
+    Pairs of records that are one person by rule: what each rule is called in the evidence, and what both records must
+    agree in. A short form of a given name agrees with it. E-mails and phones that many people use count as unknown, see
+    int_identity__identifiers.
 -#}
 {% macro sure_rules() %}
     {{ return({

@@ -25,6 +25,29 @@ fit as (
     select * from {{ ref('int_identity__linkage_fit') }}
 ),
 
+nicknames as (
+    select * from {{ ref('nicknames') }}
+),
+
+-- Bill is William, and Bill and Will are one name too.
+same_names as (
+    select
+        nickname as name,
+        name as other_name
+    from nicknames
+    union
+    select
+        name,
+        nickname as other_name
+    from nicknames
+    union
+    select
+        nicknames.nickname as name,
+        siblings.nickname as other_name
+    from nicknames
+    inner join nicknames as siblings on nicknames.name = siblings.name and nicknames.nickname <> siblings.nickname
+),
+
 -- A device that more people use than a household has is nobody's.
 linked_devices as (
     {% for device in ['anonymous_id', 'device_id'] -%}
@@ -91,42 +114,28 @@ candidates as (
     from device_pairs
 ),
 
-compared as (
+paired as (
     select
         candidates.left_key,
         candidates.right_key,
-        case
-            {%- for rule, columns in sure_rules().items() %}
-            when
-                {% for column in columns -%}
-                {% if column == 'device' -%}
-                device_pairs.left_key is not null
-                {%- else -%}
-                left_records.{{ column }} = right_records.{{ column }}
-                {%- endif %}
-                {{- ' and ' if not loop.last }}
-                {%- endfor %}
-                then '{{ rule }}'
-            {%- endfor %}
-            -- An e-mail that one initial uses is evidence of the person, where one of the two says no more than it.
-            when
-                left_records.email = right_records.email and left_records.is_email_of_one
-                and (left_records.given_name is null or right_records.given_name is null)
-                then 'e-mail of one person'
-        end as rule,
         coalesce(left_records.given_name = right_records.given_name, false)
-        or coalesce(
+        or same_names.name is not null as has_same_given_name,
+        coalesce(
+            left_records.given_name = right_records.family_name and left_records.family_name = right_records.given_name,
+            false
+        ) as has_swapped_names,
+        coalesce(
             {{ edit_distance('left_records.given_name', 'right_records.given_name') }} <= 1
             and least(length(left_records.given_name), length(right_records.given_name)) >= 3,
             false
-        )
-        or coalesce(
-            left_records.given_name = right_records.family_name and left_records.family_name = right_records.given_name,
-            false
-        )
-        or coalesce(left_records.birth_date = right_records.birth_date, false)
-        or coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false)
-            as has_evidence_of_person,
+        ) as has_similar_given_name,
+        coalesce(length(left_records.given_name), 0) <= 1
+        or coalesce(length(right_records.given_name), 0) <= 1 as lacks_given_name,
+        device_pairs.left_key is not null as has_same_device,
+        {% for column in ['family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
+        coalesce(left_records.{{ column }} = right_records.{{ column }}, false) as has_same_{{ column }},
+        {% endfor -%}
+        coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false) as has_same_email_of_one,
         {% for comparison in comparisons -%}
         {{ linkage_level(comparison, 'left_records', 'right_records') | indent(8) }} as {{ comparison.name }}_level
         {{- ',' if not loop.last }}
@@ -134,8 +143,29 @@ compared as (
     from candidates
     inner join identifiers as left_records on candidates.left_key = left_records.record_key
     inner join identifiers as right_records on candidates.right_key = right_records.record_key
+    left join same_names
+        on left_records.given_name = same_names.name and right_records.given_name = same_names.other_name
     left join device_pairs
         on candidates.left_key = device_pairs.left_key and candidates.right_key = device_pairs.right_key
+),
+
+compared as (
+    select
+        *,
+        case
+            {%- for rule, columns in sure_rules().items() %}
+            when {% for column in columns %}has_same_{{ column }}{{ ' and ' if not loop.last }}{% endfor %} then '{{ rule }}'
+            {%- endfor %}
+            when has_swapped_names and has_same_birth_date then 'swapped names and birth date'
+            -- Where one of the two says at most an initial.
+            when has_same_email_of_one and lacks_given_name then 'e-mail of one person'
+        end as rule,
+        has_same_given_name or has_similar_given_name or has_swapped_names or has_same_birth_date or has_same_email_of_one
+            as has_evidence_of_person,
+        -- However rare a name is, more than one person may have it.
+        has_same_birth_date or has_same_email or has_same_phone or has_same_address or has_same_postcode or has_same_device
+            as has_more_than_names
+    from paired
 ),
 
 -- One row; all null where there was too little to learn from. Then rules alone link.
@@ -184,7 +214,8 @@ pairs as (
         has_evidence_of_person
         and (
             rule is not null
-            or coalesce(probability >= {{ number_var('identity_threshold', 0, 1) }}, false)
+            or has_more_than_names
+            and coalesce(probability >= {{ number_var('identity_threshold', 0, 1) }}, false)
         ) as is_link,
         coalesce(weight, 0) + case when rule is not null then 1000 else 0 end as merge_order
     from judged

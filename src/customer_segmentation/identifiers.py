@@ -6,8 +6,8 @@ import unicodedata
 
 # Cyrillic and Greek letters that look like Latin ones, in small letters.
 _LOOK_ALIKES = str.maketrans(
-    "асеорхуіјѕԁһӏьвнкмт" "αορντικυχγ",
-    "aceopxyijsdhlbbhkmt" "aopvtikuxy",
+    "асеорхуіјѕԁһӏьвнкмтαορντικυχγ",
+    "aceopxyijsdhlbbhkmtaopvtikuxy",
 )
 
 

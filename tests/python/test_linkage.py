@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from customer_segmentation import linkage, people
 
+pytestmark = pytest.mark.filterwarnings("error")
+
 DATA = Path(__file__).parent / "data"
 AS_OF = dt.date(2024, 1, 1)
 COMPARISONS = [
@@ -321,31 +323,46 @@ def test_no_rows_are_no_rows():
     assert list(result.columns) == ["as_of", "part", "name", "number", "feature", "value"]
 
 
-VALUES = {
-    "given_name": ["anna", "otto", "lena", "x", None],
-    "family_name": ["smith", "anna", "brown", None],
-    "birth_date": ["1985-03-07", "1985-03-08", "1950-01-01", "no date", None],
-    "address": ["1 high street", None],
-    "postcode": ["12345", "12346"],
-    "email": ["a@x.com", "b@x.com", None],
-}
+def sparse(seed, count, empty, kinds):
+    """Records of which every second is the one before it with a third of the columns drawn anew.
 
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 80), st.sets(st.sampled_from([*VALUES])))
-def test_no_rows_make_it_fail_or_weigh_nothing_sensible(seed, count, empty):
+    A column has `kinds` values, those in `empty` none at all.
+    """
     rng = np.random.default_rng(seed)
-    records = pd.DataFrame(
-        [
-            person(i, **{c: None if c in empty else rng.choice(v) for c, v in VALUES.items()})
-            for i in range(count)
-        ]
-    )
-    result = fit(records, [*COMPARISONS, MAIL])
+    rows: list[dict] = []
+    for i in range(count):
+        known = {c: None if c in empty else f"{c} {rng.integers(kinds)}" for c in IDENTIFIERS}
+        if i % 2:
+            known = {c: rows[-1][c] if rng.random() < 0.67 else known[c] for c in known}
+        rows.append(person(i, **known))
+    return pd.DataFrame(rows)
+
+
+def assert_sound(result):
     assert only(result, "model").name in ("splink", "none")
-    valued = result[result["part"] != "why"]
-    assert np.isfinite(valued["value"]).all()
-    assert part(result, "weight")["value"].abs().max() < 20 or part(result, "weight").empty
+    assert np.isfinite(result.loc[result["part"] != "why", "value"]).all()
+    shares = result[result["part"].isin(["m", "u", "prior"])]
+    assert shares["value"].between(0, 1, inclusive="right").all()
+    assert (part(result, "weight")["value"].abs() < 20).all()
+
+
+SOME = st.sets(st.sampled_from(IDENTIFIERS), max_size=4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 99), st.integers(2, 300), SOME, st.sampled_from([1, 3, 40]))
+def test_no_rows_make_it_fail(seed, count, empty, kinds):
+    assert_sound(fit(sparse(seed, count, empty, kinds), [*COMPARISONS, MAIL]))
+
+
+@pytest.mark.parametrize(
+    ("empty", "kinds"),
+    [((), 40), (("address", "email"), 40), (("postcode", "city"), 5), (("email",), 12)],
+)
+def test_sparse_rows_that_can_be_learned_from_give_sound_weights(empty, kinds):
+    result = fit(sparse(1, 400, empty, kinds), [*COMPARISONS, MAIL])
+    assert only(result, "model").name == "splink"
+    assert_sound(result)
 
 
 # what is declared

@@ -301,7 +301,16 @@ def rows_of(count, **columns):
         ),
         (
             rows_of(
-                200,
+                101,
+                given_name=lambda i: "test",
+                family_name=lambda i: "test",
+                birth_date=lambda i: "1900-01-01",
+            ),
+            "no two records are one person beyond doubt",
+        ),
+        (
+            rows_of(
+                100,
                 given_name=lambda i: "anna",
                 family_name=lambda i: "smith",
                 birth_date=lambda i: "1985-03-07",

@@ -201,6 +201,62 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     assert round(found, 4) == similarity
 
 
+@pytest.mark.parametrize(
+    ("comparison", "left", "right", "label"),
+    [
+        ("given_name", {"given_name": "anna"}, {"given_name": "anna"}, "equal given_name"),
+        ("given_name", ("anna", "otto"), ("otto", "anna"), "swapped given_name family_name"),
+        ("given_name", ("anna", "otto"), ("otto", "brown"), "else"),
+        ("given_name", ("brown", "otto"), ("otto", "anna"), "else"),
+        ("given_name", ("martha", None), ("marhta", "otto"), "jaro_winkler given_name 0.92"),
+        ("given_name", ("dixon", None), ("dicksonx", None), "jaro_winkler given_name 0.8"),
+        ("given_name", ("anna", "otto"), (None, "anna"), "unknown"),
+        ("birth_date", {"birth_date": "1985-03-07"}, {"birth_date": None}, "unknown"),
+        (
+            "birth_date",
+            {"birth_date": "1985-03-07"},
+            {"birth_date": "1985-03-70"},
+            "edits birth_date 1",
+        ),
+        (
+            "birth_date",
+            {"birth_date": "1985-03-07"},
+            {"birth_date": "1984-03-08"},
+            "edits birth_date 2",
+        ),
+        ("birth_date", {"birth_date": "1985-03-07"}, {"birth_date": "1984-04-08"}, "else"),
+        (
+            "address",
+            {"address": "1 high street", "postcode": "1"},
+            {"address": "9 low road", "postcode": "1"},
+            "equal postcode",
+        ),
+        ("address", {"address": "1 high street"}, {"address": "9 low road"}, "else"),
+        ("address", {"postcode": "1"}, {"postcode": "1"}, "unknown"),
+    ],
+)
+def test_a_pair_falls_into_the_first_level_that_holds(comparison, left, right, label):
+    specs = linkage.read_comparisons(COMPARISONS, IDENTIFIERS)
+    (spec,) = (one for one in specs if one.name == comparison)
+    names = ("given_name", "family_name")
+    sides = {"l": left, "r": right}
+    known = {
+        f"{column}_{side}": (
+            dict(zip(names, values, strict=True)) if isinstance(values, tuple) else values
+        ).get(column)
+        for side, values in sides.items()
+        for column in IDENTIFIERS
+    }
+    *levels, last = spec.settings["comparison_levels"]
+    cases = [f"when {one['sql_condition']} then '{one['label_for_charts']}'" for one in levels]
+    columns = ", ".join(f"?::varchar as {column}" for column in known)
+    sql = (
+        f"select case {' '.join(cases)} {last['sql_condition']} 'else' end from (select {columns})"
+    )
+    found = duckdb.connect(":memory:").execute(sql, list(known.values())).fetchall()
+    assert found == [(label,)]
+
+
 # the long table
 
 
@@ -422,12 +478,15 @@ def test_a_wrong_list_is_named():
 # manners
 
 
-def test_importing_is_cheap_and_training_is_silent(half, capfd):
+def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
     loaded = "import sys, customer_segmentation.linkage; print('splink' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert found.stdout == "False\n", found.stderr
     before = logging.getLogger("splink").level
-    fit(half)
+    # Splink warns of the level that no pair reaches.
+    never = {"name": "number", "levels": [{"equal": "number"}, {"swapped": ["number", "city"]}]}
+    fit(half, [*COMPARISONS, never])
+    assert not caplog.records
     assert logging.getLogger("splink").level == before
     assert capfd.readouterr() == ("", "")
 

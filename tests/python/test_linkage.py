@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from customer_segmentation import linkage, people
 
+pytestmark = pytest.mark.filterwarnings("error")
+
 DATA = Path(__file__).parent / "data"
 AS_OF = dt.date(2024, 1, 1)
 COMPARISONS = [
@@ -199,6 +201,62 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     assert round(found, 4) == similarity
 
 
+@pytest.mark.parametrize(
+    ("comparison", "left", "right", "label"),
+    [
+        ("given_name", {"given_name": "anna"}, {"given_name": "anna"}, "equal given_name"),
+        ("given_name", ("anna", "otto"), ("otto", "anna"), "swapped given_name family_name"),
+        ("given_name", ("anna", "brown"), ("otto", "anna"), "else"),
+        ("given_name", ("brown", "otto"), ("otto", "anna"), "else"),
+        ("given_name", ("martha", None), ("marhta", "otto"), "jaro_winkler given_name 0.92"),
+        ("given_name", ("dixon", None), ("dicksonx", None), "jaro_winkler given_name 0.8"),
+        ("given_name", ("anna", "otto"), (None, "anna"), "unknown"),
+        ("birth_date", {"birth_date": "1985-03-07"}, {"birth_date": None}, "unknown"),
+        (
+            "birth_date",
+            {"birth_date": "1985-03-07"},
+            {"birth_date": "1985-03-70"},
+            "edits birth_date 1",
+        ),
+        (
+            "birth_date",
+            {"birth_date": "1985-03-07"},
+            {"birth_date": "1984-03-08"},
+            "edits birth_date 2",
+        ),
+        ("birth_date", {"birth_date": "1985-03-07"}, {"birth_date": "1984-04-08"}, "else"),
+        (
+            "address",
+            {"address": "1 high street", "postcode": "1"},
+            {"address": "9 low road", "postcode": "1"},
+            "equal postcode",
+        ),
+        ("address", {"address": "1 high street"}, {"address": "9 low road"}, "else"),
+        ("address", {"postcode": "1"}, {"postcode": "1"}, "unknown"),
+    ],
+)
+def test_a_pair_falls_into_the_first_level_that_holds(comparison, left, right, label):
+    specs = linkage.read_comparisons(COMPARISONS, IDENTIFIERS)
+    (spec,) = (one for one in specs if one.name == comparison)
+    names = ("given_name", "family_name")
+    sides = {"l": left, "r": right}
+    known = {
+        f"{column}_{side}": (
+            dict(zip(names, values, strict=True)) if isinstance(values, tuple) else values
+        ).get(column)
+        for side, values in sides.items()
+        for column in IDENTIFIERS
+    }
+    *levels, last = spec.settings["comparison_levels"]
+    cases = [f"when {one['sql_condition']} then '{one['label_for_charts']}'" for one in levels]
+    columns = ", ".join(f"?::varchar as {column}" for column in known)
+    sql = (
+        f"select case {' '.join(cases)} {last['sql_condition']} 'else' end from (select {columns})"
+    )
+    found = duckdb.connect(":memory:").execute(sql, list(known.values())).fetchall()
+    assert found == [(label,)]
+
+
 # the long table
 
 
@@ -299,7 +357,16 @@ def rows_of(count, **columns):
         ),
         (
             rows_of(
-                200,
+                101,
+                given_name=lambda i: "test",
+                family_name=lambda i: "test",
+                birth_date=lambda i: "1900-01-01",
+            ),
+            "no two records are one person beyond doubt",
+        ),
+        (
+            rows_of(
+                100,
                 given_name=lambda i: "anna",
                 family_name=lambda i: "smith",
                 birth_date=lambda i: "1985-03-07",
@@ -321,31 +388,46 @@ def test_no_rows_are_no_rows():
     assert list(result.columns) == ["as_of", "part", "name", "number", "feature", "value"]
 
 
-VALUES = {
-    "given_name": ["anna", "otto", "lena", "x", None],
-    "family_name": ["smith", "anna", "brown", None],
-    "birth_date": ["1985-03-07", "1985-03-08", "1950-01-01", "no date", None],
-    "address": ["1 high street", None],
-    "postcode": ["12345", "12346"],
-    "email": ["a@x.com", "b@x.com", None],
-}
+def sparse(seed, count, empty, kinds):
+    """Records of which every second is the one before it with a third of the columns drawn anew.
 
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(2, 80), st.sets(st.sampled_from([*VALUES])))
-def test_no_rows_make_it_fail_or_weigh_nothing_sensible(seed, count, empty):
+    A column has `kinds` values, those in `empty` none at all.
+    """
     rng = np.random.default_rng(seed)
-    records = pd.DataFrame(
-        [
-            person(i, **{c: None if c in empty else rng.choice(v) for c, v in VALUES.items()})
-            for i in range(count)
-        ]
-    )
-    result = fit(records, [*COMPARISONS, MAIL])
+    rows: list[dict] = []
+    for i in range(count):
+        known = {c: None if c in empty else f"{c} {rng.integers(kinds)}" for c in IDENTIFIERS}
+        if i % 2:
+            known = {c: rows[-1][c] if rng.random() < 0.67 else known[c] for c in known}
+        rows.append(person(i, **known))
+    return pd.DataFrame(rows)
+
+
+def assert_sound(result):
     assert only(result, "model").name in ("splink", "none")
-    valued = result[result["part"] != "why"]
-    assert np.isfinite(valued["value"]).all()
-    assert part(result, "weight")["value"].abs().max() < 20 or part(result, "weight").empty
+    assert np.isfinite(result.loc[result["part"] != "why", "value"]).all()
+    shares = result[result["part"].isin(["m", "u", "prior"])]
+    assert shares["value"].between(0, 1, inclusive="right").all()
+    assert (part(result, "weight")["value"].abs() < 20).all()
+
+
+SOME = st.sets(st.sampled_from(IDENTIFIERS), max_size=4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 99), st.integers(2, 300), SOME, st.sampled_from([1, 3, 40]))
+def test_no_rows_make_it_fail(seed, count, empty, kinds):
+    assert_sound(fit(sparse(seed, count, empty, kinds), [*COMPARISONS, MAIL]))
+
+
+@pytest.mark.parametrize(
+    ("empty", "kinds"),
+    [((), 40), (("address", "email"), 40), (("postcode", "city"), 5), (("email",), 12)],
+)
+def test_sparse_rows_that_can_be_learned_from_give_sound_weights(empty, kinds):
+    result = fit(sparse(1, 400, empty, kinds), [*COMPARISONS, MAIL])
+    assert only(result, "model").name == "splink"
+    assert_sound(result)
 
 
 # what is declared
@@ -396,12 +478,15 @@ def test_a_wrong_list_is_named():
 # manners
 
 
-def test_importing_is_cheap_and_training_is_silent(half, capfd):
+def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
     loaded = "import sys, customer_segmentation.linkage; print('splink' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert found.stdout == "False\n", found.stderr
     before = logging.getLogger("splink").level
-    fit(half)
+    # Splink warns of the level that no pair reaches.
+    never = {"name": "number", "levels": [{"equal": "number"}, {"swapped": ["number", "city"]}]}
+    fit(half, [*COMPARISONS, never])
+    assert not caplog.records
     assert logging.getLogger("splink").level == before
     assert capfd.readouterr() == ("", "")
 

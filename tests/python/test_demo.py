@@ -145,8 +145,9 @@ def test_control_totals_differ_a_little_on_a_few_days(demo):
 
 
 def test_no_identifier_joins_two_households_of_the_panel(demo):
-    records = demo.execute(
-        """
+    records = (
+        demo.sql(
+            """
         with heads as (
             select person from true_records where source_system = 'panel'
         )
@@ -157,7 +158,10 @@ def test_no_identifier_joins_two_households_of_the_panel(demo):
         inner join heads using (person)
         where is_synthetic
         """
-    ).df()
+        )
+        .to_arrow_table()
+        .to_pandas()
+    )
     assert records["person"].nunique() == 2_469
     records = records.astype(object).where(records.notna(), None)
     holders: dict[tuple[str, ...], set[int]] = {}

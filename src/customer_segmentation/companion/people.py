@@ -209,7 +209,7 @@ def make_people(
         postcode=postcode.reshape(count, 2)[home],
         moved=moved[home],
         landline=landline[home],
-        mailbox=_mailboxes(rng, ~is_protected | (role == "head"), households, chunk),
+        mailbox=_mailboxes(rng, count, households, chunk),
         shares_device=(position > 0) & (rng.random(count) < households.shared_device),
     )
 
@@ -308,9 +308,9 @@ def _ascii(name: str) -> str:
     return folded.lower().replace(" ", "").replace("'", "")
 
 
-def _mailboxes(rng: Generator, may_have: Array, households: Households, chunk: int) -> Array:
-    count = len(may_have)
-    people = _some(rng, may_have, households.role_mailbox * count)
+def _mailboxes(rng: Generator, count: int, households: Households, chunk: int) -> Array:
+    people = _some(rng, np.ones(count, dtype=bool), households.role_mailbox * count)
+    # Fewer would not be many enough to count as a mailbox of nobody in particular.
     people = rng.permutation(people[: len(people) // _MAILBOX_PEOPLE * _MAILBOX_PEOPLE])
     mailbox = np.full(count, None, dtype=object)
     for number, person in enumerate(people.tolist()):

@@ -49,7 +49,9 @@ raw_counts as (
         {%- endfor %}
         {%- for reason in staged.reasons %}
         {%- do checks.append(reason) %}
-        count(case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ reason }},%' then 1 end) as {{ reason }},
+        count(
+            case when fate = 'loaded' and ',' || unusable_fields || ',' like '%,{{ reason }},%' then 1 end
+        ) as {{ reason }},
         {%- endfor %}
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}

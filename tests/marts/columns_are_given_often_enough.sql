@@ -5,7 +5,9 @@ with coverage as (
 )
 
 select
-    substr(check_name, length('completeness_') + 1) || ' is given in ' || {{ percent_words('value') }} || ' of the rows of '
-    || source_table || ', expected at least ' || {{ percent_words('threshold') }} || ' (var min_completeness)' as finding
+    substr(check_name, length('completeness_') + 1) || ' is given in ' || {{ percent_words('value') }}
+    || ' of the rows of ' || source_table
+    || ', expected at least '
+    || {{ percent_words('threshold') }} || ' (var min_completeness)' as finding
 from coverage
 where check_name like 'completeness%' and verdict = 'warn'

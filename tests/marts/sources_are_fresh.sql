@@ -5,7 +5,8 @@ with coverage as (
 )
 
 select
-    'the newest row of the table ' || source_table || ' is ' || {{ counted('cast(value as integer)', 'day') }}
-    || ' older than as_of, expected at most ' || {{ counted('cast(threshold as integer)', 'day') }} || ' (var freshness_days)' as finding
+    'the newest row of the table ' || source_table || ' is ' || cast(cast(value as integer) as {{ dbt.type_string() }})
+    || ' days older than as_of, expected at most '
+    || cast(cast(threshold as integer) as {{ dbt.type_string() }}) || ' (var freshness_days)' as finding
 from coverage
 where check_name = 'days_old' and verdict = 'warn'

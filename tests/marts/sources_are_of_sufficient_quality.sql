@@ -5,7 +5,9 @@ with coverage as (
 )
 
 select
-    'the table ' || source_table || ' has a data-quality score of ' || cast(cast(value as decimal(5, 2)) as {{ dbt.type_string() }})
-    || ', expected at least ' || cast(cast(threshold as decimal(5, 2)) as {{ dbt.type_string() }}) || ' (var min_data_quality)' as finding
+    'the table ' || source_table || ' has a data-quality score of '
+    || cast(cast(value as decimal(5, 2)) as {{ dbt.type_string() }})
+    || ', expected at least '
+    || cast(cast(threshold as decimal(5, 2)) as {{ dbt.type_string() }}) || ' (var min_data_quality)' as finding
 from coverage
 where check_name = 'data_quality' and verdict = 'warn'

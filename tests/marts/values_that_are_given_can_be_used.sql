@@ -5,7 +5,8 @@ with coverage as (
 )
 
 select
-    {{ percent_words('value') }} || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in ' || source_table
-    || ' can be used, expected at least ' || {{ percent_words('threshold') }} || ' (var min_validity)' as finding
+    {{ percent_words('value') }} || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in '
+    || source_table || ' can be used, expected at least '
+    || {{ percent_words('threshold') }} || ' (var min_validity)' as finding
 from coverage
 where check_name like 'validity%' and verdict = 'warn'

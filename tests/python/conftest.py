@@ -532,6 +532,14 @@ def only_guests(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
+@scenario()
+def sixteen_tables(workshop: Workshop) -> Build:
+    """All tables of the input contract as CSV files, each with faults of every kind."""
+    from test_builds_sixteen_tables import FILES, SIXTEEN_VARS
+
+    return workshop.build(workshop.folder("sixteen-tables"), FILES, SIXTEEN_VARS)
+
+
 @scenario("one_customer")
 def more_customers(workshop: Workshop, one_customer: Build) -> Attempt:
     """Forty customers with the same two orders, over the file of the one."""

@@ -13,6 +13,7 @@ ASTRAY = CANARIES["e-mail"]
 TWO_CURRENCIES = f"{ONE_ORDER}2,only,2024-03-06 12:00:00,30.00,USD\n3,only,2024-03-06,1,{ASTRAY}\n"
 WITHOUT_HEADER = f"1,{ASTRAY},2024-03-05,30.00\n2,{ASTRAY},2024-03-05,30.00\n"
 REJECTED = ONE_ORDER + "".join(f"{n},only,2024-03-04 12:00:00,{ASTRAY},EUR\n" for n in range(2, 5))
+HALF = "table_name,day,row_count,amount\norders,2024-03-05,2,60\n"
 WITHOUT_AMOUNT = "order_id,customer_ref,ordered_at\n1,only,2024-03-05\n"
 
 
@@ -39,6 +40,26 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "two currencies": ({"orders.csv": TWO_CURRENCIES}, {}, ["EUR", "USD", "currency"]),
     "currency of no order": (ORDERS, {"currency": "USD"}, ["currency", "1 orders"]),
     "too many rejected": ({"orders.csv": REJECTED}, {}, ["max_reject_rate", "orders"]),
+    "fewer orders than the source holds": (
+        {**ORDERS, "control_totals.csv": HALF},
+        {},
+        ["default", "50.0 %", "98.0 %", "min_reconciled_share", "2024-03-05"],
+    ),
+    "date format without a year": (
+        ORDERS,
+        {"date_formats": {"crm": ["%d.%m."]}},
+        ["date_formats", "%d.%m.", "%Y"],
+    ),
+    "freshness of an unknown table": (
+        ORDERS,
+        {"freshness_days": {"order": 2}},
+        ["freshness_days", "order", "input contract"],
+    ),
+    "completeness of an unknown column": (
+        ORDERS,
+        {"min_completeness": {"orders": {"customer": 0.5}}},
+        ["min_completeness", "customer", "0 to 1"],
+    ),
     "undefined metric": (
         ORDERS,
         rule(metric="smiles", at_least=1),
@@ -68,6 +89,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
 }
 # These are found by data tests, after the models were built.
 FOUND_BY_TESTS = {"two currencies", "currency of no order", "too many rejected"}
+FOUND_BY_TESTS |= {"fewer orders than the source holds"}
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)

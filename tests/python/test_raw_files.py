@@ -132,6 +132,36 @@ def test_good_lines_load_and_bad_lines_are_noted_without_their_text(tmp_path):
     ]
 
 
+def test_a_cell_of_two_megabytes_is_loaded_whole(tmp_path):
+    long = "a" * 2 * 1024 * 1024
+    rows, rejected = loaded(
+        tmp_path, f"{HEADER}\n1,{long},2020-01-01,5\n2,b,2020-01-01,5\n".encode()
+    )
+    assert rows == [("1", long), ("2", "b")]
+    assert rejected == []
+
+
+def test_ids_stay_text(tmp_path):
+    ids = ["00123", "123", "1e5", "100000", "0x7B"]
+    lines = "".join(f"{name},{name},2020-01-01,5\n" for name in ids)
+    rows, rejected = loaded(tmp_path, f"{HEADER}\n{lines}".encode())
+    assert sorted(rows) == sorted((name, name) for name in ids)
+    assert rejected == []
+
+
+def test_a_file_of_nothing_but_a_header_has_no_rows(tmp_path):
+    assert loaded(tmp_path, f"{HEADER}\n".encode()) == ([], [])
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_rows_are_the_same_with_any_newline_and_mark(tmp_path, bom, newline):
+    text = newline.join([HEADER, "1,anna,2020-01-01,5", f'2,"b{newline}en",2020-01-01,5', ""])
+    rows, rejected = loaded(tmp_path, f"{bom}{text}".encode())
+    assert rows == [("1", "anna"), ("2", f"b{newline}en")]
+    assert rejected == []
+
+
 def test_columns_are_bound_by_name(tmp_path):
     rows, _ = loaded(tmp_path, b"amount,ordered_at,order_id,customer_ref\n5,2020-01-01,1,anna\n")
     assert rows == [("1", "anna")]

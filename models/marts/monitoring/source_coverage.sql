@@ -1,5 +1,8 @@
 -- What was loaded of each source, and whether that is enough. Without a threshold a value is information.
 
+{% set freshness_limit = value_of_table('counts.source_table', by_table_var('freshness_days', 1)) -%}
+{% set owner = value_of_table('source_table', by_table_var('source_owners')) -%}
+
 with counts as (
     select * from {{ ref('int_staging__counts') }}
 ),
@@ -49,7 +52,9 @@ reconciled_systems as (
     select
         source_system,
         1 - sum(missing_rows) / nullif(cast(sum(control_rows) as double), 0) as reconciled_rows,
-        1 - cast(sum(missing_amount) as double) / nullif(cast(sum(abs(control_amount)) as double), 0) as reconciled_amount
+        1
+        - cast(sum(missing_amount) as double)
+        / nullif(cast(sum(abs(control_amount)) as double), 0) as reconciled_amount
     from reconciliation
     group by source_system
 ),
@@ -145,7 +150,7 @@ measured as (
         counts.source_table,
         'days_old' as check_name,
         greatest({{ days_between("date '1970-01-01'", 'periods.as_of') }} - counts.value, 0) as value,
-        cast({{ value_of_table('counts.source_table', by_table_var('freshness_days', 1)) }} as double) as threshold,
+        cast({{ freshness_limit }} as double) as threshold,
         'warn above' as judgement
     from counts
     cross join periods
@@ -218,7 +223,7 @@ final as (
             when judgement like 'fail%' then 'fail'
             else 'warn'
         end as verdict,
-        cast({{ value_of_table('source_table', by_table_var('source_owners')) | indent(8) }} as {{ dbt.type_string() }}) as owner
+        cast({{ owner | indent(8) }} as {{ dbt.type_string() }}) as owner
     from checks
 )
 

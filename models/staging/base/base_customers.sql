@@ -4,17 +4,16 @@
 -- oldest_plausible_age when the row was loaded or last changed; where neither is known, at as_of. What it said is kept
 -- as birth_date_text: two records with the same impossible date may still be one person.
 
+{% set as_of = optional_date_var('as_of') -%}
+{% set too_old = dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'known_on') -%}
+
 with source as {{ read_again() }} (
     select * from {{ source('input', 'customers') }}
 ),
 
 as_of_date as (
     select
-        {%- if optional_date_var('as_of') %}
-        max(date '{{ optional_date_var("as_of") }}') as as_of
-        {%- else %}
-        cast({{ dbt.dateadd('day', 1, 'max(ordered_on)') }} as date) as as_of
-        {%- endif %}
+        cast({{ "max(date '" ~ as_of ~ "')" if as_of else dbt.dateadd('day', 1, 'max(ordered_on)') }} as date) as as_of
     from {{ ref('stg_orders') }}
     where status = 'completed'
 ),
@@ -80,7 +79,7 @@ plausible as {{ read_again() }} (
         *,
         case
             when possible_birth_date >= known_on then null
-            when possible_birth_date < {{ dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'known_on') }} then null
+            when possible_birth_date < {{ too_old }} then null
             else possible_birth_date
         end as birth_date
     from dated

@@ -22,24 +22,25 @@
 {%- endmacro %}
 
 
-{#- A name in plain letters: no accents, apostrophes or dots, single blanks between its parts. -#}
-{% macro normalised_name(expression) -%}
-    {{ collapsed(letters_and_digits(without_accents(expression))) }}
+{#- Plain letters and digits: no accents, apostrophes or dots, single blanks between the words. For names and streets. -#}
+{% macro plain_words(expression) -%}
+    nullif(trim({{ regex_replace(
+        regex_replace(without_accents(expression), "[''`.\u2019]", ''), '[^\\p{L}\\p{N}]+', ' '
+    ) }}), '')
 {%- endmacro %}
 
 
-{#- A street and number: no accents and signs, the usual words for kinds of street abbreviated. -#}
+{#- A street and number in plain words, the usual ones for kinds of street abbreviated. -#}
 {% macro normalised_street(expression) -%}
 {%- set words = {
     'street': 'st', 'avenue': 'ave', 'road': 'rd', 'boulevard': 'blvd', 'drive': 'dr', 'lane': 'ln', 'court': 'ct',
-    'place': 'pl', 'square': 'sq', 'terrace': 'ter', 'highway': 'hwy', 'parkway': 'pkwy', 'circle': 'cir',
-    'apartment': 'apt', 'suite': 'ste', 'north': 'n', 'south': 's', 'east': 'e', 'west': 'w'
+    'place': 'pl', 'apartment': 'apt', 'north': 'n', 'south': 's', 'east': 'e', 'west': 'w'
 } -%}
-{%- set found = namespace(text="' ' || " ~ collapsed(letters_and_digits(without_accents(expression))) ~ " || ' '") -%}
+{%- set found = namespace(text="' ' || " ~ expression ~ " || ' '") -%}
 {%- for word, short in words.items() -%}
     {%- set found.text = "replace(" ~ found.text ~ ", ' " ~ word ~ " ', ' " ~ short ~ " ')" -%}
 {%- endfor -%}
-    nullif(trim({{ found.text }}), '')
+    trim({{ found.text }})
 {%- endmacro %}
 
 
@@ -86,14 +87,4 @@ coalesce(
     {{ regex_matches(expression, '[A-Za-z]') }} and {{ regex_matches(expression, '[\u0370-\u04FF]') }},
     false
 )
-{%- endmacro %}
-
-
-{#- Only letters, digits and blanks; apostrophes and dots vanish, other signs become blanks. -#}
-{% macro letters_and_digits(expression) -%}
-    {{ regex_replace(regex_replace(expression, "[''`.\u2019]", ''), '[^\\p{L}\\p{N}]+', ' ') }}
-{%- endmacro %}
-
-{% macro collapsed(expression) -%}
-    nullif(trim({{ expression }}), '')
 {%- endmacro %}

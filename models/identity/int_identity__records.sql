@@ -7,7 +7,7 @@ with identifiers as (
     select * from {{ ref('int_identity__identifiers') }}
 ),
 
-merges as (
+merged as (
     select * from {{ ref('int_identity__merges') }}
 ),
 
@@ -25,11 +25,11 @@ erasure_requests as (
 
 people as (
     select
-        merges.left_key as record_key,
-        merges.right_key as person_key
-    from merges
-    inner join calendar on merges.as_of = calendar.as_of and calendar.is_current
-    where merges.part = 'member'
+        merged.left_key as record_key,
+        merged.right_key as person_key
+    from merged
+    inner join calendar on merged.as_of = calendar.as_of and calendar.is_current
+    where merged.part = 'member'
 ),
 
 records as (

@@ -5,7 +5,7 @@ with pairs as (
     select * from {{ ref('int_identity__pairs') }}
 ),
 
-merges as (
+merged as (
     select * from {{ ref('int_identity__merges') }}
 ),
 
@@ -23,12 +23,12 @@ identifiers as (
 
 refused as (
     select
-        merges.left_key,
-        merges.right_key,
-        merges.reason
-    from merges
-    inner join calendar on merges.as_of = calendar.as_of and calendar.is_current
-    where merges.part = 'refused'
+        merged.left_key,
+        merged.right_key,
+        merged.reason
+    from merged
+    inner join calendar on merged.as_of = calendar.as_of and calendar.is_current
+    where merged.part = 'refused'
 ),
 
 candidates as (

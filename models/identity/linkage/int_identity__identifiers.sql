@@ -49,7 +49,9 @@ records as (
         null as first_recorded_at,
         null as created_at,
         false as is_in_crm,
-        {% for field in ['given_name', 'family_name', 'email', 'street', 'postcode', 'phone', 'birth_date', 'birth_date_text'] -%}
+        {% for field in [
+            'given_name', 'family_name', 'email', 'street', 'postcode', 'phone', 'birth_date', 'birth_date_text'
+        ] -%}
         null as {{ field }},
         {% endfor -%}
         false as has_mixed_scripts
@@ -59,6 +61,15 @@ records as (
             activity.source_system = known_references.source_system
             and activity.customer_ref = known_references.customer_ref
     where known_references.customer_ref is null
+),
+
+plain as (
+    select
+        *,
+        {{ plain_words('given_name') }} as plain_given_name,
+        {{ plain_words('family_name') }} as plain_family_name,
+        {{ plain_words('street') }} as plain_street
+    from records
 ),
 
 normalised as (
@@ -71,8 +82,8 @@ normalised as (
         first_recorded_at,
         created_at,
         is_in_crm,
-        {{ normalised_name('given_name') }} as given_name,
-        {{ normalised_name('family_name') }} as family_name,
+        plain_given_name as given_name,
+        plain_family_name as family_name,
         -- A date that can't be read still has digits to compare.
         coalesce(
             cast(birth_date as {{ dbt.type_string() }}),
@@ -80,10 +91,10 @@ normalised as (
         ) as birth_date,
         {{ normalised_email('email') }} as email,
         {{ normalised_phone('phone') }} as phone,
-        {{ normalised_street('street') }} || ' ' || {{ normalised_postcode('postcode') }} as address,
+        {{ normalised_street('plain_street') }} || ' ' || {{ normalised_postcode('postcode') }} as address,
         {{ normalised_postcode('postcode') }} as postcode,
         has_mixed_scripts
-    from records
+    from plain
 ),
 
 {% for identifier in ['email', 'phone', 'address'] -%}

@@ -72,7 +72,9 @@ device_users as (
     select device
     from linked_devices
     group by device
-    having count(distinct coalesce(given_initial, '') || coalesce(birth_date, '')) <= {{ whole_number_var('identity_hub_limit', 1) }}
+    having
+        count(distinct coalesce(given_initial, '') || coalesce(birth_date, ''))
+        <= {{ whole_number_var('identity_hub_limit', 1) }}
 ),
 
 devices as (
@@ -135,11 +137,12 @@ paired as (
         {% for column in ['family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
         coalesce(left_records.{{ column }} = right_records.{{ column }}, false) as has_same_{{ column }},
         {% endfor -%}
-        coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false) as has_same_email_of_one,
-        {% for comparison in comparisons -%}
-        {{ linkage_level(comparison, 'left_records', 'right_records') | indent(8) }} as {{ comparison.name }}_level
-        {{- ',' if not loop.last }}
-        {% endfor %}
+        coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false)
+            as has_same_email_of_one,
+    {% for comparison in comparisons -%}
+    {{ linkage_level(comparison, 'left_records', 'right_records') | indent(8) }} as {{ comparison.name }}_level
+    {{- ',' if not loop.last }}
+    {% endfor %}
     from candidates
     inner join identifiers as left_records on candidates.left_key = left_records.record_key
     inner join identifiers as right_records on candidates.right_key = right_records.record_key
@@ -154,16 +157,30 @@ compared as (
         *,
         case
             {%- for rule, columns in sure_rules().items() %}
-            when {% for column in columns %}has_same_{{ column }}{{ ' and ' if not loop.last }}{% endfor %} then '{{ rule }}'
+            when
+                {% for column in columns -%}
+                has_same_{{ column }}
+                {{ 'and ' if not loop.last }}
+                {%- endfor -%}
+                then '{{ rule }}'
             {%- endfor %}
             when has_swapped_names and has_same_birth_date then 'swapped names and birth date'
             -- Where one of the two says at most an initial.
             when has_same_email_of_one and lacks_given_name then 'e-mail of one person'
         end as rule,
-        has_same_given_name or has_similar_given_name or has_swapped_names or has_same_birth_date or has_same_email_of_one
+        has_same_given_name
+        or has_similar_given_name
+        or has_swapped_names
+        or has_same_birth_date
+        or has_same_email_of_one
             as has_evidence_of_person,
         -- However rare a name is, more than one person may have it.
-        has_same_birth_date or has_same_email or has_same_phone or has_same_address or has_same_postcode or has_same_device
+        has_same_birth_date
+        or has_same_email
+        or has_same_phone
+        or has_same_address
+        or has_same_postcode
+        or has_same_device
             as has_more_than_names
     from paired
 ),

@@ -1,7 +1,7 @@
 -- Which customer a record was as of each date follows from what was known then, so that the log is the same however often
 -- and in whatever steps it was built. Only records that were ever linked can change.
 
-with merges as (
+with merged as (
     select * from {{ ref('int_identity__merges') }}
 ),
 
@@ -15,11 +15,11 @@ calendar as (
 
 linked_records as (
     select left_key as record_key
-    from merges
+    from merged
     where part = 'member'
     union
     select right_key as record_key
-    from merges
+    from merged
     where part = 'member'
 ),
 
@@ -32,7 +32,7 @@ people as (
         records.record_id,
         records.own_customer_id,
         records.known_since,
-        coalesce(merges.right_key, records.record_key) as person_key
+        coalesce(merged.right_key, records.record_key) as person_key
     from linked_records
     inner join records on linked_records.record_key = records.record_key
     inner join calendar
@@ -40,11 +40,11 @@ people as (
             calendar.is_current
             or records.first_recorded_on < calendar.as_of
             or records.first_recorded_on is null
-    left join merges
+    left join merged
         on
-            merges.part = 'member'
-            and calendar.as_of = merges.as_of
-            and records.record_key = merges.left_key
+            merged.part = 'member'
+            and calendar.as_of = merged.as_of
+            and records.record_key = merged.left_key
 ),
 
 customers as (

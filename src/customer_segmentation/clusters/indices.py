@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from customer_segmentation.clusters.base import NOISE, Labels, Matrix, count_distinct
 
-REFERENCES = 50
+REFERENCES = 30
 DRAWS = 20
 SIMULATIONS = 5
 _STARTS = 3  # of k-means where only the typical result matters
@@ -29,13 +29,15 @@ def dunn(distances: Matrix, labels: Labels) -> float | None:
     distances: shape (rows, rows). None for fewer than two clusters, or if none has a
     diameter.
     """
-    same = (labels[:, None] == labels[None, :]) & (labels != NOISE)[:, None]
-    apart = (labels[:, None] != labels[None, :]) & (labels != NOISE)[:, None]
-    apart &= (labels != NOISE)[None, :]
-    diameter = float(distances.max(where=same, initial=0.0))
-    if not apart.any() or diameter == 0:
-        return None
-    return float(distances.min(where=apart, initial=np.inf)) / diameter
+    order = np.argsort(labels, kind="stable")
+    order = order[labels[order] != NOISE]
+    ends = np.cumsum(np.unique(labels[order], return_counts=True)[1])
+    blocks = distances[np.ix_(order, order)]
+    diameter, apart = 0.0, np.inf
+    for start, end in zip([0, *ends[:-1]], ends, strict=False):
+        diameter = max(diameter, float(blocks[start:end, start:end].max()))
+        apart = min(apart, float(blocks[start:end, end:].min(initial=np.inf)))
+    return apart / diameter if np.isfinite(apart) and diameter > 0 else None
 
 
 def kmeans_inertia(matrix: Matrix, k: int, seed: int, starts: int = _STARTS) -> float:

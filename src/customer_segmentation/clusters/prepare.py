@@ -90,22 +90,27 @@ def _log_where(raw: Matrix, log_used: npt.NDArray[np.bool_]) -> Matrix:
 def fit_rotation(scaled: Matrix) -> Rotation:
     """The fewest principal components that hold more than 90 % of the variance (Pearson 1901).
 
-    scaled: shape (rows, features), at least one row. Each component points the way of its largest
-    loading, so that a sign never depends on the machine. Without variance one component is kept and
-    the scree is 0.
+    scaled: shape (rows, features), at least one row. Without variance one component is kept and the
+    scree is 0.
+    """
+    scree = principal_axes(scaled, 1).scree
+    return principal_axes(scaled, int(np.argmax(np.cumsum(scree) > _VARIANCE_KEPT)) + 1)
+
+
+def principal_axes(scaled: Matrix, kept: int) -> Rotation:
+    """The first principal components, at most as many as rows and features allow.
+
+    Each points the way of its largest loading, so that a sign never depends on the machine.
     """
     centre = scaled.mean(axis=0)
-    features = scaled.shape[1]
     _, spread, components = np.linalg.svd(scaled - centre, full_matrices=False)
-    variances = np.zeros(features)
+    variances = np.zeros(scaled.shape[1])
     variances[: len(spread)] = spread**2
     total = variances.sum()
-    scree = variances / total if total > 0 else variances
-    kept = int(np.argmax(np.cumsum(scree) > _VARIANCE_KEPT)) + 1
     loadings = components[:kept].T
     largest = np.argmax(np.round(np.abs(loadings), 9), axis=0)
-    signs = np.sign(loadings[largest, np.arange(kept)])
-    return Rotation(centre, loadings * signs, scree)
+    signs = np.sign(loadings[largest, np.arange(loadings.shape[1])])
+    return Rotation(centre, loadings * signs, variances / total if total > 0 else variances)
 
 
 def rotate(scaled: Matrix, rotation: Rotation) -> Matrix:

@@ -56,7 +56,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Screening:
-    """All candidates on one sample, and the k of the gap statistic (None: it does not exist)."""
+    """All candidates on one sample, and the k of the gap statistic (None without candidates)."""
 
     candidates: tuple[Candidate, ...]
     gap_k: int | None
@@ -171,7 +171,8 @@ def _with_evidence(
 ) -> tuple[list[Candidate], int | None]:
     """k-means candidates with gap, elbow, stability and simulated silhouette, and the gap's k."""
     inertias = [indices.kmeans_inertia(matrix, 1, seed), *(c.inertia or 0.0 for c in found)]
-    # Without any spread left inside the clusters log W does not exist; nor does it for larger k.
+    # Without any spread left inside the clusters log W does not exist, nor for larger k: no gap
+    # could be larger than the first of these.
     nothing = [i for i, inertia in enumerate(inertias) if inertia <= 1e-9 * inertias[0]]
     usable = inertias[: nothing[0]] if nothing else inertias
     gap, error = indices.gap_statistic(matrix, usable, seed=seed)
@@ -193,7 +194,9 @@ def _with_evidence(
                 simulated_silhouette=simulated.get(k),
             )
         )
-    return scored, indices.choose_by_gap(gap, error) if len(gap) > 1 else None
+    if nothing:
+        gap, error = np.append(gap, np.inf), np.append(error, 0.0)
+    return scored, indices.groups_by_gap(gap, error)
 
 
 def _labels_of_draw(rows: Matrix, seed: int, *, k: int) -> Labels:

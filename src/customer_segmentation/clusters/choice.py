@@ -38,7 +38,7 @@ def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
     index that does not exist satisfies nothing, so an algorithm without measured stability is
     evidence only. Ties: the larger silhouette (to 12 digits), then the order given.
     """
-    if not screening.candidates:
+    if screening.distinct < k_min or screening.rows <= k_min:
         return Choice(None, "none", explain_none(screening.rows, screening.distinct, k_min))
     if screening.gap_k == 1:
         return Choice(
@@ -47,8 +47,6 @@ def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
             "Everyone is in one group: by the gap statistic the customers are not grouped "
             "more than evenly spread ones would be.",
         )
-    if screening.distinct < k_min or screening.rows <= k_min:
-        return Choice(None, "none", explain_none(screening.rows, screening.distinct, k_min))
     in_range = [c for c in screening.candidates if k_min <= c.k <= k_max]
     eligible = [c for c in in_range if is_eligible(c)]
     if not eligible:

@@ -12,6 +12,7 @@ from customer_segmentation.clusters.base import NOISE, Labels, Matrix, count_dis
 REFERENCES = 30
 DRAWS = 20
 SIMULATIONS = 5
+FAR_ABOVE = 0.55  # of the gap of one group, in logarithms
 _STARTS = 3  # of k-means where only the typical result matters
 
 
@@ -94,6 +95,22 @@ def choose_by_gap(gap: Matrix, error: Matrix) -> int:
     """
     holds = gap[:-1] >= gap[1:] - error[1:]
     return int(np.argmax(holds)) + 1 if holds.any() else len(gap)
+
+
+def groups_by_gap(gap: Matrix, error: Matrix) -> int:
+    """`choose_by_gap`, but 1 only if no larger k has a gap far above the first one.
+
+    The rule of the paper stops at the first k that the next one does not beat. Groups at the
+    corners of a cube are hardly better cut in two than not at all, so it calls five groups, five
+    deviations apart, one group in 4 of 10 draws: their gap is .7 and more above the first. That of
+    a long Gaussian with capped ends rises by up to .45, because its references are rounder. From
+    .55 up the first k within an error of the best is taken.
+    """
+    best = int(np.argmax(gap))
+    k = choose_by_gap(gap, error)
+    if k > 1 or gap[best] - gap[0] < FAR_ABOVE:
+        return k
+    return int(np.argmax(gap >= gap[best] - error[best])) + 1
 
 
 def clusterwise_jaccard(

@@ -40,26 +40,24 @@ def match_keys(
 
     new, old: shape (k, features), in one space (move the old ones there first, see
     `update.move_centroids`). old_keys: one per old centroid. used_keys: all that were ever given.
-    Pairs have the least sum of distances (Kuhn 1955, the Hungarian method); a pair counts if the
-    centroids are nearer than half the way from the old one to its nearest old neighbour, so that a
-    cluster that is gone never hands its key to one that is new. A single old cluster has no
-    neighbour and is continued in any case. New keys go up in the order of the new centroids.
+    A pair counts if the centroids are nearer than half the way from the old one to its nearest old
+    neighbour, so that a cluster that is gone never hands its key to one that is new. A single old
+    cluster has no neighbour and is continued in any case. Within reach is at most one old centroid,
+    so the assignment of the least sum of distances (Kuhn 1955, the Hungarian method) gives each old
+    one the nearest new one. New keys go up in the order of the new centroids.
     """
-    from scipy.optimize import linear_sum_assignment
-
     if len(old) != len(old_keys):
         raise ValueError(f"{len(old)} old centroids, but {len(old_keys)} keys")
     keys: dict[int, int] = {}
-    if len(old):
+    if len(old) and len(new):
         distances = _distances(new, old)
         between = _distances(old, old)
         np.fill_diagonal(between, np.inf)
         reach = between.min(axis=1) / 2
-        # Beyond reach all pairs are equally bad: a near pair never gives way to two far ones.
-        cost = np.where(distances < reach, distances, 1e6 * (1 + distances.max()))
-        for i, j in zip(*linear_sum_assignment(cost), strict=True):
+        nearest = distances.argmin(axis=0)
+        for j, i in enumerate(nearest):
             if distances[i, j] < reach[j]:
-                keys[int(i)] = old_keys[int(j)]
+                keys[int(i)] = old_keys[j]
     unused = max([0, *old_keys, *used_keys]) + 1
     for i in range(len(new)):
         if i not in keys:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from customer_segmentation.clusters.base import Matrix, load_fitters
+from customer_segmentation.clusters.base import Labels, Matrix, load_fitters
 from customer_segmentation.clusters.candidates import SCREENED_ROWS, link
 from customer_segmentation.clusters.prepare import principal_axes, rotate
 
@@ -29,7 +29,7 @@ class Branch:
     rows: int
 
 
-def map_rows(matrix: Matrix, seed: int) -> tuple[Matrix, Matrix, Matrix]:
+def map_rows(matrix: Matrix, seed: int) -> tuple[Labels, Matrix, Matrix]:
     """Positions of up to 1,000 drawn rows, their first two principal components and t-SNE.
 
     t-SNE (van der Maaten and Hinton 2008) starts from the components; distances between its groups
@@ -39,7 +39,7 @@ def map_rows(matrix: Matrix, seed: int) -> tuple[Matrix, Matrix, Matrix]:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    rows = np.arange(len(matrix))
+    rows = np.arange(len(matrix), dtype=np.int64)
     if len(rows) > _MAPPED_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), _MAPPED_ROWS, replace=False))
     if len(rows) < 3 or matrix.shape[1] < 2:

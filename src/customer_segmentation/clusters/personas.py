@@ -54,7 +54,7 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int) -> 
     (rows,), 0 to k - 1 or -1. value: position of the feature whose sum tells a cluster's value.
     """
     deviation = scaled.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1)
+    deviation = np.where(deviation > 1e-9, deviation, 1)  # constant but for the last bits
     centre, middle = scaled.mean(axis=0), np.median(scaled, axis=0)
     members = [labels == i for i in range(k)]
     means = np.array([scaled[own].mean(axis=0) for own in members])

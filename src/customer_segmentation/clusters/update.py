@@ -102,4 +102,5 @@ def outlier_distances(labels: Labels, distances: Matrix) -> Matrix:
 
 def is_outlier(distances: Matrix, limits: Matrix) -> npt.NDArray[np.bool_]:
     """Whether a row is farther from every centroid than that cluster's limit, shape (rows,)."""
-    return np.all(distances > limits + 1e-9, axis=1)
+    within: npt.NDArray[np.int64] = (distances <= limits + 1e-9).sum(axis=1)
+    return np.asarray(within == 0)

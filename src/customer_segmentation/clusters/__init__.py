@@ -10,7 +10,7 @@ nearest centroid is SQL. The steps are functions of plain matrices of shape (row
 - :mod:`labels`, :mod:`update`: the same cluster keeps its key; refits, updates and outliers
 - :mod:`names`, :mod:`personas`: what to call a cluster and what to say about it
 - :mod:`maps`: coordinates and a tree, for looking only
-- :mod:`fit`: all of it, as one long table
+- :mod:`fit`: the k-means model of today as one long table; the choice above is not wired yet
 
 Importing this package costs no more than numpy: scikit-learn, scipy and pandas take seconds to load
 and are imported by the functions that use them, so a build that reuses a stored fit does not pay.

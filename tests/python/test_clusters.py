@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -94,8 +95,8 @@ def test_ruspini_has_four_clusters():
 
 
 def test_scaler_divides_by_the_population_deviation():
-    specs = clusters.read_features([{"name": "sepal_length"}])
-    scaler = clusters.fit_scaler(load_iris().data[:, :1], specs, caps=(0, 1))
+    specs = clusters.read_features([{"name": "sepal_length", "caps": [0, 1]}])
+    scaler = clusters.fit_scaler(load_iris().data[:, :1], specs)
     assert scaler.centre[0] == pytest.approx(5.84333, abs=5e-6)
     assert scaler.scale[0] == pytest.approx(0.825301, abs=5e-7)
 
@@ -211,7 +212,7 @@ def test_another_feature_orders_the_clusters_when_marked():
 def test_largest_silhouette_wins_and_the_smaller_k_in_a_tie():
     (base,) = clusters.score_candidates(pd.read_csv(RUSPINI).to_numpy(float), [4], seed=0)
     made = [
-        clusters.replace(base, k=k, silhouette=s)
+        replace(base, k=k, silhouette=s)
         for k, s in [(3, 0.4), (5, 0.6 + 1e-15), (4, 0.6), (6, 0.5)]
     ]
     assert clusters.choose_candidate(made).k == 4

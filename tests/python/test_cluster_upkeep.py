@@ -1,0 +1,434 @@
+"""Preparation, keys, refits, updates, outliers, personas and maps: what a model in force needs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import linkage
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
+
+from customer_segmentation import clusters
+from customer_segmentation.clusters import (
+    features,
+    labels,
+    maps,
+    names,
+    personas,
+    prepare,
+    update,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+IRIS = load_iris().data
+FAR = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+
+
+def specs_of(*given):
+    return clusters.read_features(list(given))
+
+
+def blobs(seed=0, size=100, centres=FAR):
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(len(centres)), size)
+    return centres[truth] + rng.standard_normal((len(truth), centres.shape[1])), truth
+
+
+# preparation
+
+
+def test_importing_the_package_loads_no_slow_library():
+    code = (
+        "import sys, customer_segmentation.clusters\n"
+        "print(*{'pandas', 'scipy', 'sklearn', 'threadpoolctl'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("scaling", "centre", "scale"),
+    [("z_score", 5.84333, 0.825301), ("min_max", 4.3, 3.6), ("robust", 5.8, 1.3)],
+)
+def test_scalings_of_sepal_length_have_the_published_parameters(scaling, centre, scale):
+    specs = specs_of({"name": "sepal_length", "scaling": scaling, "caps": [0, 1]})
+    found = prepare.fit_scaler(IRIS[:, :1], specs)
+    assert found.centre[0] == pytest.approx(centre, abs=5e-6)
+    assert found.scale[0] == pytest.approx(scale, abs=5e-7)
+
+
+@pytest.mark.parametrize("scaling", features.SCALINGS)
+def test_a_constant_feature_becomes_zero_in_every_scaling(scaling):
+    specs = specs_of({"name": "visits", "scaling": scaling, "log": True})
+    raw = np.full((20, 1), 7.0)
+    scaled = prepare.scale(raw, prepare.fit_scaler(raw, specs))
+    np.testing.assert_allclose(scaled, 0, atol=1e-12)
+
+
+def test_caps_are_the_quantiles_of_each_feature():
+    specs = specs_of({"name": "a", "caps": [0.1, 0.9]}, {"name": "b", "caps": [0, 1]})
+    raw = np.column_stack([np.arange(101.0), np.arange(101.0)])
+    found = prepare.fit_scaler(raw, specs)
+    np.testing.assert_allclose(found.lower_cap, [10, 0])
+    np.testing.assert_allclose(found.upper_cap, [90, 100])
+
+
+def test_principal_components_have_the_published_shares():
+    specs = specs_of(*({"name": f"x{i}", "caps": [0, 1]} for i in range(4)))
+    scaled = prepare.scale(IRIS, prepare.fit_scaler(IRIS, specs))
+    found = prepare.fit_rotation(scaled)
+    np.testing.assert_allclose(found.scree, [0.7296, 0.2285, 0.0367, 0.0052], atol=5.1e-5)
+    assert found.loadings.shape == (4, 2)
+    expected = PCA(2).fit_transform(scaled)
+    np.testing.assert_allclose(np.abs(prepare.rotate(scaled, found)), np.abs(expected), atol=1e-9)
+    assert (found.loadings[np.abs(found.loadings).argmax(axis=0), [0, 1]] > 0).all()
+
+
+def test_digits_need_31_components():
+    data = load_digits().data
+    specs = specs_of(*({"name": f"x{i}", "caps": [0, 1]} for i in range(64)))
+    scaled = prepare.scale(data, prepare.fit_scaler(data, specs))
+    assert prepare.fit_rotation(scaled).loadings.shape == (64, 31)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_equal_rows_rotate_to_zero(rows):
+    scaled = np.full((rows, 3), 2.0)
+    found = prepare.fit_rotation(scaled)
+    assert (prepare.rotate(scaled, found) == 0).all()
+    assert (found.scree == 0).all()
+
+
+def test_text_becomes_numbers_with_codes_that_sql_can_apply():
+    sample = pd.DataFrame(
+        {
+            "customer_key": [1, 2, 3, 4],
+            "monetary": [1.0, 2.0, 3.0, 4.0],
+            "channel": ["web", "shop", None, "web"],
+            "tier": ["gold", "basic", "other", "silver"],
+        }
+    )
+    specs = specs_of(
+        {"name": "monetary"},
+        {"name": "channel", "encoding": "one_hot"},
+        {"name": "tier", "encoding": "ordinal", "levels": ["basic", "silver", "gold"]},
+    )
+    data, encoded, codes = features.encode(sample, specs)
+    assert [spec.name for spec in encoded] == [
+        "monetary",
+        "channel=shop",
+        "channel=unknown",
+        "channel=web",
+        "tier",
+    ]
+    assert [(c.column, c.level, c.code, c.other) for c in codes] == [
+        ("channel=shop", "shop", 1, 0),
+        ("channel=unknown", "unknown", 1, 0),
+        ("channel=web", "web", 1, 0),
+        ("tier", "basic", 0, None),
+        ("tier", "silver", 1, None),
+        ("tier", "gold", 2, None),
+    ]
+    expected = [[1, 0, 0, 1, 2], [2, 1, 0, 0, 0], [4, 0, 0, 1, 1]]
+    np.testing.assert_array_equal(features.usable_rows(data, encoded), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scaling": "log"}, "scaling is 'log'; expected one of z_score, min_max, robust"),
+        ({"encoding": "hash"}, "encoding is 'hash'"),
+        ({"encoding": "ordinal"}, "ordinal needs its levels"),
+        ({"levels": ["a", "a"]}, "repeat"),
+        ({"caps": [0.9, 0.1]}, "expected 0 <= low < high <= 1"),
+        ({"caps": [0.1]}, "expected 0 <= low < high <= 1"),
+    ],
+)
+def test_a_wrong_feature_is_refused_in_words(change, message):
+    with pytest.raises(ValueError, match=message):
+        specs_of({"name": "visits", **change})
+
+
+# keys
+
+
+def test_matched_centroids_keep_their_keys_and_new_ones_get_unused_keys():
+    new = np.array([[0.4, 9.5], [30.0, 30.0], [0.2, 0.1], [9.6, 0.3]])
+    assert labels.match_keys(new, FAR, [1, 2, 5, 4], used_keys=[1, 2, 3, 4, 5, 7]) == [5, 8, 1, 2]
+
+
+def test_a_key_is_not_handed_on_to_a_cluster_that_is_new():
+    new = np.vstack([FAR[:3], [[60.0, 60.0]]])
+    assert labels.match_keys(new, FAR, [1, 2, 3, 4]) == [1, 2, 3, 5]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 6), st.integers(0, 10_000))
+def test_keys_are_those_of_the_hungarian_assignment_within_reach(k, old_k, seed):
+    new, old = (np.random.default_rng([seed, n]).uniform(0, 4, (n, 2)) for n in (k, old_k))
+    between = cdist(old, old) + np.diag([np.inf] * old_k)
+    distances, reach = cdist(new, old), between.min(axis=1) / 2
+    rows, columns = linear_sum_assignment(np.where(distances < reach, distances, 1000.0))
+    expected = {int(i): j + 1 for i, j in zip(rows, columns, strict=True)}
+    expected = {i: key for i, key in expected.items() if distances[i, key - 1] < reach[key - 1]}
+    found = labels.match_keys(new, old, list(range(1, old_k + 1)))
+    assert {i: key for i, key in enumerate(found) if key <= old_k} == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 6), st.integers(0, 1000))
+def test_keys_differ_never_come_back_and_follow_small_moves(k, old_k, seed):
+    rng = np.random.default_rng(seed)
+    old = rng.permutation(40)[:old_k, None] * [3.0, 1.0]
+    keys = (rng.permutation(20)[:old_k] + 1).tolist()
+    new = rng.permutation(40)[:k, None] * [3.0, 1.0]
+    found = labels.match_keys(new, old, keys, used_keys=range(1, 31))
+    assert len(set(found)) == k
+    assert all(key in keys or key > 30 for key in found)
+    if old_k > 1:
+        order = rng.permutation(old_k)
+        moved = old[order] + rng.uniform(-0.9, 0.9, (old_k, 2))
+        assert labels.match_keys(moved, old, keys) == [keys[i] for i in order]
+
+
+def test_matches_splits_merges_and_spills_are_told_apart():
+    old = np.repeat([1, 2, 3, 4], [100, 60, 60, 50])
+    new = np.repeat([1, 5, 2, 2, 3, 4], [60, 40, 60, 55, 5, 50])
+    found = {(f.old_key, f.new_key): (f.customers, f.kind) for f in labels.lineage(old, new)}
+    assert found == {
+        (1, 1): (60, "match"),
+        (1, 5): (40, "split"),
+        (2, 2): (60, "match"),
+        (3, 2): (55, "merge"),
+        (3, 3): (5, "match"),
+        (4, 4): (50, "match"),
+    }
+    spilt = labels.lineage(np.array([1] * 9 + [2] * 9), np.array([1] * 8 + [2] * 10))
+    assert [(f.old_key, f.new_key, f.kind) for f in spilt][1] == (1, 2, "spill")
+    assert spilt[1].share_of_old == pytest.approx(1 / 9)
+    assert spilt[1].share_of_new == pytest.approx(1 / 10)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), min_size=1, max_size=40))
+def test_lineage_accounts_for_every_customer(pairs):
+    old, new = np.array(pairs).T
+    flows = labels.lineage(old, new)
+    assert sum(f.customers for f in flows) == len(pairs)
+    for key in set(old.tolist()):
+        assert sum(f.share_of_old for f in flows if f.old_key == key) == pytest.approx(1)
+    for key in set(new.tolist()):
+        assert sum(f.share_of_new for f in flows if f.new_key == key) == pytest.approx(1)
+
+
+def test_moving_and_being_relabelled_are_counted_apart():
+    before, after, by_new_model = np.array([[1, 1, 2, 2], [1, 2, 2, 2], [1, 3, 3, 2]])
+    assert labels.count_changes(before, after, by_new_model) == (1, 2)
+
+
+# refits and updates
+
+
+def test_assignment_is_that_of_the_library_and_ties_go_to_the_first():
+    rows, _ = blobs(size=300)
+    model = KMeans(4, n_init=1, random_state=0).fit(rows)
+    found, distances = update.assign(rows, model.cluster_centers_)
+    np.testing.assert_array_equal(found, model.predict(rows))
+    np.testing.assert_allclose(distances, model.transform(rows), atol=1e-9)
+    assert update.assign(np.array([[5.0, 0.0]]), FAR[[1, 0]])[0].tolist() == [0]
+
+
+def test_a_refit_with_one_percent_more_rows_keeps_order_and_labels():
+    rows, truth = blobs()
+    first, centroids = update.refit(rows, FAR)
+    np.testing.assert_array_equal(first, truth)
+    more, moved = update.refit(np.vstack([rows, rows[::100] + 0.3]), centroids)
+    np.testing.assert_array_equal(more[: len(rows)], first)
+    assert labels.match_keys(moved, centroids, [1, 2, 3, 4]) == [1, 2, 3, 4]
+
+
+def test_an_update_is_the_running_mean_of_old_and_new_members():
+    rows = np.array([[1.0, 0.0], [3.0, 0.0], [9.0, 1.0]])
+    found = update.update_centroids(rows, FAR, [2, 1, 5, 5])
+    expected = [[(0 * 2 + 1 + 3) / 4, 0], [(10 + 9) / 2, (0 + 1) / 2], [0, 10], [10, 10]]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_updates_by_small_batches_reach_the_inertia_of_a_refit():
+    rows, _ = blobs(size=2500, seed=2)
+    rows = rows[np.random.default_rng(0).permutation(len(rows))]
+    start = FAR + 0.5
+    updated = update.update_centroids(rows, start, [1, 1, 1, 1])
+    _, distances = update.assign(rows, updated)
+    _, best = update.assign(rows, update.refit(rows, start)[1])
+    assert (distances.min(axis=1) ** 2).sum() <= 1.001 * (best.min(axis=1) ** 2).sum()
+
+
+def test_centroids_move_between_preparations_with_their_rows():
+    rng = np.random.default_rng(0)
+    specs = specs_of({"name": "a", "log": True}, {"name": "b", "scaling": "min_max"})
+    old, new = (prepare.fit_scaler(rng.lognormal(mean, 1, (500, 2)), specs) for mean in (0.0, 0.3))
+    rows = rng.lognormal(0.0, 0.1, (5, 2))
+    moved = update.move_centroids(prepare.scale(rows, old), old, new)
+    np.testing.assert_allclose(moved, prepare.scale(rows, new))
+    rotation = prepare.principal_axes(rng.standard_normal((50, 2)), 2)
+    turned = update.move_centroids(
+        prepare.rotate(prepare.scale(rows, old), rotation), old, new, rotation, rotation
+    )
+    np.testing.assert_allclose(turned, prepare.rotate(prepare.scale(rows, new), rotation))
+
+
+def test_only_a_customer_far_from_all_is_an_outlier():
+    rows, truth = blobs(size=400)
+    _, distances = update.assign(rows, FAR)
+    limits = update.outlier_distances(truth, distances)
+    first, third = np.quantile(distances[truth == 0, 0], [0.25, 0.75])
+    assert limits[0] == pytest.approx(third + 3 * (third - first))
+    assert update.is_outlier(distances, limits).sum() == 0
+    strange = np.array([[50.0, 50.0], [5.0, -2.0], [0.5, 0.5]])
+    far = update.is_outlier(update.assign(strange, FAR)[1], limits)
+    assert far.tolist() == [True, True, False]
+
+
+def test_members_at_one_distance_are_never_outliers():
+    distances = np.array([[0.0, 9.0], [0.0, 9.0], [1.0, 9.0], [9.0, 2.0]])
+    limits = update.outlier_distances(np.array([0, 0, 0, 1]), distances)
+    assert not update.is_outlier(distances, limits).any()
+
+
+# personas
+
+RFM = specs_of(
+    {"name": "recency_days", "log": True},
+    {"name": "frequency", "log": True},
+    {"name": "monetary", "log": True},
+)
+
+
+def shoppers(seed, sizes=(90, 60, 30)):
+    """Customers by recency, frequency and monetary, the last two almost the same."""
+    rng = np.random.default_rng(seed)
+    at = rng.uniform(0.3, 3, (len(sizes), 3)) * [30, 20, 500]
+    at[:, 2] = at[:, 1] * 25
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    raw = at[truth] * rng.lognormal(0, 0.5, (len(truth), 3))
+    raw[:, 2] = raw[:, 1] * 25 * rng.lognormal(0, 0.05, len(truth))
+    return raw, truth
+
+
+def profile_of(raw, truth, k=3):
+    scaled = prepare.scale(raw, prepare.fit_scaler(raw, RFM))
+    return personas.profile(raw, scaled, truth, k, value=2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_names_and_cards_never_contradict_the_customers(seed):
+    raw, truth = shoppers(seed)
+    found = profile_of(raw, truth)
+    told = personas.personas(found, RFM, customers=len(raw), value=2)
+    assert len({persona.name for persona in told}) == 3
+    for i, persona in enumerate(told):
+        medians, everyone = np.median(raw[truth == i], axis=0), np.median(raw, axis=0)
+        for spec, own, all_of_them in zip(RFM, medians, everyone, strict=True):
+            side = {spec.word_low: -1, spec.word_high: 1}
+            for word in persona.name.lower().split():
+                if word in side:
+                    assert side[word] * (own - all_of_them) > 0
+            text = spec.name.replace("_", " ")
+            if f"{text} higher" in persona.card:
+                assert own > all_of_them
+                assert f"(median {own:,.4g} against {all_of_them:,.4g}" in persona.card
+            if f"{text} lower" in persona.card:
+                assert own < all_of_them
+        size = int((truth == i).sum())
+        assert persona.card.startswith(f"{size} of 180 customers ({size / 180:.1%}) with ")
+        share = raw[truth == i, 2].sum() / raw[:, 2].sum()
+        assert f"with {share:.1%} of all monetary" in persona.card
+        assert (persona.trait == "typical") == ("No feature differs" in persona.card)
+
+
+def test_effects_are_mean_differences_unless_the_median_disagrees():
+    raw = np.concatenate([[1.0] * 60, [100.0] * 8, [2.0] * 60])[:, None] * [1, 1, 1]
+    truth = np.repeat([0, 1], [68, 60])
+    scaled = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    found = personas.profile(raw, scaled, truth, 2, value=2)
+    # The mean of cluster 0 is above that of everyone, its median below; of cluster 1 the reverse.
+    assert raw[truth == 0].mean() > raw.mean()
+    assert (found.effects == 0).all()
+    swapped = personas.profile(raw, scaled, np.repeat([0, 1, 0], [60, 8, 60]), 2, value=2)
+    np.testing.assert_allclose(swapped.effects[1], (100 - raw.mean()) / raw.std())
+
+
+def test_the_strongest_trait_is_first_and_one_that_repeats_it_last():
+    correlated = np.eye(3, dtype=bool)
+    correlated[1, 2] = correlated[2, 1] = True
+    assert names.strongest_first(np.array([0.5, 2.0, -1.0]), correlated) == [1, 0, 2]
+    assert names.strongest_first(np.array([0.5, 2.0, -1.0])) == [1, 2, 0]
+    assert names.strongest_first(np.array([0.34, -0.35, 0.0]), correlated) == [1]
+    assert clusters.name_clusters(np.array([[0.4, 2.0, 1.0]]), RFM) == ["Frequent big spenders"]
+    told = clusters.name_clusters(np.array([[0.4, 2.0, 1.0]]), RFM, correlated)
+    assert told == ["Lapsed frequent buyers"]
+
+
+def test_a_name_in_force_stays_until_it_is_wrong():
+    effects = np.array([[0.1, 0.1, 0.9], [-0.5, 0.2, -0.2], [0.6, 0.0, 0.0]])
+    kept = ["Frequent big spenders", "Recent big spenders", None]
+    fresh = ["Big spenders", "Recent buyers", "Frequent big spenders"]
+    found = names.keep_names(fresh, kept, effects, RFM)
+    assert found == ["Frequent big spenders", "Recent buyers", "Frequent big spenders (2)"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_kept_names_differ_and_hold(seed, k):
+    rng = np.random.default_rng(seed)
+    before, now = rng.normal(0, 0.6, (2, k, 3))
+    old = [n if rng.uniform() < 0.7 else None for n in clusters.name_clusters(before, RFM)]
+    found = names.keep_names(clusters.name_clusters(now, RFM), old, now, RFM)
+    assert len(set(found)) == k
+    for name, was, effect in zip(found, old, now, strict=True):
+        assert names.name_holds(name, effect, RFM)
+        if was is not None and names.name_holds(was, effect, RFM):
+            assert name == was
+
+
+# maps
+
+
+def test_map_is_of_drawn_rows_and_keeps_neighbours_together():
+    rows, truth = blobs(size=60)
+    drawn, plane, neighbours = maps.map_rows(rows, seed=0)
+    assert drawn.tolist() == list(range(240))
+    np.testing.assert_allclose(np.abs(plane), np.abs(PCA(2).fit_transform(rows)), atol=1e-9)
+    assert silhouette_score(neighbours, truth) > 0.5
+    again = maps.map_rows(rows, seed=0)[2]
+    np.testing.assert_array_equal(neighbours, again)
+
+
+@pytest.mark.parametrize("rows", [np.empty((0, 2)), np.ones((2, 2)), np.ones((9, 1))])
+def test_what_has_no_plane_has_no_map(rows):
+    assert [len(part) for part in maps.map_rows(rows, seed=0)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("method", ["ward", "complete", "average"])
+@pytest.mark.parametrize("rows", [2, 5, 150])
+def test_dendrogram_is_the_top_of_the_tree(method, rows):
+    matrix = IRIS[:rows]
+    found = maps.dendrogram(matrix, method, seed=0)
+    tree = linkage(matrix, method)
+    leaves = min(30, rows)
+    assert [b.node for b in found] == list(range(leaves + 1, 2 * leaves))
+    np.testing.assert_allclose([b.height for b in found], tree[-(leaves - 1) :, 2])
+    children = sorted(node for b in found for node in (b.left, b.right))
+    assert children == list(range(1, 2 * leaves - 1))
+    assert found[-1].rows == rows
+    assert all(b.left < b.right < b.node for b in found)

@@ -17,7 +17,8 @@ seen as (
     select
         source_system,
         customer_ref,
-        min({{ instant }}) as first_active_at
+        min({{ instant }}) as first_active_at,
+        min(is_synthetic) as is_synthetic
     from {{ table }}
     where customer_ref is not null
     group by source_system, customer_ref
@@ -29,7 +30,8 @@ activity as (
     select
         source_system,
         customer_ref,
-        min(first_active_at) as first_active_at
+        min(first_active_at) as first_active_at,
+        min(is_synthetic) as is_synthetic
     from seen
     group by source_system, customer_ref
 )

@@ -31,6 +31,7 @@ people as (
         customer_key,
         customer_id,
         count(*) as records,
+        min(is_synthetic) as is_synthetic,
         min({{ local_date('created_at') }}) as first_created_on,
         max(case when is_in_crm and created_at is null then 1 else 0 end) = 1 as is_of_unknown_age
     from records
@@ -40,7 +41,8 @@ people as (
 activity as (
     select
         customer_references.customer_key,
-        min({{ local_date('first_activity.first_active_at') }}) as first_active_on
+        min({{ local_date('first_activity.first_active_at') }}) as first_active_on,
+        min(first_activity.is_synthetic) as is_synthetic
     from customer_references
     inner join first_activity
         on
@@ -85,6 +87,7 @@ customers as (
         people.customer_key,
         people.customer_id,
         cast(people.records as integer) as records,
+        people.is_synthetic and coalesce(activity.is_synthetic, true) as is_synthetic,
         {% for field in fields -%}
         golden_records.{{ field }},
         {% endfor -%}

@@ -131,6 +131,7 @@ identified_records as (
         remembered_records.first_recorded_on,
         remembered_records.created_at,
         remembered_records.is_in_crm,
+        remembered_records.is_synthetic,
         first_of_record.known_since,
         -- The id that the record would give on its own.
         {{ hashed_id(['first_of_record.source_system', 'first_of_record.record_id']) | indent(8) }} as own_customer_id,
@@ -167,7 +168,8 @@ final as (
         identified_records.first_recorded_at,
         identified_records.first_recorded_on,
         identified_records.created_at,
-        identified_records.is_in_crm
+        identified_records.is_in_crm,
+        identified_records.is_synthetic
     from identified_records
     inner join customers on identified_records.person_key = customers.person_key
 )

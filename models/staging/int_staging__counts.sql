@@ -64,6 +64,10 @@ raw_counts as (
         count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}
         count(case when fate = 'loaded' then 1 end) as loaded,
+        {%- if table != 'erasure_requests' %}
+        {%- do checks.append('synthetic') %}
+        count(case when fate = 'loaded' and is_synthetic then 1 end) as synthetic,
+        {%- endif %}
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end)
         + {{ rejected_lines_of(table) }} as quarantined

@@ -49,6 +49,7 @@ def print_summary(target: Path, console: Console) -> None:
         return
     with duckdb.connect(str(published), read_only=True) as connection:
         _print_headline(connection, console)
+        _print_synthetic(connection, console)
         _print_segments(connection, console)
         _print_coverage(connection, console)
         _print_cluster_model(connection, console)
@@ -85,6 +86,32 @@ def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> 
     console.print(
         f"\n{customers:,} eligible customers, {buyers:,} of them buyers, as of {as_of}. "
         f"Revenue {revenue:,.2f}."
+    )
+
+
+def _print_synthetic(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """What is made up must not be read as a finding."""
+    counted = connection.execute(
+        """
+        select source_table, synthetic.value, loaded.value
+        from monitoring.source_coverage as synthetic
+        inner join monitoring.source_coverage as loaded using (source_table)
+        where synthetic.check_name = 'synthetic' and loaded.check_name = 'loaded'
+            and synthetic.value > 0
+        order by source_table
+        """
+    ).fetchall()
+    if not counted:
+        return
+    shares = [
+        f"all {table}" if made_up == loaded else f"{made_up:,.0f} of {loaded:,.0f} {table}"
+        for table, made_up, loaded in counted
+    ]
+    ((customers,),) = connection.execute(
+        "select count(*) from customers where is_synthetic and not is_excluded"
+    ).fetchall()
+    console.print(
+        f"Made up, so no findings: {customers:,} of these customers; {', '.join(shares)}."
     )
 
 

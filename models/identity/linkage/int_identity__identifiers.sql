@@ -33,6 +33,7 @@ records as (
         least(first_loaded_at, created_at) as first_recorded_at,
         created_at,
         true as is_in_crm,
+        is_synthetic,
         {% for field in ['given_name', 'family_name', 'email', 'street', 'postcode'] -%}
         {{ folded_text(field) }} as {{ field }},
         {% endfor -%}
@@ -49,6 +50,7 @@ records as (
         null as first_recorded_at,
         null as created_at,
         false as is_in_crm,
+        activity.is_synthetic,
         {% for field in [
             'given_name', 'family_name', 'email', 'street', 'postcode', 'phone', 'birth_date', 'birth_date_text'
         ] -%}
@@ -82,6 +84,7 @@ normalised as (
         first_recorded_at,
         created_at,
         is_in_crm,
+        is_synthetic,
         plain_given_name as given_name,
         plain_family_name as family_name,
         -- A date that can't be read still has digits to compare.
@@ -120,6 +123,7 @@ identifiers as (
         {{ local_date('normalised.first_recorded_at') }} as first_recorded_on,
         normalised.created_at,
         normalised.is_in_crm,
+        normalised.is_synthetic,
         normalised.given_name,
         normalised.family_name,
         normalised.birth_date,

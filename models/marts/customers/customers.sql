@@ -71,6 +71,7 @@ final as (
         customers.records,
 
         -- flags
+        customers.is_synthetic,
         customers.is_excluded,
         customers.exclusion_reason,
         customers.segmentation_consent,

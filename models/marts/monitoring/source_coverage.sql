@@ -19,6 +19,10 @@ customers as (
     select * from {{ ref('int_identity__customers') }}
 ),
 
+record_pairs as (
+    select * from {{ ref('int_identity__pairs') }}
+),
+
 periods as (
     select *
     from {{ ref('int_periods') }}
@@ -100,6 +104,20 @@ measured as (
         where check_name not like 'filled%' and check_name <> 'newest_day'
         union all
         select * from after_as_of
+        union all
+        select
+            'customers' as source_table,
+            'links_by_rule' as check_name,
+            count(rule) as value
+        from record_pairs
+        where is_link
+        union all
+        select
+            'customers' as source_table,
+            'links_by_weight' as check_name,
+            count(*) - count(rule) as value
+        from record_pairs
+        where is_link
     ) as mere_counts
     union all
     select

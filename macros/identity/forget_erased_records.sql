@@ -4,9 +4,9 @@
 -#}
 {% macro forget_erased_records() %}
     {%- set remembered = 'select record_key from ' ~ this -%}
-    delete from {{ ref('int_identity__identifiers') }} where record_key not in ({{ remembered }});
-    delete from {{ ref('int_identity__linkage_sample') }} where record_key not in ({{ remembered }});
-    delete from {{ ref('int_identity__pairs') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
-    delete from {{ ref('int_identity__decisions') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
-    delete from {{ ref('int_identity__merges') }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__identifiers').render() }} where record_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__linkage_sample').render() }} where record_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__pairs').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__decisions').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__merges').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
 {% endmacro %}

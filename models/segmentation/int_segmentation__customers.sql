@@ -13,14 +13,6 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
-cutpoints as (
-    select * from {{ ref('int_segmentation__cutpoints') }}
-),
-
-spend_breaks as (
-    select * from {{ ref('int_segmentation__spend_breaks') }}
-),
-
 clusters as (
     select * from {{ ref('int_segmentation__clusters') }}
 ),
@@ -29,31 +21,8 @@ rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
 
-cuts_in_force as (
-    select
-        fitted_as_of
-        {%- for metric in rfm_metrics() %}
-        {%- for cut in range(1, 6) %},
-        max(
-            case when scheme = 'rfm' and metric = '{{ metric }}' and cut_number = {{ cut }} then cut_value end
-        ) as {{ metric }}_{{ cut }}
-        {%- endfor %},
-        max(case when scheme = 'rfm' and metric = '{{ metric }}' then status end) as {{ metric }}_status
-        {%- endfor %},
-        max(case when scheme = 'value_tier' and cut_number = 1 then cut_value end) as medium_from,
-        max(case when scheme = 'value_tier' and cut_number = 2 then cut_value end) as high_from
-    from cutpoints
-    group by fitted_as_of
-),
-
-breaks_in_force as (
-    select
-        {%- for cut in range(1, spend_bands()) %}
-        max(case when cut_number = {{ cut }} then cut_value end) as break_{{ cut }},
-        {%- endfor %}
-        as_of as fitted_as_of
-    from spend_breaks
-    group by as_of
+cuts as (
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 scored as (
@@ -63,19 +32,18 @@ scored as (
         case
             when features.is_buyer
                 then
-                    {{ rfm_score('features.' ~ rfm.column, 'cuts_in_force.' ~ metric, rfm.worst_to_best) | indent(20) }}
+                    {{ rfm_score('features.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(20) }}
         end as {{ metric }}_score,
         {% endfor -%}
         {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
         {%- for cut in range(1, spend_bands()) %}
-        breaks_in_force.break_{{ cut }},
+        cuts.break_{{ cut }},
         {%- endfor %}
-        cuts_in_force.high_from,
-        cuts_in_force.medium_from
+        cuts.high_from,
+        cuts.medium_from
     from features
     inner join periods on features.as_of = periods.as_of
-    left join cuts_in_force on periods.cutpoints_fitted_as_of = cuts_in_force.fitted_as_of
-    left join breaks_in_force on periods.cutpoints_fitted_as_of = breaks_in_force.fitted_as_of
+    left join cuts on periods.cutpoints_fitted_as_of = cuts.fitted_as_of
 ),
 
 segmented as (

@@ -1,11 +1,12 @@
 -- The dates to build, from the orders and the calendar alone: no model reads the clock.
 --
 -- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
--- of the periods from var history_start on. Records are linked by weights of the first date, then of as many later ones
--- as var refit_models says.
+-- of the periods from var history_start on, or else from the first one that somebody bought before. Records are linked by
+-- weights of the first date, then of as many later ones as var refit_models says.
 
 {% set as_of = optional_date_var('as_of') -%}
-{% set history_start = optional_date_var('history_start') -%}
+{% set has_history = var('history_start') != 'as_of' -%}
+{% set history_start = optional_date_var('history_start') if has_history else none -%}
 {% if as_of and history_start and history_start > as_of -%}
     {% do stop("Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of ~ "'. Expected a date up to as_of, or null.") %}
 {%- endif -%}
@@ -18,39 +19,44 @@ with orders as (
 ),
 
 newest_order as (
-    select max(ordered_on) as ordered_on
+    select
+        min(case when customer_ref is not null then ordered_on end) as first_ordered_on,
+        max(ordered_on) as ordered_on
     from orders
     where status = 'completed'
 ),
 
 as_of_date as (
     select
-        {{ "date '" ~ as_of ~ "'" if as_of else day_after_newest_order }} as as_of
+        {{ "date '" ~ as_of ~ "'" if as_of else day_after_newest_order }} as as_of,
+        {% if history_start -%}
+        date '{{ history_start }}' as history_start
+        {%- else -%}
+        cast({{ dbt.dateadd('day', 1, 'first_ordered_on') }} as date) as history_start
+        {%- endif %}
     from newest_order
 ),
 
-{% if history_start -%}
+{% if has_history -%}
 history as (
-    select day as as_of
+    select days.day as as_of
     from (
         {{ dates_between(
-            "cast(" ~ dbt.date_trunc(var('period'), "date '" ~ history_start ~ "'") ~ " as date)",
+            '(select cast(' ~ dbt.date_trunc(var('period'), 'history_start') ~ ' as date) from as_of_date)',
             '(select as_of from as_of_date)',
             var('period')
         ) }}
     ) as days
-    where day >= date '{{ history_start }}'
+    cross join as_of_date
+    where days.day >= as_of_date.history_start
 ),
-{%- else -%}
-history as (
-    select as_of
-    from as_of_date
-),
-{%- endif %}
 
+{% endif -%}
 dates as (
+    {% if has_history -%}
     select as_of from history
     union
+    {% endif -%}
     select as_of from as_of_date
 ),
 

@@ -39,6 +39,7 @@ VARS: dict[str, Any] = {
     "dataset": "trial",
     "timezone": "Europe/Berlin",
     "raw_timezone": "UTC",
+    "history_start": "as_of",
     "order_statuses": {
         "completed": "completed",
         "returned": "returned",

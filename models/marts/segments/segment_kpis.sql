@@ -22,7 +22,8 @@ period_orders as (
     select
         periods.as_of,
         orders.customer_key,
-        sum(orders.amount) as revenue
+        sum(orders.amount) as revenue,
+        sum(case when orders.is_completed then 1 else 0 end) as orders
     from periods
     inner join orders on periods.as_of <= orders.day and periods.next_as_of > orders.day
     group by periods.as_of, orders.customer_key
@@ -46,7 +47,10 @@ sizes as (
         count(*) as customers,
         sum(customers.revenue__all) as revenue,
         sum(customers.orders__all) as orders,
-        sum(period_orders.revenue) as period_revenue
+        sum(period_orders.revenue) as period_revenue,
+        sum(period_orders.orders) as period_orders,
+        count(case when period_orders.orders >= 1 then 1 end) as converted,
+        count(case when period_orders.orders >= 2 then 1 end) as repeated
     from memberships
     inner join customers
         on
@@ -97,7 +101,16 @@ final as (
         {{ money_mean('sizes.revenue', 'sizes.orders') }} as average_order_value,
         case
             when not periods.is_current then cast(coalesce(sizes.period_revenue, 0) as decimal(18, 2))
-        end as period_revenue
+        end as period_revenue,
+        case
+            when not periods.is_current then {{ money_mean('sizes.period_revenue', 'sizes.period_orders') }}
+        end as period_order_value,
+        {%- for name, counted in {'conversion': 'converted', 'repeat_rate': 'repeated'}.items() %}
+        case
+            when not periods.is_current
+                then {{ rounded('sizes.' ~ counted ~ ' / nullif(cast(sizes.customers as double), 0)') }}
+        end as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from all_segments
     inner join periods on all_segments.as_of = periods.as_of
     left join sizes

@@ -1,0 +1,32 @@
+with customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+final as (
+    select
+        -- ids
+        customer_id,
+        as_of,
+
+        -- core features
+        cast(recency_days__all as integer) as recency_days,
+        orders__all as frequency,
+        revenue__all as monetary,
+
+        -- scores
+        recency_score,
+        frequency_score,
+        monetary_score,
+
+        -- exclusive schemes
+        rfm as rfm_segment,
+        value_tier,
+        lifecycle,
+        cluster as cluster_key,
+
+        -- flags
+        is_buyer
+    from customers
+)
+
+select * from final

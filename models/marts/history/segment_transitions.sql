@@ -1,0 +1,70 @@
+-- From each segment of an exclusive scheme at one period to each at the next. Customers who were not known before, or are not
+-- any more, come from or go to `outside`, so that both sides add up to all customers.
+
+with memberships as (
+    select * from {{ ref('int_segmentation__memberships') }}
+    where scheme <> 'rule'
+),
+
+periods as (
+    select
+        *,
+        lag(as_of) over (order by as_of) as previous_as_of
+    from {{ ref('int_periods') }}
+),
+
+moves as (
+    select
+        periods.as_of,
+        memberships.scheme,
+        memberships.customer_key,
+        memberships.segment_key as to_segment,
+        cast(null as {{ dbt.type_string() }}) as from_segment
+    from memberships
+    inner join periods on memberships.as_of = periods.as_of
+    where periods.previous_as_of is not null
+    union all
+    select
+        periods.as_of,
+        memberships.scheme,
+        memberships.customer_key,
+        cast(null as {{ dbt.type_string() }}) as to_segment,
+        memberships.segment_key as from_segment
+    from memberships
+    inner join periods on memberships.as_of = periods.previous_as_of
+),
+
+customers as (
+    select
+        as_of,
+        scheme,
+        customer_key,
+        coalesce(max(from_segment), 'outside') as from_segment,
+        coalesce(max(to_segment), 'outside') as to_segment
+    from moves
+    group by as_of, scheme, customer_key
+),
+
+counted as (
+    select
+        as_of as period,
+        scheme,
+        from_segment,
+        to_segment,
+        count(*) as customers
+    from customers
+    group by as_of, scheme, from_segment, to_segment
+),
+
+final as (
+    select
+        period,
+        scheme,
+        from_segment,
+        to_segment,
+        customers,
+        {{ rounded('customers / cast(sum(customers) over (partition by period, scheme, from_segment) as double)') }} as rate
+    from counted
+)
+
+select * from final

@@ -1,0 +1,85 @@
+-- One row per as_of, customer and scheme where new parameters alone changed the segment: with the parameters of the period
+-- before, the customer would still be in the segment of the period before.
+--
+-- Only schemes whose cut points are fitted can change so: rfm, value_tier and spend_breaks.
+
+with customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+periods as (
+    select
+        as_of,
+        cutpoints_fitted_as_of,
+        lag(as_of) over (order by as_of) as previous_as_of,
+        lag(cutpoints_fitted_as_of) over (order by as_of) as previously_fitted_as_of
+    from {{ ref('int_periods') }}
+),
+
+cuts as (
+    {{ cuts_in_force() | indent(4) }}
+),
+
+rfm_labels as (
+    select * from {{ ref('rfm_labels') }}
+),
+
+-- Buyers in both periods who changed a segment while the cut points changed.
+changed as (
+    select
+        customers.*,
+        periods.previously_fitted_as_of,
+        earlier.rfm as earlier_rfm,
+        earlier.value_tier as earlier_value_tier,
+        earlier.spend_breaks as earlier_spend_breaks
+    from customers
+    inner join periods
+        on
+            customers.as_of = periods.as_of
+            and periods.cutpoints_fitted_as_of <> periods.previously_fitted_as_of
+    inner join customers as earlier
+        on
+            periods.previous_as_of = earlier.as_of
+            and customers.customer_key = earlier.customer_key
+            and earlier.is_buyer
+    where
+        customers.rfm <> earlier.rfm
+        or customers.value_tier <> earlier.value_tier
+        or customers.spend_breaks <> earlier.spend_breaks
+),
+
+rescored as (
+    select
+        changed.*,
+        {% for metric, rfm in rfm_metrics().items() if metric != 'monetary' -%}
+        {{ rfm_score('changed.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(8) }} as {{ metric }}_score_before,
+        {% endfor -%}
+        {{ value_tier('changed.revenue__365d', 'cuts.high_from', 'cuts.medium_from') | indent(8) }} as value_tier_before,
+        {{ spend_band('changed.revenue__all', 'cuts.break') | indent(8) }} as spend_breaks_before
+    from changed
+    inner join cuts on changed.previously_fitted_as_of = cuts.fitted_as_of
+),
+
+effects as (
+    select
+        rescored.as_of,
+        rescored.customer_id,
+        'rfm' as scheme
+    from rescored
+    inner join rfm_labels
+        on
+            rescored.recency_score_before = rfm_labels.recency_score
+            and rescored.frequency_score_before = rfm_labels.frequency_score
+    where rescored.rfm <> rescored.earlier_rfm and rfm_labels.segment = rescored.earlier_rfm
+    {%- for scheme in ['value_tier', 'spend_breaks'] %}
+    union all
+    select
+        as_of,
+        customer_id,
+        '{{ scheme }}' as scheme
+    from rescored
+    where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
+    {%- endfor %}
+)
+
+select * from effects

@@ -1,6 +1,6 @@
 {#-
-    Records are linked before it is known who else is the person that asked to be forgotten. When it is known, the tables of
-    the linkage forget them too. A post-hook of int_identity__records.
+    Records are linked before it is known who else is the person that asked to be forgotten. When it is known, the tables
+    that came before forget them too. A post-hook of int_identity__records.
 -#}
 {% macro forget_erased_records() %}
     {%- set remembered = 'select record_key from ' ~ this -%}
@@ -9,4 +9,13 @@
     delete from {{ ref('int_identity__pairs').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__decisions').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__merges').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    delete from {{ ref('int_identity__activity').render() }} as activity
+    where
+        not exists (
+            select 1
+            from {{ this }} as records
+            where
+                activity.source_system = records.source_system
+                and activity.customer_ref in (records.customer_ref, records.record_id)
+        );
 {% endmacro %}

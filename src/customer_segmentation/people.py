@@ -7,7 +7,7 @@ the first contradiction is, and the weaker link is the one that goes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, NamedTuple
@@ -67,8 +67,9 @@ def merge_records(
     cap: a group of more records is undone: only what people decided stays merged.
     nicknames: (nickname, name) pairs, normalised.
     decisions: (left_key, right_key, is_same) of people. `True` merges first, against vetoes and
-    cap. `False` holds against everything, other decisions included: two such records never end
-    up in one group, not even by way of others.
+    cap; all names and dates in a group that was decided so are right, and who agrees with one of
+    them contradicts none. `False` holds against everything, other decisions included: two such
+    records never end up in one group, not even by way of others.
 
     Pairs and decisions may come in any order and repeat; a record with itself says nothing.
     Reasons of what is refused: decision, given_name, birth_date (the first that applies) and
@@ -96,6 +97,8 @@ def merge_records(
     for left, right, is_same in decided:
         if is_same and (reason := groups.merge(left, right, ())):
             refused[left, right] = (None, reason)
+        elif is_same:
+            groups.decided.add(groups.find(left))
     before = [groups.find(position) for position in range(len(rows))]
 
     # Sorted by the negative weight, so that plain tuples are in the order of merging.
@@ -270,6 +273,7 @@ class _Groups:
 
     def __init__(self, rows: Sequence[Record], nicknames: Iterable[tuple[str, str]]) -> None:
         self.size = [1] * len(rows)
+        self.decided: set[int] = set()
         self._parent = list(range(len(rows)))
         # Given names, each with the family names it was seen with.
         self._names = [{given: {family}} if given else {} for _, given, family, _ in rows]
@@ -312,6 +316,8 @@ class _Groups:
         if "birth_date" in vetoes and not self._birth_dates_match(left, right):
             return "birth_date"
         self._parent[right] = left
+        if right in self.decided:
+            self.decided.add(left)
         self.size[left] += self.size[right]
         for given, families in self._names[right].items():
             self._names[left].setdefault(given, set()).update(families)
@@ -327,23 +333,40 @@ class _Groups:
         return any(self.find(foe) == other for foe in self._foes[fewer])
 
     def _given_names_match(self, left: int, right: int) -> bool:
-        return all(
-            self._given_names_agree(given, other)
-            or all(
-                names_are_swapped((given, family), (other, other_family))
-                for family in families
-                for other_family in other_families
-            )
-            for given, families in self._names[left].items()
-            for other, other_families in self._names[right].items()
+        return self._match(
+            left,
+            right,
+            (
+                self._given_names_agree(given, other)
+                or all(
+                    names_are_swapped((given, family), (other, other_family))
+                    for family in families
+                    for other_family in other_families
+                )
+                for given, families in self._names[left].items()
+                for other, other_families in self._names[right].items()
+            ),
         )
 
     def _birth_dates_match(self, left: int, right: int) -> bool:
-        return all(
-            self._dates_agree(date, other)
-            for date in self._dates[left]
-            for other in self._dates[right]
+        return self._match(
+            left,
+            right,
+            (
+                self._dates_agree(date, other)
+                for date in self._dates[left]
+                for other in self._dates[right]
+            ),
         )
+
+    def _match(self, left: int, right: int, agreements: Iterator[bool]) -> bool:
+        """Whether values agree: all of them, or one where people decided what is in a group."""
+        first = next(agreements, None)
+        if first is None:
+            return True
+        if left in self.decided or right in self.decided:
+            return first or any(agreements)
+        return first and all(agreements)
 
 
 def _positions(left: int, right: int, index: Mapping[int, int]) -> tuple[int, int]:

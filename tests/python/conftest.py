@@ -503,9 +503,10 @@ def reference_as_csv(workshop: Workshop, _: Build) -> Build:
 
 @scenario("reference")
 def warnings_as_errors(workshop: Workshop, reference: Build) -> Attempt:
-    """The same once more, where what warned is an error."""
+    """The same once more, where what warned is an error, and what failed is stored."""
     strict = {**REFERENCE_VARS, "test_severity": "error"}
-    return attempt(workshop, reference, "strict", None, strict, with_artifacts=True)
+    stored = ["--store-failures"]
+    return attempt(workshop, reference, "strict", None, strict, stored, with_artifacts=True)
 
 
 @scenario()

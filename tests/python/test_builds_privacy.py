@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import Attempt, Build
 from test_builds_oracle import CANARIES, reference_data
@@ -60,6 +61,20 @@ def test_no_canary_is_in_artifacts_or_logs_of_a_failed_test(
     warnings_as_errors: Attempt, place: str
 ) -> None:
     assert not traces_in_files(warnings_as_errors.build.failed().folder / place)
+
+
+def test_no_canary_is_in_stored_failures(warnings_as_errors: Attempt) -> None:
+    file = warnings_as_errors.build.failed().folder / "warehouse" / "trial.duckdb"
+    with duckdb.connect(str(file), read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_schema = 'dbt_test__audit' order by 1"
+        ).fetchall()
+        stored = {
+            name: connection.execute(f"from dbt_test__audit.{name}").fetchall() for (name,) in names
+        }
+    assert any(stored.values()), "no failures were stored"
+    assert {name: rows for name, rows in stored.items() if traces_in(str(rows))} == {}
 
 
 def test_no_canary_is_printed(reference: Build, warnings_as_errors: Attempt) -> None:

@@ -95,13 +95,24 @@ def slow_merge(records, pairs, vetoes, cap, decisions):
     foes = {frozenset(d[:2]) for d in decisions if not d[2]}
     partition = [{key} for key in row]
     refused = {}
+    decided_same = []
 
     def try_to_join(low, high, weight, rules):
         (left,) = (part for part in partition if low in part)
         (right,) = (part for part in partition if high in part)
         if left is right:
             return
-        reasons = {conflict(row[a], row[b], rules) for a in left for b in right}
+        is_decided = any(key in left | right for d in decided_same for key in d)
+        reasons = set()
+        for rule in rules:
+            known = [
+                conflict(row[a], row[b], [rule])
+                for a in left
+                for b in right
+                if (row[a][1] and row[b][1] if rule == "given_name" else row[a][3] and row[b][3])
+            ]
+            if known and (None not in known if is_decided else any(known)):
+                reasons.add(rule)
         reasons |= {"decision" for a in left for b in right if frozenset({a, b}) in foes}
         for reason in ("decision", "given_name", "birth_date"):
             if reason in reasons:
@@ -109,6 +120,8 @@ def slow_merge(records, pairs, vetoes, cap, decisions):
                 return
         partition.remove(right)
         left |= right
+        if weight is None:
+            decided_same.append((low, high))
 
     for low, high in sorted(tuple(sorted(d[:2])) for d in decisions if d[2]):
         try_to_join(low, high, None, [])

@@ -22,7 +22,7 @@ decided as (
         left_records.record_key as left_key,
         right_records.record_key as right_key,
         decisions.decision = 'same' as is_same,
-        decisions.decided_on
+        {{ try_cast('decisions.decided_on', 'date') }} as decided_on
     from decisions
     inner join identifiers as left_records
         on

@@ -88,12 +88,12 @@ bounds as (
         case outlier_rule
             when 'iqr' then lower_quantile - outlier_limit * (upper_quantile - lower_quantile)
             when 'percentile' then lower_quantile
-            when 'zscore' then mean - outlier_limit * deviation
+            when 'zscore' then {{ rounded('mean - outlier_limit * deviation') }}
         end as lower_bound,
         case outlier_rule
             when 'iqr' then upper_quantile + outlier_limit * (upper_quantile - lower_quantile)
             when 'percentile' then upper_quantile
-            when 'zscore' then mean + outlier_limit * deviation
+            when 'zscore' then {{ rounded('mean + outlier_limit * deviation') }}
         end as upper_bound
     from measures
 ),

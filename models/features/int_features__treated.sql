@@ -1,11 +1,12 @@
 -- One row per as_of and eligible customer: each treated feature as it was, and with missing values and outliers treated.
 --
--- A value depends on the customer and on stored parameters alone, never on who else is there at as_of. First a missing value
--- is filled, then the value is capped. Bounds are those of buyers, so what is 0 because there are no orders is no outlier.
+-- A value depends on the customer and on stored parameters alone, never on who else is there at as_of. First a missing
+-- value is filled, then the value is capped. Bounds are those of buyers, so what is 0 because there are no orders is no
+-- outlier.
 
 {% set treatments = feature_treatments() -%}
 {% set numbers = treatments | rejectattr('is_text') | map(attribute='column') | list -%}
-{% set parameters = {true: ['fill_text'], false: ['fill_number', 'policy_in_force', 'lower_bound', 'upper_bound', 'scale']} -%}
+{% set of_numbers = ['fill_number', 'policy_in_force', 'lower_bound', 'upper_bound', 'scale'] -%}
 {% set by_neighbours = treatments | selectattr('missing', 'equalto', 'knn') | map(attribute='column') | list -%}
 
 with features as (
@@ -20,15 +21,13 @@ treatments as (
     select * from {{ ref('int_features__treatments') }}
 ),
 
-donors as (
-    select * from {{ ref('int_features__donors') }}
-),
-
 parameters as (
     select
         {%- for feature in treatments %}
-        {%- for parameter in parameters[feature.is_text] %}
-        max(case when feature = '{{ feature.column }}' then {{ parameter }} end) as {{ feature.column }}_{{ parameter }},
+        {%- for parameter in (['fill_text'] if feature.is_text else of_numbers) %}
+        max(
+            case when feature = '{{ feature.column }}' then {{ parameter }} end
+        ) as {{ feature.column }}_{{ parameter }},
         {%- endfor %}
         {%- endfor %}
         fitted_as_of
@@ -46,6 +45,10 @@ in_force as (
 ),
 
 {% if by_neighbours -%}
+donors as (
+    select * from {{ ref('int_features__donors') }}
+),
+
 -- Donors of a customer who lacks a value, each with the distance over the features that both know.
 pairs as (
     select

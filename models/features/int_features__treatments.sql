@@ -67,19 +67,25 @@ modes as (
     {{ 'union all' if not loop.last }}
     {% else -%}
     select
-        fitted_as_of,
-        feature,
+        as_of as fitted_as_of,
+        {{ no_text }} as feature,
         {{ no_text }} as text_value,
         {{ no_number }} as number_value,
         1 as position
-    from measures
+    from refit_dates
     where false
     {% endfor %}
 ),
 
-bounds as (
+limits as (
     select
         *,
+        case
+            when missing_policy in ('none', 'unknown') then missing_policy
+            when known_values = 0 then 'none'
+            when missing_policy = 'knn' and missing_values > {{ whole_number_var('imputation_rows', 1) }} then 'median'
+            else missing_policy
+        end as policy_in_force,
         case outlier_rule
             when 'iqr' then upper_quantile > lower_quantile
             when 'percentile' then upper_quantile > lower_quantile
@@ -98,67 +104,50 @@ bounds as (
     from measures
 ),
 
-policies as (
-    select
-        fitted_as_of,
-        feature,
-        case
-            when missing_policy in ('none', 'unknown') then missing_policy
-            when known_values = 0 then 'none'
-            when missing_policy = 'knn' and missing_values > {{ whole_number_var('imputation_rows', 1) }} then 'median'
-            else missing_policy
-        end as policy_in_force
-    from measures
-),
-
 treatments as (
     select
         -- ids
-        bounds.fitted_as_of,
-        bounds.feature,
+        limits.fitted_as_of,
+        limits.feature,
 
         -- missing values
-        bounds.missing_policy,
-        policies.policy_in_force,
-        case policies.policy_in_force
+        limits.missing_policy,
+        limits.policy_in_force,
+        case limits.policy_in_force
             when 'mode' then modes.number_value
-            when 'median' then bounds.median
-            when 'knn' then bounds.median
+            when 'median' then limits.median
+            when 'knn' then limits.median
         end as fill_number,
-        case policies.policy_in_force
+        case limits.policy_in_force
             when 'mode' then modes.text_value
             when 'unknown' then 'unknown'
         end as fill_text,
         case
-            when policies.policy_in_force = bounds.missing_policy then 'ok'
-            when bounds.known_values = 0 then 'no_values'
+            when limits.policy_in_force = limits.missing_policy then 'ok'
+            when limits.known_values = 0 then 'no_values'
             else 'too_many_rows'
         end as missing_status,
 
         -- outliers
-        bounds.outlier_rule,
-        case when bounds.has_spread then bounds.lower_bound end as lower_bound,
-        case when bounds.has_spread then bounds.upper_bound end as upper_bound,
+        limits.outlier_rule,
+        case when limits.has_spread then limits.lower_bound end as lower_bound,
+        case when limits.has_spread then limits.upper_bound end as upper_bound,
         case
-            when bounds.outlier_rule is null then null
-            when bounds.known_values = 0 then 'no_values'
-            when bounds.has_spread then 'ok'
+            when limits.outlier_rule is null then null
+            when limits.known_values = 0 then 'no_values'
+            when limits.has_spread then 'ok'
             else 'no_spread'
         end as outlier_status,
 
         -- numbers
-        case when bounds.deviation > 0 then bounds.deviation else 1 end as scale,
-        bounds.known_values,
-        bounds.missing_values
-    from bounds
-    inner join policies
-        on
-            bounds.fitted_as_of = policies.fitted_as_of
-            and bounds.feature = policies.feature
+        case when limits.deviation > 0 then limits.deviation else 1 end as scale,
+        limits.known_values,
+        limits.missing_values
+    from limits
     left join modes
         on
-            bounds.fitted_as_of = modes.fitted_as_of
-            and bounds.feature = modes.feature
+            limits.fitted_as_of = modes.fitted_as_of
+            and limits.feature = modes.feature
             and modes.position = 1
 )
 

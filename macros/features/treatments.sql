@@ -2,7 +2,7 @@
     Var feature_treatments, checked: a list of mappings with
     column, is_text, missing: the feature, whether it is text, and its policy for missing values;
     outlier_rule, outlier_limit, outlier_quantiles: what applies, else none;
-    needs_orders: whether the feature of a customer without orders says no more than that.
+    needs_orders: whether the feature is made of orders, so that a customer without any lacks it for a reason.
 -#}
 {% macro feature_treatments() %}
     {%- set subject, declared = 'Var feature_treatments', var('feature_treatments') -%}

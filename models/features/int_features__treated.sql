@@ -1,11 +1,12 @@
 -- One row per as_of and eligible customer: each treated feature as it was, and with missing values and outliers treated.
 --
 -- A value depends on the customer and on stored parameters alone, never on who else is there at as_of. First a missing
--- value is filled, then the value is capped. Bounds are those of buyers, so what is 0 because there are no orders is no
--- outlier.
+-- value is filled, then the value is capped. A feature made of orders is treated for buyers only: what is missing or 0
+-- because there are no orders is neither a gap nor an outlier.
 
 {% set treatments = feature_treatments() -%}
 {% set numbers = treatments | rejectattr('is_text') | map(attribute='column') | list -%}
+{% set is_treated = {true: 'is_buyer', false: 'true'} -%}
 {% set of_numbers = ['fill_number', 'policy_in_force', 'lower_bound', 'upper_bound', 'scale'] -%}
 {% set by_neighbours = treatments | selectattr('missing', 'equalto', 'knn') | map(attribute='column') | list -%}
 
@@ -62,8 +63,10 @@ pairs as (
     from in_force
     inner join donors on in_force.fitted_as_of = donors.fitted_as_of
     where
-        {%- for column in by_neighbours %}
-        (in_force.{{ column }}_policy_in_force = 'knn' and in_force.{{ column }} is null){{ ' or' if not loop.last }}
+        {%- for feature in treatments if feature.missing == 'knn' %}
+        {%- set column = 'in_force.' ~ feature.column %}
+        ({{ is_treated[feature.needs_orders] }} and {{ column }}_policy_in_force = 'knn' and {{ column }} is null)
+        {{- ' or' if not loop.last }}
         {%- endfor %}
 ),
 
@@ -98,12 +101,15 @@ filled as (
         coalesce({{ column }}, 'unknown') as {{ feature.column }}_filled,
         {%- elif feature.is_text %}
         coalesce({{ column }}, {{ column }}_fill_text) as {{ feature.column }}_filled,
-        {%- elif feature.column in by_neighbours %}
-        coalesce(
-            cast({{ column }} as double), {{ feature.column }}_means.value, {{ column }}_fill_number
-        ) as {{ feature.column }}_filled,
         {%- else %}
-        coalesce(cast({{ column }} as double), {{ column }}_fill_number) as {{ feature.column }}_filled,
+        {%- set fill = column ~ '_fill_number' %}
+        {%- if feature.column in by_neighbours %}
+        {%- set fill = 'coalesce(' ~ feature.column ~ '_means.value, ' ~ fill ~ ')' %}
+        {%- endif %}
+        case
+            when {{ column }} is not null then cast({{ column }} as double)
+            when {{ is_treated[feature.needs_orders] }} then {{ fill }}
+        end as {{ feature.column }}_filled,
         {%- endif %}
         {%- endfor %}
         in_force.*
@@ -127,19 +133,19 @@ treated as (
         -- features
         {%- for feature in treatments %}
         {%- set column = feature.column %}
-        {%- set is_judged = 'is_buyer and ' if feature.needs_orders else '' %}
+        {%- set is_judged = is_treated[feature.needs_orders] %}
         {{ column }},
         {{ column }} is null as {{ column }}_is_missing,
         {%- if feature.missing in ['mode', 'median', 'knn'] %}
         {{ column }} is null and {{ column }}_filled is not null as {{ column }}_is_imputed,
         {%- endif %}
         {%- if feature.outlier_rule %}
-        coalesce(
-            {{ is_judged }}({{ column }} < {{ column }}_lower_bound or {{ column }} > {{ column }}_upper_bound), false
+        {{ is_judged }} and coalesce(
+            {{ column }} < {{ column }}_lower_bound or {{ column }} > {{ column }}_upper_bound, false
         ) as {{ column }}_is_outlier,
         case
-            when {{ is_judged }}{{ column }}_filled < {{ column }}_lower_bound then {{ column }}_lower_bound
-            when {{ is_judged }}{{ column }}_filled > {{ column }}_upper_bound then {{ column }}_upper_bound
+            when {{ is_judged }} and {{ column }}_filled < {{ column }}_lower_bound then {{ column }}_lower_bound
+            when {{ is_judged }} and {{ column }}_filled > {{ column }}_upper_bound then {{ column }}_upper_bound
             else {{ column }}_filled
         end as {{ column }}_treated,
         {%- else %}

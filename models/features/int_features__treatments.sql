@@ -37,7 +37,9 @@ measures as (
         {{ sql_literal(feature.outlier_rule) if feature.outlier_rule else no_text }} as outlier_rule,
         cast({{ feature.outlier_limit or 'null' }} as double) as outlier_limit,
         count(case when is_buyer then {{ feature.column }} end) as known_values,
-        count(*) - count({{ feature.column }}) as missing_values,
+        count(
+            case when {{ 'is_buyer and ' if feature.needs_orders }}{{ feature.column }} is null then 1 end
+        ) as missing_values,
         {{ no_number if feature.is_text else quantile(number, 0.5) }} as median,
         {{ quantile(number, quantiles[0]) if quantiles else no_number }} as lower_quantile,
         {{ quantile(number, quantiles[1]) if quantiles else no_number }} as upper_quantile,

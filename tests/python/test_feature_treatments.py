@@ -343,9 +343,22 @@ def test_parameters_are_those_of_buyers_and_missing_orders_are_no_outlier() -> N
     for feature in ("a__all", "web__all"):
         fit = treated.fits[feature]
         assert (fit["lower_bound"], fit["upper_bound"], fit["known_values"]) == (1, 9, 10)
+    assert treated.fits["a__all"]["missing_values"] == 0
     prospect = treated.rows[-1]
     assert (prospect["a__all_treated"], prospect["a__all_is_outlier"]) == (0, False)
     assert (prospect["web__all_treated"], prospect["web__all_is_outlier"]) == (9, True)
+
+
+@pytest.mark.parametrize("policy", ["median", "mode", "knn"])
+def test_who_never_ordered_lacks_order_features_for_a_reason(policy: str) -> None:
+    treatments: Row = {name: {"missing": policy} for name in ("a__all", "web__all")}
+    buyers = [{"a__all": 3.0, "web__all": 3.0}] * 3
+    treated = Treated([*buyers, {"is_buyer": False}, {}], treatments, rows=2)
+    assert treated.column("a__all_treated") == [3.0] * 3 + [None, 3.0]
+    assert treated.column("a__all_is_imputed") == [False] * 4 + [True]
+    assert treated.column("web__all_treated") == [3.0] * 5
+    missing = [treated.fits[name]["missing_values"] for name in ("a__all", "web__all")]
+    assert missing == [1, 2]
 
 
 @pytest.mark.parametrize("rule", [{"iqr": 1.5}, {"zscore": 1}, {"percentile": [0.3, 0.7]}])

@@ -6,7 +6,7 @@
 
 {% set treatments = feature_treatments() -%}
 {% set numbers = treatments | rejectattr('is_text') | map(attribute='column') | list -%}
-{% set is_treated = {true: 'is_buyer', false: 'true'} -%}
+{% set is_treated = {true: 'in_force.is_buyer', false: 'true'} -%}
 {% set of_numbers = ['fill_number', 'policy_in_force', 'lower_bound', 'upper_bound', 'scale'] -%}
 {% set by_neighbours = treatments | selectattr('missing', 'equalto', 'knn') | map(attribute='column') | list -%}
 
@@ -102,13 +102,14 @@ filled as (
         {%- elif feature.is_text %}
         coalesce({{ column }}, {{ column }}_fill_text) as {{ feature.column }}_filled,
         {%- else %}
-        {%- set fill = column ~ '_fill_number' %}
-        {%- if feature.column in by_neighbours %}
-        {%- set fill = 'coalesce(' ~ feature.column ~ '_means.value, ' ~ fill ~ ')' %}
-        {%- endif %}
         case
             when {{ column }} is not null then cast({{ column }} as double)
-            when {{ is_treated[feature.needs_orders] }} then {{ fill }}
+            {%- if feature.column in by_neighbours %}
+            when {{ is_treated[feature.needs_orders] }}
+                then coalesce({{ feature.column }}_means.value, {{ column }}_fill_number)
+            {%- else %}
+            when {{ is_treated[feature.needs_orders] }} then {{ column }}_fill_number
+            {%- endif %}
         end as {{ feature.column }}_filled,
         {%- endif %}
         {%- endfor %}
@@ -133,7 +134,7 @@ treated as (
         -- features
         {%- for feature in treatments %}
         {%- set column = feature.column %}
-        {%- set is_judged = is_treated[feature.needs_orders] %}
+        {%- set is_judged = 'is_buyer' if feature.needs_orders else 'true' %}
         {{ column }},
         {{ column }} is null as {{ column }}_is_missing,
         {%- if feature.missing in ['mode', 'median', 'knn'] %}

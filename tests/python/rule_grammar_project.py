@@ -10,6 +10,7 @@ from dbt.cli.main import dbtRunner
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
+MACROS = ("features", "input", "metrics", "portable", "rules")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:
@@ -29,7 +30,7 @@ class GrammarProject:
     """Parses once; each call then renders one template with its own vars, in about 0.1 s."""
 
     def __init__(self, folder: Path) -> None:
-        macro_paths = [str(ROOT / "macros" / name) for name in ("metrics", "portable", "rules")]
+        macro_paths = [str(ROOT / "macros" / name) for name in MACROS]
         # The real name, because dispatched macros are looked up under it.
         self._write(
             folder / "dbt_project.yml",

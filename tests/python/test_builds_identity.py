@@ -518,11 +518,7 @@ def test_an_order_that_names_a_record_is_no_new_customer(town_now: Build) -> Non
         ("same", apart("ab"), one("a", "b")),
         ("apart", one("a", "b"), apart("ab")),
         ("across", one("a1", "a2") | one("b1", "b2"), one("a1", "a2", "b1", "b2")),
-        pytest.param(
-            "contradicting",
-            one("a1", "a2") | one("b1", "b2"),
-            one("a1", "a2", "b1", "b2"),
-        ),
+        ("contradicting", one("a1", "a2") | one("b1", "b2"), one("a1", "a2", "b1", "b2")),
     ],
 )
 def test_what_people_decided_wins(

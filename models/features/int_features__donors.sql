@@ -1,0 +1,41 @@
+-- One row per refit date and donor: the buyers whose values fill gaps where a feature's policy is knn. No rows where none is.
+--
+-- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
+
+{% set treatments = feature_treatments() -%}
+{% set is_needed = treatments | selectattr('missing', 'equalto', 'knn') | list | length > 0 -%}
+
+with features as (
+    select * from {{ ref('int_features__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+refit_dates as (
+    select distinct models_fitted_as_of as as_of
+    from periods
+),
+
+numbered as (
+    select
+        features.*,
+        row_number() over (partition by features.as_of order by features.customer_key) as position
+    from features
+    inner join refit_dates on features.as_of = refit_dates.as_of
+    where features.is_buyer
+),
+
+donors as (
+    select
+        as_of as fitted_as_of,
+        {%- for feature in treatments if not feature.is_text %}
+        cast({{ feature.column }} as double) as {{ feature.column }},
+        {%- endfor %}
+        customer_key
+    from numbered
+    where position <= {{ whole_number_var('imputation_rows', 1) if is_needed else 0 }}
+)
+
+select * from donors

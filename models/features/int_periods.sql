@@ -32,11 +32,12 @@ periods as (
         as_of,
         next_as_of,
         is_current,
-        {% for fits, var_name in {'cutpoints': 'refit_cutpoints', 'models': 'refit_models'}.items() -%}
         max(
-            case when is_first or (has_buyers and {{ is_refit_date(var_name) }}) then as_of end
-        ) over up_to_as_of as {{ fits }}_fitted_as_of{{ ',' if not loop.last }}
-        {% endfor %}
+            case when is_first or (has_buyers and {{ is_refit_date('refit_cutpoints') }}) then as_of end
+        ) over up_to_as_of as cutpoints_fitted_as_of,
+        max(
+            case when is_first or (has_buyers and {{ is_refit_date('refit_models') }}) then as_of end
+        ) over up_to_as_of as models_fitted_as_of
     from refit_calendar
     window up_to_as_of as (order by as_of)
 )

@@ -52,9 +52,11 @@ rescored as (
     select
         changed.*,
         {% for metric, rfm in rfm_metrics().items() if metric != 'monetary' -%}
-        {{ rfm_score('changed.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(8) }} as {{ metric }}_score_before,
+        {{ rfm_score('changed.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(8) }}
+            as {{ metric }}_score_before,
         {% endfor -%}
-        {{ value_tier('changed.revenue__365d', 'cuts.high_from', 'cuts.medium_from') | indent(8) }} as value_tier_before,
+        {{ value_tier('changed.revenue__365d', 'cuts.high_from', 'cuts.medium_from') | indent(8) }}
+            as value_tier_before,
         {{ spend_band('changed.revenue__all', 'cuts.break') | indent(8) }} as spend_breaks_before
     from changed
     inner join cuts on changed.previously_fitted_as_of = cuts.fitted_as_of

@@ -4,10 +4,7 @@
 -- entered by its rule and left when stay_until fails: whoever entered later than stay_until last failed is in. That is replayed
 -- over the periods, from the first on, and reads nothing that an earlier build has left.
 
-{% set lasting = [] -%}
-{% for segment in rule_segments() if segment.stay_until is not none -%}
-    {% do lasting.append(segment.segment_key) -%}
-{% endfor -%}
+{% set lasting = rule_segments() | rejectattr('stay_until', 'none') | map(attribute='segment_key') | list -%}
 
 with features as (
     select * from {{ ref('int_segmentation__customers') }}

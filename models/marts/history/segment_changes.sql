@@ -33,8 +33,9 @@ changes as (
 final as (
     select
         -- ids
-        {{ hashed_id(['changes.customer_id', 'changes.segment_key', 'changes.change', 'changes.changed_on']) | indent(8) }}
-            as change_id,
+        {{ hashed_id([
+            'changes.customer_id', 'changes.segment_key', 'changes.change', 'changes.changed_on'
+        ]) | indent(8) }} as change_id,
         changes.customer_id,
         changes.scheme,
         changes.segment_key,

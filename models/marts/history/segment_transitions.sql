@@ -56,15 +56,30 @@ counted as (
     group by as_of, scheme, from_segment, to_segment
 ),
 
-final as (
+totals as (
     select
         period,
         scheme,
         from_segment,
-        to_segment,
-        customers,
-        {{ rounded('customers / cast(sum(customers) over (partition by period, scheme, from_segment) as double)') }} as rate
+        sum(customers) as customers
     from counted
+    group by period, scheme, from_segment
+),
+
+final as (
+    select
+        counted.period,
+        counted.scheme,
+        counted.from_segment,
+        counted.to_segment,
+        counted.customers,
+        {{ rounded('counted.customers / cast(totals.customers as double)') }} as rate
+    from counted
+    inner join totals
+        on
+            counted.period = totals.period
+            and counted.scheme = totals.scheme
+            and counted.from_segment = totals.from_segment
 )
 
 select * from final

@@ -105,12 +105,14 @@ final as (
         case
             when not periods.is_current then {{ money_mean('sizes.period_revenue', 'sizes.period_orders') }}
         end as period_order_value,
-        {%- for name, counted in {'conversion': 'converted', 'repeat_rate': 'repeated'}.items() %}
         case
             when not periods.is_current
-                then {{ rounded('sizes.' ~ counted ~ ' / nullif(cast(sizes.customers as double), 0)') }}
-        end as {{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+                then {{ rounded('sizes.converted / nullif(cast(sizes.customers as double), 0)') }}
+        end as conversion,
+        case
+            when not periods.is_current
+                then {{ rounded('sizes.repeated / nullif(cast(sizes.customers as double), 0)') }}
+        end as repeat_rate
     from all_segments
     inner join periods on all_segments.as_of = periods.as_of
     left join sizes

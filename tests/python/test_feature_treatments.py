@@ -320,6 +320,30 @@ def test_more_gaps_than_the_cap_are_filled_with_the_median_and_the_status_says_s
     assert within.fits["a__all"]["missing_status"] == "ok"
 
 
+def test_a_feature_over_the_cap_leaves_the_neighbours_of_others_alone() -> None:
+    known = [{"a__all": float(n), "b__all": float(n), "web__all": float(n)} for n in range(9)]
+    lacking = [{"a__all": None, "b__all": 8.0}, *({"b__all": 8.0, "a__all": 8.0},) * 2]
+    treatments: Row = {"a__all": {"missing": "knn"}, "web__all": {"missing": "knn"}, "b__all": {}}
+    treated = Treated([*known, *lacking], treatments, rows=2, neighbours=1)
+    assert treated.fits["a__all"]["policy_in_force"] == "knn"
+    assert treated.fits["web__all"]["policy_in_force"] == "median"
+    # Two donors were drawn, those with 0 and 1.
+    assert treated.rows[9]["a__all_treated"] == 1
+    assert treated.column("web__all_treated")[9:] == [4.0] * 3
+
+
+def test_a_later_date_uses_the_parameters_of_the_refit_date() -> None:
+    """Customer 9 lacks the value at both dates, near other donors; a prospect would be nearest."""
+    buyers = [{"web__all": float(n), "b__all": float(n)} for n in range(9)]
+    prospect = {"customer_key": -1, "web__all": 99.0, "b__all": 2.1, "is_buyer": False}
+    lacking = {"customer_key": 9, "web__all": None}
+    at_both = [lacking | {"b__all": 2.1}, lacking | {"b__all": 7.1, "as_of": LATER}]
+    treatments: Row = {"web__all": {"missing": "knn", "outliers": {"iqr": 3}}, "b__all": {}}
+    treated = Treated([*buyers, prospect, *at_both], treatments, neighbours=1)
+    filled = [row["web__all_treated"] for row in treated.rows if row["customer_key"] == 9]
+    assert filled == [2.0, 7.0]
+
+
 def test_a_customer_of_whom_nothing_is_known_gets_the_median() -> None:
     treatments: Row = {"a__all": {"missing": "knn"}, "b__all": {}}
     rows = [*({"a__all": v, "b__all": v} for v in (1.0, 2.0, 30.0)), {}]

@@ -51,6 +51,7 @@ def print_summary(target: Path, console: Console) -> None:
         _print_headline(connection, console)
         _print_synthetic(connection, console)
         _print_segments(connection, console)
+        _print_changes(connection, console)
         _print_coverage(connection, console)
         _print_cluster_model(connection, console)
     _print_failed_checks(results, working, target, console)
@@ -133,6 +134,40 @@ def _print_segments(connection: duckdb.DuckDBPyConnection, console: Console) -> 
         before = scheme
     if table.row_count:
         console.print(table)
+
+
+def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """What has changed since the period before; nothing where there is none."""
+    periods = connection.execute(
+        "select distinct period from segment_kpis order by period desc limit 2"
+    ).fetchall()
+    if len(periods) < 2:
+        return
+    (newest,), (before,) = periods
+    counted = connection.execute(
+        """
+        select change, cause, count(*)
+        from segment_changes
+        where changed_on = ?
+        group by all
+        order by count(*) desc, change, cause
+        """,
+        [newest],
+    ).fetchall()
+    entered = sum(number for change, _, number in counted if change == "entered")
+    exited = sum(number for change, _, number in counted if change == "exited")
+    if not counted:
+        console.print(f"\nSince {before}: nobody entered or left a segment.")
+        return
+    by_cause: dict[str, int] = {}
+    for _, cause, number in counted:
+        by_cause[cause] = by_cause.get(cause, 0) + number
+    main = max(sorted(by_cause), key=lambda cause: by_cause[cause])
+    share = by_cause[main] / (entered + exited)
+    console.print(
+        f"\nSince {before}: {entered:,} memberships entered, {exited:,} exited, "
+        f"{share:.0%} of them by {main}.".replace("%", " %")
+    )
 
 
 def _print_cluster_model(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

@@ -16,13 +16,35 @@ TABLES = {
         union all
         select 'b', date '2020-02-01', 0, false
     """,
+    "main.customers": """
+        select 'a' as customer_id, false as is_synthetic, false as is_excluded
+        union all
+        select 'b', true, false
+    """,
+    "main.segment_changes": """
+        select date '2020-01-01' as changed_on, 'entered' as change, 'behaviour' as cause
+        union all
+        select date '2020-02-01', change, cause
+        from (
+            values ('entered', 'behaviour'), ('exited', 'behaviour'), ('entered', 'refit')
+        ) as changes (change, cause)
+    """,
     "main.segments": "select 'rfm:champions' as segment_key, 'Champions' as name",
     "main.segment_kpis": """
         select
-            date '2020-02-01' as period, 'rfm:champions' as segment_key, 'rfm' as scheme,
+            period, 'rfm:champions' as segment_key, 'rfm' as scheme,
             1 as customers, .5 as customer_share, 1.0 as revenue_share
+        from (values (date '2020-01-01'), (date '2020-02-01')) as periods (period)
     """,
     "models.cluster_models": "select 'in_force' as status, 'none' as verdict, 'Too few.' as why",
+    "monitoring.source_coverage": """
+        select * from (
+            values
+                ('orders', 'loaded', 3), ('orders', 'synthetic', 0),
+                ('events', 'loaded', 7), ('events', 'synthetic', 7),
+                ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
+        ) as coverage (source_table, check_name, value)
+    """,
     "monitoring.quarantined_records": "select 'orders' as source_table, 'future_date' as rule",
 }
 WARNED = {
@@ -70,6 +92,8 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     words = summary(folder, [])
     assert "2 eligible customers, 1 of them buyers, as of 2020-02-01. Revenue 1,250.50." in words
     assert "Champions" in words
+    assert "Made up, so no findings: 1 of these customers; 1 of 2 customers, all events." in words
+    assert "Since 2020-01-01: 2 memberships entered, 1 exited, 67 % of them by behaviour." in words
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words

@@ -72,8 +72,13 @@ def is_eligible(candidate: Candidate) -> bool:
 
 
 def verdict_of(candidate: Candidate) -> str:
-    """`judge`, but weak where data without clusters has a silhouette at least as large."""
-    silhouette = candidate.silhouette or 0.0
+    """`judge`, but weak where data without clusters has a silhouette at least as large.
+
+    None where there are not two groups to tell apart.
+    """
+    if candidate.silhouette is None:
+        return "none"
+    silhouette = candidate.silhouette
     simulated = candidate.simulated_silhouette
     if simulated is not None and tidy(silhouette) <= tidy(simulated):
         return "weak"

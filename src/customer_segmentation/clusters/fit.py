@@ -215,7 +215,7 @@ def fit_clusters(
     settings = _Settings(specs, k_min, k_max, seed, pca)
     days = pd.to_datetime(sample["as_of"])
     dates = sorted(days.dropna().unique())
-    records = []
+    records: list[tuple[Any, ...]] = []
     model, before = None, None
     used: set[int] = set()
     for as_of in dates:
@@ -236,7 +236,14 @@ def fit_clusters(
         ]
         model, before = fitted, now
         used.update(fitted.keys)
-    return pd.DataFrame(records, columns=list(_DTYPES)).astype(_DTYPES)
+    columns = zip(*records, strict=True) if records else [[]] * len(_DTYPES)
+    # Typed column by column: a float on the way would round the customer keys.
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(column), dtype=dtype)
+            for (name, dtype), column in zip(_DTYPES.items(), columns, strict=True)
+        }
+    )
 
 
 def _select(
@@ -458,7 +465,8 @@ def _cluster_rows(
             rows.append(_Row("coordinate", value, None, i + 1, dimension))
         means = scaled[own].mean(axis=0), raw[own].mean(axis=0)
         for spec, mean, raw_mean in zip(specs, *means, strict=True):
-            rows.append(_Row("centroid", mean, None, i + 1, spec.name))
+            # Rounded, so that the mean of a constant feature is 0 and not its last bits.
+            rows.append(_Row("centroid", round(mean, 12), None, i + 1, spec.name))
             rows.append(_Row("centroid_raw", raw_mean, None, i + 1, spec.name))
     return rows
 

@@ -122,20 +122,30 @@
 {% endmacro %}
 
 
-{#- Var cluster_features: a list of {name, column, ...} whose columns are in the wide table of features. -#}
+{#-
+    Var cluster_features: a list of {name, column, ...} whose columns are in the wide table of features. The fit checks
+    caps and scaling.
+-#}
 {% macro cluster_features() %}
     {% set features = var('cluster_features') %}
     {% set expected = 'Expected a list such as [{name: frequency, column: orders__all, log: true}].' %}
     {% if features is string or features is mapping or features is not iterable or not features %}
         {% do stop("Var cluster_features is '" ~ features ~ "'. " ~ expected) %}
     {% endif %}
-    {% set columns = ['monetary_mean'] + metric_windows() | map(attribute='column') | list %}
+    {% set numbers = ['monetary_mean'] + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
-        {% set keys = ['name', 'column', 'log', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
+        {% set keys = ['name', 'column', 'log', 'caps', 'scaling', 'encoding', 'levels', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
         {% if feature is mapping and feature.keys() | reject('in', keys) | list %}
             {% do stop("Var cluster_features holds '" ~ feature ~ "'. Expected of the keys " ~ keys | join(', ') ~ ' name, column and any others.') %}
         {% elif feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
             {% do stop("Var cluster_features holds '" ~ feature ~ "'. " ~ expected) %}
+        {% endif %}
+        {% set encoding = feature.get('encoding', 'number') %}
+        {% set columns = numbers if encoding == 'number' else rule_attributes() %}
+        {% if encoding not in ['number', 'one_hot', 'ordinal'] %}
+            {% do stop("Var cluster_features has the encoding '" ~ encoding ~ "'. Expected number, one_hot or ordinal.") %}
+        {% elif encoding != 'number' and (feature.get('levels') is string or feature.get('levels', []) | length < 2) %}
+            {% do stop("Var cluster_features has the levels '" ~ feature.get('levels') ~ "' of " ~ feature.name ~ '. Expected a list of at least two, the lowest first.') %}
         {% elif feature.get('column') not in columns %}
             {% do stop("Var cluster_features names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; var feature_windows adds more.') %}
         {% endif %}

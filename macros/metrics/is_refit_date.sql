@@ -1,8 +1,11 @@
-{#- Whether parameters are fitted again at a date after the first: see var refit_*. In a model with as_of and previous_as_of. -#}
-{% macro is_refit_date(var_name) -%}
-{%- set unit = choice_var(var_name, ['period', 'quarter', 'year']) -%}
-{%- if unit == 'period' -%}
-true
+{#-
+    Whether parameters are fitted again at a date after the first: see var refit_* and reselect_models. In a model with
+    as_of and previous_as_of.
+-#}
+{% macro is_refit_date(var_name, allowed=['period', 'quarter', 'year']) -%}
+{%- set unit = choice_var(var_name, allowed) -%}
+{%- if unit in ['period', 'never'] -%}
+{{ unit == 'period' }}
 {%- else -%}
 {{ dbt.date_trunc(unit, 'as_of') }} > {{ dbt.date_trunc(unit, 'previous_as_of') }}
 {%- endif -%}

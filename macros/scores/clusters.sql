@@ -1,4 +1,45 @@
 {#-
+    The columns that clusters are fitted on, as a list of {name, sql}: numbers as they are, of a text feature a 0 or 1
+    per level or the position of its level. The names are those of the Python function `features.encoded`.
+-#}
+{% macro cluster_columns(customers) %}
+    {% set columns = [] %}
+    {% for feature in cluster_features() %}
+        {% set value = customers ~ '.' ~ feature.column %}
+        {% set text = 'coalesce(cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ "), 'unknown')" %}
+        {% set encoding = feature.get('encoding', 'number') %}
+        {% if encoding == 'number' %}
+            {% do columns.append({'name': feature.name, 'sql': value}) %}
+        {% elif encoding == 'ordinal' %}
+            {% set cases = [] %}
+            {% for level in feature.levels %}
+                {% do cases.append('when ' ~ sql_literal(level | string) ~ ' then ' ~ loop.index0) %}
+            {% endfor %}
+            {% do columns.append({'name': feature.name, 'sql': 'case ' ~ text ~ ' ' ~ cases | join(' ') ~ ' end'}) %}
+        {% else %}
+            {% for level in feature.levels %}
+                {% do columns.append({
+                    'name': feature.name ~ '__' ~ modules.re.sub('[^a-z0-9]+', '_', level | string | lower),
+                    'sql': 'case when ' ~ text ~ ' = ' ~ sql_literal(level | string) ~ ' then 1 else 0 end',
+                }) %}
+            {% endfor %}
+        {% endif %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- The axes that distances are measured on: the columns, or with var cluster_pca at most as many components. -#}
+{% macro cluster_dimensions(columns) %}
+    {% set dimensions = [] %}
+    {% for column in columns %}
+        {% do dimensions.append('pc' ~ loop.index if var('cluster_pca') else column.name) %}
+    {% endfor %}
+    {{ return(dimensions) }}
+{% endmacro %}
+
+
+{#-
     A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. A
     missing value counts as the centre.
 -#}
@@ -13,38 +54,31 @@ case when {{ value }} is null then 0 else (
 {%- endmacro %}
 
 
-{#- c01, c02, ...: the key of a cluster by its number. -#}
-{% macro cluster_key(number) -%}
-    {{- 'c%02d' | format(number) -}}
-{%- endmacro %}
-
-
-{% macro cluster_key_sql(number) -%}
-    'c' || lpad(cast({{ number }} as {{ dbt.type_string() }}), 2, '0')
-{%- endmacro %}
-
-
 {#- kmeans-4-2018-01-01: the algorithm, the number of clusters and the date a model was fitted as of. -#}
 {% macro cluster_model_id(fitted_as_of, algorithm, k) -%}
     {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
 {%- endmacro %}
 
 
-{#- Euclidean distance of the scaled features to a centroid, whose coordinates are columns `<feature>_<number>`. -#}
-{% macro distance_to_centroid(features, number) -%}
+{#-
+    Euclidean distance to a centroid, whose coordinates are columns `<dimension>_<number>`; null where there is none. A
+    model may have fewer components than there are columns: those it has not are 0 in the customer and null here.
+-#}
+{% macro distance_to_centroid(dimensions, number) -%}
 sqrt(
-    {%- for feature in features %}
-    power({{ feature.name }} - {{ feature.name }}_{{ number }}, 2){{ ' +' if not loop.last }}
+    {%- for dimension in dimensions %}
+    {%- set coordinate = dimension ~ '_' ~ number %}
+    power({{ dimension }} - {{ coordinate if loop.first else 'coalesce(' ~ coordinate ~ ', 0)' }}, 2){{ ' +' if not loop.last }}
     {%- endfor %}
 )
 {%- endmacro %}
 
 
-{#- The least of numbered columns; nulls are passed over. -#}
-{% macro least_of(prefix, numbers) -%}
+{#- The least of numbered expressions; nulls are passed over. `{n}` stands for the number. -#}
+{% macro least_of(expression, numbers) -%}
 least(
     {%- for number in numbers %}
-    {{ prefix }}{{ number }}{{ ',' if not loop.last }}
+    {{ expression | replace('{n}', number) }}{{ ',' if not loop.last }}
     {%- endfor %}
 )
 {%- endmacro %}

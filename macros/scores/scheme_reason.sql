@@ -14,7 +14,8 @@ case {{ scheme }}
         || coalesce(' after a gap of ' || {{ counted(features ~ '.gap_days', 'day') }}, '')
     when 'demographic' then '{{ demographic_attribute() | replace("_", " ") }}: ' || {{ features }}.demographic
     when 'cluster' then coalesce(
-        'nearest centre, ' || cast(round({{ features }}.cluster_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
+        case when {{ features }}.cluster = 'outlier' then 'far from every centre, the nearest is ' else 'nearest centre, ' end
+        || cast(round({{ features }}.cluster_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
         'no clusters were found'
     )
 end

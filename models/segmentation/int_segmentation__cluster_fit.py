@@ -7,8 +7,10 @@ def model(dbt, session):
         dbt.ref("int_segmentation__cluster_sample"),
         stored=dbt.this,
         fit="clusters.fit_clusters",
+        is_chain=True,
         features=dbt.config.meta_get("features"),
         k_min=dbt.config.meta_get("k_min"),
         k_max=dbt.config.meta_get("k_max"),
         seed=dbt.config.meta_get("seed"),
+        pca=dbt.config.meta_get("pca"),
     )

@@ -3,7 +3,8 @@
 --
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
-{% set cluster_features = cluster_features() -%}
+{% set columns = cluster_columns('features') -%}
+{% set names = columns | map(attribute='name') | list -%}
 
 with features as (
     select * from {{ ref('int_features__customers') }}
@@ -14,7 +15,9 @@ periods as (
 ),
 
 refit_dates as (
-    select distinct models_fitted_as_of as as_of
+    select distinct
+        models_fitted_as_of as as_of,
+        models_fitted_as_of = models_selected_as_of as is_selection
     from periods
 ),
 
@@ -22,8 +25,9 @@ numbered as (
     select
         features.as_of,
         features.customer_key,
-        {%- for feature in cluster_features %}
-        cast(features.{{ feature.column }} as double) as {{ feature.name }},
+        refit_dates.is_selection,
+        {%- for column in columns %}
+        cast({{ column.sql }} as double) as {{ column.name }},
         {%- endfor %}
         row_number() over (partition by features.as_of order by features.customer_key) as position
     from features
@@ -34,11 +38,12 @@ numbered as (
 sample as (
     select
         as_of,
-        {%- for feature in cluster_features %}
-        {{ feature.name }},
+        is_selection,
+        {%- for name in names %}
+        {{ name }},
         {%- endfor %}
         customer_key,
-        {{ sample_hash(['customer_key'] + cluster_features | map(attribute='name') | list, 'as_of') }} as sample_hash
+        {{ sample_hash(['customer_key', 'is_selection'] + names, 'as_of') }} as sample_hash
     from numbered
     where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
 )

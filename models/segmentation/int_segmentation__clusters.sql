@@ -1,10 +1,13 @@
 -- One row per as_of and buyer: the nearest centroid of the model in force, and how far it is.
 --
 -- The parameters come as columns of one row per fit (there are at most cluster_k.max centroids), which a customer is
--- compared with in one pass. Of equally near centroids the one with the lowest key is taken.
+-- compared with in one pass. Clusters are numbered in order of their keys, so of equally near centroids (to 1e-9) the
+-- one with the lowest key is taken. Who is farther from every centroid than its limit is an outlier.
 
-{% set features = cluster_features() -%}
+{% set columns = cluster_columns('customers') -%}
+{% set dimensions = cluster_dimensions(columns) -%}
 {% set numbers = range(1, cluster_k().max + 1) -%}
+{% set same = '0.000000001' -%}
 
 with customers as (
     select * from {{ ref('int_features__customers') }}
@@ -21,21 +24,31 @@ fit as (
 parameters as (
     select
         as_of as fitted_as_of,
-        {%- for feature in features %}
-        {%- set is_feature = "feature = '" ~ feature.name ~ "'" %}
+        {%- for column in columns %}
+        {%- set is_feature = "feature = '" ~ column.name ~ "'" %}
         {%- for name in ['log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
         max(
             case when {{ is_feature }} and part = 'scaler' and name = '{{ name }}' then value end
-        ) as {{ feature.name }}_{{ name }},
+        ) as {{ column.name }}_{{ name }},
+        {%- endfor %}
+        {%- for dimension in dimensions if var('cluster_pca') %}
+        max(
+            case when {{ is_feature }} and part = 'loading' and number = {{ loop.index }} then value end
+        ) as {{ column.name }}_{{ dimension }},
+        {%- endfor %}
         {%- endfor %}
         {%- for number in numbers %}
+        {%- for dimension in dimensions %}
         max(
-            case when {{ is_feature }} and part = 'centroid' and number = {{ number }} then value end
-        ) as {{ feature.name }}_{{ number }},
+            case when feature = '{{ dimension }}' and part = 'coordinate' and number = {{ number }} then value end
+        ) as {{ dimension }}_{{ number }},
         {%- endfor %}
+        max(case when part = 'limit' and number = {{ number }} then value end) as limit_{{ number }},
+        max(case when part = 'key' and number = {{ number }} then name end) as key_{{ number }},
         {%- endfor %}
         max(case when part = 'model' then name end) as algorithm
     from fit
+    where part in ('scaler', 'loading', 'coordinate', 'limit', 'key', 'model')
     group by as_of
 ),
 
@@ -43,9 +56,9 @@ scaled as (
     select
         customers.as_of,
         customers.customer_key,
-        {%- for feature in features %}
-        {%- set scaled_feature = standardised('customers.' ~ feature.column, 'parameters.' ~ feature.name) %}
-        {{ scaled_feature | indent(8) }} as {{ feature.name }},
+        {%- for column in columns %}
+        {%- set scaled_feature = standardised(column.sql, 'parameters.' ~ column.name) %}
+        {{ scaled_feature | indent(8) }} as {{ column.name }},
         {%- endfor %}
         parameters.*
     from customers
@@ -54,38 +67,76 @@ scaled as (
     where customers.is_buyer
 ),
 
+{% if var('cluster_pca') -%}
+placed as (
+    select
+        *,
+        {%- for dimension in dimensions %}
+        {% for column in columns -%}
+        {{ column.name }} * coalesce({{ column.name }}_{{ dimension }}, 0){{ ' + ' if not loop.last }}
+        {%- endfor %} as {{ dimension }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from scaled
+),
+
+{% endif -%}
+
 distances as (
     select
         as_of,
         customer_key,
         fitted_as_of,
         {%- for number in numbers %}
-        {{ distance_to_centroid(features, number) | indent(8) }} as distance_{{ number }},
+        {{ distance_to_centroid(dimensions, number) | indent(8) }} as distance_{{ number }},
+        limit_{{ number }},
+        key_{{ number }},
         {%- endfor %}
         algorithm
-    from scaled
+    from {{ 'placed' if var('cluster_pca') else 'scaled' }}
 ),
 
 nearest as (
     select
         *,
-        {{ least_of('distance_', numbers) | indent(8) }} as distance
+        {{ least_of('distance_{n}', numbers) | indent(8) }} as distance
     from distances
 ),
 
-clusters as (
+numbered as (
+    select
+        *,
+        case
+            {%- for number in numbers %}
+            when distance_{{ number }} <= distance + {{ same }} then {{ number }}
+            {%- endfor %}
+        end as number
+    from nearest
+),
+
+assigned as (
     select
         as_of,
         customer_key,
         fitted_as_of,
         case
             when algorithm = 'none' then 'everyone'
-            {% for number in numbers -%}
-            when distance_{{ number }} = distance then '{{ cluster_key(number) }}'
-            {% endfor -%}
+            when {% for number in numbers -%}
+                coalesce(distance_{{ number }} > limit_{{ number }} + {{ same }}, true){{ ' and ' if not loop.last }}
+            {%- endfor %} then 'outlier'
+            {%- for number in numbers %}
+            when number = {{ number }} then key_{{ number }}
+            {%- endfor %}
         end as cluster_key,
-        distance
-    from nearest
+        distance,
+        {{ least_of('case when number <> {n} then distance_{n} end', numbers) | indent(8) }} as second_distance
+    from numbered
+),
+
+clusters as (
+    select
+        *,
+        case when cluster_key <> 'outlier' then 1 - distance / nullif(second_distance, 0) end as confidence
+    from assigned
 )
 
 select * from clusters

@@ -105,7 +105,8 @@ segmented as (
         case
             when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else {{ prospect }}
         end as cluster,
-        clusters.distance as cluster_distance
+        clusters.distance as cluster_distance,
+        clusters.confidence as cluster_confidence
     from scored
     left join rfm_labels
         on

@@ -1,7 +1,8 @@
 -- One row per as_of, customer and scheme where new parameters alone changed the segment: with the parameters of the period
 -- before, the customer would still be in the segment of the period before.
 --
--- Only schemes whose cut points are fitted can change so: rfm, value_tier and spend_breaks.
+-- For rfm, value_tier and spend_breaks the customer is scored again with the cut points of the period before. A customer who
+-- changes the cluster when a new model comes into force is counted here whatever the old model would have said.
 
 with customers as (
     select * from {{ ref('int_segmentation__customers') }}
@@ -11,6 +12,7 @@ periods as (
     select
         as_of,
         cutpoints_fitted_as_of,
+        models_fitted_as_of <> lag(models_fitted_as_of) over (order by as_of) as has_new_model,
         lag(as_of) over (order by as_of) as previous_as_of,
         lag(cutpoints_fitted_as_of) over (order by as_of) as previously_fitted_as_of
     from {{ ref('int_periods') }}
@@ -82,6 +84,19 @@ effects as (
     from rescored
     where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
     {%- endfor %}
+    union all
+    select
+        customers.as_of,
+        customers.customer_id,
+        'cluster' as scheme
+    from customers
+    inner join periods on customers.as_of = periods.as_of and periods.has_new_model
+    inner join customers as earlier
+        on
+            periods.previous_as_of = earlier.as_of
+            and customers.customer_key = earlier.customer_key
+            and earlier.is_buyer
+    where customers.cluster <> earlier.cluster
 )
 
 select * from effects

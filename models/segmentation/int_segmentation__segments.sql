@@ -48,18 +48,46 @@ demographic_definitions as (
     where demographic <> 'prospect'
 ),
 
+clusters as (
+    select
+        as_of as fitted_as_of,
+        max(case when part = 'key' then name end) as segment,
+        max(case when part = 'cluster' then name end) as name,
+        max(case when part = 'card' then name end) as card,
+        max(case when part = 'trait' then name end) as trait,
+        max(case when part = 'limit' then value end) as distance_limit
+    from cluster_fit
+    where part in ('key', 'cluster', 'card', 'trait', 'limit')
+    group by as_of, number
+),
+
 cluster_definitions as (
     select
         'cluster' as scheme,
-        case when name = 'everyone' then name else {{ cluster_key_sql('number') }} end as segment,
-        case when name = 'everyone' then 'Everyone' else name end as name,
+        segment,
+        name,
+        card || ' Fitted as of ' || cast(fitted_as_of as {{ dbt.type_string() }}) || '.' as description,
+        -- The seed has one action for each trait, whatever the cluster that has it is called this time.
+        coalesce(trait, segment) as card_segment,
         case
-            when name = 'everyone' then 'all buyers: no clusters were found'
-            else 'nearest to the centre of ' || name
+            when segment = 'everyone' then 'all buyers: no clusters were found'
+            else
+                'nearest to the centre of ' || lower(name) || ' and at most '
+                || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations from it'
         end as definition,
-        as_of as fitted_as_of
-    from cluster_fit
-    where part = 'cluster'
+        fitted_as_of
+    from clusters
+    union all
+    select distinct
+        'cluster' as scheme,
+        'outlier' as segment,
+        {{ no_text }} as name,
+        {{ no_text }} as description,
+        'outlier' as card_segment,
+        'farther from the centre of every cluster than its limit' as definition,
+        fitted_as_of
+    from clusters
+    where segment <> 'everyone'
 ),
 
 rules as (
@@ -116,14 +144,15 @@ segments as (
         definitions.segment,
         coalesce(
             rules.name,
-            cards.name,
             cluster_definitions.name,
+            cards.name,
             case when definitions.segment = 'prospect' then 'Prospects' end,
             {{ capitalised("replace(definitions.segment, '_', ' ')") }}
         ) as name,
         definitions.definition,
         coalesce(
             rules.description,
+            cluster_definitions.description,
             cards.description,
             case when definitions.segment = 'prospect' then 'Known, but without a completed order' end,
             definitions.definition
@@ -137,10 +166,12 @@ segments as (
         periods.as_of
     from definitions
     cross join periods
-    left join cards
-        on definitions.scheme = cards.scheme and definitions.segment = cards.segment
     left join cluster_definitions
         on definitions.scheme = cluster_definitions.scheme and definitions.segment = cluster_definitions.segment
+    left join cards
+        on
+            definitions.scheme = cards.scheme
+            and coalesce(cluster_definitions.card_segment, definitions.segment) = cards.segment
     left join rules
         on definitions.scheme = rules.scheme and definitions.segment = rules.segment
 )

@@ -2,7 +2,8 @@
 --
 -- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
 -- of the periods from var history_start on, or else from the first one that somebody bought before. Records are linked by
--- weights of the first date, then of as many later ones as var refit_models says.
+-- weights of the first date, then of as many later ones as var refit_models and the seed refits say. A row of that seed
+-- takes effect at the first date on or after its own.
 
 {% set as_of = optional_date_var('as_of') -%}
 {% set has_history = var('history_start') != 'as_of' -%}
@@ -16,6 +17,10 @@ coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-
 
 with orders as (
     select * from {{ ref('stg_orders') }}
+),
+
+refits as (
+    select * from {{ ref('refits') }}
 ),
 
 newest_order as (
@@ -68,16 +73,35 @@ ordered_dates as (
     from dates
 ),
 
+asked_dates as (
+    select
+        ordered_dates.as_of,
+        ordered_dates.next_as_of,
+        ordered_dates.previous_as_of,
+        count(refits.as_of) > 0 as asks_refit,
+        count(case when refits.what = 'selection' then 1 end) > 0 as asks_selection
+    from ordered_dates
+    left join refits
+        on
+            ordered_dates.previous_as_of < refits.as_of
+            and ordered_dates.as_of >= refits.as_of
+    group by ordered_dates.as_of, ordered_dates.next_as_of, ordered_dates.previous_as_of
+),
+
 calendar as (
     select
         as_of,
         next_as_of,
         previous_as_of,
+        asks_refit,
+        asks_selection,
         next_as_of is null as is_current,
         max(
-            case when previous_as_of is null or {{ is_refit_date('refit_models') }} then as_of end
+            case
+                when previous_as_of is null or asks_refit or {{ is_refit_date('refit_models') }} then as_of
+            end
         ) over (order by as_of) as linkage_fitted_as_of
-    from ordered_dates
+    from asked_dates
 )
 
 select * from calendar

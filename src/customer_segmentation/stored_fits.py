@@ -28,6 +28,7 @@ def fit_where_changed(
     *,
     stored: object,
     fit: str,
+    is_chain: bool = False,
     **arguments: Any,
 ) -> duckdb.DuckDBPyRelation:
     """Parameters for each `as_of` of the sample: from the stored table, or fitted now.
@@ -38,6 +39,8 @@ def fit_where_changed(
     fit: function of this package as "module.function". It gets the sample's rows of the dates to
     fit as a data frame without sample_hash, and the arguments; it returns a data frame with the
     column as_of.
+    is_chain: whether a fit starts from the one before it. Then a date's fit is the stored one only
+    if those of all dates are: otherwise all are fitted anew.
 
     Returns the columns of the fit and fit_key, ordered by date. Dates that are no longer in the
     sample are gone.
@@ -46,7 +49,7 @@ def fit_where_changed(
         as_of: _fit_key(sample_hash, fit, arguments)
         for as_of, sample_hash in _distinct_rows(sample, "as_of", "sample_hash")
     }
-    kept = _stored_fits(session, str(stored), wanted)
+    kept = _stored_fits(session, str(stored), wanted, is_chain)
     if kept is not None and len(kept) == len(wanted):
         return session.table(str(stored)).filter(_is_one_of(kept)).order("all")
     changed = {as_of: key for as_of, key in wanted.items() if as_of not in (kept or {})}
@@ -62,7 +65,7 @@ def fit_where_changed(
 
 
 def _stored_fits(
-    session: duckdb.DuckDBPyConnection, stored: str, wanted: dict[Any, str]
+    session: duckdb.DuckDBPyConnection, stored: str, wanted: dict[Any, str], is_chain: bool
 ) -> dict[Any, str] | None:
     """The dates whose stored fit is the one that is wanted; None where nothing can be used."""
     try:
@@ -70,6 +73,8 @@ def _stored_fits(
         found = dict(_distinct_rows(table, "as_of", "fit_key"))
     except (duckdb.CatalogException, duckdb.BinderException):
         return None
+    if is_chain:
+        return found if found == wanted else None
     return {as_of: key for as_of, key in found.items() if wanted.get(as_of) == key}
 
 

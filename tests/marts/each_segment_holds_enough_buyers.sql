@@ -1,4 +1,5 @@
--- Var min_segment_share: an exclusive segment with fewer buyers is too small to act on. Empty segments are not judged.
+-- Var min_segment_share: an exclusive segment with fewer buyers is too small to act on. Empty segments are not judged, nor
+-- are outliers: it is what they are not in that says something.
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
@@ -18,4 +19,5 @@ from kpis
 inner join periods on kpis.period = periods.as_of
 where
     kpis.customers > 0
+    and kpis.segment_key <> 'cluster:outlier'
     and kpis.buyer_share <= {{ var('min_segment_share') }}

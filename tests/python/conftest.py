@@ -584,6 +584,15 @@ def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
     return workshop.build(folder, {"orders": orders}, {"rule_segments": {}})
 
 
+@scenario()
+def shoppers(workshop: Workshop) -> Build:
+    """Four planted groups over three quarters, with outliers; as_of is a refit date."""
+    from test_builds_clusters import SHOPPERS_VARS, shopper_orders
+
+    folder = workshop.folder("shoppers")
+    return workshop.build(folder, {"orders": shopper_orders()}, SHOPPERS_VARS)
+
+
 @scenario("one_customer")
 def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
     """Each bad input on its own, over the published file of a green build."""

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,38 +107,21 @@ def test_equal_rows_rotate_to_zero(rows):
     assert (found.scree == 0).all()
 
 
-def test_text_becomes_numbers_with_codes_that_sql_can_apply():
-    sample = pd.DataFrame(
-        {
-            "customer_key": [1, 2, 3, 4],
-            "monetary": [1.0, 2.0, 3.0, 4.0],
-            "channel": ["web", "shop", None, "web"],
-            "tier": ["gold", "basic", "other", "silver"],
-        }
-    )
+def test_text_features_become_columns_of_numbers():
     specs = specs_of(
-        {"name": "monetary"},
-        {"name": "channel", "encoding": "one_hot"},
-        {"name": "tier", "encoding": "ordinal", "levels": ["basic", "silver", "gold"]},
+        {"name": "monetary", "log": True},
+        {"name": "age", "encoding": "one_hot", "levels": ["45-54", "65+", "unknown"]},
+        {"name": "tier", "encoding": "ordinal", "levels": ["basic", "gold"], "scaling": "min_max"},
     )
-    data, encoded, codes = features.encode(sample, specs)
-    assert [spec.name for spec in encoded] == [
-        "monetary",
-        "channel=shop",
-        "channel=unknown",
-        "channel=web",
-        "tier",
+    found = features.encoded(specs)
+    assert [(spec.name, spec.log, spec.caps) for spec in found] == [
+        ("monetary", True, (0.01, 0.99)),
+        ("age__45_54", False, (0.0, 1.0)),
+        ("age__65_", False, (0.0, 1.0)),
+        ("age__unknown", False, (0.0, 1.0)),
+        ("tier", False, (0.0, 1.0)),
     ]
-    assert [(c.column, c.level, c.code, c.other) for c in codes] == [
-        ("channel=shop", "shop", 1, 0),
-        ("channel=unknown", "unknown", 1, 0),
-        ("channel=web", "web", 1, 0),
-        ("tier", "basic", 0, None),
-        ("tier", "silver", 1, None),
-        ("tier", "gold", 2, None),
-    ]
-    expected = [[1, 0, 0, 1, 2], [2, 1, 0, 0, 0], [4, 0, 0, 1, 1]]
-    np.testing.assert_array_equal(features.usable_rows(data, encoded), expected)
+    assert found[-1].scaling == "min_max"
 
 
 @pytest.mark.parametrize(
@@ -227,11 +209,6 @@ def test_lineage_accounts_for_every_customer(pairs):
         assert sum(f.share_of_old for f in flows if f.old_key == key) == pytest.approx(1)
     for key in set(new.tolist()):
         assert sum(f.share_of_new for f in flows if f.new_key == key) == pytest.approx(1)
-
-
-def test_moving_and_being_relabelled_are_counted_apart():
-    before, after, by_new_model = np.array([[1, 1, 2, 2], [1, 2, 2, 2], [1, 3, 3, 2]])
-    assert labels.count_changes(before, after, by_new_model) == (1, 2)
 
 
 # refits and updates

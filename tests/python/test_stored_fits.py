@@ -38,13 +38,15 @@ def fitted_dates(monkeypatch):
     return dates
 
 
-def build(session, classes=3):
+def build(session, classes=3, is_chain=False):
     """What one build does: read the sample, fit, replace the stored table."""
     sample = session.sql(
         "select *, bit_xor(hash(customer_key, value)) over (partition by as_of) as sample_hash"
         " from customers"
     )
-    found = fit_where_changed(session, sample, stored="fits", fit=FIT, classes=classes)
+    found = fit_where_changed(
+        session, sample, stored="fits", fit=FIT, is_chain=is_chain, classes=classes
+    )
     found.create("next_fits")
     session.execute("create or replace table fits as from next_fits; drop table next_fits")
     return session.sql("from fits order by all").fetchall()
@@ -90,6 +92,18 @@ def test_other_code_or_libraries_fit_anew(session, fitted_dates, monkeypatch):
     monkeypatch.setattr(stored_fits, "_code_and_libraries", lambda: "another version")
     build(session)
     assert len(fitted_dates) == 2
+
+
+def test_a_chain_is_fitted_anew_where_any_date_changed_came_or_went(session, fitted_dates):
+    build(session, is_chain=True)
+    build(session, is_chain=True)
+    assert len(fitted_dates) == 1
+    session.execute("update customers set value = 9e9 where customer_key = 1 and month(as_of) = 4")
+    build(session, is_chain=True)
+    assert fitted_dates[1:] == [["2020-01-01", "2020-04-01"]]
+    session.execute("delete from customers where month(as_of) = 4")
+    build(session, is_chain=True)
+    assert fitted_dates[2:] == [["2020-01-01"]]
 
 
 def test_dates_that_left_the_sample_leave_the_table(session, fitted_dates):

@@ -3,12 +3,23 @@ with fit as (
 ),
 
 models as (
-    select * from {{ ref('cluster_models') }}
+    select *
+    from {{ ref('cluster_models') }}
+    where status <> 'candidate'
+),
+
+keys as (
+    select
+        as_of,
+        number,
+        name as cluster_key
+    from fit
+    where part = 'key'
 ),
 
 centroids as (
     select
-        as_of as fitted_as_of,
+        as_of,
         number,
         feature,
         max(case when part = 'centroid' then value end) as value,
@@ -22,14 +33,18 @@ final as (
     select
         -- ids
         models.model_id,
-        {{ cluster_key_sql('centroids.number') }} as cluster_key,
+        keys.cluster_key,
         centroids.feature,
 
         -- numbers
         centroids.value,
         centroids.mean
     from centroids
-    inner join models on centroids.fitted_as_of = models.fitted_as_of
+    inner join keys
+        on
+            centroids.as_of = keys.as_of
+            and centroids.number = keys.number
+    inner join models on centroids.as_of = models.fitted_as_of
 )
 
 select * from final

@@ -1,29 +1,33 @@
-{% set measures = ['inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz', 'smallest_share'] -%}
+{% set measures = [
+    'inertia', 'silhouette', 'simulated_silhouette', 'davies_bouldin', 'calinski_harabasz', 'dunn', 'gap', 'gap_error',
+    'stability', 'smallest_share', 'noise_share', 'seconds'
+] -%}
 
 with fit as (
     select fits.*
     from {{ ref('int_segmentation__cluster_fit') }} as fits
-    inner join {{ ref('int_periods') }} as periods on fits.as_of = periods.models_fitted_as_of
+    inner join {{ ref('int_periods') }} as periods on fits.as_of = periods.models_selected_as_of
     where periods.is_current
 ),
 
 candidates as (
     select
         as_of as fitted_as_of,
-        {%- for measure in measures + ['chosen'] %}
-        max(case when name = '{{ measure }}' then value end) as {{ measure }},
+        feature as algorithm,
+        number as k,
+        {%- for measure in measures + ['is_elbow', 'chosen'] %}
+        max(case when name = '{{ measure }}' then value end) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
-        number as k
     from fit
     where part = 'candidate'
-    group by as_of, number
+    group by as_of, feature, number
 ),
 
 final as (
     select
         -- ids
-        {{ cluster_model_id('fitted_as_of', "'kmeans'", 'k') }} as model_id,
-        'kmeans' as algorithm,
+        {{ cluster_model_id('fitted_as_of', 'algorithm', 'k') }} as model_id,
+        algorithm,
         cast(k as integer) as k,
 
         -- dates
@@ -35,7 +39,8 @@ final as (
         {%- endfor %}
 
         -- flags
-        coalesce(chosen = 1, false) as chosen
+        is_elbow = 1 as is_elbow,
+        chosen = 1 as chosen
     from candidates
 )
 

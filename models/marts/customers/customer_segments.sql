@@ -32,6 +32,7 @@ final as (
         customers.cluster as cluster_key,
         segments.name as persona,
         customers.cluster_distance,
+        customers.cluster_confidence,
 
         -- flags
         customers.is_buyer

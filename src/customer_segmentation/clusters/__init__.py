@@ -10,14 +10,14 @@ nearest centroid is SQL. The steps are functions of plain matrices of shape (row
 - :mod:`labels`, :mod:`update`: the same cluster keeps its key; refits, updates and outliers
 - :mod:`names`, :mod:`personas`: what to call a cluster and what to say about it
 - :mod:`maps`: coordinates and a tree, for looking only
-- :mod:`fit`: the k-means model of today as one long table; the choice above is not wired yet
+- :mod:`fit`: all of it over the refit dates, as one long table
 
 Importing this package costs no more than numpy: scikit-learn, scipy and pandas take seconds to load
 and are imported by the functions that use them, so a build that reuses a stored fit does not pay.
 """
 
-from customer_segmentation.clusters.candidates import Candidate, score_candidates
-from customer_segmentation.clusters.choice import choose_candidate, judge
+from customer_segmentation.clusters.candidates import Candidate, screen
+from customer_segmentation.clusters.choice import choose, judge
 from customer_segmentation.clusters.features import Feature, read_features
 from customer_segmentation.clusters.fit import fit_clusters
 from customer_segmentation.clusters.names import name_clusters
@@ -26,11 +26,11 @@ from customer_segmentation.clusters.prepare import fit_scaler
 __all__ = [
     "Candidate",
     "Feature",
-    "choose_candidate",
+    "choose",
     "fit_clusters",
     "fit_scaler",
     "judge",
     "name_clusters",
     "read_features",
-    "score_candidates",
+    "screen",
 ]

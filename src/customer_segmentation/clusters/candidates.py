@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -64,22 +64,6 @@ class Screening:
     distinct: int
 
 
-def score_candidates(matrix: Matrix, ks: Iterable[int], seed: int) -> list[Candidate]:
-    """k-means for each k that the points allow, on one thread.
-
-    Ten starts by k-means++ (Arthur and Vassilvitskii 2007), the one of least inertia stays. A k is
-    skipped if it is 1, exceeds the number of distinct points or leaves no two rows together.
-    Silhouette (Rousseeuw 1987), Davies-Bouldin (1979) and Calinski-Harabasz (1974) are those of
-    scikit-learn: Euclidean, on all rows, silhouettes in time that grows with the rows squared.
-    """
-    from threadpoolctl import threadpool_limits
-
-    load_fitters()
-    largest = min(count_distinct(matrix), len(matrix) - 1)
-    with threadpool_limits(1):
-        return [_kmeans(matrix, k, seed) for k in ks if 2 <= k <= largest]
-
-
 def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
     """All algorithms for k = 2 .. k_max on at most 2,500 rows, with all indices, on one thread.
 
@@ -90,9 +74,7 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
     """
     from threadpoolctl import threadpool_limits
 
-    if len(matrix) > SCREENED_ROWS:
-        drawn = np.random.default_rng(seed).choice(len(matrix), SCREENED_ROWS, replace=False)
-        matrix = matrix[np.sort(drawn)]
+    matrix = matrix[draw_rows(len(matrix), seed)]
     distinct = count_distinct(matrix)
     largest = min(distinct, len(matrix) - 1, k_max)
     if largest < 2:
@@ -112,6 +94,14 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
             _hdbscan(matrix, distances),
         ]
     return Screening(tuple(candidates), gap_k, len(matrix), distinct)
+
+
+def draw_rows(rows: int, seed: int) -> Labels:
+    """Positions of up to 2,500 rows, rising: all, or a seeded draw."""
+    if rows <= SCREENED_ROWS:
+        return np.arange(rows, dtype=np.int64)
+    drawn = np.random.default_rng(seed).choice(rows, SCREENED_ROWS, replace=False)
+    return np.sort(drawn).astype(np.int64)
 
 
 def measure(
@@ -288,15 +278,3 @@ def _hdbscan(matrix: Matrix, distances: Matrix) -> Candidate:
 def _with_noise(candidate: Candidate) -> Candidate:
     noise = float((candidate.labels == NOISE).mean())
     return replace(candidate, centroids=candidate.centroids[:0], inertia=None, noise_share=noise)
-
-
-def order_clusters(candidate: Candidate, first: int) -> Candidate:
-    """Renumber by the centroid in column `first`, then the other columns, all descending."""
-    centroids = np.round(candidate.centroids, 12)
-    columns = [first, *(i for i in range(centroids.shape[1]) if i != first)]
-    order = np.lexsort([-centroids[:, i] for i in reversed(columns)])
-    return replace(
-        candidate,
-        centroids=centroids[order],
-        labels=np.argsort(order)[candidate.labels].astype(np.int64),
-    )

@@ -72,8 +72,13 @@ def is_eligible(candidate: Candidate) -> bool:
 
 
 def verdict_of(candidate: Candidate) -> str:
-    """`judge`, but weak where data without clusters has a silhouette at least as large."""
-    silhouette = candidate.silhouette or 0.0
+    """`judge`, but weak where data without clusters has a silhouette at least as large.
+
+    None where there are not two groups to tell apart.
+    """
+    if candidate.silhouette is None:
+        return "none"
+    silhouette = candidate.silhouette
     simulated = candidate.simulated_silhouette
     if simulated is not None and tidy(silhouette) <= tidy(simulated):
         return "weak"
@@ -88,27 +93,50 @@ def judge(silhouette: float) -> str:
     return "good" if silhouette >= GOOD else "fair" if silhouette >= FAIR else "weak"
 
 
-def choose_candidate(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The largest silhouette (to 12 digits), in a tie the smallest k; None without candidates."""
-    return max(candidates, key=lambda c: (tidy(c.silhouette or 0.0), -c.k), default=None)
-
-
 def explain(chosen: Candidate, tried: Sequence[int], verdict: str) -> str:
     """Why this k, in one sentence for people who don't read indices."""
-    rows = f"{len(chosen.labels):,} customers"
-    silhouette = f"{chosen.silhouette or 0.0:.3f}"
-    if len(tried) > 1:
-        found = f"Of {min(tried)} to {max(tried)} groups tried on {rows}, {chosen.k} separate best"
-    else:
-        found = f"Only {chosen.k} groups were tried on {rows}"
+    return (
+        f"Of {min(tried)} to {max(tried)} groups tried on {len(chosen.labels):,} customers, "
+        f"{chosen.k} are the most that separate about as well as the best and come back in new "
+        f"draws: {_silhouette_words(chosen, verdict)}"
+    )
+
+
+def explain_refit(found: Candidate, rows: int, chosen_on: str, verdict: str) -> str:
+    """What a refit of the groups that were chosen at an earlier date is worth."""
+    return (
+        f"The {found.k} groups chosen as of {chosen_on}, fitted again on {rows:,} customers: "
+        f"{_silhouette_words(found, verdict)}"
+    )
+
+
+def _silhouette_words(found: Candidate, verdict: str) -> str:
     against = "1 is perfect, 0 is no separation"
-    if chosen.simulated_silhouette is not None:
-        found = f"Of {min(tried)} to {max(tried)} groups tried on {rows}, {chosen.k} are the most "
-        found += "that separate about as well as the best and come back in new draws"
-        against += f", {chosen.simulated_silhouette:.3f} what data without groups has"
-    return f"{found}: the silhouette is {silhouette} ({against}), which is {verdict}: " + (
+    if found.simulated_silhouette is not None:
+        against += f", {found.simulated_silhouette:.3f} what data without groups has"
+    return (
+        f"the silhouette is {found.silhouette or 0.0:.3f} ({against}), which is {verdict}: "
         f"{_MEANING[verdict]}."
     )
+
+
+def why_not(candidate: Candidate, choice: Choice, *, k_min: int, k_max: int) -> str:
+    """Why a candidate is not the one in force: the first reason that `choose` met."""
+    if candidate.silhouette is None:
+        return "Finds fewer than two groups."
+    if not k_min <= candidate.k <= k_max:
+        return f"Has {candidate.k} groups; {k_min} to {k_max} are asked for."
+    if candidate.stability is None:
+        return "For comparison: whether its groups come back in new draws is not measured."
+    if candidate.smallest_share < SMALLEST_SHARE:
+        return "Has a group of under 1 % of the customers."
+    if candidate.stability < STABILITY:
+        return "Its groups do not come back in new draws."
+    if choice.candidate is None:
+        return "By the gap statistic there is one group."
+    if candidate.k > choice.candidate.k:
+        return "Separates less well than fewer groups do."
+    return "Has fewer groups and separates not much better, or less well."
 
 
 def explain_none(rows: int, distinct: int, k_min: int) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from customer_segmentation.clusters.base import Matrix
+from customer_segmentation.clusters.base import Labels, Matrix
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCALINGS = ("z_score", "min_max", "robust")
 ENCODINGS = ("number", "one_hot", "ordinal")
-UNKNOWN = "unknown"
 
 _LARGEST = 1e100  # squares of anything larger overflow
 _WORDS: dict[str, dict[str, str]] = {
@@ -36,7 +36,7 @@ class Feature:
     interquartile range); all after log and caps.
     encoding: number; or, for text, one_hot (a column of 0 and 1 per level) or ordinal (the position
     in `levels` from 0). Encoded columns are neither logged nor capped.
-    levels: of text. Ordinal needs them, lowest first; one_hot takes those of the sample without.
+    levels: of text, both encodings need them; ordinal from the lowest to the highest.
     word_low, word_high: words for a cluster well below or above the average; "" for none.
     noun: what such a word describes, if not buyers ("big" -> "big spenders").
     orders_clusters: cluster 1 is the highest in this feature.
@@ -53,17 +53,6 @@ class Feature:
     word_high: str = ""
     noun: str = ""
     orders_clusters: bool = False
-
-
-@dataclass(frozen=True)
-class Code:
-    """The number that a level of a text feature becomes in `column`; any other becomes `other`."""
-
-    column: str
-    feature: str
-    level: str
-    code: float
-    other: float | None
 
 
 def read_features(features: Sequence[dict[str, Any]]) -> tuple[Feature, ...]:
@@ -87,7 +76,10 @@ def read_features(features: Sequence[dict[str, Any]]) -> tuple[Feature, ...]:
 
 
 def _read_feature(given: dict[str, Any]) -> Feature:
-    lists = {key: tuple(given[key]) for key in ("caps", "levels") if key in given}
+    lists = {
+        "caps": tuple(given.get("caps", Feature.caps)),
+        "levels": tuple(str(level) for level in given.get("levels", ())),
+    }
     spec = Feature(**{**_WORDS.get(given["name"], {}), **given, **lists})
     if len(spec.caps) != 2 or not 0 <= spec.caps[0] < spec.caps[1] <= 1:
         raise ValueError(
@@ -99,69 +91,54 @@ def _read_feature(given: dict[str, Any]) -> Feature:
                 f"feature {spec.name}: {what} is {getattr(spec, what)!r}; "
                 f"expected one of {', '.join(allowed)}"
             )
-    if spec.encoding == "ordinal" and len(spec.levels) < 2:
-        raise ValueError(f"feature {spec.name}: ordinal needs its levels, lowest first")
-    if len(set(spec.levels)) < len(spec.levels):
+    if spec.encoding != "number" and len(spec.levels) < 2:
+        raise ValueError(f"feature {spec.name}: {spec.encoding} needs its levels, lowest first")
+    if len({level_column(spec.name, level) for level in spec.levels}) < len(spec.levels):
         raise ValueError(f"feature {spec.name}: levels {spec.levels} repeat")
     return spec
 
 
-def encode(
-    sample: pd.DataFrame, specs: Sequence[Feature]
-) -> tuple[pd.DataFrame, tuple[Feature, ...], list[Code]]:
-    """The sample with numbers for text, the features of the new columns, and the codes.
+def encoded(specs: Sequence[Feature]) -> tuple[Feature, ...]:
+    """The features of the columns that the sample has, which are numbers.
 
-    One-hot columns are named feature=level. A missing level is `unknown`, a level like any other in
-    one_hot; an ordinal level that is not listed has no code, so its rows are incomplete.
+    A one-hot feature becomes a 0 or 1 per level, named as in `level_column`; an ordinal one is the
+    position of its level, missing where the level isn't listed. SQL writes these columns, for the
+    sample and for every customer; a missing value is the level `unknown`.
     """
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    encoded: list[Feature] = []
-    codes: list[Code] = []
+    found: list[Feature] = []
     for spec in specs:
         if spec.encoding == "number":
-            columns[spec.name] = sample[spec.name]
-            encoded.append(spec)
-            continue
-        given = sample[spec.name].astype(object)
-        text = given.where(given.notna(), UNKNOWN).astype(str)
-        if spec.encoding == "ordinal":
-            found = [
-                Code(spec.name, spec.name, level, float(i), None)
-                for i, level in enumerate(spec.levels)
-            ]
-            columns[spec.name] = text.map({code.level: code.code for code in found})
+            found.append(spec)
+        elif spec.encoding == "ordinal":
+            found.append(replace(spec, log=False, caps=(0.0, 1.0)))
         else:
-            found = [
-                Code(f"{spec.name}={level}", spec.name, level, 1.0, 0.0)
-                for level in spec.levels or sorted(text.unique())
+            found += [
+                Feature(level_column(spec.name, level), caps=(0.0, 1.0), scaling=spec.scaling)
+                for level in spec.levels
             ]
-            for code in found:
-                columns[code.column] = (text == code.level).astype("float64")
-        codes += found
-        for column in dict.fromkeys(code.column for code in found):
-            words = spec if column == spec.name else Feature(column, scaling=spec.scaling)
-            encoded.append(replace(words, name=column, log=False, caps=(0.0, 1.0)))
-    data = pd.DataFrame(columns, index=sample.index)
-    data.insert(0, "customer_key", sample["customer_key"])
-    return data, tuple(encoded), codes
+    return tuple(found)
 
 
-def usable_rows(sample: pd.DataFrame, specs: Sequence[Feature]) -> Matrix:
-    """The complete rows of numeric features, in order of customer_key, then of the values.
+def level_column(name: str, level: str) -> str:
+    """Such as age_band__45_54: the feature and the level in small letters, digits and _."""
+    return f"{name}__{re.sub('[^a-z0-9]+', '_', level.lower())}"
 
-    Incomplete is a row where a feature is missing, infinite or beyond 1e100.
+
+def usable_rows(sample: pd.DataFrame, specs: Sequence[Feature]) -> tuple[Labels, Matrix]:
+    """Keys and values of the complete rows, in order of customer_key, then of the values.
+
+    Shapes (rows,) and (rows, features). Incomplete is a row where a feature is missing, infinite or
+    beyond 1e100.
     """
     import pandas as pd
 
     columns = [pd.to_numeric(sample[spec.name].astype(object), errors="coerce") for spec in specs]
     raw = np.column_stack([column.to_numpy("float64", na_value=np.nan) for column in columns])
-    keys = pd.to_numeric(sample["customer_key"]).to_numpy()
+    keys = pd.to_numeric(sample["customer_key"]).to_numpy("int64")
     order = np.lexsort((*raw.T[::-1], keys))
-    raw = raw[order]
-    complete: Matrix = raw[(np.abs(raw) <= _LARGEST).all(axis=1)]
-    return complete
+    keys, raw = keys[order], raw[order]
+    complete = (np.abs(raw) <= _LARGEST).all(axis=1)
+    return keys[complete], raw[complete]
 
 
 def ordering_position(specs: Sequence[Feature]) -> int:

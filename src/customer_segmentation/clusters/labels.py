@@ -101,14 +101,3 @@ def lineage(old: Labels, new: Labels) -> list[Flow]:
             )
         )
     return flows
-
-
-def count_changes(before: Labels, now_old_model: Labels, now_new_model: Labels) -> tuple[int, int]:
-    """Customers who moved (other data, same model) and who were relabelled (same data, new model).
-
-    Keys of the same customers, shape (customers,): by the old model on the old data, by the old
-    model on the new data, by the new model on the new data. Somebody can be both.
-    """
-    moved = int((before != now_old_model).sum())
-    relabelled = int((now_old_model != now_new_model).sum())
-    return moved, relabelled

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from customer_segmentation.clusters.base import Labels, Matrix, load_fitters
-from customer_segmentation.clusters.candidates import SCREENED_ROWS, link
+from customer_segmentation.clusters.candidates import draw_rows, link
 from customer_segmentation.clusters.prepare import principal_axes, rotate
 
-_MAPPED_ROWS = 1000
+_MAPPED_ROWS = 500
 _LEAVES = 30
 
 
@@ -30,7 +30,7 @@ class Branch:
 
 
 def map_rows(matrix: Matrix, seed: int) -> tuple[Labels, Matrix, Matrix]:
-    """Positions of up to 1,000 drawn rows, their first two principal components and t-SNE.
+    """Positions of up to 500 drawn rows, their first two principal components and t-SNE.
 
     t-SNE (van der Maaten and Hinton 2008) starts from the components; distances between its groups
     mean nothing. Shapes (n,), (n, 2) and (n, 2); all empty for fewer than three rows
@@ -67,9 +67,7 @@ def dendrogram(matrix: Matrix, linkage: str, seed: int) -> list[Branch]:
 
     linkage: ward, complete or average. Empty for fewer than two rows.
     """
-    if len(matrix) > SCREENED_ROWS:
-        drawn = np.random.default_rng(seed).choice(len(matrix), SCREENED_ROWS, replace=False)
-        matrix = matrix[np.sort(drawn)]
+    matrix = matrix[draw_rows(len(matrix), seed)]
     if len(matrix) < 2:
         return []
     merges = link(matrix, linkage)

@@ -47,11 +47,12 @@ class Persona:
     trait: str
 
 
-def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int) -> Profile:
+def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | None) -> Profile:
     """The profile of k clusters that all have members.
 
     raw, scaled: shape (rows, features), the same rows before and after preparation. labels: shape
-    (rows,), 0 to k - 1 or -1. value: position of the feature whose sum tells a cluster's value.
+    (rows,), 0 to k - 1 or -1. value: position of the feature whose sum tells a cluster's value,
+    None where there is none.
     """
     deviation = scaled.std(axis=0)
     deviation = np.where(deviation > 1e-9, deviation, 1)  # constant but for the last bits
@@ -62,7 +63,7 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int) -> 
     effects = (means - centre) / deviation
     agrees = np.sign(effects) == np.sign(medians - middle)
     standard = (scaled - centre) / deviation
-    total = raw[:, value].sum()
+    total = 0 if value is None else raw[:, value].sum()
     return Profile(
         sizes=np.array([own.sum() for own in members], dtype=np.int64),
         effects=np.where(agrees, effects, 0.0),
@@ -80,7 +81,7 @@ def personas(
     specs: Sequence[Feature],
     *,
     customers: int,
-    value: int,
+    value: int | None,
     kept_names: Sequence[str | None] | None = None,
 ) -> list[Persona]:
     """A persona for each cluster of the profile; no two have the same name.
@@ -112,12 +113,12 @@ def _card(
     i: int,
     traits: Sequence[int],
     customers: int,
-    value: int,
+    value: int | None,
 ) -> str:
     """One paragraph: size and value, what differs, the typical customer."""
     size = int(found.sizes[i])
     text = f"{size:,} of {customers:,} customers ({size / customers:.1%})"
-    if np.isfinite(found.value_share[i]):
+    if value is not None and np.isfinite(found.value_share[i]):
         text += f" with {found.value_share[i]:.1%} of all {_words(specs[value])}"
     differences = [
         f"{_words(specs[j])} {'higher' if found.effects[i, j] > 0 else 'lower'} "

@@ -1,0 +1,213 @@
+"""Models over several refit dates: what stays, what is new, and what became of whom."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from customer_segmentation import clusters
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+DATES = [dt.date(2020, 1, 1), dt.date(2020, 4, 1), dt.date(2020, 7, 1)]
+PLAIN = [{"name": name, "caps": [0, 1]} for name in ("recency_days", "frequency", "monetary")]
+CENTRES = 6.0 * np.array([[0, 0, 3], [0, 2, 2], [2, 0, 1], [2, 2, 0]])
+
+
+def people(groups=(0, 1, 2, 3), size=60, seed=0, shift=0.0, first_key=2**59):
+    """Round groups of deviation 1, six or more apart, and the group of each customer."""
+    truth = np.repeat(groups, size)
+    rows = CENTRES[truth] + np.random.default_rng(seed).standard_normal((len(truth), 3)) + shift
+    sample = pd.DataFrame(rows, columns=[feature["name"] for feature in PLAIN])
+    sample.insert(0, "customer_key", first_key + np.arange(len(sample)))
+    return sample.assign(truth=truth)
+
+
+def at(sample, date, is_selection=False):
+    return sample.assign(as_of=date, is_selection=is_selection)
+
+
+def fit(*samples, **settings):
+    arguments = {"features": PLAIN, "k_min": 2, "k_max": 5, "seed": 3, **settings}
+    sample = pd.concat(samples).drop(columns="truth")
+    return clusters.fit_clusters(sample, **arguments)
+
+
+def parts(result, date, name):
+    return result[(result["as_of"] == date) & (result["part"] == name)]
+
+
+def word(result, date, name):
+    (found,) = parts(result, date, name)["name"]
+    return found
+
+
+def assigned(result, date, sample):
+    """Keys of customers by the long table alone, as SQL assigns them."""
+    scaler = parts(result, date, "scaler").pivot(index="feature", columns="name", values="value")
+    if len(scaler) == 0:
+        return np.full(len(sample), "everyone", dtype=object)
+    scaled = sample[list(scaler.index)].clip(scaler["lower_cap"], scaler["upper_cap"], axis=1)
+    scaled = (scaled - scaler["centre"]) / scaler["scale"]
+    loading = parts(result, date, "loading")
+    if len(loading):
+        loading = loading.pivot(index="feature", columns="number", values="value")
+        scaled = scaled @ loading.loc[scaler.index].set_axis(
+            [f"pc{i}" for i in loading.columns], axis=1
+        )
+    coordinates = parts(result, date, "coordinate").pivot(
+        index="number", columns="feature", values="value"
+    )
+    rows = scaled[list(coordinates.columns)].to_numpy()
+    distances = np.sqrt(((rows[:, None] - coordinates.to_numpy()) ** 2).sum(axis=2))
+    keys = parts(result, date, "key")["name"].to_numpy(object)[distances.argmin(axis=1)]
+    far = (distances > parts(result, date, "limit")["value"].to_numpy()).all(axis=1)
+    return np.where(far, "outlier", keys)
+
+
+def flows(result, date):
+    found = parts(result, date, "flow")
+    words = found.pivot(index="number", columns="feature", values="name")
+    counts = found.pivot(index="number", columns="feature", values="value")
+    return pd.DataFrame(
+        {
+            "before": words["from"],
+            "now": words["to"],
+            "kind": words["kind"],
+            "relabelled": counts["relabelled"],
+            "moved": counts["moved"],
+        }
+    )
+
+
+@pytest.mark.parametrize(("pca", "seeds"), [(False, 10), (True, 2)])
+def test_planted_groups_are_found_through_the_long_table_in_nine_of_ten_seeds(pca, seeds):
+    agreements = []
+    for seed in range(seeds):
+        sample = people(seed=seed, size=40)
+        result = fit(at(sample, DATES[0], True), seed=seed, pca=pca, k_max=4)
+        agreements.append(adjusted_rand_score(sample["truth"], assigned(result, DATES[0], sample)))
+    assert sum(value >= 0.9 for value in agreements) >= 0.9 * seeds
+
+
+def test_other_rows_another_order_and_another_seed_leave_labels_alone():
+    sample = people()
+    base = assigned(fit(at(sample, DATES[0], True)), DATES[0], sample)
+    shuffled = sample.sample(frac=1, random_state=1)
+    again = assigned(fit(at(shuffled, DATES[0], True)), DATES[0], sample)
+    np.testing.assert_array_equal(again, base)
+    other_seed = assigned(fit(at(sample, DATES[0], True), seed=99), DATES[0], sample)
+    assert (other_seed == base).mean() >= 0.99
+    more = people(size=1, seed=9, first_key=1)
+    grown = fit(at(sample, DATES[0], True), at(pd.concat([sample, more]), DATES[1]))
+    assert (assigned(grown, DATES[1], sample) == base).mean() >= 0.99
+
+
+def test_a_refit_keeps_algorithm_k_keys_and_names():
+    first, later = people(), people(seed=1, shift=0.4)
+    result = fit(at(first, DATES[0], True), at(later, DATES[1]))
+    for name in ("model", "key", "cluster"):
+        before, now = (parts(result, date, name)["name"].tolist() for date in DATES[:2])
+        assert before == now
+    assert len(parts(result, DATES[1], "candidate")) == 0
+    assert "chosen as of 2020-01-01, fitted again on 240 customers" in word(result, DATES[1], "why")
+    # The centroids are those of the new data all the same.
+    rise = [parts(result, date, "centroid_raw")["value"].mean() for date in DATES[:2]]
+    assert rise[1] - rise[0] == pytest.approx(0.4, abs=0.15)
+
+
+def test_keys_follow_their_groups_and_are_never_used_again():
+    """A group goes, another one comes, and then the first is back."""
+    samples = [people([0, 1, 2]), people([0, 1, 3], seed=1), people([0, 1, 2, 3], seed=2)]
+    result = fit(*(at(sample, date, True) for sample, date in zip(samples, DATES, strict=True)))
+    owners = []
+    for sample, date in zip(samples, DATES, strict=True):
+        keys = assigned(result, date, sample)
+        kept = keys != "outlier"
+        pairs = set(zip(sample["truth"][kept], keys[kept], strict=True))
+        owners.append(dict(pairs))
+        assert len(pairs) == len(owners[-1]) == parts(result, date, "model")["number"].item()
+    assert owners[0] == {0: "c01", 1: "c02", 2: "c03"}
+    assert owners[1] == {0: "c01", 1: "c02", 3: "c04"}
+    assert owners[2] == {0: "c01", 1: "c02", 3: "c04", 2: "c05"}
+
+
+def test_flows_tell_moving_from_being_relabelled():
+    """Ten customers change group; then a selection cuts another group in two."""
+    first = people([0, 1, 2])
+    then = first.copy()
+    then.loc[:9, [feature["name"] for feature in PLAIN]] += CENTRES[1] - CENTRES[0]
+    result = fit(at(first, DATES[0], True), at(then, DATES[1]))
+    found = flows(result, DATES[1])
+    assert found["relabelled"].sum() == len(then)
+    assert found["moved"].sum() == len(first)
+    apart = found[(found["before"] == "c01") & (found["now"] == "c02")]
+    assert apart["moved"].item() == 10
+    assert apart["relabelled"].sum() == 0
+    by_old = assigned(result, DATES[0], then)
+    moved = (assigned(result, DATES[0], first) != by_old).sum()
+    relabelled = (by_old != assigned(result, DATES[1], then)).sum()
+    elsewhere = found[found["before"] != found["now"]]
+    assert (elsewhere["moved"].sum(), elsewhere["relabelled"].sum()) == (moved, relabelled)
+
+
+def test_a_group_that_parts_is_a_split():
+    far = people([0, 1])
+    near = people([0, 1], seed=1)
+    near.loc[near.index[:30], "recency_days"] += 12
+    result = fit(at(far, DATES[0], True), at(near, DATES[1], True))
+    found = flows(result, DATES[1]).query("before == 'c01' and now != 'outlier'")
+    assert sorted(found["kind"]) == ["match", "split"]
+    assert found["relabelled"].min() >= 25
+
+
+def test_no_clusters_stay_no_clusters_until_the_next_selection():
+    nothing = people([0], size=120)
+    result = fit(
+        at(nothing, DATES[0], True), at(people(seed=1), DATES[1]), at(people(), DATES[2], True)
+    )
+    assert [word(result, date, "verdict") for date in DATES] == ["none", "none", "good"]
+    assert "none were found on 2020-01-01" in word(result, DATES[1], "why")
+    assert set(flows(result, DATES[2])["before"]) == {"everyone"}
+
+
+def test_a_refit_on_too_few_customers_says_so():
+    few = people().iloc[[0, 70, 140]]
+    result = fit(at(people(), DATES[0], True), at(few, DATES[1]))
+    assert word(result, DATES[1], "key") == "everyone"
+    assert "3 customers with 3 different profiles are too few" in word(result, DATES[1], "why")
+    assert set(flows(result, DATES[1]).query("relabelled > 0")["now"]) == {"everyone"}
+
+
+def test_only_the_newest_date_is_drawn_and_keys_of_customers_are_exact():
+    sample = people()
+    result = fit(at(sample, DATES[0], True), at(sample, DATES[1]))
+    for name in ("map", "dendrogram"):
+        assert set(result["as_of"][result["part"] == name]) == {DATES[1]}
+    assert set(parts(result, DATES[1], "map")["number"]) == set(sample["customer_key"])
+
+
+def test_components_hold_most_of_the_variance():
+    sample = people()
+    sample["monetary"] = sample["frequency"] * 2 + 0.01 * sample["monetary"]
+    result = fit(at(sample, DATES[0], True), pca=True)
+    scree = parts(result, DATES[0], "scree")["value"]
+    kept = parts(result, DATES[0], "loading")["number"].max()
+    assert scree.sum() == pytest.approx(1)
+    assert scree.iloc[:kept].sum() > 0.9 >= scree.iloc[: kept - 1].sum()
+    assert set(parts(result, DATES[0], "coordinate")["feature"]) == {"pc1", "pc2"}
+
+
+def test_text_features_are_clustered_by_their_columns():
+    sample = people([0, 1]).assign(tier__gold=0.0, tier__none=1.0)
+    sample.loc[::2, ["tier__gold", "tier__none"]] = [1.0, 0.0]
+    features = [*PLAIN, {"name": "tier", "encoding": "one_hot", "levels": ["gold", "none"]}]
+    result = fit(at(sample, DATES[0], True), features=features)
+    assert {"tier__gold", "tier__none"} < set(parts(result, DATES[0], "scaler")["feature"])
+
+
+def test_a_sample_says_which_dates_select():
+    with pytest.raises(ValueError, match="columns missing from the sample: is_selection"):
+        fit(at(people(), DATES[0]).drop(columns="is_selection"))

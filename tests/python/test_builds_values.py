@@ -371,7 +371,7 @@ def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
     for mart in marts:
         one, other = (
             # How long a candidate took is the one figure that is no function of the data.
-            build.query(f"select columns(c -> c <> 'seconds') from {mart}")
+            build.query(f"from {mart}").drop(columns="seconds", errors="ignore")
             for build in (reference, reference_as_csv)
         )
         assert list(one.columns) == list(other.columns), mart

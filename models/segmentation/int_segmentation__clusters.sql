@@ -98,7 +98,8 @@ distances as (
 nearest as (
     select
         *,
-        {{ least_of('distance_{n}', numbers) | indent(8) }} as distance
+        {{ least_of('distance_{n}', numbers) | indent(8) }} as distance,
+        {{ least_of('distance_{n} - limit_{n}', numbers) | indent(8) }} as distance_beyond
     from distances
 ),
 
@@ -120,9 +121,7 @@ assigned as (
         fitted_as_of,
         case
             when algorithm = 'none' then 'everyone'
-            when {% for number in numbers -%}
-                coalesce(distance_{{ number }} > limit_{{ number }} + {{ same }}, true){{ ' and ' if not loop.last }}
-            {%- endfor %} then 'outlier'
+            when distance_beyond > {{ same }} then 'outlier'
             {%- for number in numbers %}
             when number = {{ number }} then key_{{ number }}
             {%- endfor %}

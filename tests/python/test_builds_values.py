@@ -240,7 +240,8 @@ def test_profiles_are_those_of_the_members(reference: Build) -> None:
                 count, mean, index = told[key]
                 assert count == len(known), (key, feature)
                 assert mean == pytest.approx(known.mean()), (key, feature)
-                assert index == pytest.approx(100 * known.mean() / everyone), (key, feature)
+                expected = pytest.approx(100 * known.mean() / everyone, abs=5.1e-7)  # 6 digits
+                assert index == expected, (key, feature)
 
 
 def smallest_squared_deviations(values: np.ndarray[Any, Any], bands: int) -> float:
@@ -370,7 +371,7 @@ def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
     for mart in marts:
         one, other = (
             # How long a candidate took is the one figure that is no function of the data.
-            build.query(f"select columns(c -> c <> 'seconds') from {mart}")
+            build.query(f"from {mart}").drop(columns="seconds", errors="ignore")
             for build in (reference, reference_as_csv)
         )
         assert list(one.columns) == list(other.columns), mart

@@ -12,10 +12,10 @@ branches as (
     select
         as_of,
         name as linkage,
-        number as node,
         {%- for field in ['left', 'right', 'height', 'rows'] %}
-        max(case when feature = '{{ field }}' then value end) as {{ field }}_value{{ ',' if not loop.last }}
+        max(case when feature = '{{ field }}' then value end) as {{ field }}_value,
         {%- endfor %}
+        number as node
     from fit
     where part = 'dendrogram'
     group by as_of, name, number

@@ -16,10 +16,10 @@ points as (
     select
         as_of,
         number as customer_key,
-        name as cluster_key,
         {%- for axis in ['pca_1', 'pca_2', 'tsne_1', 'tsne_2'] %}
-        max(case when feature = '{{ axis }}' then value end) as {{ axis }}{{ ',' if not loop.last }}
+        max(case when feature = '{{ axis }}' then value end) as {{ axis }},
         {%- endfor %}
+        name as cluster_key
     from fit
     where part = 'map'
     group by as_of, number, name

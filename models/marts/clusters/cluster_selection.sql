@@ -14,10 +14,10 @@ candidates as (
     select
         as_of as fitted_as_of,
         feature as algorithm,
-        number as k,
         {%- for measure in measures + ['is_elbow', 'chosen'] %}
-        max(case when name = '{{ measure }}' then value end) as {{ measure }}{{ ',' if not loop.last }}
+        max(case when name = '{{ measure }}' then value end) as {{ measure }},
         {%- endfor %}
+        number as k
     from fit
     where part = 'candidate'
     group by as_of, feature, number

@@ -24,7 +24,6 @@
     {% do whole_number_var('linkage_seed') %}
     {% do whole_number_var('max_segments', 1) %}
     {% do whole_number_var('cluster_seed') %}
-    {% do choice_var('cluster_pca', [true, false]) %}
     {% if var('publish_targets') is string or var('publish_targets') is not iterable %}
         {% do stop("Var publish_targets is '" ~ var('publish_targets') ~ "'. Expected a list of targets, such as [local].") %}
     {% endif %}

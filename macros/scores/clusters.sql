@@ -33,7 +33,7 @@
 {% macro cluster_dimensions(columns) %}
     {% set dimensions = [] %}
     {% for column in columns %}
-        {% do dimensions.append('pc' ~ loop.index if var('cluster_pca') else column.name) %}
+        {% do dimensions.append('pc' ~ loop.index if choice_var('cluster_pca', [true, false]) else column.name) %}
     {% endfor %}
     {{ return(dimensions) }}
 {% endmacro %}

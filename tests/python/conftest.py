@@ -272,6 +272,7 @@ class Builder:
 
     home: Path
     _server: subprocess.Popen[bytes] = field(init=False)
+    _listener: threading.Thread = field(init=False)
     _answers: dict[int, Future[int]] = field(default_factory=dict)
     _is_ready: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -298,7 +299,8 @@ class Builder:
             # Two builds at a time, with one thread each, are quicker than one with two.
             env={**os.environ, "SEGMENTATION_THREADS": "1"},
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._server.stdout is not None
@@ -364,6 +366,9 @@ class Builder:
             self._server.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._server.kill()
+        self._listener.join(timeout=30)
+        if self._server.stdout is not None:
+            self._server.stdout.close()
 
 
 # --- Scenarios -------------------------------------------------------------------------------

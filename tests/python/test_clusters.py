@@ -185,8 +185,9 @@ def test_spend_below_zero_counts_as_zero_under_the_log():
     poorest = sample["monetary"] < 35
     zero.loc[poorest, "monetary"] = 0.0
     negative.loc[poorest, "monetary"] = -500.0
-    for name in ("scaler", "centroid", "cluster"):
-        pd.testing.assert_frame_equal(part(fit(zero), name), part(fit(negative), name))
+    one, other = fit(zero), fit(negative)
+    for name in ("scaler", "coordinate", "key"):
+        pd.testing.assert_frame_equal(part(one, name), part(other, name))
     assert poorest.any()
 
 

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build summary query test lint format types unit-tests python-tests docs clean
+.PHONY: help install demo build summary query test lint format types unit-tests build-tests function-tests docs clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,7 +50,7 @@ query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
 # Two at a time: each prints when it is done.
 test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: about four minutes in all."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target python-tests unit-tests lint types
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests lint types
 	@echo "All tests passed."
 
 lint: $(INSTALLED) ## Check SQL and Python style
@@ -70,8 +70,11 @@ types: $(INSTALLED) ## Check Python types
 unit-tests: build ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
-python-tests: $(INSTALLED) ## Run pytest
-	$(BIN)/pytest
+build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
+	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
+
+function-tests: $(INSTALLED) ## Run all other pytest files
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py
 
 docs: build ## Write the documentation as one page, target/static_index.html
 	$(DBT) docs generate --static

@@ -338,13 +338,11 @@ class _Groups:
             right,
             (
                 self._given_names_agree(given, other)
-                or all(
-                    names_are_swapped((given, family), (other, other_family))
-                    for family in families
-                    for other_family in other_families
-                )
+                or names_are_swapped((given, family), (other, other_family))
                 for given, families in self._names[left].items()
                 for other, other_families in self._names[right].items()
+                for family in families
+                for other_family in other_families
             ),
         )
 

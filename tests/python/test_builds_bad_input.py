@@ -45,21 +45,6 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         {},
         ["default", "50.0 %", "98.0 %", "min_reconciled_share", "2024-03-05"],
     ),
-    "date format without a year": (
-        ORDERS,
-        {"date_formats": {"crm": ["%d.%m."]}},
-        ["date_formats", "%d.%m.", "%Y"],
-    ),
-    "freshness of an unknown table": (
-        ORDERS,
-        {"freshness_days": {"order": 2}},
-        ["freshness_days", "order", "input contract"],
-    ),
-    "completeness of an unknown column": (
-        ORDERS,
-        {"min_completeness": {"orders": {"customer": 0.5}}},
-        ["min_completeness", "customer", "0 to 1"],
-    ),
     "undefined metric": (
         ORDERS,
         rule(metric="smiles", at_least=1),
@@ -75,11 +60,6 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ORDERS,
         rule(metric="orders", window_days=-7, at_least=1),
         ["odd_one", "window_days", "-7"],
-    ),
-    "unknown timezone": (
-        ORDERS,
-        {"timezone": "Europe/Atlantis"},
-        ["timezone", "Europe/Atlantis"],
     ),
     "working file of another data set": (
         {"elsewhere/orders.csv": ONE_ORDER},

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build summary query test lint format types unit-tests build-tests function-tests docs clean
+.PHONY: help install demo build summary query test lint format types unit-tests build-tests function-tests test-all docs clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,9 +49,12 @@ query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
 
 # Two at a time: each prints when it is done.
 test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
-	@echo "Two checks run at a time and print when they are done: about four minutes in all."
+	@echo "Two checks run at a time and print when they are done: about seven minutes in all."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests lint types
 	@echo "All tests passed."
+
+test-all: test ## The same, and the slow tests
+	$(BIN)/pytest -m slow
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check

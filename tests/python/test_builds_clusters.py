@@ -8,9 +8,12 @@ from datetime import date
 import duckdb
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import Build
 from sklearn.metrics import adjusted_rand_score
 from test_cluster_fits import assigned
+
+pytestmark = pytest.mark.slow
 
 SHOPPERS_VARS = {
     "history_start": "2024-01-01",

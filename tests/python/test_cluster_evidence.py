@@ -257,7 +257,7 @@ def test_density_methods_find_planted_groups_and_leave_noise_out_of_the_indices(
 # the choice
 
 
-@pytest.mark.parametrize("groups", [3, 5])
+@pytest.mark.parametrize("groups", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_planted_groups_are_found_in_nine_of_ten_seeds(groups):
     agreements = []
     for seed in range(10):

@@ -82,7 +82,9 @@ def flows(result, date):
     )
 
 
-@pytest.mark.parametrize(("pca", "seeds"), [(False, 10), (True, 2)])
+@pytest.mark.parametrize(
+    ("pca", "seeds"), [pytest.param(False, 10, marks=pytest.mark.slow), (True, 2)]
+)
 def test_planted_groups_are_found_through_the_long_table_in_nine_of_ten_seeds(pca, seeds):
     agreements = []
     for seed in range(seeds):

@@ -15,6 +15,8 @@ from test_cluster_fits import assigned, parts
 
 from customer_segmentation import clusters
 
+pytestmark = pytest.mark.slow
+
 DATES = [dt.date(2018, 1, 1), dt.date(2018, 4, 1)]
 RFM = [{"name": name, "log": True} for name in ("recency_days", "frequency", "monetary")]
 

@@ -9,7 +9,9 @@ with facts as (
 ),
 
 periods as (
-    select * from {{ ref('int_periods') }}
+    select *
+    from {{ ref('int_periods') }}
+    where is_built
 ),
 
 windows as (

@@ -50,7 +50,7 @@
 {%- endmacro %}
 
 
-{#- A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: never stored. -#}
+{#- A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: whoever stores it stores the version too. -#}
 {% macro quick_hash(columns) %}
     {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
 {% endmacro %}
@@ -62,6 +62,20 @@
 {% macro spark__quick_hash(columns) -%}
     xxhash64({{ columns | join(', ') }})
 {%- endmacro %}
+
+{#- The same for a whole row: `alias` is that of a table in the from clause. -#}
+{% macro row_hash(alias) %}
+    {{- return(adapter.dispatch('row_hash', 'customer_segmentation')(alias)) -}}
+{% endmacro %}
+
+{% macro duckdb__row_hash(alias) -%}
+    hash({{ alias }})
+{%- endmacro %}
+
+{% macro spark__row_hash(alias) -%}
+    xxhash64({{ alias }}.*)
+{%- endmacro %}
+
 
 {#- A whole number that is the same for all rows of a sample and another one when any row changes, comes or goes. Row order
     doesn't matter. The columns include a unique one: equal rows would cancel each other out.

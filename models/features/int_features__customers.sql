@@ -11,7 +11,9 @@ with customers as (
 ),
 
 periods as (
-    select * from {{ ref('int_periods') }}
+    select *
+    from {{ ref('int_periods') }}
+    where is_built
 ),
 
 order_metrics as (

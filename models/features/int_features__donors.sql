@@ -2,6 +2,13 @@
 --
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='fitted_as_of',
+    on_schema_change='sync_all_columns'
+) }}
+
 {% set treatments = feature_treatments() -%}
 {% set is_needed = treatments | selectattr('missing', 'equalto', 'knn') | list | length > 0 -%}
 

@@ -5,7 +5,9 @@ with orders as (
 ),
 
 periods as (
-    select * from {{ ref('int_periods') }}
+    select *
+    from {{ ref('int_periods') }}
+    where is_built
 ),
 
 last_days as (

@@ -3,6 +3,13 @@
 -- Fitted on the eligible buyers known at the refit date, like cut points. Medians, modes and quantiles are always observed
 -- values. Where most values are the same there is no spread and so no bounds: they would make outliers of all others.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='fitted_as_of',
+    on_schema_change='sync_all_columns'
+) }}
+
 {% set treatments = feature_treatments() -%}
 {% set no_number = 'cast(null as double)' -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}

@@ -3,6 +3,13 @@
 --
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='as_of',
+    on_schema_change='sync_all_columns'
+) }}
+
 {% set columns = cluster_columns('features') -%}
 {% set names = columns | map(attribute='name') | list -%}
 

@@ -3,6 +3,13 @@
 -- Always an observed value (percentile_disc), so that a customer at the limit can be pointed at. Fitted at the refit
 -- dates alone; which fit is in force at a date is said by int_periods.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='fitted_as_of',
+    on_schema_change='sync_all_columns'
+) }}
+
 {% set percentile_rules = rule_percentile_cuts() -%}
 {% set tiers = value_tiers() -%}
 

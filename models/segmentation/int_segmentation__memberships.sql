@@ -1,5 +1,14 @@
 -- One row per as_of, eligible customer and segment the customer is in, over all schemes.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='as_of',
+    on_schema_change='sync_all_columns'
+) }}
+
+-- depends_on: {{ ref('int_periods') }}
+
 with customers as (
     select * from {{ ref('int_segmentation__customers') }}
 ),

@@ -11,11 +11,32 @@ with customers as (
 periods as (
     select
         as_of,
+        previous_as_of,
+        is_built,
         cutpoints_fitted_as_of,
         models_fitted_as_of <> lag(models_fitted_as_of) over (order by as_of) as has_new_model,
-        lag(as_of) over (order by as_of) as previous_as_of,
         lag(cutpoints_fitted_as_of) over (order by as_of) as previously_fitted_as_of
     from {{ ref('int_periods') }}
+),
+
+memberships as (
+    select * from {{ ref('int_segmentation__memberships') }}
+),
+
+-- The customers of the period before, by the segments they were in then: its features may not be there any more.
+earlier_customers as (
+    select
+        periods.as_of,
+        memberships.customer_key,
+        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %}
+        max(
+            case when memberships.scheme = '{{ scheme }}' then substr(memberships.segment_key, {{ scheme | length + 2 }}) end
+        ) as {{ scheme }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from memberships
+    inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built
+    where memberships.scheme in ('rfm', 'value_tier', 'spend_breaks', 'cluster')
+    group by periods.as_of, memberships.customer_key
 ),
 
 cuts as (
@@ -39,11 +60,11 @@ changed as (
         on
             customers.as_of = periods.as_of
             and periods.cutpoints_fitted_as_of <> periods.previously_fitted_as_of
-    inner join customers as earlier
+    inner join earlier_customers as earlier
         on
-            periods.previous_as_of = earlier.as_of
+            customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.is_buyer
+            and earlier.rfm <> 'prospect'
     where
         customers.rfm <> earlier.rfm
         or customers.value_tier <> earlier.value_tier
@@ -91,11 +112,11 @@ effects as (
         'cluster' as scheme
     from customers
     inner join periods on customers.as_of = periods.as_of and periods.has_new_model
-    inner join customers as earlier
+    inner join earlier_customers as earlier
         on
-            periods.previous_as_of = earlier.as_of
+            customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.is_buyer
+            and earlier.rfm <> 'prospect'
     where customers.cluster <> earlier.cluster
 )
 

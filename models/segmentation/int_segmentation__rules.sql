@@ -2,88 +2,80 @@
 --
 -- All rules are tried in one pass over the wide table; each becomes one condition of a list. A segment with stay_until is
 -- entered by its rule and left when stay_until fails: whoever entered later than stay_until last failed is in. That is replayed
--- over the periods, from the first on, and reads nothing that an earlier build has left.
+-- over the periods, from the first on.
 
-{% set lasting = rule_segments() | rejectattr('stay_until', 'none') | map(attribute='segment_key') | list -%}
+{% set lasting = rule_segments() | rejectattr('stay_until', 'none') | list -%}
+{% set brief = rule_segments() | selectattr('stay_until', 'none') | list -%}
 
 with features as (
     select * from {{ ref('int_segmentation__customers') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
 ),
 
 cutpoints as (
     {{ rule_cuts_in_force() | indent(4) }}
 ),
 
-entered as (
+held as (
     select
         features.as_of,
         features.customer_key,
-        {{ matching_segments(rule_segments()) | indent(8) }} as segment_key
+        {{ matching_segments(brief) | indent(8) }} as segment_key
     from features
     left join cutpoints on features.as_of = cutpoints.as_of
 ),
 
 {% if lasting -%}
-staying as (
+trials as (
+    select * from {{ ref('int_segmentation__rule_trials') }}
+),
+
+first_entries as (
     select
-        features.as_of,
-        features.customer_key,
-        {{ matching_segments(rule_segments(), part='stay_until') | indent(8) }} as segment_key
-    from features
-    left join cutpoints on features.as_of = cutpoints.as_of
-),
-
-ever_entered as (
-    select distinct
         customer_key,
-        segment_key
-    from entered
-    where segment_key in ({% for key in lasting %}{{ sql_literal(key) }}{{ ', ' if not loop.last }}{% endfor %})
+        segment_key,
+        min(as_of) as entered_on
+    from trials
+    where is_entered
+    group by customer_key, segment_key
 ),
 
+-- A customer is known from the first entry on, so a period without a trial is one in which both rules failed.
 replayed as (
     select
-        features.as_of,
-        ever_entered.customer_key,
-        ever_entered.segment_key,
-        max(entered.as_of) over up_to_as_of as last_entered,
-        max(
-            case when entered.as_of is null and staying.as_of is null then features.as_of end
-        ) over up_to_as_of as last_failed
-    from ever_entered
-    inner join features on ever_entered.customer_key = features.customer_key
-    left join entered
+        periods.as_of,
+        periods.is_built,
+        first_entries.customer_key,
+        first_entries.segment_key,
+        max(case when trials.is_entered then periods.as_of end) over up_to_as_of as last_entered,
+        max(case when trials.as_of is null then periods.as_of end) over up_to_as_of as last_failed
+    from first_entries
+    inner join periods on first_entries.entered_on <= periods.as_of
+    left join trials
         on
-            features.as_of = entered.as_of
-            and ever_entered.customer_key = entered.customer_key
-            and ever_entered.segment_key = entered.segment_key
-    left join staying
-        on
-            features.as_of = staying.as_of
-            and ever_entered.customer_key = staying.customer_key
-            and ever_entered.segment_key = staying.segment_key
+            periods.as_of = trials.as_of
+            and first_entries.customer_key = trials.customer_key
+            and first_entries.segment_key = trials.segment_key
     window up_to_as_of as (
-        partition by ever_entered.customer_key, ever_entered.segment_key
-        order by features.as_of
+        partition by first_entries.customer_key, first_entries.segment_key
+        order by periods.as_of
     )
 ),
 
 {% endif -%}
 rule_memberships as (
-    select
-        as_of,
-        customer_key,
-        segment_key
-    from entered
+    select * from held
     {% if lasting -%}
-    where segment_key not in ({% for key in lasting %}{{ sql_literal(key) }}{{ ', ' if not loop.last }}{% endfor %})
     union all
     select
         as_of,
         customer_key,
         segment_key
     from replayed
-    where last_entered > last_failed or (last_entered is not null and last_failed is null)
+    where is_built and (last_failed is null or last_entered > last_failed)
     {%- endif %}
 )
 

@@ -36,6 +36,7 @@ from customer_segmentation.raw_files import (
     find_raw_files,
     load_csv,
 )
+from customer_segmentation.stored_fits import code_and_libraries
 
 DEMO_HASH_KEY = "demo-key-set-SEGMENTATION_HASH_KEY-for-real-data"
 SECONDS_TO_WAIT_FOR_LOCK = 30
@@ -86,6 +87,7 @@ class Plugin(BasePlugin):
         conn.create_function(
             "segmentation_load_csv", load, [text, text, text], text, side_effects=True
         )
+        conn.create_function("segmentation_code_hash", project_hash, [text], text)
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         # It reads the tables again each time it is called, so it must not be folded or cached.
@@ -103,6 +105,19 @@ def keyed_hash(value: str) -> str:
     key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
     text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def project_hash(folder: str) -> str:
+    """JSON with a hash of the code that decides results: the project's SQL and seeds, this package.
+
+    folder: the project's, as an absolute path.
+    """
+    digest = hashlib.sha256(code_and_libraries().encode())
+    for part in ("macros", "models", "seeds"):
+        for path in sorted(Path(folder, part).rglob("*")):
+            if path.suffix in {".sql", ".py", ".csv"}:
+                digest.update(path.read_bytes())
+    return _answer(digest.hexdigest)
 
 
 def has_own_hash_key() -> bool:

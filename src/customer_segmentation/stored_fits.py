@@ -88,12 +88,12 @@ def _is_one_of(dates: dict[Any, str]) -> str:
 
 
 def _fit_key(sample_hash: object, fit: str, arguments: dict[str, Any]) -> str:
-    parts = [str(sample_hash), fit, json.dumps(arguments, sort_keys=True), _code_and_libraries()]
+    parts = [str(sample_hash), fit, json.dumps(arguments, sort_keys=True), code_and_libraries()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 @cache
-def _code_and_libraries() -> str:
+def code_and_libraries() -> str:
     """One hash for all code that may decide a fit: a change anywhere in the package refits."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):

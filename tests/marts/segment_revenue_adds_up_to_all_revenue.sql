@@ -10,8 +10,8 @@ customers as (
     select
         as_of,
         count(*) as customers,
-        sum(revenue__all) as revenue
-    from {{ ref('int_segmentation__customers') }}
+        sum(monetary) as revenue
+    from {{ ref('customer_history') }}
     group by as_of
 ),
 

@@ -89,7 +89,7 @@ def test_other_arguments_fit_anew(session, fitted_dates):
 
 def test_other_code_or_libraries_fit_anew(session, fitted_dates, monkeypatch):
     build(session)
-    monkeypatch.setattr(stored_fits, "_code_and_libraries", lambda: "another version")
+    monkeypatch.setattr(stored_fits, "code_and_libraries", lambda: "another version")
     build(session)
     assert len(fitted_dates) == 2
 

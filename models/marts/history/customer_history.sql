@@ -1,3 +1,12 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='as_of',
+    on_schema_change='append_new_columns'
+) }}
+
+-- depends_on: {{ ref('int_periods') }}
+
 with customers as (
     select * from {{ ref('int_segmentation__customers') }}
 ),

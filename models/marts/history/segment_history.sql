@@ -7,11 +7,8 @@ with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-records as (
-    select distinct
-        customer_key,
-        customer_id
-    from {{ ref('int_segmentation__customers') }}
+customers as (
+    select * from {{ ref('int_identity__customers') }}
 ),
 
 periods as (
@@ -50,13 +47,13 @@ spells as (
 
 final as (
     select
-        records.customer_id,
+        customers.customer_id,
         spells.scheme,
         spells.segment_key,
         spells.valid_from,
         spells.valid_to
     from spells
-    inner join records on spells.customer_key = records.customer_key
+    inner join customers on spells.customer_key = customers.customer_key
 )
 
 select * from final

@@ -1,16 +1,22 @@
 -- From each segment of an exclusive scheme at one period to each at the next. Customers who were not known before, or are not
 -- any more, come from or go to `outside`, so that both sides add up to all customers.
 
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='period',
+    on_schema_change='append_new_columns'
+) }}
+
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
     where scheme <> 'rule'
 ),
 
 periods as (
-    select
-        *,
-        lag(as_of) over (order by as_of) as previous_as_of
+    select *
     from {{ ref('int_periods') }}
+    where is_built
 ),
 
 moves as (

@@ -1,9 +1,21 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='period',
+    on_schema_change='append_new_columns',
+    meta={'replaced_periods': 'is_measured'}
+) }}
+
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+history as (
+    select * from {{ ref('customer_history') }}
+),
+
+people as (
+    select * from {{ ref('int_identity__customers') }}
 ),
 
 segments as (
@@ -11,7 +23,9 @@ segments as (
 ),
 
 periods as (
-    select * from {{ ref('int_periods') }}
+    select *
+    from {{ ref('int_periods') }}
+    where is_measured
 ),
 
 orders as (
@@ -29,12 +43,24 @@ period_orders as (
     group by periods.as_of, orders.customer_key
 ),
 
+customers as (
+    select
+        history.as_of,
+        people.customer_key,
+        history.frequency,
+        history.monetary,
+        history.is_buyer
+    from history
+    inner join periods on history.as_of = periods.as_of
+    inner join people on history.customer_id = people.customer_id
+),
+
 totals as (
     select
         as_of,
         count(*) as customers,
         count(case when is_buyer then 1 end) as buyers,
-        sum(revenue__all) as revenue
+        sum(monetary) as revenue
     from customers
     group by as_of
 ),
@@ -45,8 +71,8 @@ sizes as (
         memberships.segment_key,
         memberships.scheme,
         count(*) as customers,
-        sum(customers.revenue__all) as revenue,
-        sum(customers.orders__all) as orders,
+        sum(customers.monetary) as revenue,
+        sum(customers.frequency) as orders,
         sum(period_orders.revenue) as period_revenue,
         sum(period_orders.orders) as period_orders,
         count(case when period_orders.orders >= 1 then 1 end) as converted,
@@ -63,8 +89,8 @@ sizes as (
     group by memberships.as_of, memberships.segment_key, memberships.scheme
 ),
 
--- Today's segments are listed with 0 where nobody is in them; earlier periods may have had others, such as a fourth
--- cluster.
+-- Segments are listed with 0 where nobody is in them, those that depend on the data (clusters, values of an attribute) for
+-- today alone: at an earlier period there were others.
 all_segments as (
     select
         periods.as_of,
@@ -72,6 +98,7 @@ all_segments as (
         segments.scheme
     from periods
     cross join segments
+    where periods.is_current or segments.scheme not in ('cluster', 'demographic')
     union distinct
     select
         as_of,

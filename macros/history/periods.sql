@@ -1,0 +1,128 @@
+{#-
+    History is kept by period: a build replaces the rows of the periods that it builds and drops those of dates that are no
+    longer in the calendar. Periods are cleared even where there are no new rows.
+-#}
+{% macro get_incremental_replace_periods_sql(arg_dict) %}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    {%- set flag = config.meta_get('replaced_periods', 'is_built') -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where
+        {{ arg_dict['unique_key'] }} in (select as_of from {{ ref('int_periods') }} where {{ flag }})
+        or {{ arg_dict['unique_key'] }} not in (select as_of from {{ ref('int_periods') }});
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
+
+
+{#- What the last build noted of its periods, as a query; no rows before the first build and with --full-refresh. -#}
+{% macro periods_of_last_build() -%}
+    {%- set stored = load_relation(this) if execute and not flags.FULL_REFRESH else none -%}
+    {%- set columns = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
+    {%- if 'built_data_hash' in columns -%}
+select
+    as_of,
+    built_definition_hash,
+    built_data_hash
+from {{ this }}
+    {%- else -%}
+select
+    cast(null as date) as as_of,
+    cast(null as {{ dbt.type_string() }}) as built_definition_hash,
+    cast(null as decimal(38, 0)) as built_data_hash
+where false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    How many customers of the last build are no customers any more, as a query: merged with another, erased or without
+    consent. They are in every period since they were known, so the whole history is restated.
+-#}
+{% macro customers_departed_since_last_build() -%}
+    {%- set stored = load_relation(this.incorporate(path={'identifier': 'int_features__customers'})) if execute else none -%}
+    {%- if stored -%}
+select count(*) as customers
+from (
+    select distinct customer_key
+    from {{ stored }}
+) as earlier
+left join {{ ref('int_identity__customers') }} as customers
+    on earlier.customer_key = customers.customer_key and not customers.is_excluded
+where customers.customer_key is null
+    {%- else -%}
+select 0 as customers
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- First and last date of the periods that are asked for by var, or none. -#}
+{% macro backfill_range() %}
+    {%- set first, last = optional_date_var('backfill_from'), optional_date_var('backfill_to') -%}
+    {%- if not first and not last -%}
+        {{- return(none) -}}
+    {%- endif -%}
+    {%- if first and last and first > last -%}
+        {%- do stop("Var backfill_from is '" ~ first ~ "', later than backfill_to '" ~ last ~ "'. Expected a date up to it, or null.") -%}
+    {%- endif -%}
+    {{- return([first or '0001-01-01', last or '9999-12-31']) -}}
+{% endmacro %}
+
+
+{#-
+    One hash for everything but the data that decides a period's rows: the project's code, seeds and the vars that shape
+    history. A change restates the whole history, because a build from nothing would.
+-#}
+{% macro definition_hash() %}
+    {%- if not execute -%}
+        {{- return('') -}}
+    {%- endif -%}
+    {%- set values = {} -%}
+    {%- for name in vars_that_shape_history() -%}
+        {%- do values.update({name: var(name)}) -%}
+    {%- endfor -%}
+    {%- set seeds = graph.nodes.values() | selectattr('resource_type', 'equalto', 'seed') | selectattr('package_name', 'equalto', 'customer_segmentation') | list -%}
+    {%- set folder = seeds[0].root_path -%}
+    {{- return(local_md5(answer_of('segmentation_code_hash', [folder]) ~ tojson(values, sort_keys=true))) -}}
+{% endmacro %}
+
+
+{#- Every var but those that say where data lies, what is published, how checks end and which dates are built. -#}
+{% macro vars_that_shape_history() %}
+    {{- return([
+        'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'latest_plausible_date',
+        'date_formats', 'oldest_plausible_age', 'segmentation_consent', 'identity_threshold', 'identity_review_from',
+        'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
+        'linkage_sample_rows', 'linkage_seed', 'metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
+        'imputation_neighbours', 'value_tiers', 'spend_breaks', 'spend_limits', 'frequent_from_orders', 'lifecycle_days',
+        'demographic_attribute', 'cluster_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
+        'break_sample_rows', 'rule_segments',
+    ]) -}}
+{% endmacro %}
+
+
+{#-
+    For on-run-end: notes for each period that was built what went into it, if everything that is kept by period was
+    written. Without that note, as after a build that was killed, the next build builds the period again.
+-#}
+{% macro confirm_periods(results) %}
+    {% if not execute or flags.WHICH not in ['build', 'run', 'retry'] %}
+        {{ return('') }}
+    {% endif %}
+    {% set written = {} %}
+    {% for result in results if result.status | string == 'success' %}
+        {% do written.update({result.node.unique_id: true}) %}
+    {% endfor %}
+    {% set periods = namespace(relation=none) %}
+    {% for node in graph.nodes.values() if node.package_name == 'customer_segmentation' and node.resource_type == 'model' %}
+        {% if node.name == 'int_periods' %}
+            {% set periods.relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
+        {% endif %}
+        {% if (node.name == 'int_periods' or node.config.get('incremental_strategy') == 'replace_periods') and node.unique_id not in written %}
+            {{ return('') }}
+        {% endif %}
+    {% endfor %}
+    {% do run_query('update ' ~ periods.relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash where is_built') %}
+    {{ return('') }}
+{% endmacro %}

@@ -139,7 +139,7 @@ periods as (
         is_built,
         -- What a period's members did is known when the next one begins.
         is_built or coalesce(lead(is_built) over (order by as_of), false) as is_measured,
-        not is_built and built_data_hash <> data_hash as is_outdated,
+        coalesce(not is_built and built_data_hash <> data_hash, false) as is_outdated,
 
         -- what went into it
         definition_hash,

@@ -18,6 +18,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -102,7 +103,7 @@ VARS: dict[str, Any] = {
 
 
 def _serve(project: Path, scratch: Path) -> None:
-    """Answers each line {"id", "folder", "args"} on stdin with {"id", "status"} on stdout."""
+    """Answers each line {"id", "folder", "args", "killed_after"} with {"id", "status"}."""
     for name in ("adapters.duckdb", "cli.main", "parser.manifest", "task.build"):
         importlib.import_module(f"dbt.{name}")
     for name in ("clusters", "dbt_plugin", "natural_breaks"):
@@ -135,8 +136,10 @@ def _serve(project: Path, scratch: Path) -> None:
     gc.collect()
     gc.freeze()
 
-    def build(folder: str, args: list[str]) -> int:
+    def build(folder: str, args: list[str], killed_after: float) -> int:
         gc.disable()
+        # Nobody handles the signal, so the process is gone at that moment, whatever it does.
+        signal.setitimer(signal.ITIMER_REAL, killed_after)
         faulthandler.dump_traceback_later(LONGEST_BUILD_SECONDS, exit=True)
         os.chdir(folder)
         output = os.open("output.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
@@ -163,7 +166,7 @@ def _serve(project: Path, scratch: Path) -> None:
                 if process == 0:
                     status = 70
                     try:
-                        status = build(request["folder"], request["args"])
+                        status = build(request["folder"], request["args"], request["killed_after"])
                     finally:
                         os._exit(status)
                 running[process] = request["id"]
@@ -323,8 +326,12 @@ class Builder:
         args: Sequence[str] = (),
         command: str = "build",
         with_artifacts: bool = False,
+        killed_after: float = 0,
     ) -> Build:
-        """Runs dbt in a folder on raw tables (None: those that are there already)."""
+        """Runs dbt in a folder on raw tables (None: those that are there already).
+
+        killed_after: seconds after which the process is killed, if it still runs; 0: never.
+        """
         variables = {**VARS, **(variables or {})}
         assert self._is_ready.wait(LONGEST_BUILD_SECONDS), "dbt could not be started"
         for name in ("warehouse", "published", "target"):
@@ -341,7 +348,7 @@ class Builder:
         where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
         where += ["--no-version-check", "--vars", json.dumps(variables)]
-        status = self._run(tmp_path, [*flags, command, *where, *args])
+        status = self._run(tmp_path, [*flags, command, *where, *args], killed_after)
         if target.exists() and not parse.exists() and "--target" not in args:
             parse.parent.mkdir(exist_ok=True)
             shutil.copy(target, parse)
@@ -349,12 +356,17 @@ class Builder:
         text = output.read_text(errors="replace") if output.exists() else ""
         return Build(tmp_path, status, text)
 
-    def _run(self, folder: Path, args: list[str]) -> int:
+    def _run(self, folder: Path, args: list[str], killed_after: float) -> int:
         assert self._server.stdin is not None
         with self._lock:
             number = len(self._answers)
             self._answers[number] = Future()
-            request = {"id": number, "folder": str(folder), "args": args}
+            request = {
+                "id": number,
+                "folder": str(folder),
+                "args": args,
+                "killed_after": killed_after,
+            }
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             self._server.stdin.flush()
         return self._answers[number].result(timeout=LONGEST_BUILD_SECONDS + 30)

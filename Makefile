@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build summary query test lint format types unit-tests build-tests function-tests test-all docs clean
+.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 
 build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
 	$(DBT) build --vars '$(VARS)'
+	@$(BIN)/customer-segmentation summary
+
+backfill: $(INSTALLED) ## Build past periods again: make backfill FROM=2017-04-01 TO=2017-06-30
+	$(DBT) build --vars "{backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}"
 	@$(BIN)/customer-segmentation summary
 
 summary: $(INSTALLED) ## Say again what the last build made

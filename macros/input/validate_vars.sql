@@ -6,6 +6,8 @@
     {% do choice_var('segmentation_consent', ['opt_out', 'opt_in']) %}
     {% do choice_var('test_severity', ['warn', 'error']) %}
     {% do optional_date_var('latest_plausible_date') %}
+    {% do backfill_range() %}
+    {% do whole_number_var('rebuild_periods') %}
     {% do number_var('max_reject_rate', 0, 1) %}
     {% do number_var('largest_plausible_amount') %}
     {% do number_var('min_segment_share', 0, 1) %}

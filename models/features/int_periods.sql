@@ -5,8 +5,9 @@
 -- refit_* and the seed refits say. At some of these dates, by var reselect_models and that seed, the number of clusters
 -- is chosen anew.
 --
--- What is kept of earlier builds is a cache: a period is built again when what went into it is no longer the same. The last
--- build's own row of it says what did; that is noted only when all that is kept by period was written.
+-- What is kept of earlier builds is a cache: a period is built again when what went into it is no longer the same: data,
+-- definitions, or the first date, from which rules with stay_until are replayed. The last build's own row of it says what
+-- did; that is noted only when all that is kept by period was written.
 
 -- depends_on: {{ ref('int_identity__customers') }}
 
@@ -64,6 +65,7 @@ in_force as (
             over up_to_as_of as models_fitted_as_of,
         max(case when is_first or (has_buyers and selects_models) then as_of end)
             over up_to_as_of as models_selected_as_of,
+        min(as_of) over () as first_as_of,
         row_number() over (order by as_of desc) as periods_ago
     from refit_calendar
     window up_to_as_of as (order by as_of)
@@ -83,6 +85,7 @@ compared as (
         in_force.*,
         {{ hashed_id([
             "'" ~ definition ~ "'",
+            'in_force.first_as_of',
             'in_force.cutpoints_fitted_as_of',
             'in_force.models_fitted_as_of',
             'in_force.models_selected_as_of',

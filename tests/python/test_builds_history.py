@@ -36,6 +36,8 @@ HISTORY_VARS: dict[str, Any] = {
 }
 # With as_of in July and three periods to rebuild, what happened from April on may be late.
 FIRST_DAY, FIRST_LATE_DAY, LAST_DAY = date(2023, 5, 2), date(2024, 4, 1), date(2024, 7, 18)
+MODELS = ["--select", "+config.incremental_strategy:replace_periods"]
+MODELS += ["--exclude-resource-type", "test"]
 # What is kept beside the marts.
 KEPT = (
     "int_segmentation__memberships",
@@ -144,9 +146,7 @@ def live_through(workshop: Workshop, world: World, folder: Path, seed: int) -> N
 
 def build_all(workshop: Workshop, folder: Path, tables: Tables, **how: Any) -> Build:
     """Builds what is kept by period, and what that needs."""
-    models = ["--select", "+config.incremental_strategy:replace_periods"]
-    models += ["--exclude-resource-type", "test"]
-    return workshop.build(folder, tables, HISTORY_VARS, models, **how)
+    return workshop.build(folder, tables, HISTORY_VARS, MODELS, **how)
 
 
 def working_file(folder: Path) -> Path:
@@ -199,6 +199,15 @@ def lived_through(workshop: Workshop, _: Path) -> list[Path]:
     return folders
 
 
+@scenario("built_at_once")
+def emptied(workshop: Workshop, built_at_once: Path) -> Path:
+    """The same, and then raw data in which nothing happened before the last day."""
+    folder = built_at_once.with_name("history-emptied")
+    shutil.copytree(built_at_once, folder)
+    build_all(workshop, folder, {"orders": a_world(1).tables["orders"].tail(1)}).passed()
+    return folder
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_any_order_of_arrival_ends_in_the_same_tables(
     built_at_once: Path, lived_through: list[Path], number: int
@@ -218,6 +227,28 @@ def test_the_world_has_what_is_hard(built_at_once: Path) -> None:
     trials = "select count(*) from scores.int_segmentation__rule_trials"
     assert number(f"{trials} where not is_entered") > 0
     assert number("select count(distinct cause) from segmentation.segment_changes") == 2
+
+
+def test_a_period_without_rows_is_cleared(emptied: Path) -> None:
+    connection = duckdb.connect(str(working_file(emptied)), read_only=True)
+    for table in ("scores.int_segmentation__memberships", "segmentation.customer_history"):
+        dates = connection.execute(f"select distinct as_of from {table}").fetchall()
+        assert dates == [(LAST_DAY + timedelta(days=1),)], table
+
+
+@pytest.mark.slow
+def test_periods_that_are_built_again_stay_as_they_are(
+    workshop: Workshop, built_at_once: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backfill"
+    shutil.copytree(built_at_once, folder)
+    asked = {**HISTORY_VARS, "backfill_from": "2024-03-01", "backfill_to": "2024-05-15"}
+    workshop.build(folder, None, asked, MODELS).passed()
+    connection = duckdb.connect(str(working_file(folder)), read_only=True)
+    query = "select as_of from features.int_periods where build_reason = 'backfill' order by all"
+    built = [as_of.isoformat() for (as_of,) in connection.execute(query).fetchall()]
+    assert built == ["2024-03-01", "2024-04-01", "2024-05-01"]
+    assert differences(built_at_once, folder) == {}
 
 
 @pytest.mark.slow

@@ -74,3 +74,35 @@ def test_a_bad_var_is_refused(
 @pytest.mark.parametrize("macro", sorted({macro for macro, _, _ in BAD_VARS}))
 def test_the_shipped_value_is_good(project: GrammarProject, macro: str) -> None:
     assert project.render("{% do " + macro + " %}good", DEFAULTS).strip() == "good"
+
+
+# These change where data lies, what is published, how checks end or which dates are built.
+SHAPE_NO_HISTORY = {
+    "raw_dir",
+    "dataset",
+    "as_of",
+    # The first date of the calendar, which int_periods compares by itself.
+    "history_start",
+    "rebuild_periods",
+    "backfill_from",
+    "backfill_to",
+    # Dates and parameters in force, which int_periods compares by themselves.
+    "refit_cutpoints",
+    "refit_models",
+    "reselect_models",
+    # Of the newest as_of alone, which every build makes.
+    "segment_sample_size",
+    "max_segments",
+    "source_owners",
+    "freshness_days",
+    "test_severity",
+    "max_reject_rate",
+    "publish_targets",
+    "allow_empty_publish",
+}
+
+
+def test_a_changed_var_restates_history_unless_it_is_known_not_to(project: GrammarProject) -> None:
+    shaping = project.value("vars_that_shape_history()", DEFAULTS)
+    checks = {name for name in DEFAULTS if name.startswith("min_")}
+    assert sorted([*shaping, *SHAPE_NO_HISTORY, *checks]) == sorted(DEFAULTS)

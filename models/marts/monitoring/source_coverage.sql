@@ -155,6 +155,14 @@ measured as (
     where eligible_customers.is_buyer
     union all
     select
+        'orders' as source_table,
+        'periods_outdated' as check_name,
+        sum(case when is_outdated then 1 else 0 end) as value,
+        cast(0 as double) as threshold,
+        'warn above' as judgement
+    from {{ ref('int_periods') }}
+    union all
+    select
         'consents' as source_table,
         'consents_known' as check_name,
         avg(case when customers.segmentation_consent is not null then 1.0 else 0.0 end) as value,

@@ -75,7 +75,7 @@ select 0 as customers
     history. A change restates the whole history, because a build from nothing would.
 -#}
 {% macro definition_hash() %}
-    {%- if not execute -%}
+    {%- if not execute or flags.WHICH not in ['build', 'run', 'retry'] -%}
         {{- return('') -}}
     {%- endif -%}
     {%- set values = {} -%}

@@ -27,11 +27,14 @@ memberships as (
 earlier_customers as (
     select
         periods.as_of,
-        memberships.customer_key,
-        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %}
+        memberships.customer_key
+        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %},
         max(
-            case when memberships.scheme = '{{ scheme }}' then substr(memberships.segment_key, {{ scheme | length + 2 }}) end
-        ) as {{ scheme }}{{ ',' if not loop.last }}
+            case
+                when memberships.scheme = '{{ scheme }}'
+                    then substr(memberships.segment_key, {{ scheme | length + 2 }})
+            end
+        ) as {{ scheme }}
         {%- endfor %}
     from memberships
     inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built

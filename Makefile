@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build summary query test lint format types unit-tests build-tests function-tests test-all docs clean
+.PHONY: help install demo check-input build summary query test lint format types unit-tests build-tests function-tests test-all docs clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,14 @@ data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
 	$(DBT) build --vars '$(VARS)'
 	@$(BIN)/customer-segmentation summary
+
+# RAW=folder, or VARS='{raw_schema: ...}' for the tables of a warehouse.
+check-input: $(INSTALLED) ## Look at raw data, nothing is built: make check-input RAW=data/shop
+ifdef RAW
+	@$(BIN)/customer-segmentation check-input "$(RAW)"
+else
+	@$(DBT) --quiet run-operation check_input --vars '$(VARS)'
+endif
 
 summary: $(INSTALLED) ## Say again what the last build made
 	@$(BIN)/customer-segmentation summary

@@ -367,24 +367,24 @@ class _Look:
     def _read(self) -> str:
         """Reads the table; returns words for the range of its dates."""
         clock = self._clock()
-        if clock is None:
-            query = f"select null, count(*), null, null, 0 from {self.relation.sql}"
-        else:
-            stamp = self._stamp(self.named[clock])
-            query = f"""
-                with stamps as (select {stamp} as stamp from {self.relation.sql})
-                select
-                    extract(hour from stamp),
-                    count(*),
-                    min(stamp),
-                    max(stamp),
-                    count(*) filter (where stamp = date_trunc('day', stamp))
-                from stamps
-                group by all
-            """
+        stamp = "cast(null as timestamp)" if clock is None else self._stamp(self.named[clock])
+        # A cell of a CSV file is only found unreadable when it is asked for.
+        counted = self.relation.columns if self._is_csv() else ()
+        query = f"""
+            with stamps as (select *, {stamp} as "the stamp" from {self.relation.sql})
+            select
+                extract(hour from "the stamp"),
+                count(*),
+                min("the stamp"),
+                max("the stamp"),
+                count(*) filter (where "the stamp" = date_trunc('day', "the stamp"))
+                {"".join(f", count({_quoted(name)})" for name in counted)}
+            from stamps
+            group by extract(hour from "the stamp")
+        """
         hours = self.connection.execute(query).fetchall()
-        self._judge_lines()
         self.rows = sum(count for _, count, *_ in hours)
+        self._judge_lines()
         listed = ", ".join(f"cast({_quoted(name)} as varchar)" for name in self.relation.columns)
         is_large = self.rows > _SPREAD_UP_TO
         part = f"limit {SAMPLE_ROWS}" if is_large else f"using sample {SAMPLE_ROWS} rows"
@@ -403,6 +403,9 @@ class _Look:
             self._judge_clock(self.named[clock], {hour: count for hour, count, *_ in dated}, dated)
         first, last = min(hour[2] for hour in dated), max(hour[3] for hour in dated)
         return f", {self.named[clock]} from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+    def _is_csv(self) -> bool:
+        return self.relation.sql.startswith("read_csv")
 
     def _clock(self) -> str | None:
         """The column whose range is told: the first instant, required ones first."""
@@ -424,7 +427,7 @@ class _Look:
     # --- Judging ---------------------------------------------------------------------------
 
     def _judge_lines(self) -> None:
-        if not self.relation.sql.startswith("read_csv"):
+        if not self._is_csv():
             return
         bad = self.connection.execute(
             """
@@ -609,7 +612,7 @@ class _Look:
         naive = sum(bool(_NAIVE.fullmatch(value)) for value in values)
         if naive < 0.5 * len(values):
             return
-        if sum(midnights for *_, midnights in dated) >= _MOST * sum(hours.values()):
+        if sum(hour[4] for hour in dated) >= _MOST * sum(hours.values()):
             self.report.variables["raw_timezone"] = '"?"  # the same zone as timezone'
             self._say(
                 f"has a {column} without offset and without a time of day. Midnight in one zone is "

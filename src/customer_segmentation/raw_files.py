@@ -10,6 +10,7 @@ them: the first line of a file without a header is a person.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 from collections.abc import Sequence
@@ -178,6 +179,9 @@ def read_header(path: Path) -> tuple[str, ...]:
             f"{path.as_posix()} is empty. Expected at least a header line; a table without rows "
             f"is a file with only that."
         )
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise RawFileError(f"{path.as_posix()} is in UTF-16. Expected UTF-8: write it again.")
     try:
         if _format_of(path) == "parquet":
             return tuple(pq.read_schema(path).names)

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean
+.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,14 @@ build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tes
 backfill: $(INSTALLED) ## Build past periods again: make backfill FROM=2017-04-01 TO=2017-06-30
 	$(DBT) build --vars "{backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}"
 	@$(BIN)/customer-segmentation summary
+
+# RAW=folder, or VARS='{raw_schema: ...}' for the tables of a warehouse.
+check-input: $(INSTALLED) ## Look at raw data, nothing is built: make check-input RAW=data/shop
+ifdef RAW
+	@$(BIN)/customer-segmentation check-input "$(RAW)"
+else
+	@$(DBT) --quiet run-operation check_input --vars '$(VARS)'
+endif
 
 summary: $(INSTALLED) ## Say again what the last build made
 	@$(BIN)/customer-segmentation summary

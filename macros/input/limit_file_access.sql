@@ -13,7 +13,7 @@
 {% macro duckdb__limit_file_access() %}
     {% set is_open = run_query("select current_setting('enable_external_access')").columns[0].values()[0] %}
     {% if is_open and project_name == 'customer_segmentation' %}
-        {% set folders = [sql_literal(var('raw_dir'))] %}
+        {% set folders = [] if raw_warehouse() else [sql_literal(var('raw_dir'))] %}
         {% for seed in graph.nodes.values() if seed.resource_type == 'seed' %}
             {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path))) %}
         {% endfor %}

@@ -25,13 +25,18 @@
 {% endmacro %}
 
 
-{#- The declared sources as a list of {name, schema, view, columns, required_columns, is_required}. -#}
+{#-
+    The declared sources as a list of {name, schema, view, columns, required_columns, is_required, also_called, names}.
+-#}
 {% macro input_contract() %}
     {% set tables = [] %}
     {% for node in graph.sources.values() if node.package_name == 'customer_segmentation' and node.source_name == 'input' %}
-        {% set required = [] %}
+        {% set required, also_called = [], {} %}
         {% for column in node.columns.values() if column.meta.get('required') or column.get('config', {}).get('meta', {}).get('required') %}
             {% do required.append(column.name) %}
+        {% endfor %}
+        {% for column in node.columns.values() if column.meta.get('also_called') %}
+            {% do also_called.update({column.name: column.meta.also_called}) %}
         {% endfor %}
         {% do tables.append({
             'name': node.name,
@@ -40,6 +45,8 @@
             'columns': node.columns.keys() | list,
             'required_columns': required,
             'is_required': node.config.meta.get('required', false) or node.meta.get('required', false),
+            'also_called': also_called,
+            'names': node.meta.get('also_called', []),
         }) %}
     {% endfor %}
     {{ return(tables | sort(attribute='name')) }}
@@ -47,28 +54,41 @@
 
 
 {#-
-    What each contract table can be read from: {table name: {table, path, format, columns}}. Tables that are not there
-    have no entry.
+    What each contract table can be read from: {table name: {columns, and relation or what raw_files tells of a file}}.
+    Tables that are not there have no entry.
 -#}
 {% macro find_raw_tables(contract) %}
-    {% set wanted = [] %}
-    {% for table in contract %}
-        {% do wanted.append({'name': table.name, 'columns': table.columns, 'required_columns': table.required_columns, 'is_required': table.is_required}) %}
-    {% endfor %}
+    {% if raw_warehouse() %}
+        {{ return(find_warehouse_tables(contract, raw_warehouse())) }}
+    {% endif %}
     {% set found = {} %}
-    {% for file in answer_of('segmentation_find_raw_files', [var('raw_dir'), tojson(wanted)]) %}
+    {% for file in answer_of('segmentation_find_raw_files', [var('raw_dir'), tojson(for_python(contract))]) %}
         {% do found.update({file.table: file}) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
 
+{#- The contract without its relations, which JSON can't say. -#}
+{% macro for_python(contract) %}
+    {% set tables = [] %}
+    {% for table in contract %}
+        {% set told = dict(table) %}
+        {% do told.pop('view') %}
+        {% do tables.append(told) %}
+    {% endfor %}
+    {{ return(tables) }}
+{% endmacro %}
+
+
 {#-
-    The relation that one raw file is read from: a Parquet file as it is, a CSV file as a table of text that is loaded
+    What a raw table is read from: a table of the warehouse or a Parquet file as it is, a CSV file as a table of text that is loaded
     here, so that lines which can't be read are set aside and the others are not lost with them.
 -#}
-{% macro raw_file_relation(file, schema) %}
-    {% if file.format == 'parquet' %}
+{% macro raw_relation(file, schema) %}
+    {% if file.relation %}
+        {{ return(file.relation) }}
+    {% elif file.format == 'parquet' %}
         {{ return('read_parquet(' ~ sql_literal(file.path) ~ ')') }}
     {% endif %}
     {% set loaded = input_relation(schema, 'csv_' ~ file.table) | string %}
@@ -108,7 +128,7 @@
         {{ ',' if not loop.last }}
     {%- endfor %}
     {% if found %}
-    from {{ raw_file_relation(found, table.schema) }}
+    from {{ raw_relation(found, table.schema) }}
     {% else %}
     from (select 1) as nothing
     where false
@@ -124,13 +144,14 @@
     {% do run_query('create schema if not exists ' ~ adapter.quote(schema)) %}
     {% set claim = input_relation(schema, 'data_set') %}
     {% do run_query('create table if not exists ' ~ claim ~ ' (dataset ' ~ dbt.type_string() ~ ', raw_dir ' ~ dbt.type_string() ~ ')') %}
+    {% set place = raw_place() %}
     {% set owners = run_query('select dataset, raw_dir from ' ~ claim) %}
     {% if owners | length == 0 %}
-        {% do run_query('insert into ' ~ claim ~ ' values (' ~ sql_literal(var('dataset')) ~ ', ' ~ sql_literal(var('raw_dir')) ~ ')') %}
-    {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), var('raw_dir') | string) %}
+        {% do run_query('insert into ' ~ claim ~ ' values (' ~ sql_literal(var('dataset')) ~ ', ' ~ sql_literal(place) ~ ')') %}
+    {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), place) %}
         {% do stop(
             "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
-            ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ var('raw_dir')
+            ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ place
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."
         ) %}
     {% endif %}

@@ -1,5 +1,6 @@
 {#- Checks the vars that no macro reads before the build begins. The others are checked where models read them, at parse. -#}
 {% macro validate_vars() %}
+    {% do raw_warehouse() %}
     {% do timezone_var('timezone') %}
     {% do timezone_var('raw_timezone') %}
     {% do choice_var('period', ['month', 'week', 'day']) %}

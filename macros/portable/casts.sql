@@ -61,7 +61,7 @@
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
             then timezone('{{ timezone_var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
-            then try_cast(trim(cast({{ expression }} as varchar)) as timestamp with time zone)
+            then try_cast(replace(replace(trim(cast({{ expression }} as varchar)), ' +', '+'), ' -', '-') as timestamp with time zone)
     end
 {%- endmacro %}
 

@@ -13,6 +13,7 @@
 
 {% set definition = definition_hash() -%}
 {% set backfill = backfill_range() -%}
+{% set is_asked = "as_of between date '" ~ backfill[0] ~ "' and date '" ~ backfill[1] ~ "'" if backfill else 'false' -%}
 
 with calendar as (
     select * from {{ ref('int_staging__calendar') }}
@@ -112,9 +113,7 @@ asked as (
                 built_data_hash <> data_hash
                 and periods_ago <= {{ whole_number_var('rebuild_periods') }} + 1
                 then 'late_data'
-            {% if backfill -%}
-            when as_of >= date '{{ backfill[0] }}' and as_of <= date '{{ backfill[1] }}' then 'backfill'
-            {%- endif %}
+            when {{ is_asked }} then 'backfill'
         end as build_reason
     from compared
 ),

@@ -27,15 +27,15 @@ memberships as (
 earlier_customers as (
     select
         periods.as_of,
-        memberships.customer_key
-        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %},
+        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %}
         max(
             case
                 when memberships.scheme = '{{ scheme }}'
                     then substr(memberships.segment_key, {{ scheme | length + 2 }})
             end
-        ) as {{ scheme }}
+        ) as {{ scheme }},
         {%- endfor %}
+        memberships.customer_key
     from memberships
     inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built
     where memberships.scheme in ('rfm', 'value_tier', 'spend_breaks', 'cluster')

@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
+from customer_segmentation.contract import CONTRACT, read_contract
+from customer_segmentation.input_check import check_folder
 from customer_segmentation.summary import PUBLISHED, print_summary
 
 
@@ -34,6 +36,10 @@ def main(arguments: list[str] | None = None) -> None:
     query.add_argument("sql")
     query.add_argument("--published", type=Path, default=PUBLISHED)
 
+    check = commands.add_parser("check-input", help="say what raw files hold; nothing is built")
+    check.add_argument("raw_dir", help="folder of the raw files")
+    check.add_argument("--contract", type=Path, default=CONTRACT, help="the declared sources")
+
     options = parser.parse_args(arguments)
     if options.command == "prepare-demo":
         # Only these two need the extra `demo`; the other commands work without it.
@@ -54,6 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
         except ValueError as error:
             parser.error(str(error))
         _print_rows(options.target, rows)
+    elif options.command == "check-input":
+        report = check_folder(options.raw_dir, read_contract(options.contract))
+        print(report)
+        if report.changes:
+            raise SystemExit(1)
     elif options.command == "summary":
         print_summary(options.target, Console(highlight=False, soft_wrap=True))
     else:

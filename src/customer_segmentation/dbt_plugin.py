@@ -27,10 +27,11 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
+from customer_segmentation.contract import ContractTable
 from customer_segmentation.identifiers import fold_text
+from customer_segmentation.input_check import check_folder, check_warehouse
 from customer_segmentation.publication import PublicationError, PublishedTable, publish
 from customer_segmentation.raw_files import (
-    ContractTable,
     RawFile,
     RawFileError,
     find_raw_files,
@@ -65,6 +66,19 @@ class Plugin(BasePlugin):
                 lambda: [dataclasses.asdict(file) for file in find_raw_files(raw_dir, tables)]
             )
 
+        def check(request: str) -> str:
+            wanted = json.loads(request)
+            contract = [ContractTable.from_mapping(table) for table in wanted.pop("contract")]
+
+            def report() -> dict[str, Any]:
+                if "raw_dir" in wanted:
+                    made = check_folder(wanted["raw_dir"], contract)
+                else:
+                    made = check_warehouse(conn.cursor(), **wanted, contract=contract)
+                return {"text": str(made), "changes": len(made.changes)}
+
+            return _answer(report)
+
         def load(file: str, table: str, rejected_lines: str) -> str:
             found = RawFile(**json.loads(file))
             # Rejects are kept in tables of the connection, so each file gets one of its own.
@@ -84,6 +98,7 @@ class Plugin(BasePlugin):
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
         conn.create_function("segmentation_find_raw_files", find, [text, text], text)
+        conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
             "segmentation_load_csv", load, [text, text, text], text, side_effects=True
         )

@@ -10,17 +10,18 @@ them: the first line of a file without a header is a person.
 
 from __future__ import annotations
 
+import codecs
 import csv
-import difflib
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from customer_segmentation.contract import ContractTable, missing_columns
 
 FORMATS = (".parquet", ".csv", ".csv.gz")
 _LONGEST_LINE = 16 * 1024 * 1024  # bytes
@@ -28,32 +29,6 @@ _LONGEST_LINE = 16 * 1024 * 1024  # bytes
 
 class RawFileError(ValueError):
     """A raw file can't be used. The message names the file, what was found and what is expected."""
-
-
-@dataclass(frozen=True)
-class ContractTable:
-    """A table of the input contract.
-
-    Attributes:
-        name: Name of the table, which is also the name of its file.
-        columns: All its columns, in order.
-        required_columns: Those that must be in the file.
-        is_required: Whether the build stops without the file.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    required_columns: tuple[str, ...] = ()
-    is_required: bool = False
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> ContractTable:
-        return cls(
-            name=mapping["name"],
-            columns=tuple(mapping["columns"]),
-            required_columns=tuple(mapping.get("required_columns", ())),
-            is_required=bool(mapping.get("is_required", False)),
-        )
 
 
 @dataclass(frozen=True)
@@ -93,11 +68,25 @@ def find_raw_files(raw_dir: str | Path, contract: Sequence[ContractTable]) -> li
             f"raw_dir '{raw_dir}' is not a folder. Expected a folder with Parquet or CSV files, "
             f"at least orders.parquet or orders.csv. Set the var raw_dir to it."
         )
-    return [
-        RawFile(table.name, path.as_posix(), _format_of(path), _checked_columns(path, table))
-        for table in contract
-        if (path := _path_of(folder, table)) is not None
-    ]
+    found = [file for table in contract if (file := find_raw_file(folder, table)) is not None]
+    expected = {table.name: table for table in contract}
+    for file in found:
+        if said := missing_columns(file.path, file.columns, expected[file.table]):
+            raise RawFileError(said)
+    return found
+
+
+def find_raw_file(folder: Path, table: ContractTable) -> RawFile | None:
+    """The file of one contract table, whatever columns it has; None for an optional one without.
+
+    Raises:
+        RawFileError: A required file is missing, there are two, the file can't be read, or its
+            header names a column twice.
+    """
+    path = _path_of(folder, table)
+    if path is None:
+        return None
+    return RawFile(table.name, path.as_posix(), _format_of(path), _checked_columns(path, table))
 
 
 def _path_of(folder: Path, table: ContractTable) -> Path | None:
@@ -123,7 +112,7 @@ def _format_of(path: Path) -> str:
 
 
 def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
-    columns = _columns_of(path)
+    columns = read_header(path)
     bare = [name.casefold() for name in columns]
     repeated = [name for name in table.columns if bare.count(name) > 1]
     if repeated or len(set(bare)) < len(bare):
@@ -131,23 +120,6 @@ def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
             f"{path.as_posix()} names the column {_listed(repeated) or 'of some name'} more than "
             f"once (capitals don't tell columns apart). Expected each column once: rename or "
             f"remove the others."
-        )
-    missing = [name for name in table.required_columns if name not in columns]
-    if missing:
-        near = {
-            name: match[0]
-            for name in missing
-            if (match := _near_misses(name, [c for c in columns if c not in table.columns]))
-        }
-        hint = "".join(f" '{found}' looks like {name}." for name, found in near.items())
-        known = [name for name in table.columns if name in columns]
-        unknown = len(columns) - len(known)
-        raise RawFileError(
-            f"{path.as_posix()} lacks the required column {_listed(missing)}.{hint} Found "
-            f"{_listed(known) or 'none of the expected columns'}"
-            f"{f' and {unknown} other names' if unknown else ''}"
-            f"{'' if known or near else '; is the header missing?'}. Expected "
-            f"{_listed(table.columns)}, of which {_listed(table.required_columns)} must be there."
         )
     return columns
 
@@ -166,18 +138,8 @@ def load_csv(
     Raises:
         RawFileError: The file as a whole can't be read.
     """
-    columns = ", ".join(f"{_literal(name)}: 'varchar'" for name in file.columns)
     try:
-        connection.execute(
-            f"""
-            create or replace table {table} as
-            select * from read_csv(
-                {_literal(file.path)}, header = true, auto_detect = false, delim = ',', quote = '"',
-                escape = '"', columns = {{{columns}}}, store_rejects = true, rejects_limit = 0,
-                max_line_size = {_LONGEST_LINE}
-            )
-            """
-        )
+        connection.execute(f"create or replace table {table} as select * from {relation_of(file)}")
         # One line can have several errors; the first column's is told.
         connection.execute(
             f"""
@@ -195,21 +157,31 @@ def load_csv(
         ) from error
 
 
-def _near_misses(name: str, candidates: Sequence[str]) -> list[str]:
-    bare = {_bare(candidate): candidate for candidate in candidates}
-    return [bare[key] for key in difflib.get_close_matches(_bare(name), list(bare), n=1)]
+def relation_of(file: RawFile) -> str:
+    """What a file is read from, for a from clause: CSV cells are text, its bad lines are set aside.
+
+    Bad lines are in DuckDB's table ``reject_errors`` of the connection once the file was read.
+    """
+    if file.format == "parquet":
+        return f"read_parquet({_literal(file.path)})"
+    columns = ", ".join(f"{_literal(name)}: 'varchar'" for name in file.columns)
+    return (
+        f"read_csv({_literal(file.path)}, header = true, auto_detect = false, delim = ',', "
+        f"quote = '\"', escape = '\"', columns = {{{columns}}}, store_rejects = true, "
+        f"rejects_limit = 0, max_line_size = {_LONGEST_LINE})"
+    )
 
 
-def _bare(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
-
-
-def _columns_of(path: Path) -> tuple[str, ...]:
+def read_header(path: Path) -> tuple[str, ...]:
+    """The columns of a raw file, in order; raises RawFileError where it can't be read."""
     if path.stat().st_size == 0:
         raise RawFileError(
             f"{path.as_posix()} is empty. Expected at least a header line; a table without rows "
             f"is a file with only that."
         )
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise RawFileError(f"{path.as_posix()} is in UTF-16. Expected UTF-8: write it again.")
     try:
         if _format_of(path) == "parquet":
             return tuple(pq.read_schema(path).names)

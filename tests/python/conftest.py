@@ -559,6 +559,18 @@ def sixteen_tables(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("sixteen-tables"), FILES, SIXTEEN_VARS)
 
 
+@scenario()
+def from_warehouse(workshop: Workshop) -> tuple[Build, Build]:
+    """A look at the tables of an attached database, and a build from them."""
+    from test_builds_warehouse import WAREHOUSE_VARS, make_warehouse
+
+    folder = workshop.folder("from-warehouse")
+    place = ["--profiles-dir", str(make_warehouse(folder, workshop.builder.project))]
+    build = workshop.build(folder, None, WAREHOUSE_VARS, place)
+    look = ["check_input", *place]
+    return workshop.build(folder, None, WAREHOUSE_VARS, look, "run-operation"), build
+
+
 @scenario("one_customer")
 def more_customers(workshop: Workshop, one_customer: Build) -> Attempt:
     """Forty customers with the same two orders, over the file of the one."""

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from customer_segmentation.raw_files import ContractTable, RawFileError, find_raw_files, load_csv
+from customer_segmentation.contract import ContractTable
+from customer_segmentation.raw_files import RawFileError, find_raw_files, load_csv
 
 ORDERS = ContractTable(
     "orders",
@@ -92,7 +93,7 @@ def test_missing_folder_is_named(tmp_path):
 
 def test_a_file_in_utf_16_is_refused(tmp_path):
     (tmp_path / "orders.csv").write_bytes(f"{HEADER}\n1,anna,2020-01-01,5\n".encode("utf-16"))
-    with pytest.raises(RawFileError, match="none of the expected columns"):
+    with pytest.raises(RawFileError, match="in UTF-16"):
         find_raw_files(tmp_path, [ORDERS])
 
 

@@ -30,6 +30,20 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"timezone": "Europe/Atlantis"},
         ["timezone", "Europe/Atlantis"],
     ),
+    ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
+    ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),
+    ("raw_warehouse()", {"raw_database": "shop"}, ["raw_database", "Set raw_schema"]),
+    ("raw_warehouse()", {"raw_identifiers": ["orders"]}, ["raw_identifiers", "mapping"]),
+    (
+        "raw_warehouse()",
+        {"raw_schema": "s", "raw_identifiers": {"order": "o"}},
+        ["raw_identifiers", "'order'", "order_lines"],
+    ),
+    (
+        "raw_warehouse()",
+        {"raw_schema": "s", "raw_identifiers": {"orders": "x y"}},
+        ["raw_identifiers", "x y", "letters, digits"],
+    ),
     ("identity_vetoes()", {"identity_vetoes": ["name"]}, ["identity_vetoes", "given_name"]),
     ("identity_vetoes()", {"identity_vetoes": "given_name"}, ["identity_vetoes", "list"]),
     ("trusted_sources()", {"trusted_sources": {"crm": 1}}, ["trusted_sources", "[crm, shop]"]),
@@ -79,6 +93,9 @@ def test_the_shipped_value_is_good(project: GrammarProject, macro: str) -> None:
 # These change where data lies, what is published, how checks end or which dates are built.
 SHAPE_NO_HISTORY = {
     "raw_dir",
+    "raw_database",
+    "raw_schema",
+    "raw_identifiers",
     "dataset",
     "as_of",
     # The first date of the calendar, which int_periods compares by itself.

@@ -1,0 +1,341 @@
+"""The look at raw data before a build: each broken input is answered with the thing to change."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customer_segmentation.cli import main
+from customer_segmentation.contract import CONTRACT, kind_of_column, near_misses, read_contract
+from customer_segmentation.input_check import (
+    check_folder,
+    check_warehouse,
+    date_formats_of,
+    hours_ahead,
+    kind_of_values,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLES = read_contract(ROOT / CONTRACT)
+HEADER = "order_id,customer_ref,ordered_at,amount"
+CANARY = "zoe.canary@example.org"
+
+
+def orders(*rows: str, header: str = HEADER) -> str:
+    return "\n".join([header, *rows, ""])
+
+
+def row(number: int, at: str = "2024-03-05 12:00:00+01:00", amount: str = "9.90") -> str:
+    return f"{number},{CANARY},{at},{amount}"
+
+
+# name -> files, and words that tell what is wrong, where, and what to change
+BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "no orders": (
+        {"customers.csv": "record_id\n1\n"},
+        ["no table orders", "order_id, customer_ref, ordered_at, amount"],
+    ),
+    "orders under another name": (
+        {"Invoices.csv": orders(row(1))},
+        ["Invoices.csv looks like orders", "name it orders.csv"],
+    ),
+    "an invoice-lines table of other columns": (
+        {
+            "online_retail.csv": orders(
+                "536365,85123A,6,12/1/2010 8:26,2.55,17850",
+                "536365,71053,6,12/1/2010 8:26,3.39,17850",
+                "536366,22633,6,12/13/2010 8:28,1.85,17850",
+                header="InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID",
+            )
+        },
+        [
+            "online_retail.csv may be it: name it orders.csv",
+            "'InvoiceDate' looks like ordered_at, by its name and by its values",
+            "'CustomerID' looks like customer_ref",
+            "'Quantity' or 'UnitPrice' may be amount",
+            "strptime(InvoiceDate, '%m/%d/%Y %H:%M')",
+            "1.5 rows for each InvoiceNo",
+        ],
+    ),
+    "no header": (
+        {"orders.csv": "\n".join([row(1), row(2), ""])},
+        ["orders.csv has no header", "order_id, customer_ref, ordered_at, amount"],
+    ),
+    "semicolons": (
+        {"orders.csv": orders(row(1)).replace(",", ";")},
+        ["orders.csv is separated by semicolons", "with commas"],
+    ),
+    "a spreadsheet": (
+        {"orders.xlsx": b"PK\x03\x04"},
+        ["orders.xlsx is not read", "write it as Parquet, or as CSV in UTF-8"],
+    ),
+    "UTF-16": (
+        {"orders.csv": orders(row(1)).encode("utf-16")},
+        ["orders.csv is in UTF-16", "UTF-8"],
+    ),
+    "Latin-1": (
+        {"orders.csv": orders(*(f"{n},J\xf6rg,2024-03-05,9" for n in range(9))).encode("latin-1")},
+        ["9 invalid encoding", "UTF-8"],
+    ),
+    "a cut archive": (
+        {"orders.csv.gz": gzip.compress(orders(*map(row, range(50_000))).encode(), 1)[:-9_000]},
+        ["orders.csv.gz can't be read", "again"],
+    ),
+    "decimal commas": (
+        {"orders.csv": orders(*(row(n, amount='"1.209,90"') for n in range(20)))},
+        ["amount", "is no number in 20 of 20 rows", "decimal commas", "12.50 and not 12,50"],
+    ),
+    "day or month first": (
+        {"orders.csv": orders(*(row(n, f"0{n}/02/2024 10:00") for n in range(1, 10)))},
+        ["ordered_at", "no ISO time stamp", "%d/%m/%Y %H:%M or %m/%d/%Y %H:%M", "find out"],
+    ),
+    "seconds since 1970": (
+        {"orders.csv": orders(*(row(n, str(1_700_000_000 + n)) for n in range(9)))},
+        ["ordered_at", "count from 1970", "to_timestamp(ordered_at)"],
+    ),
+    "a missing column": (
+        {"orders.csv": orders("1,2024-03-05,9", header="order_id,ordered_at,amount")},
+        ["orders.csv lacks the required column customer_ref"],
+    ),
+    "a misspelt column": (
+        {"orders.csv": orders(row(1)).replace("ordered_at", "orderd_at")},
+        ["'orderd_at' looks like ordered_at"],
+    ),
+    "two files for one table": (
+        {"orders.csv": orders(row(1)), "orders.csv.gz": gzip.compress(b"x")},
+        ["orders.csv and orders.csv.gz", "remove one"],
+    ),
+    "empty keys": (
+        {"orders.csv": orders(*(f",{CANARY},2024-03-05,9" for _ in range(4)))},
+        ["order_id that is empty in 4 of 4 rows"],
+    ),
+}
+
+
+def written(folder: Path, files: dict[str, Any]) -> str:
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_input_is_answered_with_the_thing_to_change(name: str, tmp_path: Path) -> None:
+    files, words = BROKEN[name]
+    report = check_folder(written(tmp_path, files), TABLES)
+    changes = "\n".join(report.changes)
+    assert not [word for word in words if word not in changes], changes
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_no_value_of_a_cell_is_told(name: str, tmp_path: Path) -> None:
+    said = str(check_folder(written(tmp_path, BROKEN[name][0]), TABLES)).casefold()
+    assert "canary" not in said
+    assert "j\xf6rg" not in said
+
+
+def test_the_command_fails_where_something_has_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    folder = written(tmp_path, {"orders.csv": orders(row(1))})
+    main(["check-input", folder])
+    assert "Nothing has to change." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="1"):
+        main(["check-input", str(tmp_path / "nowhere")])
+    assert "nowhere is not a folder" in capsys.readouterr().out
+
+
+def test_good_input_is_counted_dated_and_left_alone(tmp_path: Path) -> None:
+    rows = [row(1), row(2, "2024-04-01 09:00:00Z")]
+    before = written(tmp_path, {"orders.csv": orders(*rows), "notes.md": "hello"})
+    report = check_folder(before, TABLES)
+    assert report.changes == []
+    assert "2 rows, ordered_at from 2024-03-05 to 2024-04-01" in report.tables[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.md", "orders.csv"]
+
+
+# --- Vars --------------------------------------------------------------------------------------
+
+
+def variables(report: Any) -> dict[str, Any]:
+    """The vars of a report, read as a user would who pastes them into dbt_project.yml."""
+    text = str(report).split("yours to answer):\n")[1]
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def test_vars_are_told_as_yaml(tmp_path: Path) -> None:
+    header = f"{HEADER},status,currency"
+    lines = [
+        f"{row(n)},{('paid', 'voided', 'ruht')[n % 3]},{('EUR', 'USD')[n % 2]}" for n in range(60)
+    ]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines, header=header)}), TABLES)
+    told = variables(report)
+    assert told["raw_dir"] == str(tmp_path)
+    assert told["timezone"] == told["currency"] == "?"
+    assert told["order_statuses"] == {"paid": "completed", "voided": "ignored", "ruht": "?"}
+    assert "raw_timezone" not in told  # every stamp has its offset
+
+
+def test_words_of_few_rows_are_not_told(tmp_path: Path) -> None:
+    lines = [f"{row(n)},{'paid' if n else 'Zoe Canary'}" for n in range(30)]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},status")})
+    report = check_folder(folder, TABLES)
+    assert "Canary" not in str(report)
+    assert variables(report)["order_statuses"] == {"paid": "completed"}
+    assert "2 different words as status" in str(report)
+
+
+def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
+    lines = [f"{n},shop,0{n % 9 + 1}/2{n % 9}/1980" for n in range(30)]
+    lines += [f"{n},crm,2{n % 9}.0{n % 9 + 1}.1980" for n in range(30, 60)]
+    lines += [f"{n},iso,1980-01-0{n % 9 + 1}" for n in range(60, 90)]
+    files = {
+        "orders.csv": orders(row(1)),
+        "customers.csv": orders(*lines, header="record_id,source_system,birth_date"),
+    }
+    told = variables(check_folder(written(tmp_path, files), TABLES))
+    assert told["date_formats"] == {"crm": ["%d.%m.%Y"], "shop": ["%m/%d/%Y"]}
+
+
+def test_midnights_without_offset_are_told(tmp_path: Path) -> None:
+    lines = [row(n, f"2024-03-0{n} 00:00:00") for n in range(1, 10)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    assert "without a time of day" in str(report)
+    assert variables(report)["raw_timezone"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("America/New_York", "at about UTC-5"),
+        ("America/Los_Angeles", "at about UTC-8"),
+        ("Asia/Tokyo", "at about UTC+9"),
+        ("UTC", "look like local time"),
+    ],
+)
+def test_utc_stamps_of_a_far_place_are_recognised_by_their_hours(
+    zone: str, said: str, tmp_path: Path
+) -> None:
+    """A thousand winter orders between 9 and 20 local time, written in UTC without offset."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(
+            f"""
+            copy (
+                select
+                    i as order_id,
+                    i % 50 as customer_ref,
+                    cast(timezone('{zone}', timestamp '2024-01-08 09:00:00' + interval (i % 12) hour
+                        + interval (i // 12) day) as timestamp) as ordered_at,
+                    9.5 as amount
+                from range(1000) as numbers(i)
+            ) to '{tmp_path}/orders.parquet'
+            """
+        )
+    assert said in str(check_folder(str(tmp_path), TABLES))
+
+
+# --- Parts -------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 23), st.integers(1, 9))
+def test_a_clock_that_is_set_ahead_is_told_by_as_much(shift: int, width: int) -> None:
+    day = {(14 + hour) % 24: 1_000 for hour in range(-width, width + 1)}
+    moved = {(hour + shift) % 24: rows for hour, rows in day.items()}
+    found = hours_ahead(moved)
+    assert found is not None
+    assert (found - shift) % 24 == 0
+    assert -11 <= found <= 12
+
+
+def test_round_the_clock_activity_tells_nothing() -> None:
+    assert hours_ahead(dict.fromkeys(range(24), 1_000)) is None
+    assert hours_ahead({14: 499}) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["2024-01-31 10:00", "2024-01-31T10:00:00.5+02:00"], "instant"),
+        (["31.01.2024 10:00", "1.2.2024 9:05"], "instant"),
+        (["2024-01-31"], "date"),
+        (["01/31/2024", ""], "date"),
+        (["1", "-2.5", "1e5"], "number"),
+        (["1.209,50", "3,99"], "number"),
+        (["true", "no"], "boolean"),
+        (["a@b.c"], "email"),
+        (["anna", "ben"], "text"),
+        ([], "text"),
+    ],
+)
+def test_kind_of_values(values: list[str], kind: str) -> None:
+    assert kind_of_values(values) == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "formats"),
+    [
+        (["1980-01-31"], ["%Y-%m-%d"]),
+        (["31.01.1980", "1980-01-31", "01.02.1980"], ["%d.%m.%Y", "%Y-%m-%d"]),
+        (["01/31/1980", "02/03/1980"], ["%m/%d/%Y"]),
+        (["01/02/1980", "03/04/1980"], []),
+        (["January"], []),
+    ],
+)
+def test_date_formats(values: list[str], formats: list[str]) -> None:
+    assert date_formats_of(values) == formats
+
+
+def test_each_found_name_is_told_once_for_what_it_resembles_most() -> None:
+    also_called = {"order_id": ["id"], "customer_ref": ["customer_id"]}
+    near = near_misses(["order_id", "customer_ref"], ["CustomerID", "Ida", "Id"], also_called)
+    assert near == {"order_id": "Id", "customer_ref": "CustomerID"}
+
+
+def test_the_contract_is_read_from_the_declared_sources() -> None:
+    assert len(TABLES) == 16
+    table = TABLES[0]
+    assert (table.name, table.is_required) == ("orders", True)
+    assert table.required_columns == ("order_id", "customer_ref", "ordered_at", "amount")
+    assert [table.name for table in TABLES if table.is_required] == ["orders"]
+    known = {column for table in TABLES for column in table.columns}
+    assert {c for c in known if kind_of_column(c) == "instant"} >= {"ordered_at", "opened_at"}
+
+
+def test_names_used_elsewhere_mean_one_column_of_a_table() -> None:
+    """But for what an id is called anywhere, and what orders and customers both need."""
+    for table in TABLES:
+        spellings = [name for names in table.also_called.values() for name in names]
+        assert len(set(spellings)) == len(spellings), table.name
+        assert not set(spellings) & set(table.columns), table.name
+
+
+# --- A warehouse -------------------------------------------------------------------------------
+
+
+def test_tables_of_a_warehouse_get_the_same_answers(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{tmp_path}/shop.duckdb' as shop; create schema shop.sales")
+        connection.execute(
+            f"create table shop.sales.invoices as select 1 as order_id, '{CANARY}' as customer_ref,"
+            " date '2024-03-05' as invoice_date, 9.5 as amount"
+        )
+        there = ("shop", "sales")
+        unnamed = check_warehouse(connection, *there, {}, TABLES)
+        named = check_warehouse(connection, *there, {"orders": "invoices"}, TABLES)
+        nowhere = check_warehouse(connection, "shop", "elsewhere", {}, TABLES)
+    assert "raw_identifiers: {orders: invoices}" in unnamed.changes[0]
+    assert "'invoice_date' looks like ordered_at" in named.changes[0]
+    assert named.found == 1
+    assert "canary" not in str(named)
+    assert variables(named)["raw_identifiers"] == {"orders": "invoices"}
+    assert "shop.elsewhere has no tables" in nowhere.changes[0]

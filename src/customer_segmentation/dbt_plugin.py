@@ -19,6 +19,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class Plugin(BasePlugin):
         # A connection with functions, left open at the end, fills the screen with "leaked".
         atexit.register(conn.close)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
+        conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
         conn.create_function("segmentation_find_raw_files", find, [text, text], text)
         conn.create_function(
@@ -103,6 +105,11 @@ def keyed_hash(value: str) -> str:
     key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
     text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def package_version() -> str:
+    """The installed version of this package, which the macros compare with their own."""
+    return metadata.version("customer-segmentation")
 
 
 def has_own_hash_key() -> bool:

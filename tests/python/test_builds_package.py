@@ -33,7 +33,12 @@ def test_vars_of_the_consumer_are_in_force(rows: Any) -> None:
     wide = "scores.int_segmentation__customers"
     largest = rows(f"select max(largest_order__365d) from {wide}")
     assert largest == [(Decimal("180.00"),)]
-    assert rows("select dataset, raw_dir from input.data_set") == [("bookshop", "data")]
+    assert rows("select dataset, raw_dir from bookshop_input.data_set") == [("bookshop", "data")]
+
+
+def test_views_of_the_raw_data_lie_where_the_consumer_says(rows: Any) -> None:
+    found = rows("select distinct schema_name from duckdb_views() where view_name = 'orders'")
+    assert found == [("bookshop_input",)]
 
 
 def test_marts_lie_in_a_schema_of_their_own(rows: Any) -> None:

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input
+.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,14 @@ summary: $(INSTALLED) ## Say again what the last build made
 query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
 	@$(BIN)/customer-segmentation query "$(SQL)"
 
+try: $(INSTALLED) ## Try a rule on the last build: make try RULE='{metric: orders, window_days: 60, at_least: 3}'
+	@$(BIN)/customer-segmentation try "$$RULE"
+
+FORMAT ?= csv
+
+export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
+	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
+
 # Two at a time: each prints when it is done.
 test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: about seven minutes in all."
@@ -95,4 +103,4 @@ docs: build ## Write the documentation as one page, target/static_index.html
 	$(DBT) docs generate --static
 
 clean: ## Remove what builds make; .venv and the raw files stay
-	rm -rf target logs published warehouse/*.duckdb warehouse/*.wal warehouse/spill
+	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

@@ -10,6 +10,7 @@
     {% if not execute %}
         {{ return('') }}
     {% endif %}
+    {% do check_python_package() %}
     {% do validate_vars() %}
     {% set contract = input_contract() %}
     {% set found = find_raw_tables(contract) %}

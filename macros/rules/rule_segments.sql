@@ -1,12 +1,13 @@
 {#-
     The rule segments, checked, in name order. Models call it while dbt parses, so a bad definition never reaches
-    the warehouse. Keep the result: each call checks every rule again.
+    the warehouse. Keep the result: each call checks every rule again. `others` are definitions that the var doesn't have.
 -#}
-{% macro rule_segments() %}
+{% macro rule_segments(others={}) %}
     {%- set definitions = var('rule_segments', {}) or {} -%}
     {%- if definitions is not mapping -%}
         {%- do definition_error('Var rule_segments', '', shown(definitions), 'a mapping from the key of a segment to its rule') -%}
     {%- endif -%}
+    {%- set definitions = dict(definitions, **others) -%}
     {#- One lookup of everything a rule may name; fetched per condition it would be most of the time. -#}
     {%- set grammar = {
         'metrics': metrics(),

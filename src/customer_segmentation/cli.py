@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 
 from customer_segmentation.contract import CONTRACT, read_contract
+from customer_segmentation.export import FORMATS, ExportError, export_segment
 from customer_segmentation.input_check import check_folder
 from customer_segmentation.summary import PUBLISHED, print_summary
 
@@ -31,6 +33,16 @@ def main(arguments: list[str] | None = None) -> None:
 
     summary = commands.add_parser("summary", help="say what the last build made")
     summary.add_argument("--target", type=Path, default=Path("target"))
+
+    trial = commands.add_parser("try", help="try a rule on the last build's tables")
+    trial.add_argument("rule", help="as in rule_segments: '{metric: orders, at_least: 3}'")
+    trial.add_argument("--target", type=Path, default=Path("target"))
+
+    export = commands.add_parser("export", help="write the members of a segment to a file")
+    export.add_argument("segment", help="such as rule:recent_buyers")
+    export.add_argument("--format", choices=FORMATS, default="csv")
+    export.add_argument("--published", type=Path, default=PUBLISHED)
+    export.add_argument("--target", type=Path, default=Path("exports"), help="folder to write to")
 
     query = commands.add_parser("query", help="query the published file")
     query.add_argument("sql")
@@ -67,6 +79,27 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(1)
     elif options.command == "summary":
         print_summary(options.target, Console(highlight=False, soft_wrap=True))
+    elif options.command == "try":
+        from customer_segmentation.trial import TrialError, print_trial, try_rule
+
+        try:
+            print_trial(
+                try_rule(options.rule, options.target), Console(highlight=False, soft_wrap=True)
+            )
+        except TrialError as error:
+            parser.error(str(error))
+    elif options.command == "export":
+        name = f"{re.sub('[^A-Za-z0-9_-]+', '_', options.segment)}.{options.format}"
+        try:
+            written = export_segment(
+                options.segment, options.format, options.published, options.target / name
+            )
+        except ExportError as error:
+            parser.error(str(error))
+        print(
+            f"{written.path}: {written.rows:,} customers; {written.withdrawn:,} left out, who "
+            f"withdrew their consent to activation"
+        )
     else:
         if not options.published.exists():
             parser.error(f"{options.published} does not exist yet. Build first: make build")

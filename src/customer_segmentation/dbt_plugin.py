@@ -19,6 +19,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class Plugin(BasePlugin):
         # A connection with functions, left open at the end, fills the screen with "leaked".
         atexit.register(conn.close)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
+        conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
         conn.create_function("segmentation_find_raw_files", find, [text, text], text)
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
@@ -133,6 +135,11 @@ def project_hash(folder: str) -> str:
             if path.suffix in {".sql", ".py", ".csv"}:
                 digest.update(path.read_bytes())
     return _answer(digest.hexdigest)
+
+
+def package_version() -> str:
+    """The installed version of this package, which the macros compare with their own."""
+    return metadata.version("customer-segmentation")
 
 
 def has_own_hash_key() -> bool:

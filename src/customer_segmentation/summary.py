@@ -41,8 +41,8 @@ def print_summary(target: Path, console: Console) -> None:
         console.print(f"No build has left its results in {target} yet. Build first: make build")
         return
     results = _read_json(target / "run_results.json")
-    given = results["args"].get("vars") or {}
-    working = Path("warehouse") / f"{given.get('dataset', 'demo')}.duckdb"
+    given = vars_of_last_command(target) or {}
+    working = working_file(given)
     published = Path(given.get("publish_path", PUBLISHED))
     if not published.exists():
         console.print(f"No build has been published to {published} yet.")
@@ -63,6 +63,19 @@ def print_summary(target: Path, console: Console) -> None:
         )
     else:
         console.print(f"\nPublished: {published}")
+
+
+def vars_of_last_command(target: Path) -> dict[str, Any] | None:
+    """The ``--vars`` of dbt's last command, or None when there was none."""
+    results = target / "run_results.json"
+    if not results.exists():
+        return None
+    return dict(_read_json(results)["args"].get("vars") or {})
+
+
+def working_file(given: Mapping[str, Any]) -> Path:
+    """The working file of a build with these ``--vars``, as in profiles.yml."""
+    return Path("warehouse") / f"{given.get('dataset', 'demo')}.duckdb"
 
 
 def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
@@ -128,8 +141,8 @@ def _print_segments(connection: duckdb.DuckDBPyConnection, console: Console) -> 
             "" if scheme == before else scheme,
             name,
             f"{customers:,}",
-            _percent(share),
-            _percent(revenue_share),
+            percent(share),
+            percent(revenue_share),
         )
         before = scheme
     if table.row_count:
@@ -221,7 +234,7 @@ def _findings(working: Path, query: str) -> list[str]:
     return findings[:_FINDINGS_PER_WARNING] + ([f"and {more} more"] if more > 0 else [])
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 

@@ -348,7 +348,7 @@ class Builder:
         where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
         where += ["--no-version-check", "--vars", json.dumps(variables)]
-        status = self._run(tmp_path, [*flags, command, *where, *args], killed_after)
+        status = self.run(tmp_path, [*flags, command, *where, *args], killed_after)
         if target.exists() and not parse.exists() and "--target" not in args:
             parse.parent.mkdir(exist_ok=True)
             shutil.copy(target, parse)
@@ -356,7 +356,8 @@ class Builder:
         text = output.read_text(errors="replace") if output.exists() else ""
         return Build(tmp_path, status, text)
 
-    def _run(self, folder: Path, args: list[str], killed_after: float) -> int:
+    def run(self, folder: Path, args: list[str], killed_after: float = 0) -> int:
+        """Runs dbt in a folder; its output lands in output.txt there."""
         assert self._server.stdin is not None
         with self._lock:
             number = len(self._answers)
@@ -620,6 +621,21 @@ def shoppers(workshop: Workshop) -> Build:
 
     folder = workshop.folder("shoppers")
     return workshop.build(folder, {"orders": shopper_orders()}, SHOPPERS_VARS)
+
+
+@scenario()
+def bookshop(workshop: Workshop) -> Build:
+    """Another project that uses this one as a package, with a segment and a metric of its own."""
+    folder = workshop.folder("bookshop")
+    shutil.copytree(ROOT / "integration_tests", folder, dirs_exist_ok=True)
+    package = {"packages": [{"local": str(workshop.builder.project)}]}
+    (folder / "packages.yml").write_text(json.dumps(package))
+    # Without tests that need more than the selected models.
+    needed = ["--select", "+letters", "--indirect-selection", "cautious"]
+    for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
+        where = ["--profiles-dir", ".", "--no-version-check"]
+        status = workshop.builder.run(folder, [*command, *where])
+    return Build(folder, status, (folder / "output.txt").read_text(errors="replace"))
 
 
 @scenario("one_customer")

@@ -1,6 +1,7 @@
 """A throwaway dbt project with nothing but the grammar's macros, rendered by dbt itself."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def as_yaml(variables: dict[str, Any]) -> str:
 class GrammarProject:
     """Parses once; each call then renders one template with its own vars, in about 0.1 s."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
         macro_paths = [str(ROOT / "macros" / name) for name in MACROS]
         # The real name, because dispatched macros are looked up under it.
         self._write(
@@ -41,7 +42,8 @@ class GrammarProject:
                 "flags": {"send_anonymous_usage_stats": False},
             },
         )
-        output = {"type": "duckdb", "path": ":memory:"}
+        output: dict[str, Any] = {"type": "duckdb", "path": ":memory:"}
+        output["plugins"] = [{"module": module} for module in plugins]
         profile = {"memory": {"target": "memory", "outputs": {"memory": output}}}
         self._write(folder / "profiles.yml", profile)
         self.folder = folder

@@ -1,0 +1,35 @@
+"""What a project is told that uses this one without the Python package that goes with it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from rule_grammar_project import ROOT, GrammarProject
+
+CHECK = "{% if execute %}{% do check_python_package() %}{% endif %}"
+
+
+def test_all_versions_are_the_same(tmp_path: Path) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
+    macro = (ROOT / "macros" / "input" / "check_python_package.sql").read_text(encoding="utf-8")
+    assert project["version"] == version
+    assert re.findall(r"return\('(.*?)'\)", macro)[0] == version
+
+
+def test_a_profile_without_the_plugin_is_told_what_to_add(tmp_path: Path) -> None:
+    message = GrammarProject(tmp_path).complaint(CHECK, {})
+    for words in ("'memory'", "plugins: [{module: customer_segmentation.dbt_plugin}]"):
+        assert words in message
+
+
+def test_another_version_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = GrammarProject(tmp_path, ["customer_segmentation.dbt_plugin"])
+    monkeypatch.setattr(
+        "customer_segmentation.dbt_plugin.metadata.version", lambda package: "0.0.9"
+    )
+    message = project.complaint(CHECK, {})
+    assert "is of version 0.0.9, the dbt package of version 0.1.0" in message

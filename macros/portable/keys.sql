@@ -50,13 +50,17 @@
 {%- endmacro %}
 
 
-{#- A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: never stored. -#}
+{#-
+    A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: never stored. DuckDB's
+    hash of columns is the xor of one hash for each; hashed once more, rows that swap their values differ when they are
+    combined by xor.
+-#}
 {% macro quick_hash(columns) %}
     {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
 {% endmacro %}
 
 {% macro duckdb__quick_hash(columns) -%}
-    hash({{ columns | join(', ') }})
+    hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
 {% macro spark__quick_hash(columns) -%}

@@ -1,8 +1,9 @@
 {#-
     The query of one metric table: one row per as_of and customer with rows before as_of, and one column per
-    (metric, window) pair over that table that a rule, a scheme or a feature asks for. Each pair is computed once.
+    (metric, window) pair over that table that a rule, a scheme or a feature asks for. Each pair is computed once. `fitted`: the
+    column of periods with the date whose rows count, for a table that has its rows once for each such date.
 -#}
-{% macro metric_table_windows(table) %}
+{% macro metric_table_windows(table, fitted=none) %}
 {%- set declared = metrics() -%}
 with facts as (
     select * from {{ ref('int_features__' ~ table) }}
@@ -22,7 +23,12 @@ windows as (
         {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
         {%- endfor %}
     from periods
-    inner join facts on facts.day < periods.as_of
+    inner join facts
+        on
+            facts.day < periods.as_of
+            {%- if fitted %}
+            and facts.fitted_as_of is not distinct from periods.{{ fitted }}
+            {%- endif %}
     group by periods.as_of, facts.customer_key
 )
 

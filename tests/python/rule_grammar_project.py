@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
 MACROS = ("features", "identity", "input", "journeys", "metrics", "portable", "rules", "staging")
+MACROS += ("words",)
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

@@ -1,5 +1,5 @@
 {% macro metric_tables() %}
-    {{- return(['orders', 'events', 'sessions']) -}}
+    {{- return(['orders', 'events', 'sessions', 'tickets']) -}}
 {% endmacro %}
 
 

@@ -50,13 +50,17 @@
 {%- endmacro %}
 
 
-{#- A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: whoever stores it stores the version too. -#}
+{#-
+    A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: who stores it stores the version too. DuckDB's
+    hash of columns is the xor of one hash for each; hashed once more, rows that swap their values differ when they are
+    combined by xor.
+-#}
 {% macro quick_hash(columns) %}
     {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
 {% endmacro %}
 
 {% macro duckdb__quick_hash(columns) -%}
-    hash({{ columns | join(', ') }})
+    hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
 {% macro spark__quick_hash(columns) -%}
@@ -69,7 +73,7 @@
 {% endmacro %}
 
 {% macro duckdb__row_hash(alias) -%}
-    hash({{ alias }})
+    hash(hash({{ alias }}))
 {%- endmacro %}
 
 {% macro spark__row_hash(alias) -%}

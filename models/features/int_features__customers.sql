@@ -28,6 +28,10 @@ session_metrics as (
     select * from {{ ref('int_features__session_metrics') }}
 ),
 
+ticket_metrics as (
+    select * from {{ ref('int_features__ticket_metrics') }}
+),
+
 purchase_days as (
     select * from {{ ref('int_features__purchase_days') }}
 ),
@@ -80,6 +84,10 @@ features as (
         on
             eligible_customers.as_of = session_metrics.as_of
             and eligible_customers.customer_key = session_metrics.customer_key
+    left join ticket_metrics
+        on
+            eligible_customers.as_of = ticket_metrics.as_of
+            and eligible_customers.customer_key = ticket_metrics.customer_key
     left join purchase_days
         on
             eligible_customers.as_of = purchase_days.as_of

@@ -16,6 +16,7 @@ customer_orders as (
     select
         customers.customer_key,
         orders.ordered_on as day,
+        orders.ordered_at,
         orders.amount,
         orders.status = 'completed' as is_completed
     from orders

@@ -1,0 +1,152 @@
+-- One row per refit date and ticket of an eligible customer, with its topics as fitted then and its mood. No words of it.
+--
+-- A ticket's coordinate on a topic is the sum of its terms' counts times their idf times their weights in the topic. Its
+-- share is the square of it over the sum of the squares: topics stand at right angles, so these add up to 1. Where that sum
+-- is less than a hundredth of the ticket's own length squared, the topics say nothing about it.
+
+{% set columns = topic_columns() -%}
+
+with tickets as (
+    select * from {{ ref('stg_tickets') }}
+),
+
+terms as (
+    select * from {{ ref('int_features__ticket_terms') }}
+),
+
+fit as (
+    select * from {{ ref('int_features__topic_fit') }}
+),
+
+customer_references as (
+    select * from {{ ref('int_identity__references') }}
+),
+
+customers as (
+    select * from {{ ref('int_identity__customers') }}
+),
+
+refit_dates as (
+    select distinct models_fitted_as_of as fitted_as_of
+    from {{ ref('int_periods') }}
+),
+
+customer_tickets as (
+    select
+        {{ compact_key(hashed_id(['tickets.source_system', 'tickets.ticket_id'])) }} as ticket_key,
+        customers.customer_key,
+        tickets.opened_on as day,
+        tickets.channel,
+        case tickets.channel
+            {%- for channel, scale in rating_scales().items() %}
+            when '{{ channel }}'
+                then
+                    case
+                        when tickets.rating between {{ scale | min }} and {{ scale | max }}
+                            then (2.0 * tickets.rating - {{ scale[0] + scale[1] }}) / {{ scale[1] - scale[0] }}
+                    end
+            {%- endfor %}
+        end as rated_mood
+    from tickets
+    inner join customer_references
+        on
+            tickets.source_system = customer_references.source_system
+            and tickets.customer_ref = customer_references.customer_ref
+    inner join customers on customer_references.customer_key = customers.customer_key
+    where not customers.is_excluded and tickets.opened_on is not null
+),
+
+moods as (
+    select
+        ticket_key,
+        sum(case kind when 'positive' then occurrences when 'negative' then -occurrences end)
+        / cast(sum(occurrences) as double) as worded_mood
+    from terms
+    where kind is not null
+    group by ticket_key
+),
+
+term_weights as (
+    select
+        as_of as fitted_as_of,
+        feature as term,
+        max(case when part = 'idf' then value end) as idf
+        {%- for column in columns %},
+        max(case when part = 'weight' and number = {{ loop.index }} then value end) as {{ column }}
+        {%- endfor %}
+    from fit
+    where part in ('idf', 'weight')
+    group by as_of, feature
+),
+
+coordinates as (
+    select
+        term_weights.fitted_as_of,
+        terms.ticket_key,
+        sum(power(terms.occurrences * term_weights.idf, 2)) as length
+        {%- for column in columns %},
+        sum(terms.occurrences * term_weights.idf * term_weights.{{ column }}) as {{ column }}
+        {%- endfor %}
+    from terms
+    inner join term_weights on terms.term = term_weights.term
+    group by term_weights.fitted_as_of, terms.ticket_key
+),
+
+squares as (
+    select
+        fitted_as_of,
+        ticket_key,
+        length,
+        {%- for column in columns %}
+        power(coalesce({{ column }}, 0), 2) as {{ column }},
+        {%- endfor %}
+        {% for column in columns -%}
+        power(coalesce({{ column }}, 0), 2){{ ' + ' if not loop.last }}
+        {%- endfor %} as total
+    from coordinates
+),
+
+topics as (
+    select
+        fitted_as_of,
+        ticket_key
+        {%- for column in columns %},
+        {{ rounded(column ~ ' / total') }} as {{ column }}
+        {%- endfor %}
+    from squares
+    where total >= 0.01 * length
+),
+
+final as (
+    select
+        -- ids
+        refit_dates.fitted_as_of,
+        customer_tickets.ticket_key,
+        customer_tickets.customer_key,
+
+        -- dates
+        customer_tickets.day,
+
+        -- words
+        customer_tickets.channel,
+        case greatest({{ columns | join(', ') }})
+            {%- for column in columns %}
+            when topics.{{ column }} then '{{ column }}'
+            {%- endfor %}
+        end as main_topic,
+
+        -- numbers
+        {{ rounded('coalesce(customer_tickets.rated_mood, moods.worded_mood)') }} as sentiment
+        {%- for column in columns %},
+        topics.{{ column }}
+        {%- endfor %}
+    from customer_tickets
+    cross join refit_dates
+    left join moods on customer_tickets.ticket_key = moods.ticket_key
+    left join topics
+        on
+            customer_tickets.ticket_key = topics.ticket_key
+            and refit_dates.fitted_as_of = topics.fitted_as_of
+)
+
+select * from final

@@ -1,0 +1,222 @@
+-- What follows what, counted in two kinds of journeys: the events of a session, and all touchpoints of a customer. A
+-- session of page_view and purchase has three transitions: (start) to page_view, page_view to purchase, purchase to (end).
+--
+-- Stops at the same instant follow in the order of their states: which came first is not known. Customers who are in the
+-- same segments are counted together first, because a million customers with a dozen segments each would be a join of
+-- hundreds of millions of rows.
+
+with events as (
+    select * from {{ ref('int_features__events') }}
+),
+
+orders as (
+    select * from {{ ref('int_features__orders') }}
+),
+
+tickets as (
+    select * from {{ ref('stg_tickets') }}
+),
+
+contacts as (
+    select * from {{ ref('stg_campaign_contacts') }}
+),
+
+responses as (
+    select * from {{ ref('stg_campaign_responses') }}
+),
+
+customer_references as (
+    select * from {{ ref('int_identity__references') }}
+),
+
+memberships as (
+    select * from {{ ref('int_segmentation__memberships') }}
+),
+
+current_period as (
+    select as_of
+    from {{ ref('int_periods') }}
+    where is_current
+),
+
+session_stops as (
+    select
+        customer_key,
+        {{ quick_hash(['source_system', 'session_id']) }} as session_key,
+        occurred_at,
+        day,
+        event_type as state
+    from events
+    where session_id is not null
+),
+
+other_touches as (
+    select
+        source_system,
+        customer_ref,
+        opened_at as occurred_at,
+        opened_on as day,
+        'support' as state
+    from tickets
+    union all
+    select
+        source_system,
+        customer_ref,
+        contacted_at as occurred_at,
+        contacted_on as day,
+        'campaign' as state
+    from contacts
+    union all
+    select
+        source_system,
+        customer_ref,
+        responded_at as occurred_at,
+        responded_on as day,
+        'campaign' as state
+    from responses
+),
+
+stops as (
+    select
+        customer_key,
+        session_key,
+        occurred_at,
+        day,
+        state,
+        '' as prefix
+    from session_stops
+    union all
+    select
+        customer_key,
+        null as session_key,
+        min(occurred_at) as occurred_at,
+        min(day) as day,
+        'web' as state,
+        'touch:' as prefix
+    from session_stops
+    group by customer_key, session_key
+    union all
+    select
+        customer_key,
+        null as session_key,
+        ordered_at as occurred_at,
+        day,
+        'shop' as state,
+        'touch:' as prefix
+    from orders
+    where is_completed
+    union all
+    select
+        customer_references.customer_key,
+        null as session_key,
+        other_touches.occurred_at,
+        other_touches.day,
+        other_touches.state,
+        'touch:' as prefix
+    from other_touches
+    inner join customer_references
+        on
+            other_touches.source_system = customer_references.source_system
+            and other_touches.customer_ref = customer_references.customer_ref
+),
+
+moves as (
+    select
+        stops.customer_key,
+        stops.prefix,
+        stops.state,
+        lead(stops.state) over journey as next_state,
+        lag(stops.state) over journey is null as is_first
+    from stops
+    inner join current_period on stops.day < current_period.as_of
+    window journey as (
+        partition by stops.customer_key, stops.session_key, stops.prefix order by stops.occurred_at, stops.state
+    )
+),
+
+current_memberships as (
+    select
+        memberships.customer_key,
+        memberships.segment_key
+    from memberships
+    inner join current_period on memberships.as_of = current_period.as_of
+),
+
+-- All customers with the same segments have the same profile.
+profiles as (
+    select
+        customer_key,
+        bit_xor({{ quick_hash(['segment_key']) }}) as profile
+    from current_memberships
+    group by customer_key
+),
+
+profile_segments as (
+    select distinct
+        profiles.profile,
+        current_memberships.segment_key
+    from current_memberships
+    inner join profiles on current_memberships.customer_key = profiles.customer_key
+    union all
+    select distinct
+        profile,
+        'all' as segment_key
+    from profiles
+),
+
+profile_moves as (
+    select
+        profiles.profile,
+        moves.prefix,
+        moves.state,
+        moves.next_state,
+        moves.is_first,
+        count(*) as transitions
+    from moves
+    inner join profiles on moves.customer_key = profiles.customer_key
+    group by profiles.profile, moves.prefix, moves.state, moves.next_state, moves.is_first
+),
+
+profile_transitions as (
+    select
+        profile,
+        prefix || state as from_state,
+        prefix || coalesce(next_state, '(end)') as to_state,
+        transitions
+    from profile_moves
+    union all
+    select
+        profile,
+        prefix || '(start)' as from_state,
+        prefix || state as to_state,
+        transitions
+    from profile_moves
+    where is_first
+),
+
+transitions as (
+    select
+        profile_segments.segment_key,
+        profile_transitions.from_state,
+        profile_transitions.to_state,
+        sum(profile_transitions.transitions) as transitions
+    from profile_transitions
+    inner join profile_segments on profile_transitions.profile = profile_segments.profile
+    group by profile_segments.segment_key, profile_transitions.from_state, profile_transitions.to_state
+),
+
+final as (
+    select
+        -- ids
+        segment_key,
+        from_state,
+        to_state,
+
+        -- numbers
+        cast(transitions as bigint) as transitions,
+        {{ rounded('transitions / cast(sum(transitions) over (partition by segment_key, from_state) as double)', 9) }}
+            as probability
+    from transitions
+)
+
+select * from final

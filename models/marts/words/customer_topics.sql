@@ -1,0 +1,74 @@
+{% set columns = topic_columns() -%}
+
+with tickets as (
+    select * from {{ ref('int_features__tickets') }}
+),
+
+customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+topics as (
+    select distinct topic
+    from {{ ref('topics') }}
+),
+
+current_period as (
+    select
+        as_of,
+        models_fitted_as_of as fitted_as_of
+    from {{ ref('int_periods') }}
+    where is_current
+),
+
+shares as (
+    select
+        tickets.customer_key,
+        current_period.as_of,
+        count(*) as tickets
+        {%- for column in columns %},
+        avg(tickets.{{ column }}) as {{ column }}
+        {%- endfor %}
+    from tickets
+    inner join current_period
+        on
+            tickets.fitted_as_of = current_period.fitted_as_of
+            and tickets.day < current_period.as_of
+    where tickets.main_topic is not null
+    group by tickets.customer_key, current_period.as_of
+),
+
+customer_topics as (
+    select
+        shares.customer_key,
+        shares.as_of,
+        shares.tickets,
+        topics.topic,
+        case topics.topic
+            {%- for column in columns %}
+            when '{{ column }}' then shares.{{ column }}
+            {%- endfor %}
+        end as share
+    from shares
+    cross join topics
+),
+
+final as (
+    select
+        -- ids
+        customers.customer_id,
+        customer_topics.topic,
+        customer_topics.as_of,
+
+        -- numbers
+        {{ rounded('customer_topics.share') }} as share,
+        customer_topics.tickets
+    from customer_topics
+    inner join customers
+        on
+            customer_topics.as_of = customers.as_of
+            and customer_topics.customer_key = customers.customer_key
+    where customer_topics.share > 0
+)
+
+select * from final

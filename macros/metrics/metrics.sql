@@ -1,5 +1,6 @@
+{#- The tables a metric may read, and whether their rows count from known_on to doubted_on and not from their day on. -#}
 {% macro metric_tables() %}
-    {{- return(['orders', 'events', 'sessions']) -}}
+    {{- return({'orders': false, 'lines': false, 'events': true, 'sessions': true, 'touchpoints': false}) -}}
 {% endmacro %}
 
 
@@ -15,6 +16,10 @@
         'count_days': false,
         'days_since_first': false,
         'days_since_last': false,
+        'share': false,
+        'decayed_sum': true,
+        'monthly_mean': true,
+        'monthly_trend': true,
     }) -}}
 {% endmacro %}
 
@@ -46,7 +51,7 @@
             {%- do definition_error(subject, name, 'nothing', 'a metric has the keys ' ~ required | join(', ') ~ '; value and filter where they apply') -%}
         {%- endfor -%}
         {%- if entry.table not in tables -%}
-            {%- do definition_error(subject, 'table', shown(entry.table), '', tables, entry.table) -%}
+            {%- do definition_error(subject, 'table', shown(entry.table), '', tables | list, entry.table) -%}
         {%- endif -%}
         {%- if entry.aggregate is not string or entry.aggregate not in aggregates -%}
             {%- do definition_error(subject, 'aggregate', shown(entry.aggregate), '', aggregates | list, entry.aggregate) -%}
@@ -56,10 +61,13 @@
                 {%- do definition_error(subject, 'value', shown(entry.value) if 'value' in entry else 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
             {%- endif -%}
         {%- elif 'value' in entry -%}
-            {%- do definition_error(subject, 'value', shown(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates | select('in', ['sum', 'mean', 'min', 'max', 'count_distinct']) | list) -%}
+            {%- do definition_error(subject, 'value', shown(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
         {%- endif -%}
         {%- if 'filter' in entry and (entry.filter is not string or not entry.filter | trim) -%}
             {%- do definition_error(subject, 'filter', shown(entry.filter), 'an SQL condition over the columns of ' ~ entry.table ~ ', or no such key') -%}
+        {%- endif -%}
+        {%- if entry.aggregate == 'share' and 'filter' not in entry -%}
+            {%- do definition_error(subject, 'filter', 'nothing', 'an SQL condition over the columns of ' ~ entry.table ~ ', because aggregate is share') -%}
         {%- endif -%}
         {%- if entry.absent is not none and (entry.absent is not integer or entry.absent != 0) -%}
             {%- do definition_error(subject, 'absent', shown(entry.absent), '0 or null, the value of a customer without rows') -%}

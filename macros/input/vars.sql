@@ -167,6 +167,12 @@
 {% endmacro %}
 
 
+{#- The limits of var segment_products. -#}
+{% macro segment_products_settings() %}
+    {{ return(whole_numbers_var('segment_products', ['window_days', 'buyers', 'least_buyers', 'top'])) }}
+{% endmacro %}
+
+
 {#- The attribute whose values are the segments of the scheme demographic. -#}
 {% macro demographic_attribute() %}
     {{ return(choice_var('demographic_attribute', rule_attributes())) }}

@@ -9,7 +9,10 @@
     {%- if declared is not mapping or not declared -%}
         {%- do definition_error(subject, '', shown(declared), 'a mapping from features to what is done with them, such as {orders__all: {missing: none, outliers: {iqr: 3}}}') -%}
     {%- endif -%}
-    {%- set metric_tables = {'monetary_mean': 'orders'} -%}
+    {%- set metric_tables = {} -%}
+    {%- for column in derived_columns() -%}
+        {%- do metric_tables.update({column: 'sessions' if column == 'engagement_score' else 'orders'}) -%}
+    {%- endfor -%}
     {%- set declared_metrics = metrics() -%}
     {%- for window in metric_windows() -%}
         {%- do metric_tables.update({window.column: declared_metrics[window.metric].table}) -%}
@@ -40,7 +43,7 @@
             'outlier_rule': outliers.get('rule'),
             'outlier_limit': outliers.get('limit'),
             'outlier_quantiles': outliers.get('quantiles'),
-            'needs_orders': metric_tables.get(column) == 'orders',
+            'needs_orders': metric_tables.get(column) in ['orders', 'lines'],
         }) -%}
     {%- endfor -%}
     {{- return(treatments) -}}

@@ -16,6 +16,13 @@
 {% endmacro %}
 
 
+{#- The columns of a model as its YAML lists them, sorted; a constant while dbt parses. -#}
+{% macro columns_of(model, except=[]) %}
+    {%- set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}
+    {{- return(node.columns.keys() | reject('in', except) | sort if node else ['1']) -}}
+{% endmacro %}
+
+
 {#- What the last build noted of its periods, as a query; no rows before the first build and with --full-refresh. -#}
 {% macro periods_of_last_build() -%}
     {%- set stored = load_relation(this) if execute and not flags.FULL_REFRESH else none -%}

@@ -92,6 +92,19 @@
 {% endmacro %}
 
 
+{#- The event types of var cart_event_types, lower case as in stg_events. -#}
+{% macro cart_event_types() %}
+    {% set types, given = {}, var('cart_event_types') %}
+    {% for key in ['added', 'removed', 'bought'] %}
+        {% if given is not mapping or given | length != 3 or given.get(key) is not string or not given[key] | trim %}
+            {% do stop("Var cart_event_types is '" ~ given ~ "'. Expected a mapping with the keys added, removed, bought, each an event type.") %}
+        {% endif %}
+        {% do types.update({key: given[key] | trim | lower}) %}
+    {% endfor %}
+    {{ return(types) }}
+{% endmacro %}
+
+
 {#- The percents of var value_tiers: high, and medium below it. Something must be left for low. -#}
 {% macro value_tiers() %}
     {% set tiers = whole_numbers_var('value_tiers', ['high', 'medium']) %}
@@ -132,7 +145,7 @@
     {% if features is string or features is mapping or features is not iterable or not features %}
         {% do stop("Var cluster_features is '" ~ features ~ "'. " ~ expected) %}
     {% endif %}
-    {% set numbers = ['monetary_mean'] + metric_windows() | map(attribute='column') | list %}
+    {% set numbers = derived_columns() + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
         {% set keys = ['name', 'column', 'log', 'caps', 'scaling', 'encoding', 'levels', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
         {% if feature is mapping and feature.keys() | reject('in', keys) | list %}
@@ -151,6 +164,12 @@
         {% endif %}
     {% endfor %}
     {{ return(features) }}
+{% endmacro %}
+
+
+{#- The limits of var segment_products. -#}
+{% macro segment_products_settings() %}
+    {{ return(whole_numbers_var('segment_products', ['window_days', 'buyers', 'least_buyers', 'top'])) }}
 {% endmacro %}
 
 

@@ -4,19 +4,41 @@
 -#}
 {% macro metric_aggregate(metric, window, day='day', as_of='as_of') %}
     {%- set limits = [] -%}
-    {%- if metric.filter -%}
-        {%- do limits.append('(' ~ metric.filter ~ ')') -%}
-    {%- endif -%}
     {%- if window.from_days_ago is not none -%}
         {%- do limits.append(day ~ ' >= ' ~ days_before(as_of, window.from_days_ago)) -%}
     {%- endif -%}
     {%- if window.to_days_ago > 0 -%}
         {%- do limits.append(day ~ ' < ' ~ days_before(as_of, window.to_days_ago)) -%}
     {%- endif -%}
+    {#- Of the rows for which the filter is true or false: where it is null, as with an unknown device, a row says nothing. -#}
+    {%- if metric.aggregate == 'share' -%}
+        {%- set is_in, is_out = limits + ['(' ~ metric.filter ~ ')'], limits + ['not (' ~ metric.filter ~ ')'] -%}
+        {{- return('avg(case when ' ~ is_in | join(' and ') ~ ' then 1 when ' ~ is_out | join(' and ') ~ ' then 0 end)') -}}
+    {%- endif -%}
+    {%- if metric.filter -%}
+        {%- do limits.insert(0, '(' ~ metric.filter ~ ')') -%}
+    {%- endif -%}
     {#- The day is never null, so counting it also gives 0 for the empty row of an outer join. -#}
     {%- set counted = metric.value or ('1' if limits and metric.aggregate == 'count' else day) -%}
     {%- set value = 'case when ' ~ limits | join(' and ') ~ ' then ' ~ counted ~ ' end' if limits else counted -%}
-    {%- if metric.aggregate == 'mean' -%}
+    {#- 0 on the day before as_of, or before the end of a window that ends earlier: no newer row can be known. -#}
+    {%- set age = '(' ~ days_between(day, as_of) ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
+    {%- if metric.aggregate == 'decayed_sum' -%}
+        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ whole_number_var('half_life_days', 1) ~ '.0))')) -}}
+    {%- elif metric.aggregate in ['monthly_mean', 'monthly_trend'] -%}
+        {%- set days = window.from_days_ago - window.to_days_ago -%}
+        {%- if metric.aggregate == 'monthly_mean' -%}
+            {{- return(rounded('sum(' ~ value ~ ') * 30.0 / ' ~ days)) -}}
+        {%- endif -%}
+        {#-
+            Least squares through the sums of the months: each month's sum times its distance from the middle of the window,
+            over the sum of the squares of these distances, (n^3 - n) / 12 for n months. The last month has age 0 to 29.
+        -#}
+        {%- set months = days // 30 -%}
+        {%- set distance = (months - 1) / 2 ~ ' - floor(' ~ age ~ ' / 30.0)' -%}
+        {%- set in_month = 'case when ' ~ age ~ ' < ' ~ 30 * months ~ ' then ' ~ distance ~ ' end' -%}
+        {{- return(rounded('sum(' ~ value ~ ' * ' ~ in_month ~ ') / ' ~ (months ** 3 - months) / 12)) -}}
+    {%- elif metric.aggregate == 'mean' -%}
         {{- return('avg(' ~ value ~ ')') -}}
     {%- elif metric.aggregate in ['count_distinct', 'count_days'] -%}
         {{- return('count(distinct ' ~ value ~ ')') -}}

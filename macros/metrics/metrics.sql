@@ -1,5 +1,16 @@
+{#-
+    The tables a metric may read, and from when on their rows count: by_day, from the day after theirs; by_knowledge, after
+    known_on and up to doubted_on; by_fit, from the day after theirs, those made with the models in force (fitted_as_of).
+-#}
 {% macro metric_tables() %}
-    {{- return(['orders', 'events', 'sessions', 'tickets']) -}}
+    {{- return({
+        'orders': 'by_day',
+        'lines': 'by_day',
+        'events': 'by_knowledge',
+        'sessions': 'by_knowledge',
+        'touchpoints': 'by_day',
+        'tickets': 'by_fit',
+    }) -}}
 {% endmacro %}
 
 
@@ -15,6 +26,10 @@
         'count_days': false,
         'days_since_first': false,
         'days_since_last': false,
+        'share': false,
+        'decayed_sum': true,
+        'monthly_mean': true,
+        'monthly_trend': true,
     }) -}}
 {% endmacro %}
 
@@ -46,7 +61,7 @@
             {%- do definition_error(subject, name, 'nothing', 'a metric has the keys ' ~ required | join(', ') ~ '; value and filter where they apply') -%}
         {%- endfor -%}
         {%- if entry.table not in tables -%}
-            {%- do definition_error(subject, 'table', shown(entry.table), '', tables, entry.table) -%}
+            {%- do definition_error(subject, 'table', shown(entry.table), '', tables | list, entry.table) -%}
         {%- endif -%}
         {%- if entry.aggregate is not string or entry.aggregate not in aggregates -%}
             {%- do definition_error(subject, 'aggregate', shown(entry.aggregate), '', aggregates | list, entry.aggregate) -%}
@@ -56,10 +71,13 @@
                 {%- do definition_error(subject, 'value', shown(entry.value) if 'value' in entry else 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
             {%- endif -%}
         {%- elif 'value' in entry -%}
-            {%- do definition_error(subject, 'value', shown(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates | select('in', ['sum', 'mean', 'min', 'max', 'count_distinct']) | list) -%}
+            {%- do definition_error(subject, 'value', shown(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
         {%- endif -%}
         {%- if 'filter' in entry and (entry.filter is not string or not entry.filter | trim) -%}
             {%- do definition_error(subject, 'filter', shown(entry.filter), 'an SQL condition over the columns of ' ~ entry.table ~ ', or no such key') -%}
+        {%- endif -%}
+        {%- if entry.aggregate == 'share' and 'filter' not in entry -%}
+            {%- do definition_error(subject, 'filter', 'nothing', 'an SQL condition over the columns of ' ~ entry.table ~ ', because aggregate is share') -%}
         {%- endif -%}
         {%- if entry.absent is not none and (entry.absent is not integer or entry.absent != 0) -%}
             {%- do definition_error(subject, 'absent', shown(entry.absent), '0 or null, the value of a customer without rows') -%}

@@ -1,6 +1,6 @@
-{#- The feature columns that segments are profiled by: var feature_windows and the mean order value. -#}
+{#- The feature columns that segments are profiled by: var feature_windows and those made of several metrics. -#}
 {% macro profile_columns() %}
-    {% set columns = ['monetary_mean'] %}
+    {% set columns = derived_columns() %}
     {% for window in metric_windows() if window.column in feature_window_columns() %}
         {% do columns.append(window.column) %}
     {% endfor %}
@@ -18,7 +18,16 @@
     ] if needed not in columns %}
         {% do stop('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
     {% endfor %}
+    {% for needed in core_windows() if needed.column not in columns %}
+        {% do stop('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
+    {% endfor %}
     {{ return(windows) }}
+{% endmacro %}
+
+
+{#- The numbers of the wide table of features that are made of several metrics. -#}
+{% macro derived_columns() %}
+    {{ return(['monetary_mean', 'categories', 'variety', 'discount_affinity'] + score_names()) }}
 {% endmacro %}
 
 

@@ -82,5 +82,14 @@
             }}) -%}
         {%- endfor -%}
     {%- endfor -%}
+    {%- for window in core_windows() if window.metric in declared -%}
+        {%- do windows.update({window.column: window}) -%}
+    {%- endfor -%}
+    {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}
+        {%- set least = 60 if declared[window.metric].aggregate == 'monthly_trend' else 1 -%}
+        {%- if (window.from_days_ago or 0) - window.to_days_ago < least -%}
+            {%- do definition_error("Metric '" ~ window.metric ~ "' in var metrics", 'aggregate', declared[window.metric].aggregate ~ ' over ' ~ (metric_window_words(window) or 'all time'), 'a window of at least ' ~ least ~ ' days') -%}
+        {%- endif -%}
+    {%- endfor -%}
     {{- return(windows.values() | sort(attribute='metric,column')) -}}
 {% endmacro %}

@@ -12,6 +12,26 @@
 {%- endmacro %}
 
 
+{#- The hour of an instant in var timezone, 0 to 23. -#}
+{% macro local_hour(instant) %}
+    {{- return(adapter.dispatch('local_hour', 'customer_segmentation')(instant)) -}}
+{% endmacro %}
+
+{% macro duckdb__local_hour(instant) -%}
+    cast(extract(hour from timezone('{{ timezone_var("timezone") }}', {{ instant }})) as integer)
+{%- endmacro %}
+
+{% macro spark__local_hour(instant) -%}
+    hour(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}'))
+{%- endmacro %}
+
+
+{#- Whether a date is a Saturday or a Sunday. 1 January 1900 was a Monday; engines number the days of a week differently. -#}
+{% macro is_weekend(day) -%}
+    mod({{ days_between("date '1900-01-01'", day) }}, 7) >= 5
+{%- endmacro %}
+
+
 {#- A relation with one column `day`: every date from one expression to another, both included, by a step. -#}
 {% macro dates_between(first, last, step) %}
     {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}

@@ -67,20 +67,6 @@
     xxhash64({{ columns | join(', ') }})
 {%- endmacro %}
 
-{#- The same for a whole row: `alias` is that of a table in the from clause. -#}
-{% macro row_hash(alias) %}
-    {{- return(adapter.dispatch('row_hash', 'customer_segmentation')(alias)) -}}
-{% endmacro %}
-
-{% macro duckdb__row_hash(alias) -%}
-    hash(hash({{ alias }}))
-{%- endmacro %}
-
-{% macro spark__row_hash(alias) -%}
-    xxhash64({{ alias }}.*)
-{%- endmacro %}
-
-
 {#- A whole number that is the same for all rows of a sample and another one when any row changes, comes or goes. Row order
     doesn't matter. The columns include a unique one: equal rows would cancel each other out.
 

@@ -45,11 +45,14 @@ with current_period as (
 ),
 
 dates as (
-    select as_of from current_period
-    {%- if cuts %}
-    union distinct
-    select fitted_as_of as as_of from current_period
-    {%- endif %}
+    select periods.*
+    from {{ ref('int_periods') }} as periods
+    inner join current_period
+        on
+            periods.as_of = current_period.as_of
+            {%- if cuts %}
+            or periods.as_of = current_period.fitted_as_of
+            {%- endif %}
 ),
 
 {% for table in tables -%}

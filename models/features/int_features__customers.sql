@@ -5,6 +5,8 @@
 
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
+{% set parts = score_parts() -%}
+{% set joined_tables = ['purchase_days', 'interests'] -%}
 
 with customers as (
     select * from {{ ref('int_identity__customers') }}
@@ -16,24 +18,33 @@ periods as (
     where is_built
 ),
 
-order_metrics as (
-    select * from {{ ref('int_features__order_metrics') }}
+{% for table in metric_tables() -%}
+{% do joined_tables.append(table[:-1] ~ '_metrics') -%}
+{{ table[:-1] }}_metrics as (
+    select * from {{ ref('int_features__' ~ table[:-1] ~ '_metrics') }}
 ),
 
-event_metrics as (
-    select * from {{ ref('int_features__event_metrics') }}
-),
-
-session_metrics as (
-    select * from {{ ref('int_features__session_metrics') }}
-),
-
-ticket_metrics as (
-    select * from {{ ref('int_features__ticket_metrics') }}
-),
+{% endfor -%}
 
 purchase_days as (
     select * from {{ ref('int_features__purchase_days') }}
+),
+
+interests as (
+    select
+        as_of,
+        customer_key,
+        max(case when rank = 1 then category end) as top_category,
+        count(category) as categories,
+        {{ rounded('-sum(case when spend_share > 0 then spend_share * ln(spend_share) end)') }} as variety,
+        {{ rounded('sum(discounted_lines) / nullif(cast(sum(lines) as double), 0)') }} as discount_affinity
+    from {{ ref('int_features__interests') }}
+    group by as_of, customer_key
+),
+
+dates_with_events as (
+    select distinct as_of
+    from session_metrics
 ),
 
 eligible_customers as (
@@ -68,30 +79,31 @@ features as (
         {{ money_mean('order_metrics.revenue__all', 'order_metrics.orders__all') }} as monetary_mean,
         purchase_days.last_purchase_on,
         purchase_days.previous_purchase_on,
+        interests.top_category,
+        interests.categories,
+        interests.variety,
+        interests.discount_affinity,
 
         -- flags
-        coalesce(order_metrics.orders__all, 0) > 0 as is_buyer
+        coalesce(order_metrics.orders__all, 0) > 0 as is_buyer,
+        dates_with_events.as_of is not null as has_events
     from eligible_customers
-    left join order_metrics
+    {%- for joined in joined_tables %}
+    left join {{ joined }}
         on
-            eligible_customers.as_of = order_metrics.as_of
-            and eligible_customers.customer_key = order_metrics.customer_key
-    left join event_metrics
-        on
-            eligible_customers.as_of = event_metrics.as_of
-            and eligible_customers.customer_key = event_metrics.customer_key
-    left join session_metrics
-        on
-            eligible_customers.as_of = session_metrics.as_of
-            and eligible_customers.customer_key = session_metrics.customer_key
-    left join ticket_metrics
-        on
-            eligible_customers.as_of = ticket_metrics.as_of
-            and eligible_customers.customer_key = ticket_metrics.customer_key
-    left join purchase_days
-        on
-            eligible_customers.as_of = purchase_days.as_of
-            and eligible_customers.customer_key = purchase_days.customer_key
+            eligible_customers.as_of = {{ joined }}.as_of
+            and eligible_customers.customer_key = {{ joined }}.customer_key
+    {%- endfor %}
+    left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
+),
+
+scored as (
+    select
+        *,
+        {%- for name in score_names() %}
+        {{ score(name, parts) | indent(8) }} as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from features
 )
 
-select * from features
+select * from scored

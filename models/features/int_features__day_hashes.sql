@@ -1,44 +1,43 @@
 -- One row per day: a number that is the same as long as everything known of that day is. For customers, the day is that from
--- which they are known.
+-- which they are known; for events, that on which they are, and once more that on which they are doubted.
 --
 -- The numbers of the days before an as_of add up to one that tells whether the period has to be built again. They add up
 -- in any order, so it doesn't matter when a row arrived.
 
-{% set hashed = 'cast(' ~ row_hash('facts') ~ ' as decimal(38, 0))' -%}
+{% set attributes = rule_attributes() + ['customer_key'] -%}
+{% set days = [['customers', attributes, 'day', '']] -%}
 
-with
-{%- for table in metric_tables() %}
+with customers as (
+    select
+        {%- for attribute in attributes %}
+        {{ attribute }},
+        {%- endfor %}
+        coalesce(known_from, date '0001-01-01') as day
+    from {{ ref('int_identity__customers') }}
+    where not is_excluded
+),
+
+{% for table, counting in metric_tables().items() -%}
+{#- Topics follow from the words, and are fitted after the periods are known. -#}
+{% set model = 'int_features__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
+{% set facts = columns_of(model, except=['known_on', 'doubted_on']) -%}
+{% do days.append([table, facts, 'known_on' if counting == 'by_knowledge' else 'day', '']) -%}
+{% if counting == 'by_knowledge' -%}
+{% do days.append([table, facts, 'doubted_on', '-']) -%}
+{% endif -%}
 {{ table }} as (
-    select
-        facts.day,
-        sum({{ hashed }}) as hashed
-    from {{ ref('int_features__' ~ table) }} as facts
-    group by facts.day
-),
-{% endfor %}
-customers as (
-    select
-        coalesce(facts.known_from, date '0001-01-01') as day,
-        sum({{ hashed }}) as hashed
-    from (
-        select
-            {%- for attribute in rule_attributes() %}
-            {{ attribute }},
-            {%- endfor %}
-            customer_key,
-            known_from
-        from {{ ref('int_identity__customers') }}
-        where not is_excluded
-    ) as facts
-    group by coalesce(facts.known_from, date '0001-01-01')
+    select * from {{ ref(model) }}
 ),
 
-days as (
-    {% for table in metric_tables() + ['customers'] -%}
+{% endfor -%}
+
+hashed_days as (
+    {% for table, columns, day, sign in days -%}
     select
-        day,
-        hashed
+        {{ day }} as day,
+        sum({{ sign }}cast({{ quick_hash(columns) }} as decimal(38, 0))) as hashed
     from {{ table }}
+    group by {{ day }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 )
@@ -46,5 +45,5 @@ days as (
 select
     day,
     sum(hashed) as hashed
-from days
+from hashed_days
 group by day

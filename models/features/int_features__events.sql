@@ -1,7 +1,30 @@
--- One row per event of an eligible customer, with the columns that event metrics read.
+-- One row per event of an eligible customer, with its session and the dates between which it counts. Bots are left out.
+--
+-- A session is the source's own, else the events of a visitor without a silence of var session_idle_minutes; both end at
+-- local midnight. An event that names no customer is
+--   1. the customer's who is named in the same session on the same day, if it is one only: it was the way to the log-in;
+--   2. in a session that names nobody, the customer's whom identity_links ties the visitor to.
+-- A link is known from its own day on, and until a link to somebody else makes it doubtful: a device that two people use is
+-- nobody's. So such an event counts from known_on to doubted_on, and a link that comes later changes nothing before it.
+-- A link without a date was always known. Who is forgotten is nobody here (-1), but still somebody else.
 
-with events as (
+{% set never = "date '9999-12-31'" -%}
+{% set idle_minutes = whole_number_var('session_idle_minutes', 1) -%}
+{% set columns = [
+    'source_system', 'anonymous_id', 'occurred_on', 'occurred_at', 'event_type', 'product_id', 'device', 'country',
+    'referrer'
+] -%}
+
+with events as {{ read_again() }} (
     select * from {{ ref('stg_events') }}
+),
+
+bot_days as (
+    select * from {{ ref('int_staging__bot_days') }}
+),
+
+identity_links as (
+    select * from {{ ref('stg_identity_links') }}
 ),
 
 customer_references as (
@@ -12,24 +35,179 @@ customers as (
     select * from {{ ref('int_identity__customers') }}
 ),
 
-customer_events as (
+human_events as {{ read_again() }} (
     select
-        customers.customer_key,
-        events.occurred_on as day,
-        events.occurred_at,
-        events.event_type,
+        {%- for column in columns %}
+        events.{{ column }},
+        {%- endfor %}
+        events.event_id,
         events.session_id,
-        events.product_id,
-        events.source_system,
-        events.device,
-        events.country
+        coalesce(events.anonymous_id, events.customer_ref) as visitor,
+        case
+            when events.customer_ref is not null then coalesce(customer_references.customer_key, -1)
+        end as named_key
     from events
-    inner join customer_references
+    left join bot_days
+        on
+            events.source_system = bot_days.source_system
+            and coalesce(events.anonymous_id, events.customer_ref) = bot_days.visitor
+            and events.occurred_on = bot_days.day
+    left join customer_references
         on
             events.source_system = customer_references.source_system
             and events.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where not customers.is_excluded
+    where
+        bot_days.visitor is null
+        and (events.anonymous_id is not null or events.customer_ref is not null)
+),
+
+gaps as {{ read_again() }} (
+    select
+        *,
+        case
+            when {{ seconds_between('lag(occurred_at) over by_visitor', 'occurred_at') }} > 60 * {{ idle_minutes }} then 1
+            else 0
+        end as begins_session
+    from human_events
+    where session_id is null
+    window by_visitor as (partition by source_system, visitor, occurred_on order by occurred_at, event_id)
+),
+
+idle_sessions as {{ read_again() }} (
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        named_key,
+        visitor || ':' || cast(
+            sum(begins_session) over (
+                partition by source_system, visitor, occurred_on
+                order by occurred_at, event_id
+                rows between unbounded preceding and current row
+            ) as {{ dbt.type_string() }}
+        ) as session_id
+    from gaps
+),
+
+session_events as {{ read_again() }} (
+    select
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        named_key,
+        session_id
+    from human_events
+    where session_id is not null
+    union all
+    select * from idle_sessions
+),
+
+named_sessions as (
+    select
+        source_system,
+        session_id,
+        occurred_on,
+        min(named_key) as first_key,
+        max(named_key) as last_key
+    from session_events
+    where named_key is not null
+    group by source_system, session_id, occurred_on
+),
+
+links as (
+    select
+        identity_links.source_system,
+        identity_links.anonymous_id,
+        coalesce(identity_links.seen_on, date '0001-01-01') as seen_on,
+        coalesce(customer_references.customer_key, -1) as customer_key
+    from identity_links
+    left join customer_references
+        on
+            identity_links.source_system = customer_references.source_system
+            and identity_links.customer_ref = customer_references.customer_ref
+    where identity_links.anonymous_id is not null and identity_links.customer_ref is not null
+),
+
+ordered_links as (
+    select
+        *,
+        first_value(customer_key) over (
+            partition by source_system, anonymous_id
+            order by seen_on, customer_key
+            rows between unbounded preceding and unbounded following
+        ) as first_key
+    from links
+),
+
+visitors as (
+    select
+        source_system,
+        anonymous_id,
+        first_key as customer_key,
+        min(seen_on) as linked_on,
+        min(case when customer_key <> first_key then seen_on else {{ never }} end) as doubted_on
+    from ordered_links
+    group by source_system, anonymous_id, first_key
+),
+
+attributed as (
+    select
+        session_events.*,
+        case
+            when session_events.named_key is not null then session_events.named_key
+            when named_sessions.session_id is null then visitors.customer_key
+            when named_sessions.first_key = named_sessions.last_key then named_sessions.first_key
+        end as customer_key,
+        case
+            when session_events.named_key is null and named_sessions.session_id is null
+                then greatest(session_events.occurred_on, visitors.linked_on)
+            else session_events.occurred_on
+        end as known_on,
+        case
+            when session_events.named_key is null and named_sessions.session_id is null then visitors.doubted_on
+            else {{ never }}
+        end as doubted_on
+    from session_events
+    left join named_sessions
+        on
+            session_events.named_key is null
+            and session_events.source_system = named_sessions.source_system
+            and session_events.session_id = named_sessions.session_id
+            and session_events.occurred_on = named_sessions.occurred_on
+    left join visitors
+        on
+            session_events.named_key is null
+            and session_events.source_system = visitors.source_system
+            and session_events.anonymous_id = visitors.anonymous_id
+),
+
+customer_events as (
+    select
+        -- ids
+        attributed.customer_key,
+        attributed.source_system,
+        attributed.session_id,
+        attributed.product_id,
+
+        -- dates
+        attributed.occurred_on as day,
+        attributed.known_on,
+        attributed.doubted_on,
+        attributed.occurred_at,
+
+        -- numbers
+        {{ local_hour('attributed.occurred_at') }} as hour,
+
+        -- words
+        attributed.event_type,
+        attributed.device,
+        attributed.country,
+        attributed.referrer
+    from attributed
+    inner join customers on attributed.customer_key = customers.customer_key
+    where
+        not customers.is_excluded
+        and attributed.doubted_on > attributed.known_on
 )
 
 select * from customer_events

@@ -59,9 +59,13 @@ segmented as (
         {%- for window in metric_windows() %}
         scored.{{ window.column }},
         {%- endfor %}
+        {%- for column in derived_columns() %}
+        scored.{{ column }},
+        {%- endfor %}
         scored.gap_days,
-        scored.monetary_mean,
+        scored.top_category,
         scored.is_buyer,
+        scored.has_events,
 
         -- scores
         scored.recency_score,

@@ -1,3 +1,3 @@
 -- One row per as_of and customer with tickets before it: every ticket metric over every window that somebody asks for.
 
-{{ metric_table_windows('tickets', fitted='models_fitted_as_of') }}
+{{ metric_table_windows('tickets') }}

@@ -23,6 +23,10 @@ record_pairs as (
     select * from {{ ref('int_identity__pairs') }}
 ),
 
+bot_days as (
+    select * from {{ ref('int_staging__bot_days') }}
+),
+
 periods as (
     select *
     from {{ ref('int_periods') }}
@@ -104,6 +108,15 @@ measured as (
         where check_name not like 'filled%' and check_name <> 'newest_day'
         union all
         select * from after_as_of
+        {%- for reason in ['declared', 'per_day', 'per_minute'] %}
+        union all
+        select
+            'events' as source_table,
+            'bots_{{ reason }}' as check_name,
+            cast(coalesce(sum(events), 0) as bigint) as value
+        from bot_days
+        where reason = '{{ reason }}'
+        {%- endfor %}
         union all
         select
             'customers' as source_table,

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export
+.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export bench
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -98,6 +98,13 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 
 function-tests: $(INSTALLED) ## Run all other pytest files
 	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py
+
+# Customers in the data sets, and how often each contender runs on each.
+SIZES ?= 10000 100000 1000000
+RUNS ?= 3
+
+bench: $(INSTALLED) ## Measure beside a bare script, pandas and openretailscience; writes bench/results.md
+	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
 docs: build ## Write the documentation as one page, target/static_index.html
 	$(DBT) docs generate --static

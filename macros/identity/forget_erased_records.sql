@@ -9,13 +9,16 @@
     delete from {{ ref('int_identity__pairs').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__decisions').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__merges').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
+    {#- One condition for each column: joined by `or` they would compare every reference with every record. -#}
     delete from {{ ref('int_identity__activity').render() }} as activity
     where
-        not exists (
+        {%- for column in ['customer_ref', 'record_id'] %}
+        {{ 'and ' if not loop.first }}not exists (
             select 1
             from {{ this }} as records
             where
                 activity.source_system = records.source_system
-                and activity.customer_ref in (records.customer_ref, records.record_id)
-        );
+                and activity.customer_ref = records.{{ column }}
+        )
+        {%- endfor %};
 {% endmacro %}

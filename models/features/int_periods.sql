@@ -3,7 +3,7 @@
 --
 -- Parameters are fitted as of the first date that has an eligible buyer before it, and then as often as the vars
 -- refit_* and the seed refits say. At some of these dates, by var reselect_models and that seed, the number of clusters
--- is chosen anew.
+-- is chosen anew; at dates of the seed with update, clusters are only moved.
 --
 -- What is kept of earlier builds is a cache: a period is built again when what went into it is no longer the same: data,
 -- definitions, or the first date, from which rules with stay_until are replayed. The last build's own row of it says what
@@ -62,8 +62,9 @@ in_force as (
         is_current,
         max(case when is_first or (has_buyers and fits_cutpoints) then as_of end)
             over up_to_as_of as cutpoints_fitted_as_of,
-        max(case when is_first or (has_buyers and (fits_models or selects_models)) then as_of end)
+        max(case when is_first or (has_buyers and (fits_models or selects_models or asks_update)) then as_of end)
             over up_to_as_of as models_fitted_as_of,
+        has_buyers and asks_update and not (is_first or fits_models or selects_models) as updates_models,
         max(case when is_first or (has_buyers and selects_models) then as_of end)
             over up_to_as_of as models_selected_as_of,
         min(as_of) over () as first_as_of,
@@ -135,6 +136,7 @@ periods as (
         cutpoints_fitted_as_of,
         models_fitted_as_of,
         models_selected_as_of,
+        updates_models,
 
         -- what this build does
         build_reason,

@@ -22,17 +22,22 @@ periods as (
 ),
 
 refit_dates as (
-    select distinct
-        models_fitted_as_of as as_of,
-        models_fitted_as_of = models_selected_as_of as is_selection
+    select
+        as_of,
+        case
+            when as_of = models_selected_as_of then 'selection'
+            when updates_models then 'update'
+            else 'refit'
+        end as kind
     from periods
+    where as_of = models_fitted_as_of
 ),
 
 numbered as (
     select
         features.as_of,
         features.customer_key,
-        refit_dates.is_selection,
+        refit_dates.kind,
         {%- for column in columns %}
         cast({{ column.sql }} as double) as {{ column.name }},
         {%- endfor %}
@@ -45,12 +50,12 @@ numbered as (
 sample as (
     select
         as_of,
-        is_selection,
+        kind,
         {%- for name in names %}
         {{ name }},
         {%- endfor %}
         customer_key,
-        {{ sample_hash(['customer_key', 'is_selection'] + names, 'as_of') }} as sample_hash
+        {{ sample_hash(['customer_key', 'kind'] + names, 'as_of') }} as sample_hash
     from numbered
     where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
 )

@@ -78,7 +78,8 @@ asked_dates as (
         ordered_dates.as_of,
         ordered_dates.next_as_of,
         ordered_dates.previous_as_of,
-        count(refits.as_of) > 0 as asks_refit,
+        count(case when refits.what <> 'update' then 1 end) > 0 as asks_refit,
+        count(case when refits.what = 'update' then 1 end) > 0 as asks_update,
         count(case when refits.what = 'selection' then 1 end) > 0 as asks_selection
     from ordered_dates
     left join refits
@@ -94,6 +95,7 @@ calendar as (
         next_as_of,
         previous_as_of,
         asks_refit,
+        asks_update,
         asks_selection,
         next_as_of is null as is_current,
         max(

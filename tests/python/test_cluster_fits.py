@@ -25,8 +25,8 @@ def people(groups=(0, 1, 2, 3), size=60, seed=0, shift=0.0, first_key=2**59):
     return sample.assign(truth=truth)
 
 
-def at(sample, date, is_selection=False):
-    return sample.assign(as_of=date, is_selection=is_selection)
+def at(sample, date, kind="refit"):
+    return sample.assign(as_of=date, kind=kind)
 
 
 def fit(*samples, **settings):
@@ -89,27 +89,27 @@ def test_planted_groups_are_found_through_the_long_table_in_nine_of_ten_seeds(pc
     agreements = []
     for seed in range(seeds):
         sample = people(seed=seed, size=40)
-        result = fit(at(sample, DATES[0], True), seed=seed, pca=pca, k_max=4)
+        result = fit(at(sample, DATES[0], "selection"), seed=seed, pca=pca, k_max=4)
         agreements.append(adjusted_rand_score(sample["truth"], assigned(result, DATES[0], sample)))
     assert sum(value >= 0.9 for value in agreements) >= 0.9 * seeds
 
 
 def test_other_rows_another_order_and_another_seed_leave_labels_alone():
     sample = people()
-    base = assigned(fit(at(sample, DATES[0], True)), DATES[0], sample)
+    base = assigned(fit(at(sample, DATES[0], "selection")), DATES[0], sample)
     shuffled = sample.sample(frac=1, random_state=1)
-    again = assigned(fit(at(shuffled, DATES[0], True)), DATES[0], sample)
+    again = assigned(fit(at(shuffled, DATES[0], "selection")), DATES[0], sample)
     np.testing.assert_array_equal(again, base)
-    other_seed = assigned(fit(at(sample, DATES[0], True), seed=99), DATES[0], sample)
+    other_seed = assigned(fit(at(sample, DATES[0], "selection"), seed=99), DATES[0], sample)
     assert (other_seed == base).mean() >= 0.99
     more = people(size=1, seed=9, first_key=1)
-    grown = fit(at(sample, DATES[0], True), at(pd.concat([sample, more]), DATES[1]))
+    grown = fit(at(sample, DATES[0], "selection"), at(pd.concat([sample, more]), DATES[1]))
     assert (assigned(grown, DATES[1], sample) == base).mean() >= 0.99
 
 
 def test_a_refit_keeps_algorithm_k_keys_and_names():
     first, later = people(), people(seed=1, shift=0.4)
-    result = fit(at(first, DATES[0], True), at(later, DATES[1]))
+    result = fit(at(first, DATES[0], "selection"), at(later, DATES[1]))
     for name in ("model", "key", "cluster"):
         before, now = (parts(result, date, name)["name"].tolist() for date in DATES[:2])
         assert before == now
@@ -120,10 +120,40 @@ def test_a_refit_keeps_algorithm_k_keys_and_names():
     assert rise[1] - rise[0] == pytest.approx(0.4, abs=0.15)
 
 
+def test_an_update_moves_centroids_by_the_new_rows_and_keeps_scales_keys_and_names():
+    first, later = people(), people(seed=1, shift=0.4, size=20)
+    result = fit(at(first, DATES[0], "selection"), at(later, DATES[1], "update"))
+    for name in ("scaler", "key", "model"):
+        columns = ["name", "feature", "value"] if name == "scaler" else ["name"]
+        before, now = (parts(result, date, name)[columns].to_numpy().tolist() for date in DATES[:2])
+        assert before == now
+    assert f"moved by {len(later)} customers" in word(result, DATES[1], "why")
+
+    # Each centroid is the mean of as many old centroids as it had members, and of the new rows.
+    def coordinates(date):
+        table = parts(result, date, "coordinate")
+        return table.pivot(index="number", columns="feature", values="value")
+
+    scaler = parts(result, DATES[0], "scaler").pivot(
+        index="feature", columns="name", values="value"
+    )
+    old, new = coordinates(DATES[0]), coordinates(DATES[1])
+    rows = later[list(old.columns)].clip(scaler["lower_cap"], scaler["upper_cap"], axis=1)
+    rows = (rows - scaler["centre"]) / scaler["scale"]
+    distances = ((rows.to_numpy()[:, None] - old.to_numpy()) ** 2).sum(axis=2)
+    members = parts(result, DATES[0], "cluster").set_index("number")["value"]
+    for position, number in enumerate(old.index):
+        own = rows[distances.argmin(axis=1) == position]
+        total = old.loc[number] * members[number] + own.sum()
+        np.testing.assert_allclose(new.loc[number], total / (members[number] + len(own)), rtol=1e-9)
+
+
 def test_keys_follow_their_groups_and_are_never_used_again():
     """A group goes, another one comes, and then the first is back."""
     samples = [people([0, 1, 2]), people([0, 1, 3], seed=1), people([0, 1, 2, 3], seed=2)]
-    result = fit(*(at(sample, date, True) for sample, date in zip(samples, DATES, strict=True)))
+    result = fit(
+        *(at(sample, date, "selection") for sample, date in zip(samples, DATES, strict=True))
+    )
     owners = []
     for sample, date in zip(samples, DATES, strict=True):
         keys = assigned(result, date, sample)
@@ -141,7 +171,7 @@ def test_flows_tell_moving_from_being_relabelled():
     first = people([0, 1, 2])
     then = first.copy()
     then.loc[:9, [feature["name"] for feature in PLAIN]] += CENTRES[1] - CENTRES[0]
-    result = fit(at(first, DATES[0], True), at(then, DATES[1]))
+    result = fit(at(first, DATES[0], "selection"), at(then, DATES[1]))
     found = flows(result, DATES[1])
     assert found["relabelled"].sum() == len(then)
     assert found["moved"].sum() == len(first)
@@ -159,7 +189,7 @@ def test_a_group_that_parts_is_a_split():
     far = people([0, 1])
     near = people([0, 1], seed=1)
     near.loc[near.index[:30], "recency_days"] += 12
-    result = fit(at(far, DATES[0], True), at(near, DATES[1], True))
+    result = fit(at(far, DATES[0], "selection"), at(near, DATES[1], "selection"))
     found = flows(result, DATES[1]).query("before == 'c01' and now != 'outlier'")
     assert sorted(found["kind"]) == ["match", "split"]
     assert found["relabelled"].min() >= 25
@@ -168,7 +198,9 @@ def test_a_group_that_parts_is_a_split():
 def test_no_clusters_stay_no_clusters_until_the_next_selection():
     nothing = people([0], size=120)
     result = fit(
-        at(nothing, DATES[0], True), at(people(seed=1), DATES[1]), at(people(), DATES[2], True)
+        at(nothing, DATES[0], "selection"),
+        at(people(seed=1), DATES[1]),
+        at(people(), DATES[2], "selection"),
     )
     assert [word(result, date, "verdict") for date in DATES] == ["none", "none", "good"]
     assert "none were found on 2020-01-01" in word(result, DATES[1], "why")
@@ -177,7 +209,7 @@ def test_no_clusters_stay_no_clusters_until_the_next_selection():
 
 def test_a_refit_on_too_few_customers_says_so():
     few = people().iloc[[0, 70, 140]]
-    result = fit(at(people(), DATES[0], True), at(few, DATES[1]))
+    result = fit(at(people(), DATES[0], "selection"), at(few, DATES[1]))
     assert word(result, DATES[1], "key") == "everyone"
     assert "3 customers with 3 different profiles are too few" in word(result, DATES[1], "why")
     assert set(flows(result, DATES[1]).query("relabelled > 0")["now"]) == {"everyone"}
@@ -185,7 +217,7 @@ def test_a_refit_on_too_few_customers_says_so():
 
 def test_only_the_newest_date_is_drawn_and_keys_of_customers_are_exact():
     sample = people()
-    result = fit(at(sample, DATES[0], True), at(sample, DATES[1]))
+    result = fit(at(sample, DATES[0], "selection"), at(sample, DATES[1]))
     for name in ("map", "dendrogram"):
         assert set(result["as_of"][result["part"] == name]) == {DATES[1]}
     assert set(parts(result, DATES[1], "map")["number"]) == set(sample["customer_key"])
@@ -194,7 +226,7 @@ def test_only_the_newest_date_is_drawn_and_keys_of_customers_are_exact():
 def test_components_hold_most_of_the_variance():
     sample = people()
     sample["monetary"] = sample["frequency"] * 2 + 0.01 * sample["monetary"]
-    result = fit(at(sample, DATES[0], True), pca=True)
+    result = fit(at(sample, DATES[0], "selection"), pca=True)
     scree = parts(result, DATES[0], "scree")["value"]
     kept = parts(result, DATES[0], "loading")["number"].max()
     assert scree.sum() == pytest.approx(1)
@@ -206,10 +238,10 @@ def test_text_features_are_clustered_by_their_columns():
     sample = people([0, 1]).assign(tier__gold=0.0, tier__none=1.0)
     sample.loc[::2, ["tier__gold", "tier__none"]] = [1.0, 0.0]
     features = [*PLAIN, {"name": "tier", "encoding": "one_hot", "levels": ["gold", "none"]}]
-    result = fit(at(sample, DATES[0], True), features=features)
+    result = fit(at(sample, DATES[0], "selection"), features=features)
     assert {"tier__gold", "tier__none"} < set(parts(result, DATES[0], "scaler")["feature"])
 
 
 def test_a_sample_says_which_dates_select():
-    with pytest.raises(ValueError, match="columns missing from the sample: is_selection"):
-        fit(at(people(), DATES[0]).drop(columns="is_selection"))
+    with pytest.raises(ValueError, match="columns missing from the sample: kind"):
+        fit(at(people(), DATES[0]).drop(columns="kind"))

@@ -31,12 +31,12 @@ def fit(sample, features=RFM, k_min=2, k_max=5, seed=7):
     return clusters.fit_clusters(sample, features=features, k_min=k_min, k_max=k_max, seed=seed)
 
 
-def frame(rows, as_of=AS_OF, is_selection=True):
+def frame(rows, as_of=AS_OF, kind="selection"):
     """A sample of (recency_days, frequency, monetary) rows, customers numbered from 1."""
     data = pd.DataFrame(rows, columns=["recency_days", "frequency", "monetary"])
     data.insert(0, "customer_key", range(1, len(data) + 1))
     data.insert(0, "as_of", as_of)
-    data["is_selection"] = is_selection
+    data["kind"] = kind
     return data
 
 

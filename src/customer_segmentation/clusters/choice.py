@@ -102,10 +102,13 @@ def explain(chosen: Candidate, tried: Sequence[int], verdict: str) -> str:
     )
 
 
-def explain_refit(found: Candidate, rows: int, chosen_on: str, verdict: str) -> str:
-    """What a refit of the groups that were chosen at an earlier date is worth."""
+def explain_refit(
+    found: Candidate, rows: int, chosen_on: str, verdict: str, *, is_update: bool
+) -> str:
+    """What a refit or an update of the groups chosen at an earlier date is worth."""
+    done = "moved by" if is_update else "fitted again on"
     return (
-        f"The {found.k} groups chosen as of {chosen_on}, fitted again on {rows:,} customers: "
+        f"The {found.k} groups chosen as of {chosen_on}, {done} {rows:,} customers: "
         f"{_silhouette_words(found, verdict)}"
     )
 

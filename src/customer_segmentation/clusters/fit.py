@@ -49,6 +49,7 @@ from customer_segmentation.clusters.update import (
     move_centroids,
     outlier_distances,
     refit,
+    update_centroids,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class _Model:
     """What was put in force at a date; without keys everyone is one group.
 
     keys: of the clusters, rising. centroids: shape (k, dimensions), limits: shape (k,), both in
-    their order. chosen_on: the date of the selection.
+    their order. chosen_on: the date of the selection. members: rows of the fit in each cluster.
     """
 
     algorithm: str
@@ -127,6 +128,7 @@ class _Model:
     centroids: Matrix = field(default_factory=lambda: np.empty((0, 0)))
     limits: Matrix = field(default_factory=lambda: np.empty(0))
     names: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
 
     def keys_of(self, raw: Matrix) -> Labels:
         """The key of each row's cluster, shape (rows,), OUTLIER for none, or EVERYONE."""
@@ -164,13 +166,14 @@ def fit_clusters(
 ) -> pd.DataFrame:
     """The models of all refit dates, each from the one before it, in order of date.
 
-    At the first date and where `is_selection` says so all candidates are screened and one is
-    chosen, or none. At the other dates algorithm and k stay and the fit starts from the centroids
-    in force; a verdict of none stays as well. Clusters that continue one before keep key and name.
+    At the first date and where `kind` is selection all candidates are screened and one is chosen,
+    or none. At the other dates algorithm and k stay and a verdict of none stays as well. A refit
+    starts from the centroids in force; an update moves them by the rows of its date and keeps
+    their scales. Clusters that continue one before keep key and name.
 
     sample: one row per as_of and customer: as_of (date), customer_key (integer, unique within a
-    date), is_selection (boolean, one value a date) and one numeric column per encoded feature (see
-    `features.encoded`). Rows where a feature is missing, infinite or beyond 1e100 are dropped. Row
+    date), kind (selection, refit or update, one value a date) and one numeric column per encoded
+    feature (see `features.encoded`). Rows where a feature is missing, infinite or beyond 1e100 are dropped. Row
     order never matters.
     features: dicts with the fields of `Feature`; only `name` is required. recency_days, frequency
     and monetary bring their words. If no feature is marked to order the first clusters, monetary
@@ -208,7 +211,7 @@ def fit_clusters(
     if not 2 <= k_min <= k_max:
         raise ValueError(f"k_min is {k_min} and k_max {k_max}; expected 2 <= k_min <= k_max")
     specs = encoded(read_features(features))
-    needed = {"as_of", "customer_key", "is_selection", *(spec.name for spec in specs)}
+    needed = {"as_of", "customer_key", "kind", *(spec.name for spec in specs)}
     missing = needed - set(sample.columns)
     if missing:
         raise ValueError(f"columns missing from the sample: {', '.join(sorted(missing))}")
@@ -221,11 +224,11 @@ def fit_clusters(
     for as_of in dates:
         rows = sample[days == as_of]
         now = _Sample(str(as_of.date()), *usable_rows(rows, specs))
-        chooses = model is None or bool(rows["is_selection"].any())
-        if model is None or chooses:
+        kind = str(rows["kind"].iloc[0])
+        if model is None or kind == "selection":
             fitted, found = _select(now, settings, model, used)
         else:
-            fitted, found = _refit(now, settings, model, used)
+            fitted, found = _refit(now, settings, model, used, is_update=kind == "update")
         if model is not None and before is not None:
             found += _flow_rows(before, now, model, fitted)
         if as_of == dates[-1]:
@@ -276,9 +279,9 @@ def _select(
 
 
 def _refit(
-    now: _Sample, settings: _Settings, before: _Model, used: set[int]
+    now: _Sample, settings: _Settings, before: _Model, used: set[int], is_update: bool
 ) -> tuple[_Model, list[_Row]]:
-    """Keep algorithm and k, start from the centroids in force."""
+    """Keep algorithm and k, start from the centroids in force; an update keeps their space too."""
     if before.space is None:
         return _without(
             now,
@@ -289,20 +292,23 @@ def _refit(
     k = len(before.keys)
     if len(now.raw) == 0:
         return _without(now, before.chosen_on, explain_none(0, 0, k))
-    space = _space_of(now.raw, settings)
+    space = before.space if is_update else _space_of(now.raw, settings)
     matrix = space.place(now.raw)
     distinct = count_distinct(matrix)
     if distinct < k or len(matrix) <= k:
         return _without(now, before.chosen_on, explain_none(len(matrix), distinct, k))
     started = perf_counter()
-    _, centroids = refit(matrix, _moved(before, space))
+    if is_update:
+        centroids = update_centroids(matrix, before.centroids, before.members)
+    else:
+        _, centroids = refit(matrix, _moved(before, space))
     base = _Model(before.algorithm, before.chosen_on)
     model, found = _in_force(now, settings, space, centroids, base, before, used)
     if not model.keys:
         return model, found
     measured = _measured(matrix, centroids, started, settings.seed)
     verdict = verdict_of(measured)
-    why = explain_refit(measured, len(matrix), before.chosen_on, verdict)
+    why = explain_refit(measured, len(matrix), before.chosen_on, verdict, is_update=is_update)
     told = [_Row("verdict", name=verdict), _Row("why", name=why)]
     return model, found + told + _metric_rows(measured)
 
@@ -385,6 +391,7 @@ def _in_force(
         centroids=centroids,
         limits=limits,
         names=tuple(persona.name for persona in told),
+        members=tuple(int((labels == i).sum()) for i in range(k)),
     )
     rows = [
         _Row("model", len(now.raw), model.algorithm, k),

@@ -69,7 +69,7 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 
 # Two at a time: each prints when it is done.
 test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
-	@echo "Two checks run at a time and print when they are done: about seven minutes in all."
+	@echo "Two checks run at a time and print when they are done: a few minutes in all."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests lint types
 	@echo "All tests passed."
 
@@ -79,6 +79,8 @@ test-all: test ## The same, and the slow tests
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@! grep -rnE --include='*.sql' '^.{121,}' models tests | grep -vE '^[^:]+:[0-9]+: *--' \
+		|| { echo 'Lines of SQL, but for comments, have at most 120 characters.'; exit 1; }
 	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
 
 format: $(INSTALLED) ## Mend SQL and Python style

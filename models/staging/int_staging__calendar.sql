@@ -9,7 +9,10 @@
 {% set has_history = var('history_start') != 'as_of' -%}
 {% set history_start = optional_date_var('history_start') if has_history else none -%}
 {% if as_of and history_start and history_start > as_of -%}
-    {% do stop("Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of ~ "'. Expected a date up to as_of, or null.") %}
+    {% do stop(
+        "Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of
+        ~ "'. Expected a date up to as_of, or null."
+    ) %}
 {%- endif -%}
 {% set day_after_newest_order -%}
 coalesce(cast({{ dbt.dateadd('day', 1, 'ordered_on') }} as date), date '1970-01-01')

@@ -39,7 +39,7 @@ raw_counts as (
         '{{ table }}' as source_table,
         {%- for column in staged.columns %}
         {%- do checks.append('filled_' ~ column) %}
-        count(case when fate = 'loaded' and {{ column }} is not null then 1 end) as filled_{{ column }},
+        count(case when fate = 'loaded' then {{ column }} end) as filled_{{ column }},
         {%- endfor %}
         {%- for field in staged.unusable %}
         {%- do checks.append('unusable_' ~ field) %}
@@ -80,14 +80,12 @@ raw_counts as (
 counts as (
     select * from raw_counts
     {%- for table, checks in checks_of.items() %}
-    {%- for check in checks %}
     union all
     select
         source_table,
-        '{{ check }}' as check_name,
-        {{ check }} as value
-    from {{ table }}_counts
-    {%- endfor %}
+        check_name,
+        value
+    from {{ table }}_counts unpivot include nulls (value for check_name in ({{ checks | join(', ') }}))
     {%- endfor %}
 )
 

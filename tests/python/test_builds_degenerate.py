@@ -99,8 +99,8 @@ def test_one_customer_is_in_one_segment_of_each_scheme(one_customer: Build) -> N
     ]
 
 
-def test_a_project_without_rule_segments_builds(ninety_five_percent_buy_once: Build) -> None:
-    schemes = ninety_five_percent_buy_once.passed().rows("select distinct scheme from segments")
+def test_a_project_without_rule_segments_builds(sixteen_tables: Build) -> None:
+    schemes = sixteen_tables.passed().rows("select distinct scheme from segments")
     assert ("rfm",) in schemes
     assert ("rule",) not in schemes
 

@@ -707,6 +707,7 @@ def test_generated_people_are_found_and_told_apart(generated: Generated) -> None
     assert found.most_people_in_a_customer <= 2, asdict(found)
 
 
+@pytest.mark.slow
 def test_rules_alone_find_no_more(
     generated: Generated, generated_by_rules_alone: Generated
 ) -> None:

@@ -8,11 +8,14 @@ from conftest import Attempt
 NOT_WHOLE = ["dbt run", "--select", "--exclude-resource-type test", "--empty", "another target"]
 
 
-def test_a_whole_build_replaces_the_file(more_customers: Attempt) -> None:
+def test_a_whole_build_replaces_the_file(
+    guarded: dict[str, Attempt], more_customers: Attempt
+) -> None:
     """A control: the folders that the other builds start from can be published to."""
-    more_customers.build.passed()
-    assert more_customers.after != more_customers.before
-    assert more_customers.build.rows("select count(*) from customers") == [(40,)]
+    for attempt, customers in ((guarded["whole"], 2), (more_customers, 40)):
+        attempt.build.passed()
+        assert attempt.after != attempt.before
+        assert attempt.build.rows("select count(*) from customers") == [(customers,)]
 
 
 @pytest.mark.parametrize("name", NOT_WHOLE)

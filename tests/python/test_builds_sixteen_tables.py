@@ -14,6 +14,7 @@ FIRST_DAY = date(2024, 1, 1)  # one order a day from here on: as_of is a hundred
 SIXTEEN_VARS = {
     "date_formats": {"default": ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"]},
     "max_reject_rate": 0.1,
+    "rule_segments": {},
     "source_owners": {"orders": "the shop's team", "customers": "crm"},
 }
 Row = dict[str, object]

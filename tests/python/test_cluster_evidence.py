@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cluster_settings import little_evidence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
@@ -257,14 +258,17 @@ def test_density_methods_find_planted_groups_and_leave_noise_out_of_the_indices(
 # the choice
 
 
-@pytest.mark.parametrize("groups", [3, pytest.param(5, marks=pytest.mark.slow)])
-def test_planted_groups_are_found_in_nine_of_ten_seeds(groups):
+@pytest.mark.parametrize(
+    ("groups", "seeds"),
+    [(3, 3), *(pytest.param(groups, 10, marks=pytest.mark.slow) for groups in (3, 5))],
+)
+def test_planted_groups_are_found_in_nine_of_ten_seeds(groups, seeds):
     agreements = []
-    for seed in range(10):
+    for seed in range(seeds):
         matrix, truth = planted(seed, groups=groups)
         found = choose(matrix, seed).candidate
         agreements.append(0 if found is None else adjusted_rand_score(truth, found.labels))
-    assert sum(value >= 0.9 for value in agreements) >= 9
+    assert sum(value >= 0.9 for value in agreements) >= 0.9 * seeds
 
 
 def test_a_single_gaussian_has_no_clusters_in_nineteen_of_twenty_seeds():
@@ -411,7 +415,8 @@ CELLS = st.sampled_from([0.0, 1.0, 1.0 + 1e-15, 5.0, -3.0, 1e-9])
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=12))
 def test_no_rows_make_it_raise_or_warn(rows):
-    found = choose(np.array(rows, dtype=float).reshape(-1, 2), k_max=4)
+    with little_evidence():
+        found = choose(np.array(rows, dtype=float).reshape(-1, 2), k_max=4)
     assert found.why.endswith(".")
     assert (found.candidate is None) == (found.verdict == "none")
 

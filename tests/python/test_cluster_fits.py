@@ -5,11 +5,19 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
+from cluster_settings import little_evidence
 from sklearn.metrics import adjusted_rand_score
 
 from customer_segmentation import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little_evidence():
+    with little_evidence():
+        yield
+
 
 DATES = [dt.date(2020, 1, 1), dt.date(2020, 4, 1), dt.date(2020, 7, 1)]
 PLAIN = [{"name": name, "caps": [0, 1]} for name in ("recency_days", "frequency", "monetary")]

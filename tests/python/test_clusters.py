@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cluster_settings import little_evidence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
@@ -16,6 +17,13 @@ from sklearn.metrics import adjusted_rand_score
 from customer_segmentation import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little_evidence():
+    with little_evidence():
+        yield
+
 
 AS_OF = dt.date(2018, 1, 1)
 RFM = [
@@ -218,7 +226,7 @@ def test_verdict_follows_the_silhouette(silhouette, verdict):
 
 def test_no_rows_give_an_empty_table_of_the_same_types():
     empty = pd.DataFrame({name: [] for name in planted().columns})
-    result, full = fit(empty), fit(planted())
+    result, full = fit(empty), fit(planted().iloc[::10])
     assert len(result) == 0
     assert result.dtypes.to_dict() == full.dtypes.to_dict()
     assert list(full.columns) == ["as_of", "part", "name", "number", "feature", "value"]

@@ -6,9 +6,8 @@
 
 {% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 {% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
-{% set latest_plausible_date -%}
-cast({{ sql_literal(optional_date_var('latest_plausible_date')) if optional_date_var('latest_plausible_date') else 'null' }} as date)
-{%- endset %}
+{% set latest = optional_date_var('latest_plausible_date') -%}
+{% set latest_plausible_date = 'cast(' ~ (sql_literal(latest) if latest else 'null') ~ ' as date)' -%}
 
 with source as {{ read_again() }} (
     select * from {{ source('input', 'orders') }}

@@ -118,6 +118,9 @@ def parse_key(variables: Mapping[str, Any]) -> str:
 # --- The server ------------------------------------------------------------------------------
 
 
+BUILD_ARGUMENTS = ("folder", "args", "vars", "killed_after")
+
+
 def _serve(project: Path, parsed: Path) -> None:
     """Answers each line {"id", "folder", "args", "vars", "killed_after"} with {"id", "status"}.
 

@@ -29,10 +29,17 @@ def as_yaml(variables: dict[str, Any]) -> str:
 
 
 class GrammarProject:
-    """Parses once; each call then renders one template with its own vars, in about 0.1 s."""
+    """Parses once; each call then renders one template with its own vars, in about 0.1 s.
+
+    A ref in a template, or in a macro it calls, is the plain name of the model.
+    """
 
     def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
-        macro_paths = [str(ROOT / "macros" / name) for name in MACROS]
+        (folder / "macros").mkdir()
+        (folder / "macros" / "ref.sql").write_text(
+            "{% macro ref(name) %}{{ return(name) }}{% endmacro %}"
+        )
+        macro_paths = ["macros", *(str(ROOT / "macros" / name) for name in MACROS)]
         # The real name, because dispatched macros are looked up under it.
         self._write(
             folder / "dbt_project.yml",

@@ -98,7 +98,8 @@ def _decomposed(
     """The idf of each term; the weight of each term (row) in each topic (column, from 1)."""
     # A ticket without any of the terms counts as well: idf is made of all of them.
     documents = pd.Index(sorted(tickets["ticket_key"].unique()))
-    kept = tickets[tickets["term"].isin(terms)]
+    # Sorted, so that sums have the same last bits whatever the order of the rows.
+    kept = tickets[tickets["term"].isin(terms)].sort_values(["ticket_key", "term"])
     places = documents.get_indexer(kept["ticket_key"]), pd.Index(terms).get_indexer(kept["term"])
     counts = csr_matrix(
         (kept["occurrences"].to_numpy(dtype="float64"), places), shape=(len(documents), len(terms))
@@ -109,8 +110,9 @@ def _decomposed(
         # scikit-learn wants two features.
         weights = np.ones((1, 1))
     else:
-        decomposition = TruncatedSVD(min(count, len(terms)), n_iter=30, random_state=seed)
-        # Without any variance, its shares are 0 / 0.
+        decomposition = TruncatedSVD(min(count, len(terms)), random_state=seed)
+        # The few iterations of the default are meant: with many, topics of equal size would be told
+        # apart by rounding alone. Without any variance its shares are 0 / 0.
         with threadpool_limits(1), np.errstate(invalid="ignore"):
             decomposition.fit(weighted)
         is_real = decomposition.singular_values_ > 1e-6 * decomposition.singular_values_[0]

@@ -2,7 +2,8 @@
 --
 -- A ticket's coordinate on a topic is the sum of its terms' counts times their idf times their weights in the topic. Its
 -- share is the square of it over the sum of the squares: topics stand at right angles, so these add up to 1. Where that sum
--- is less than a hundredth of the ticket's own length squared, the topics say nothing about it.
+-- is less than a hundredth of the ticket's own length squared, the topics say nothing about it. Shares and moods are
+-- decimals, so that their means have the same last bits in every build.
 
 {% set columns = topic_columns() -%}
 
@@ -70,10 +71,10 @@ term_weights as (
     select
         as_of as fitted_as_of,
         feature as term,
-        max(case when part = 'idf' then value end) as idf
-        {%- for column in columns %},
-        max(case when part = 'weight' and number = {{ loop.index }} then value end) as {{ column }}
+        {%- for column in columns %}
+        max(case when part = 'weight' and number = {{ loop.index }} then value end) as {{ column }},
         {%- endfor %}
+        max(case when part = 'idf' then value end) as idf
     from fit
     where part in ('idf', 'weight')
     group by as_of, feature
@@ -83,38 +84,34 @@ coordinates as (
     select
         term_weights.fitted_as_of,
         terms.ticket_key,
-        sum(power(terms.occurrences * term_weights.idf, 2)) as length
-        {%- for column in columns %},
-        sum(terms.occurrences * term_weights.idf * term_weights.{{ column }}) as {{ column }}
+        {%- for column in columns %}
+        coalesce(sum(terms.occurrences * term_weights.idf * term_weights.{{ column }}), 0) as {{ column }},
         {%- endfor %}
+        sum(power(terms.occurrences * term_weights.idf, 2)) as squared_length
     from terms
     inner join term_weights on terms.term = term_weights.term
     group by term_weights.fitted_as_of, terms.ticket_key
 ),
 
-squares as (
+explained as (
     select
-        fitted_as_of,
-        ticket_key,
-        length,
+        *,
+        0
         {%- for column in columns %}
-        power(coalesce({{ column }}, 0), 2) as {{ column }},
-        {%- endfor %}
-        {% for column in columns -%}
-        power(coalesce({{ column }}, 0), 2){{ ' + ' if not loop.last }}
-        {%- endfor %} as total
+        + power({{ column }}, 2)
+        {%- endfor %} as explained_length
     from coordinates
 ),
 
 topics as (
     select
         fitted_as_of,
-        ticket_key
-        {%- for column in columns %},
-        {{ rounded(column ~ ' / total') }} as {{ column }}
+        {%- for column in columns %}
+        cast(power({{ column }}, 2) / explained_length as decimal(9, 6)) as {{ column }},
         {%- endfor %}
-    from squares
-    where total >= 0.01 * length
+        ticket_key
+    from explained
+    where explained_length >= 0.01 * squared_length
 ),
 
 final as (
@@ -136,10 +133,10 @@ final as (
         end as main_topic,
 
         -- numbers
-        {{ rounded('coalesce(customer_tickets.rated_mood, moods.worded_mood)') }} as sentiment
-        {%- for column in columns %},
-        topics.{{ column }}
+        {%- for column in columns %}
+        topics.{{ column }},
         {%- endfor %}
+        cast(coalesce(customer_tickets.rated_mood, moods.worded_mood) as decimal(9, 6)) as sentiment
     from customer_tickets
     cross join refit_dates
     left join moods on customer_tickets.ticket_key = moods.ticket_key

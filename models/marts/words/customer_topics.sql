@@ -25,10 +25,10 @@ shares as (
     select
         tickets.customer_key,
         current_period.as_of,
-        count(*) as tickets
-        {%- for column in columns %},
-        avg(tickets.{{ column }}) as {{ column }}
+        {%- for column in columns %}
+        avg(tickets.{{ column }}) as {{ column }},
         {%- endfor %}
+        count(*) as tickets
     from tickets
     inner join current_period
         on

@@ -24,7 +24,7 @@ weights as (
         fit.number,
         fit.feature as term,
         fit.value as weight,
-        row_number() over (partition by fit.number order by fit.value desc, fit.feature) as rank
+        row_number() over (partition by fit.number order by fit.value desc, fit.feature asc) as rank
     from fit
     inner join current_period on fit.as_of = current_period.fitted_as_of
     where fit.part = 'weight' and fit.value >= 0.01

@@ -49,6 +49,12 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["linkage_comparisons", "edits", "whole number"],
     ),
     ("number_var('identity_threshold', 0, 1)", {"identity_threshold": 7}, ["at most 1"]),
+    ("drift_limits()", {"drift_limits": {"psi": [0.1, 0.25]}}, ["drift_limits", "cramers_v"]),
+    (
+        "drift_limits()",
+        {"drift_limits": {**DEFAULTS["drift_limits"], "ks": [0.2, 0.1]}},
+        ["drift_limits", "ks", "the lower first"],
+    ),
     (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},

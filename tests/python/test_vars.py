@@ -56,6 +56,16 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["drift_limits", "ks", "the lower first"],
     ),
     (
+        "segment_goals()",
+        {"segment_goals": {"rule:recent_buyers": {"kpi": "repeats", "change": 0.1}}},
+        ["segment_goals", "repeats", "repeat_rate"],
+    ),
+    (
+        "segment_goals()",
+        {"segment_goals": {"champions": {"kpi": "conversion", "change": 1}}},
+        ["champions"],
+    ),
+    (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},
         ["refit_models", "daily", "quarter"],

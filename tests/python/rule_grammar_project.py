@@ -11,8 +11,8 @@ from dbt.cli.main import dbtRunner
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
-MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "portable", "rules")
-MACROS += ("staging", "words")
+MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")
+MACROS += ("portable", "rules", "staging", "words")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

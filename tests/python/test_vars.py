@@ -63,6 +63,22 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["linkage_comparisons", "edits", "whole number"],
     ),
     ("number_var('identity_threshold', 0, 1)", {"identity_threshold": 7}, ["at most 1"]),
+    ("drift_limits()", {"drift_limits": {"psi": [0.1, 0.25]}}, ["drift_limits", "cramers_v"]),
+    (
+        "drift_limits()",
+        {"drift_limits": {**DEFAULTS["drift_limits"], "ks": [0.2, 0.1]}},
+        ["drift_limits", "ks", "the lower first"],
+    ),
+    (
+        "segment_goals()",
+        {"segment_goals": {"rule:recent_buyers": {"kpi": "repeats", "change": 0.1}}},
+        ["segment_goals", "repeats", "repeat_rate"],
+    ),
+    (
+        "segment_goals()",
+        {"segment_goals": {"champions": {"kpi": "conversion", "change": 1}}},
+        ["champions"],
+    ),
     (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},

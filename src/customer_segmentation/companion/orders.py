@@ -25,6 +25,9 @@ RATE_SHAPE = 1.2  # of the gamma distribution of rates: many slow customers, few
 MEAN_LIFETIME = 4.0  # years
 GUEST_ORDERS = 0.03  # share of orders without a customer_ref
 RETURNS = 0.03  # share of orders that are followed by a return
+# Planted drift: nobody of this region buys from the first local day up to the second.
+STRIKE_REGION = "NY"
+STRIKE = (np.datetime64("2017-09-01", "D"), np.datetime64("2017-10-01", "D"))
 _YEAR = 365.25 * 86_400
 
 
@@ -99,6 +102,25 @@ def make_orders(rng: np.random.Generator, since: Array) -> Orders:
         cents=cents[order],
         is_guest=is_guest[order],
         stopped=np.where(end < AS_OF, end, np.datetime64("NaT")),
+    )
+
+
+def without_strike(orders: Orders, is_struck: Array) -> Orders:
+    """The orders but those, returns included, that struck customers would have made meanwhile.
+
+    Args:
+        orders: What would have been bought.
+        is_struck: Per person, whether it lives in the region.
+    """
+    # No order is made within some hours of midnight, so winter time does for the summer too.
+    day = (orders.ordered_at - np.timedelta64(5 * 3600, "s")).astype("datetime64[D]")
+    kept = ~is_struck[orders.index] | (day < STRIKE[0]) | (day >= STRIKE[1])
+    return Orders(
+        index=orders.index[kept],
+        ordered_at=orders.ordered_at[kept],
+        cents=orders.cents[kept],
+        is_guest=orders.is_guest[kept],
+        stopped=orders.stopped,
     )
 
 

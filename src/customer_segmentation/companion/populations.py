@@ -18,7 +18,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from customer_segmentation.companion.orders import HISTORY_FROM, Orders, make_orders
+from customer_segmentation.companion import words
+from customer_segmentation.companion.orders import (
+    HISTORY_FROM,
+    STRIKE_REGION,
+    Orders,
+    make_orders,
+    without_strike,
+)
 from customer_segmentation.companion.people import (
     AS_OF,
     CHUNK_CUSTOMERS,
@@ -40,6 +47,7 @@ from customer_segmentation.companion.tables import (
     Tables,
     companion_tables,
     control_totals,
+    drift_truth,
     experiments_truth,
     order_table,
 )
@@ -212,6 +220,7 @@ def generate(
             ),
         )
         true.write("experiments", experiments_truth())
+        true.write("drift", drift_truth())
     return dict(raw.rows)
 
 
@@ -277,7 +286,8 @@ def _chunk(
     )
     home = np.where(rng.random(customers) < STORE_FIRST, "store", "shop").astype(object)
     rng = stream("orders")
-    orders = make_orders(rng, people.since)
+    region = np.array([region for _, region, _ in words.PLACES], dtype=object)[people.place[:, 1]]
+    orders = without_strike(make_orders(rng, people.since), region == STRIKE_REGION)
     spend = np.bincount(orders.index, weights=orders.cents, minlength=customers)
     records = make_records(stream("records"), people, home, rates, chunk=chunk, spend=spend)
     record = _ordering_records(rng, records, orders)

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from customer_segmentation.companion import experiments, feedback, truth, web
-from customer_segmentation.companion.orders import Orders
+from customer_segmentation.companion.orders import STRIKE, STRIKE_REGION, Orders
 from customer_segmentation.companion.people import AS_OF, ID_SPACE, PANEL_FROM, People
 from customer_segmentation.companion.rates import Wishes
 from customer_segmentation.companion.records import Records
@@ -133,6 +133,13 @@ def experiments_truth() -> pa.Table:
         )
     ]
     return _frame(pd.DataFrame(rows, columns=["experiment_id", "metric", "effect"]))
+
+
+def drift_truth() -> pa.Table:
+    """The planted drift: customers with this value of the attribute buy nothing from day to day."""
+    first, end = STRIKE
+    days = {"first_day": str(first), "end_day": str(end)}
+    return _frame(pd.DataFrame([{"attribute": "region", "value": STRIKE_REGION, **days}]))
 
 
 def order_table(

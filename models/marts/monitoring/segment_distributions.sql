@@ -1,0 +1,91 @@
+-- How many members have which value: all that drift needs to know of the customers, in a table that doesn't grow with them.
+-- Each period is made of itself alone.
+
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    unique_key='period',
+    on_schema_change='append_new_columns'
+) }}
+
+{% set metrics = ['recency_days', 'frequency', 'monetary', 'recency_score', 'frequency_score', 'monetary_score'] -%}
+
+with periods as (
+    select as_of
+    from {{ ref('int_periods') }}
+    where is_built
+),
+
+history as (
+    select
+        as_of,
+        {{ compact_key('customer_id') }} as customer_key,
+        recency_days,
+        {{ three_digits('frequency') | indent(8) }} as frequency,
+        {{ three_digits('monetary') | indent(8) }} as monetary,
+        recency_score,
+        frequency_score,
+        monetary_score
+    from {{ ref('customer_history') }}
+    where as_of in (select as_of from periods)
+),
+
+memberships as (
+    select
+        as_of,
+        customer_key,
+        scheme,
+        segment_key
+    from {{ ref('int_segmentation__memberships') }}
+    where as_of in (select as_of from periods)
+    union all
+    select
+        as_of,
+        customer_key,
+        'all' as scheme,
+        'all' as segment_key
+    from history
+),
+
+-- One pass for all metrics. In a set of one metric the others are null.
+counted as (
+    select
+        memberships.as_of,
+        memberships.scheme,
+        memberships.segment_key,
+        case
+            {%- for metric in metrics %}
+            when grouping(history.{{ metric }}) = 0 then '{{ metric }}'
+            {%- endfor %}
+        end as metric,
+        coalesce(history.{{ metrics | join(', history.') }}) as value,
+        count(*) as customers
+    from memberships
+    inner join history
+        on
+            memberships.as_of = history.as_of
+            and memberships.customer_key = history.customer_key
+    group by grouping sets ( -- noqa: PRS,RF02
+        {%- for metric in metrics %}
+        (memberships.as_of, memberships.scheme, memberships.segment_key, history.{{ metric }})
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    )
+),
+
+final as (
+    select
+        -- ids
+        as_of as period,
+        scheme,
+        segment_key,
+        metric,
+
+        -- numbers
+        cast(value as bigint) as value,
+        customers
+    from counted
+    where value is not null
+)
+
+select * from final

@@ -1,0 +1,402 @@
+"""Drift between periods: the two models against published values and scipy; false alarms."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rule_grammar_project import ROOT, GrammarProject
+from scipy import stats
+from scipy.stats.contingency import association, chi2_contingency
+
+DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+BEFORE, NOW = date(2024, 1, 1), date(2024, 2, 1)
+METRICS = ["recency_days", "frequency", "monetary"]
+SCORES = ["recency_score", "frequency_score", "monetary_score"]
+Array = npt.NDArray[Any]
+
+_folder: list[Any] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _project_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    _folder.append(tmp_path_factory.mktemp("drift"))
+
+
+@functools.cache
+def project() -> GrammarProject:
+    return GrammarProject(_folder[0])
+
+
+@functools.cache
+def rendered(model: str) -> str:
+    """The SQL of a model, with plain names for the models that it reads."""
+    template = (ROOT / "models" / "marts" / "monitoring" / f"{model}.sql").read_text()
+    template = re.sub(r"{{ ref\('(\w+)'\) }}", r"\1", template)
+    return project().render(template, {**DEFAULTS, "min_drift_customers": 100})
+
+
+class Drift:
+    """What the models say of members by segment and period, a list of values each.
+
+    The models are fitted at the first period and the cut points at every one.
+    """
+
+    def __init__(self, members: Mapping[tuple[str, date], Mapping[str, Array]]) -> None:
+        self.connection = duckdb.connect()
+        frames = [
+            pd.DataFrame(values).assign(segment_key=segment, as_of=pd.Timestamp(period))
+            for (segment, period), values in members.items()
+        ]
+        rows = pd.concat(frames, ignore_index=True)
+        missing = {name: None for name in METRICS + SCORES if name not in rows}
+        rows = rows.assign(**missing, customer_key=np.arange(len(rows)) + 1)
+        periods = sorted({period for _, period in members})
+        first = pd.Timestamp(periods[0])
+        calendar = pd.DataFrame({"as_of": pd.to_datetime(periods)})
+        calendar["models_fitted_as_of"] = first
+        calendar["cutpoints_fitted_as_of"] = calendar["as_of"]
+        self.connection.register("rows", rows)
+        self.connection.register("calendar", calendar)
+        self.connection.execute(
+            f"""
+            create table customer_history as
+            select
+                as_of::date as as_of,
+                printf('%015x', customer_key) || repeat('0', 17) as customer_id,
+                {", ".join(f"{name}::decimal(18, 2) as {name}" for name in METRICS + SCORES)}
+            from rows;
+            create table int_segmentation__memberships as
+            select
+                as_of::date as as_of, customer_key, segment_key,
+                split_part(segment_key, ':', 1) as scheme
+            from rows;
+            create table segment_kpis as
+            select as_of as period, scheme, segment_key, count(*) as customers
+            from int_segmentation__memberships group by all;
+            create table int_periods as select columns(*)::date from calendar;
+            create table segment_transitions as
+            select date '2024-01-01' as period, 'cluster' as scheme, '' as from_segment,
+                '' as to_segment, 0 as customers where false;
+            create table cluster_models as
+            select '' as model_id, '' as status, date '2024-01-01' as fitted_as_of where false;
+            create table cluster_centroids as
+            select '' as model_id, '' as cluster_key, '' as feature, .0 as value where false;
+            """
+        )
+        for model in ("segment_distributions", "segment_drift"):
+            self.connection.execute(f"create table {model} as {rendered(model)}")
+
+    def rows(self, where: str = "true") -> pd.DataFrame:
+        return self.connection.sql(f"select * from segment_drift where {where}").df()
+
+    def statistics(self) -> dict[tuple[str, str, str], float]:
+        """Against the period before: segment, metric and test to statistic."""
+        found = self.rows("baseline = 'previous'")
+        keys = zip(found["segment_key"], found["metric"], found["test"], strict=True)
+        return dict(zip(keys, found["statistic"], strict=True))
+
+
+def of_two(before: Sequence[float], now: Sequence[float], metric: str = "recency_days") -> Drift:
+    return Drift(
+        {
+            ("rule:x", BEFORE): {metric: np.array(before)},
+            ("rule:x", NOW): {metric: np.array(now)},
+        }
+    )
+
+
+def repeated(counts: Sequence[int]) -> list[float]:
+    return [float(value) for value, count in enumerate(counts) for _ in range(count)]
+
+
+# --- Published values ------------------------------------------------------------------------
+
+
+def test_stability_index_of_ten_bins() -> None:
+    now = repeated([50, 50, *[100] * 6, 150, 150])
+    drift = of_two(repeated([100] * 10), now)
+    assert drift.statistics()["all", "recency_days", "psi"] == pytest.approx(0.1098612, abs=1e-6)
+    (row,) = drift.rows("test = 'psi' and segment_key = 'all'")[:1].itertuples()
+    assert (row.verdict, row.threshold, row.recommendation) == ("moderate", 0.25, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "divergence"),
+    [([100] * 3, [108, 144, 48], 0.0852996), ([108, 144, 48], [100] * 3, 0.0974550)],
+)
+def test_divergence_from_uniform_and_back(
+    before: list[int], now: list[int], divergence: float
+) -> None:
+    drift = of_two(repeated(before), repeated(now))
+    assert drift.statistics()["all", "recency_days", "kl"] == pytest.approx(divergence, abs=1e-6)
+
+
+# --- Independent implementations -------------------------------------------------------------
+
+
+def decile_counts(before: Array, now: Array) -> list[Array]:
+    """By numpy's quantiles: bins are (edge, next edge]."""
+    edges = np.quantile(before, np.arange(1, 10) / 10, method="inverted_cdf")
+    return [
+        np.bincount(np.searchsorted(edges, values, "left"), minlength=10)
+        for values in (now, before)
+    ]
+
+
+def psi_and_kl(before: Array, now: Array) -> tuple[float, float]:
+    counts = decile_counts(before, now)
+    used = counts[0] + counts[1] > 0
+    p, q = (np.maximum(count[used] / count.sum(), 0.0001) for count in counts)
+    return float(np.sum((p - q) * np.log(p / q))), float(np.sum(p * np.log(p / q)))
+
+
+values = st.lists(st.integers(0, 900), min_size=1, max_size=80)
+few_values = st.lists(st.integers(1, 5), min_size=1, max_size=80)
+
+
+# Many pairs of samples in one example: what takes time is the planning of the queries.
+@settings(max_examples=8, deadline=None)
+@given(
+    st.lists(st.tuples(values, values) | st.tuples(few_values, few_values), min_size=5, max_size=20)
+)
+def test_distances_of_values_are_those_of_numpy_and_scipy(
+    samples: list[tuple[list[int], list[int]]],
+) -> None:
+    drift = Drift(
+        {
+            (f"rule:s{number}", period): {"recency_days": np.array(side)}
+            for number, sides in enumerate(samples)
+            for period, side in zip((BEFORE, NOW), sides, strict=True)
+        }
+    )
+    found = drift.statistics()
+    everyone = tuple(list(itertools.chain(*sides)) for sides in zip(*samples, strict=True))
+    for segment, sides in [*((f"rule:s{n}", s) for n, s in enumerate(samples)), ("all", everyone)]:
+        before, now = (np.array(side) for side in sides)
+        psi, kl = psi_and_kl(before, now)
+        ks = stats.ks_2samp(now, before, method="asymp").statistic
+        for test, expected in {"psi": psi, "kl": kl, "ks": ks}.items():
+            statistic = found[segment, "recency_days", test]
+            assert statistic == pytest.approx(expected, abs=2e-6), (test, sides)
+
+
+sizes_of_a_scheme = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=2, max_size=8
+).filter(lambda counts: all(sum(side) for side in zip(*counts, strict=True)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(sizes_of_a_scheme, min_size=3, max_size=10))
+def test_changes_of_sizes_are_those_of_scipy(schemes: list[list[tuple[int, int]]]) -> None:
+    drift = Drift(
+        {
+            (f"s{scheme}:{number}", period): {"frequency": np.ones(count)}
+            for scheme, counts in enumerate(schemes)
+            for number, pair in enumerate(counts)
+            for period, count in zip((BEFORE, NOW), pair, strict=True)
+        }
+    )
+    found = drift.statistics()
+    for scheme, counts in enumerate(schemes):
+        table = np.array([pair for pair in counts if sum(pair)])
+        expected = chi2_contingency(table, correction=False).statistic
+        statistic = found["all", f"s{scheme}", "chi_square"]
+        assert statistic == pytest.approx(expected, abs=2e-6, rel=1e-9)
+        if len(table) > 1:
+            effect = association(table, method="cramer", correction=False)
+            assert found["all", f"s{scheme}", "cramers_v"] == pytest.approx(effect, abs=2e-6)
+        for number, (before, now) in enumerate(counts):
+            if before:
+                change = found[f"s{scheme}:{number}", "customers", "size_change"]
+                assert change == pytest.approx(now / before - 1, abs=2e-6)
+
+
+def test_what_chance_may_do_is_that_of_scipy() -> None:
+    random = np.random.default_rng(1)
+    spread = {}
+    for number in range(60):
+        before = random.integers(0, 900, 150)
+        spread[f"rule:s{number}"] = before, random.integers(0, 900, 400) * (1 - number / 120)
+    drift = Drift(
+        {
+            (segment, period): {"recency_days": np.floor(side)}
+            for segment, sides in spread.items()
+            for period, side in zip((BEFORE, NOW), sides, strict=True)
+        }
+    )
+    found = drift.rows("test in ('psi', 'ks') and segment_key <> 'all'")
+    beyond = found.set_index(["segment_key", "test"])["is_beyond_chance"]
+    for segment, (before, now) in spread.items():
+        bins = np.array(decile_counts(before, np.floor(now)))
+        p_value = chi2_contingency(bins[:, bins.sum(axis=0) > 0], correction=False).pvalue
+        # The limit in SQL is within two per cent of chi-square's own.
+        if not 2e-6 < p_value < 5e-5:
+            assert beyond[segment, "psi"] == (p_value < 1e-5)
+        p_value = stats.ks_2samp(before, np.floor(now), method="asymp").pvalue
+        if not 5e-6 < p_value < 2e-5:
+            assert beyond[segment, "ks"] == (p_value < 1e-5)
+    assert 10 < beyond.sum() < 110
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.decimals(0, 10**7, places=2), min_size=20, max_size=200))
+def test_money_is_kept_to_three_digits(amounts: list[Any]) -> None:
+    drift = of_two(amounts, amounts, "monetary")
+    found = drift.connection.sql(
+        "select value, customers from segment_distributions "
+        "where segment_key = 'all' and metric = 'monetary' and period = date '2024-01-01'"
+    ).fetchall()
+    kept = sorted(value for value, customers in found for _ in range(customers))
+    for value, amount in zip(kept, sorted(float(amount) for amount in amounts), strict=True):
+        assert abs(value - amount) <= max(0.5, 0.005 * amount)
+    assert drift.statistics()["all", "monetary", "psi"] == 0
+
+
+# --- Stable series, and planted drift --------------------------------------------------------
+
+MONTHS = [date(2023, month, 1) for month in range(1, 13)]
+
+
+def shopper_values(random: np.random.Generator, count: int, slower: float = 1) -> dict[str, Array]:
+    """Figures like those of shoppers, drawn anew for every period: nobody stays."""
+    return {
+        "recency_days": np.ceil(random.exponential(30 * slower, count)),
+        "frequency": random.negative_binomial(2, 0.1, count).astype(float),
+        "monetary": np.round(np.exp(random.normal(5, 1, count)), 2),
+    }
+
+
+@pytest.mark.parametrize("members", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_false_alarms_in_two_hundred_stable_series_are_rare(members: int) -> None:
+    random = np.random.default_rng(20180101)
+    drift = Drift(
+        {
+            (f"cluster:s{number}", month): shopper_values(random, members)
+            for number in range(200)
+            for month in MONTHS
+        }
+    )
+    alarms = drift.rows("recommendation not like 'nothing%'")
+    assert alarms["segment_key"].nunique() < 0.05 * 200
+    judged = drift.rows("test in ('psi', 'ks') and segment_key <> 'all'")
+    assert len(judged) == 200 * 3 * 2 * (11 + 11)
+    if members == 500:
+        # Enough of them for the size of the effect alone to tell drift from chance.
+        assert (judged["verdict"] == "drifted").sum() == 0
+
+
+def test_planted_drift_is_found_in_its_period_and_segment() -> None:
+    random = np.random.default_rng(7)
+    drift = Drift(
+        {
+            (f"cluster:s{number}", month): shopper_values(
+                random, 400, slower=2 if number == 3 and month >= MONTHS[6] else 1
+            )
+            for number in range(20)
+            for month in MONTHS
+        }
+    )
+    alarms = drift.rows("recommendation not like 'nothing%'")
+    assert set(alarms["segment_key"]) == {"cluster:s3"}
+    assert set(alarms["metric"]) == {"recency_days"}
+    at_once = alarms[alarms["baseline"] == "previous"]
+    assert set(at_once["period"].dt.date) == {MONTHS[6]}
+    assert at_once["recommendation"].str.startswith("look at the data").all()
+    since_the_fit = alarms[alarms["baseline"] == "fitted"]
+    assert set(since_the_fit["period"].dt.date) == set(MONTHS[6:])
+    assert "refit: add the row 2023-07-01,refit,recency_days drifted to the seed refits" in set(
+        since_the_fit["recommendation"]
+    )
+
+
+def test_the_drift_planted_in_generated_orders_is_found(tmp_path: Path) -> None:
+    """The customers' figures are counted here, by customer_ref: no records are linked."""
+    companion = pytest.importorskip("customer_segmentation.companion")
+    companion.generate(tmp_path / "raw", tmp_path / "truth", 3_000, seed=6)
+    connection = duckdb.connect()
+    connection.execute(f"set file_search_path = '{tmp_path / 'raw'}'")
+    figures = connection.execute(
+        """
+        with orders as (
+            select
+                source_system || customer_ref as customer,
+                timezone('America/New_York', ordered_at)::date as day,
+                amount::double as amount
+            from 'orders.parquet'
+            where customer_ref is not null
+        ),
+        regions as (
+            select
+                source_system || coalesce(customer_ref, record_id) as customer,
+                arg_max(region, loaded_at) as region
+            from 'customers.parquet'
+            group by all
+            having region is not null
+        )
+        select
+            'rule:' || case when region in ('NY', 'TX', 'OH') then region else 'other' end,
+            as_of::date,
+            (as_of::date - max(day) filter (amount >= 0))::double as recency_days,
+            count(*) filter (amount >= 0) as frequency,
+            sum(amount) as monetary
+        from orders
+        inner join regions using (customer)
+        inner join range(timestamp '2017-06-01', timestamp '2018-01-02', interval 1 month)
+            as periods (as_of) on day < as_of
+        group by customer, region, as_of
+        having frequency > 0
+        """
+    ).fetchall()
+    members: dict[tuple[str, date], list[tuple[float, ...]]] = {}
+    for segment, as_of, *values in figures:
+        members.setdefault((segment, as_of), []).append(tuple(float(value) for value in values))
+    drift = Drift(
+        {key: dict(zip(METRICS, np.array(rows).T, strict=True)) for key, rows in members.items()}
+    )
+    alarms = drift.rows(
+        "recommendation not like 'nothing%' and baseline = 'previous' and segment_key <> 'all'"
+    )
+    (planted,) = duckdb.read_parquet(str(tmp_path / "truth" / "drift.parquet")).fetchall()
+    attribute, region, first_day, end_day = planted
+    assert (attribute, f"rule:{region}") == ("region", *set(alarms["segment_key"]))
+    # The month in which nobody buys, and the one in which all come back.
+    months = [date.fromisoformat(day) for day in (first_day, end_day)]
+    assert set(alarms["period"].dt.date) == {months[1], date(2017, 11, 1)}
+    assert set(alarms["metric"]) == {"recency_days"}
+
+
+# --- Cases -----------------------------------------------------------------------------------
+
+
+def test_few_members_are_not_judged_and_nobody_is_no_error() -> None:
+    drift = of_two([1.0] * 99, [50.0] * 400)
+    assert set(drift.rows("test = 'psi'")["verdict"]) == {"too_few"}
+    alone = Drift({("rule:x", BEFORE): {"frequency": np.ones(3)}})
+    assert alone.rows().empty
+    gone = Drift(
+        {
+            ("rule:x", BEFORE): {"frequency": np.ones(200)},
+            ("rule:y", NOW): {"frequency": np.ones(200)},
+            ("rfm:z", BEFORE): {"frequency": np.ones(200)},
+            ("rfm:z", NOW): {"frequency": np.ones(200)},
+        }
+    )
+    sizes = gone.rows("test = 'size_change' and baseline = 'previous'")
+    found = dict(zip(sizes["segment_key"], sizes["statistic"], strict=True))
+    assert found["rule:x"] == -1
+    assert np.isnan(found["rule:y"])
+    assert found["all"] == 0

@@ -1,14 +1,15 @@
 """Looks at raw data before a build and says what to change and which vars to set.
 
-Formats are judged on a sample of a table, rows, dates and hours on all of it. The report
-tells names of columns, kinds of values and numbers of rows. A value is told only where it is a word
-of a status or a currency that at least ten rows share.
+Formats are judged on a sample of a table, rows, dates and hours on all of it. The report tells
+names of columns, kinds of values and numbers of rows. A value is told only where it is a word of a
+status that everybody uses, or one of a status, a system or a currency that ten rows share.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +38,7 @@ _SPREAD_UP_TO = 1_000_000  # rows; of a larger table the first rows are taken
 _DISTINCT_VALUES = 200  # tried in each format
 _MOST = 0.9  # share of the values that makes a column one of a kind
 _TOLERATED = 0.05  # default of var max_reject_rate
+_WIDTH = 110  # letters on a line of the report
 _SHARED_BY = 10  # rows, from which on a word is told
 
 # As the macro to_instant reads them.
@@ -106,13 +108,14 @@ class Report:
     date_formats: dict[str, list[str]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: tables of the contract found: {self.found}.", *self.tables]
+        lines = [f"{self.place}: tables of the contract found: {self.found}."]
+        lines += [_wrapped("- ", table) for table in self.tables]
         if self.absent:
-            lines.append(f"Not there: {', '.join(self.absent)}.")
+            lines.append(_wrapped("", f"Not there: {', '.join(self.absent)}."))
         lines += ["", "Change before a build:" if self.changes else "Nothing has to change."]
-        lines += [f"{number}. {change}" for number, change in enumerate(self.changes, start=1)]
+        lines += [_wrapped(f"{number}. ", text) for number, text in enumerate(self.changes, 1)]
         if self.notes:
-            lines += ["", "Worth knowing:", *(f"- {note}" for note in self.notes)]
+            lines += ["", "Worth knowing:", *(_wrapped("- ", note) for note in self.notes)]
         lines += ["", 'Vars to set ("?" is yours to answer):']
         lines += [f"  {name}: {value}" for name, value in self.variables.items()]
         if self.date_formats:
@@ -156,6 +159,9 @@ def check_folder(raw_dir: str, contract: Sequence[ContractTable]) -> Report:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in contract_files and not path.name.startswith("."):
             others += _other_file(path, report)
+    if "orders" in report.absent and not others:
+        # Without them nothing can be built, so what can't be read may be what is meant.
+        report.changes += [_say_unread(path) for path in sorted(folder.iterdir()) if _is_data(path)]
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check(connection, found, others, contract, report)
@@ -227,12 +233,18 @@ def _other_file(path: Path, report: Report) -> list[Relation]:
             return [_of_file(RawFile(path.stem, label, format_, read_header(path)))]
         except RawFileError as error:
             report.notes.append(str(error))
-    elif path.suffix.casefold() in (".xlsx", ".xls", ".ods", ".tsv", ".txt", ".json", ".jsonl"):
-        report.changes.append(
-            f"{label} is not read: write it as Parquet, or as CSV in UTF-8 with commas, and name "
-            f"it after a table of the contract, such as orders.csv."
-        )
     return []
+
+
+def _is_data(path: Path) -> bool:
+    return path.suffix.casefold() in (".xlsx", ".xls", ".ods", ".tsv", ".txt", ".json", ".jsonl")
+
+
+def _say_unread(path: Path) -> str:
+    return (
+        f"{path.as_posix()} is not read: write it as Parquet, or as CSV in UTF-8 with commas, and "
+        f"name it after a table of the contract, such as orders.csv."
+    )
 
 
 def _check(
@@ -345,8 +357,9 @@ class _Look:
             return
         there = [name for name in self.table.columns if name in self.relation.columns]
         lacking = [name for name in self.table.columns if name not in there]
+        perhaps = ", perhaps" if self.table.name in self.report.absent else ""
         self.report.tables.append(
-            f"- {self.table.name}: {label}, {self.rows:,} rows{dates}; has "
+            f"{self.table.name}{perhaps}: {label}, {self.rows:,} rows{dates}; has "
             f"{', '.join(there) or 'none of the expected columns'}"
             + (f"; lacks {', '.join(lacking)}" if lacking else "")
         )
@@ -595,13 +608,18 @@ class _Look:
             limit 21
             """
         ).fetchall()
-        told = [w for w, rows in found if rows >= _SHARED_BY and re.fullmatch(pattern, w)]
+        told = [
+            word
+            for word, rows in found
+            if (rows >= _SHARED_BY and re.fullmatch(pattern, word))
+            or word.lower() in (*_MEANINGS, *_MEANING_OF)
+        ]
         untold = sum(rows for word, rows in found if word not in told)
         if len(found) > 20 or untold:
             several = "more than 20" if len(found) > 20 else f"{len(found)}"
             self._say(
-                f"has {several} different words as {column}; those of fewer than {_SHARED_BY} rows "
-                f"are not shown here"
+                f"has {several} different words as {column}; unusual ones of fewer than "
+                f"{_SHARED_BY} rows are not shown here"
             )
         return told
 
@@ -615,13 +633,13 @@ class _Look:
         if sum(hour[4] for hour in dated) >= _MOST * sum(hours.values()):
             self.report.variables["raw_timezone"] = '"?"  # the same zone as timezone'
             self._say(
-                f"has a {column} without offset and without a time of day. Midnight in one zone is "
-                f"the day before in another: set raw_timezone to the zone of timezone, or write "
-                f"dates, such as 2026-01-31"
+                f"has stamps in {column} without offset and without a time of day. Midnight in one "
+                f"zone is the day before in another: set raw_timezone to the zone of timezone, or "
+                f"write dates, such as 2026-01-31"
             )
             return
         ahead = hours_ahead(hours)
-        question = f"has a {column} without offset, read as var raw_timezone says (UTC)"
+        question = f"has stamps in {column} without offset, read as var raw_timezone says (UTC)"
         if ahead is None:
             self.report.variables.setdefault(
                 "raw_timezone", '"?"  # UTC, or the zone the stamps were written in'
@@ -770,6 +788,17 @@ def _advice_on_formats(column: str, formats: Sequence[str]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}"
+
+
+def _wrapped(mark: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _quoted(name: str) -> str:

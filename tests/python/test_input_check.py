@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
@@ -317,6 +318,36 @@ def test_names_used_elsewhere_mean_one_column_of_a_table() -> None:
         spellings = [name for names in table.also_called.values() for name in names]
         assert len(set(spellings)) == len(spellings), table.name
         assert not set(spellings) & set(table.columns), table.name
+
+
+WORDS = st.sampled_from(
+    ["", "7", "-3,50", "2024-03-05", "5.3.2024 10:00", "paid", "EUR", "x@y.z", "qzx", "Qzx Qzxson",
+     "qzx@example.org", "Qzx's; 5", "0049 qzx"]
+)  # fmt: skip
+NAMES = ("order_id", "customer_ref", "ordered_at", "amount", "status", "email", "birth_date",
+         "InvoiceDate", "Total", "source_system", "currency")  # fmt: skip
+
+
+@given(
+    table=st.sampled_from(["orders", "customers", "clients"]),
+    names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True),
+    lines=st.lists(st.lists(WORDS, min_size=6, max_size=6), min_size=1, max_size=9),
+    has_header=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_cells_hold_none_of_it_is_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    table: str,
+    names: list[str],
+    lines: list[list[str]],
+    has_header: bool,
+) -> None:
+    """Nine rows at most: no word is shared by enough of them. A missing header is a person."""
+    folder = tmp_path_factory.mktemp("cells")
+    with (folder / f"{table}.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([names] * has_header + [line[: len(names)] for line in lines])
+    assert "qzx" not in str(check_folder(str(folder), TABLES)).casefold()
 
 
 # --- A warehouse -------------------------------------------------------------------------------

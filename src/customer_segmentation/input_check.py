@@ -159,10 +159,12 @@ def check_folder(raw_dir: str, contract: Sequence[ContractTable]) -> Report:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in contract_files and not path.name.startswith("."):
             others += _other_file(path, report)
-    if "orders" in report.absent and not others:
-        # Without them nothing can be built, so what can't be read may be what is meant.
+    lacks_required = any(table.is_required and table.name in report.absent for table in contract)
+    if lacks_required and not others:
+        # Without it nothing can be built, so what can't be read may be what is meant.
         report.changes += [_say_unread(path) for path in sorted(folder.iterdir()) if _is_data(path)]
-    with duckdb.connect() as connection:
+    # One thread: more of them would draw another sample each time.
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check(connection, found, others, contract, report)
     return report
@@ -372,6 +374,8 @@ class _Look:
             self._judge_words()
 
     def _has_no_header(self) -> bool:
+        if not self._is_csv() or set(self.relation.columns) & set(self.table.columns):
+            return False
         kinds = [kind_of_values([name]) for name in self.relation.columns]
         return any(kind in ("instant", "date", "number", "email") for kind in kinds)
 
@@ -400,7 +404,8 @@ class _Look:
         self._judge_lines()
         listed = ", ".join(f"cast({_quoted(name)} as varchar)" for name in self.relation.columns)
         is_large = self.rows > _SPREAD_UP_TO
-        part = f"limit {SAMPLE_ROWS}" if is_large else f"using sample {SAMPLE_ROWS} rows"
+        spread = f"using sample reservoir({SAMPLE_ROWS} rows) repeatable (1)"
+        part = f"limit {SAMPLE_ROWS}" if is_large else spread
         values = self.connection.execute(
             f"select {listed} from {self.relation.sql} {part}"
         ).fetchall()
@@ -560,20 +565,28 @@ class _Look:
 
     def _judge_key(self) -> None:
         key = self.named.get(self.table.required_columns[0])
-        if key is None:
+        # With loaded_at the rows of one key are its versions, and the newest counts.
+        if key is None or "loaded_at" in self.relation.columns:
             return
-        parts = [name for name in (key, "source_system") if name in self.sample]
-        keys = list(zip(*(self.sample[name] for name in parts), strict=True))
-        per_key = len(keys) / max(len(set(keys)), 1)
-        if per_key > 1 + _TOLERATED:
-            lines = (
-                " They look like order lines: sum them up to one row an order, and give the lines "
-                "as order_lines."
-                if self.table.name == "orders"
-                else " One row counts for each."
-            )
-            self.report.changes.append(
-                f"{self.relation.label} has {per_key:.1f} rows for each {key}.{lines}"
+        parts = [_quoted(name) for name in (key, "source_system") if name in self.sample]
+        columns = f"({', '.join(parts)})"
+        is_large = self.rows > _SPREAD_UP_TO  # then an estimate, to a few percent, has to do
+        keys = f"approx_count_distinct({columns})" if is_large else f"count(distinct {columns})"
+        found = self.connection.execute(
+            f"select count(*) / nullif({keys}, 0) from {self.relation.sql}"
+        ).fetchall()
+        per_key = found[0][0] or 0
+        if per_key > (1.2 if is_large else 1 + _TOLERATED):
+            lines = self.table.name == "orders"
+            self._say(
+                f"has {per_key:.1f} rows for each {key}. "
+                + (
+                    "They look like order lines: sum them up to one row an order, and give the "
+                    "lines as order_lines"
+                    if lines
+                    else "One of them counts"
+                ),
+                is_change=lines,
             )
 
     def _judge_words(self) -> None:

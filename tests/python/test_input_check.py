@@ -207,6 +207,19 @@ def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
     assert told["date_formats"] == {"crm": ["%d.%m.%Y"], "shop": ["%m/%d/%Y"]}
 
 
+@pytest.mark.parametrize(("versions", "changes"), [("", 1), (",loaded_at", 0)])
+def test_lines_are_told_from_versions_of_an_order(
+    versions: str, changes: int, tmp_path: Path
+) -> None:
+    """Two rows for each id, far apart, in a table larger than the sample."""
+    version = ",2024-03-06 00:00:00Z" if versions else ""
+    lines = [f"{row(n % 3_000)}{version}" for n in range(6_000)]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=HEADER + versions)})
+    report = check_folder(folder, TABLES)
+    assert len(report.changes) == changes
+    assert all("2.0 rows for each order_id" in change for change in report.changes)
+
+
 def test_midnights_without_offset_are_told(tmp_path: Path) -> None:
     lines = [row(n, f"2024-03-0{n} 00:00:00") for n in range(1, 10)]
     report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)

@@ -1,14 +1,15 @@
 """Looks at raw data before a build and says what to change and which vars to set.
 
-Formats are judged on a sample of a table, rows, dates and hours on all of it. The report
-tells names of columns, kinds of values and numbers of rows. A value is told only where it is a word
-of a status or a currency that at least ten rows share.
+Formats are judged on a sample of a table, rows, dates and hours on all of it. The report tells
+names of columns, kinds of values and numbers of rows. A value is told only where it is a word of a
+status that everybody uses, or one of a status, a system or a currency that ten rows share.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +38,7 @@ _SPREAD_UP_TO = 1_000_000  # rows; of a larger table the first rows are taken
 _DISTINCT_VALUES = 200  # tried in each format
 _MOST = 0.9  # share of the values that makes a column one of a kind
 _TOLERATED = 0.05  # default of var max_reject_rate
+_WIDTH = 110  # letters on a line of the report
 _SHARED_BY = 10  # rows, from which on a word is told
 
 # As the macro to_instant reads them.
@@ -106,13 +108,14 @@ class Report:
     date_formats: dict[str, list[str]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: tables of the contract found: {self.found}.", *self.tables]
+        lines = [f"{self.place}: tables of the contract found: {self.found}."]
+        lines += [_wrapped("- ", table) for table in self.tables]
         if self.absent:
-            lines.append(f"Not there: {', '.join(self.absent)}.")
+            lines.append(_wrapped("", f"Not there: {', '.join(self.absent)}."))
         lines += ["", "Change before a build:" if self.changes else "Nothing has to change."]
-        lines += [f"{number}. {change}" for number, change in enumerate(self.changes, start=1)]
+        lines += [_wrapped(f"{number}. ", text) for number, text in enumerate(self.changes, 1)]
         if self.notes:
-            lines += ["", "Worth knowing:", *(f"- {note}" for note in self.notes)]
+            lines += ["", "Worth knowing:", *(_wrapped("- ", note) for note in self.notes)]
         lines += ["", 'Vars to set ("?" is yours to answer):']
         lines += [f"  {name}: {value}" for name, value in self.variables.items()]
         if self.date_formats:
@@ -156,7 +159,12 @@ def check_folder(raw_dir: str, contract: Sequence[ContractTable]) -> Report:
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name not in contract_files and not path.name.startswith("."):
             others += _other_file(path, report)
-    with duckdb.connect() as connection:
+    lacks_required = any(table.is_required and table.name in report.absent for table in contract)
+    if lacks_required and not others:
+        # Without it nothing can be built, so what can't be read may be what is meant.
+        report.changes += [_say_unread(path) for path in sorted(folder.iterdir()) if _is_data(path)]
+    # One thread: more of them would draw another sample each time.
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check(connection, found, others, contract, report)
     return report
@@ -227,12 +235,18 @@ def _other_file(path: Path, report: Report) -> list[Relation]:
             return [_of_file(RawFile(path.stem, label, format_, read_header(path)))]
         except RawFileError as error:
             report.notes.append(str(error))
-    elif path.suffix.casefold() in (".xlsx", ".xls", ".ods", ".tsv", ".txt", ".json", ".jsonl"):
-        report.changes.append(
-            f"{label} is not read: write it as Parquet, or as CSV in UTF-8 with commas, and name "
-            f"it after a table of the contract, such as orders.csv."
-        )
     return []
+
+
+def _is_data(path: Path) -> bool:
+    return path.suffix.casefold() in (".xlsx", ".xls", ".ods", ".tsv", ".txt", ".json", ".jsonl")
+
+
+def _say_unread(path: Path) -> str:
+    return (
+        f"{path.as_posix()} is not read: write it as Parquet, or as CSV in UTF-8 with commas, and "
+        f"name it after a table of the contract, such as orders.csv."
+    )
 
 
 def _check(
@@ -345,8 +359,9 @@ class _Look:
             return
         there = [name for name in self.table.columns if name in self.relation.columns]
         lacking = [name for name in self.table.columns if name not in there]
+        perhaps = ", perhaps" if self.table.name in self.report.absent else ""
         self.report.tables.append(
-            f"- {self.table.name}: {label}, {self.rows:,} rows{dates}; has "
+            f"{self.table.name}{perhaps}: {label}, {self.rows:,} rows{dates}; has "
             f"{', '.join(there) or 'none of the expected columns'}"
             + (f"; lacks {', '.join(lacking)}" if lacking else "")
         )
@@ -359,6 +374,8 @@ class _Look:
             self._judge_words()
 
     def _has_no_header(self) -> bool:
+        if not self._is_csv() or set(self.relation.columns) & set(self.table.columns):
+            return False
         kinds = [kind_of_values([name]) for name in self.relation.columns]
         return any(kind in ("instant", "date", "number", "email") for kind in kinds)
 
@@ -387,7 +404,8 @@ class _Look:
         self._judge_lines()
         listed = ", ".join(f"cast({_quoted(name)} as varchar)" for name in self.relation.columns)
         is_large = self.rows > _SPREAD_UP_TO
-        part = f"limit {SAMPLE_ROWS}" if is_large else f"using sample {SAMPLE_ROWS} rows"
+        spread = f"using sample reservoir({SAMPLE_ROWS} rows) repeatable (1)"
+        part = f"limit {SAMPLE_ROWS}" if is_large else spread
         values = self.connection.execute(
             f"select {listed} from {self.relation.sql} {part}"
         ).fetchall()
@@ -547,20 +565,28 @@ class _Look:
 
     def _judge_key(self) -> None:
         key = self.named.get(self.table.required_columns[0])
-        if key is None:
+        # With loaded_at the rows of one key are its versions, and the newest counts.
+        if key is None or "loaded_at" in self.relation.columns:
             return
-        parts = [name for name in (key, "source_system") if name in self.sample]
-        keys = list(zip(*(self.sample[name] for name in parts), strict=True))
-        per_key = len(keys) / max(len(set(keys)), 1)
-        if per_key > 1 + _TOLERATED:
-            lines = (
-                " They look like order lines: sum them up to one row an order, and give the lines "
-                "as order_lines."
-                if self.table.name == "orders"
-                else " One row counts for each."
-            )
-            self.report.changes.append(
-                f"{self.relation.label} has {per_key:.1f} rows for each {key}.{lines}"
+        parts = [_quoted(name) for name in (key, "source_system") if name in self.sample]
+        columns = f"({', '.join(parts)})"
+        is_large = self.rows > _SPREAD_UP_TO  # then an estimate, to a few percent, has to do
+        keys = f"approx_count_distinct({columns})" if is_large else f"count(distinct {columns})"
+        found = self.connection.execute(
+            f"select count(*) / nullif({keys}, 0) from {self.relation.sql}"
+        ).fetchall()
+        per_key = found[0][0] or 0
+        if per_key > (1.2 if is_large else 1 + _TOLERATED):
+            lines = self.table.name == "orders"
+            self._say(
+                f"has {per_key:.1f} rows for each {key}. "
+                + (
+                    "They look like order lines: sum them up to one row an order, and give the "
+                    "lines as order_lines"
+                    if lines
+                    else "One of them counts"
+                ),
+                is_change=lines,
             )
 
     def _judge_words(self) -> None:
@@ -595,13 +621,18 @@ class _Look:
             limit 21
             """
         ).fetchall()
-        told = [w for w, rows in found if rows >= _SHARED_BY and re.fullmatch(pattern, w)]
+        told = [
+            word
+            for word, rows in found
+            if (rows >= _SHARED_BY and re.fullmatch(pattern, word))
+            or word.lower() in (*_MEANINGS, *_MEANING_OF)
+        ]
         untold = sum(rows for word, rows in found if word not in told)
         if len(found) > 20 or untold:
             several = "more than 20" if len(found) > 20 else f"{len(found)}"
             self._say(
-                f"has {several} different words as {column}; those of fewer than {_SHARED_BY} rows "
-                f"are not shown here"
+                f"has {several} different words as {column}; unusual ones of fewer than "
+                f"{_SHARED_BY} rows are not shown here"
             )
         return told
 
@@ -615,13 +646,13 @@ class _Look:
         if sum(hour[4] for hour in dated) >= _MOST * sum(hours.values()):
             self.report.variables["raw_timezone"] = '"?"  # the same zone as timezone'
             self._say(
-                f"has a {column} without offset and without a time of day. Midnight in one zone is "
-                f"the day before in another: set raw_timezone to the zone of timezone, or write "
-                f"dates, such as 2026-01-31"
+                f"has stamps in {column} without offset and without a time of day. Midnight in one "
+                f"zone is the day before in another: set raw_timezone to the zone of timezone, or "
+                f"write dates, such as 2026-01-31"
             )
             return
         ahead = hours_ahead(hours)
-        question = f"has a {column} without offset, read as var raw_timezone says (UTC)"
+        question = f"has stamps in {column} without offset, read as var raw_timezone says (UTC)"
         if ahead is None:
             self.report.variables.setdefault(
                 "raw_timezone", '"?"  # UTC, or the zone the stamps were written in'
@@ -770,6 +801,17 @@ def _advice_on_formats(column: str, formats: Sequence[str]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}"
+
+
+def _wrapped(mark: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _quoted(name: str) -> str:

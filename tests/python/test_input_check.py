@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
@@ -191,7 +192,7 @@ def test_words_of_few_rows_are_not_told(tmp_path: Path) -> None:
     report = check_folder(folder, TABLES)
     assert "Canary" not in str(report)
     assert variables(report)["order_statuses"] == {"paid": "completed"}
-    assert "2 different words as status" in str(report)
+    assert "2 different words as status" in report.notes[-1]
 
 
 def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
@@ -206,10 +207,23 @@ def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
     assert told["date_formats"] == {"crm": ["%d.%m.%Y"], "shop": ["%m/%d/%Y"]}
 
 
+@pytest.mark.parametrize(("versions", "changes"), [("", 1), (",loaded_at", 0)])
+def test_lines_are_told_from_versions_of_an_order(
+    versions: str, changes: int, tmp_path: Path
+) -> None:
+    """Two rows for each id, far apart, in a table larger than the sample."""
+    version = ",2024-03-06 00:00:00Z" if versions else ""
+    lines = [f"{row(n % 3_000)}{version}" for n in range(6_000)]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=HEADER + versions)})
+    report = check_folder(folder, TABLES)
+    assert len(report.changes) == changes
+    assert all("2.0 rows for each order_id" in change for change in report.changes)
+
+
 def test_midnights_without_offset_are_told(tmp_path: Path) -> None:
     lines = [row(n, f"2024-03-0{n} 00:00:00") for n in range(1, 10)]
     report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
-    assert "without a time of day" in str(report)
+    assert "without a time of day" in " ".join(report.notes)
     assert variables(report)["raw_timezone"] == "?"
 
 
@@ -241,7 +255,7 @@ def test_utc_stamps_of_a_far_place_are_recognised_by_their_hours(
             ) to '{tmp_path}/orders.parquet'
             """
         )
-    assert said in str(check_folder(str(tmp_path), TABLES))
+    assert said in " ".join(check_folder(str(tmp_path), TABLES).notes)
 
 
 # --- Parts -------------------------------------------------------------------------------------
@@ -317,6 +331,36 @@ def test_names_used_elsewhere_mean_one_column_of_a_table() -> None:
         spellings = [name for names in table.also_called.values() for name in names]
         assert len(set(spellings)) == len(spellings), table.name
         assert not set(spellings) & set(table.columns), table.name
+
+
+WORDS = st.sampled_from(
+    ["", "7", "-3,50", "2024-03-05", "5.3.2024 10:00", "paid", "EUR", "x@y.z", "qzx", "Qzx Qzxson",
+     "qzx@example.org", "Qzx's; 5", "0049 qzx"]
+)  # fmt: skip
+NAMES = ("order_id", "customer_ref", "ordered_at", "amount", "status", "email", "birth_date",
+         "InvoiceDate", "Total", "source_system", "currency")  # fmt: skip
+
+
+@given(
+    table=st.sampled_from(["orders", "customers", "clients"]),
+    names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=6, unique=True),
+    lines=st.lists(st.lists(WORDS, min_size=6, max_size=6), min_size=1, max_size=9),
+    has_header=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_cells_hold_none_of_it_is_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    table: str,
+    names: list[str],
+    lines: list[list[str]],
+    has_header: bool,
+) -> None:
+    """Nine rows at most: no word is shared by enough of them. A missing header is a person."""
+    folder = tmp_path_factory.mktemp("cells")
+    with (folder / f"{table}.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([names] * has_header + [line[: len(names)] for line in lines])
+    assert "qzx" not in str(check_folder(str(folder), TABLES)).casefold()
 
 
 # --- A warehouse -------------------------------------------------------------------------------

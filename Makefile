@@ -87,8 +87,9 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 function-tests: $(INSTALLED) ## Run all other pytest files
 	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py
 
-docs: build ## Write the documentation as one page, target/static_index.html
+docs: build ## Write the documentation: target/static_index.html and target/data_dictionary.md
 	$(DBT) docs generate --static
+	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove what builds make; .venv and the raw files stay
 	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

@@ -108,8 +108,9 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Measure beside a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-docs: build ## Write the documentation as one page, target/static_index.html
+docs: build ## Write the documentation: target/static_index.html and target/data_dictionary.md
 	$(DBT) docs generate --static
+	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove what builds make; .venv and the raw files stay
 	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

@@ -60,7 +60,9 @@
     {% set unsuccessful, ran = [], {} %}
     {% for result in results %}
         {% do ran.update({result.node.unique_id: true}) %}
-        {% if result.status | string not in ['success', 'pass', 'warn'] %}
+        {#- Exposures and saved queries say only who reads the marts: they are never built. -#}
+        {% set is_built = result.node.resource_type | string not in ['exposure', 'saved_query'] %}
+        {% if is_built and result.status | string not in ['success', 'pass', 'warn'] %}
             {% do unsuccessful.append(result.node.name) %}
         {% endif %}
     {% endfor %}

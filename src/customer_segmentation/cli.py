@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import duckdb
 from rich.console import Console
 
 from customer_segmentation.contract import CONTRACT, read_contract
+from customer_segmentation.dictionary import data_dictionary
 from customer_segmentation.export import FORMATS, ExportError, export_segment
 from customer_segmentation.input_check import check_folder
 from customer_segmentation.summary import PUBLISHED, print_summary
@@ -43,6 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     export.add_argument("--format", choices=FORMATS, default="csv")
     export.add_argument("--published", type=Path, default=PUBLISHED)
     export.add_argument("--target", type=Path, default=Path("exports"), help="folder to write to")
+
+    dictionary = commands.add_parser("dictionary", help="write all published columns as a page")
+    dictionary.add_argument("--target", type=Path, default=Path("target"))
 
     query = commands.add_parser("query", help="query the published file")
     query.add_argument("sql")
@@ -88,6 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
             )
         except TrialError as error:
             parser.error(str(error))
+    elif options.command == "dictionary":
+        if not (options.target / "manifest.json").exists():
+            parser.error(f"{options.target} has no manifest.json yet. Build first: make build")
+        manifest = json.loads((options.target / "manifest.json").read_text(encoding="utf-8"))
+        page = options.target / "data_dictionary.md"
+        page.write_text(data_dictionary(manifest), encoding="utf-8")
+        print(page)
     elif options.command == "export":
         name = f"{re.sub('[^A-Za-z0-9_-]+', '_', options.segment)}.{options.format}"
         try:

@@ -173,8 +173,8 @@ def fit_clusters(
 
     sample: one row per as_of and customer: as_of (date), customer_key (integer, unique within a
     date), kind (selection, refit or update, one value a date) and one numeric column per encoded
-    feature (see `features.encoded`). Rows where a feature is missing, infinite or beyond 1e100 are dropped. Row
-    order never matters.
+    feature (see `features.encoded`). Rows where a feature is missing, infinite or beyond 1e100 are
+    dropped. Row order never matters.
     features: dicts with the fields of `Feature`; only `name` is required. recency_days, frequency
     and monetary bring their words. If no feature is marked to order the first clusters, monetary
     does, without it the first.

@@ -1,0 +1,156 @@
+"""The JSON Schemas for editors agree with the grammar that dbt checks rules and metrics by."""
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from rule_grammar_project import ROOT, GrammarProject
+from test_rule_grammar import (
+    BAD_METRICS,
+    BAD_RULES,
+    BAD_SEGMENTS,
+    IMPLICATIONS,
+    METRICS,
+    REASONS,
+    RECENT,
+    random_rule,
+)
+
+SCHEMAS = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in (ROOT / "docs" / "schema").glob("*.json")
+}
+SEGMENTS = Draft7Validator(SCHEMAS["rule_segments"])
+METRIC_LIST = Draft7Validator(SCHEMAS["metrics"])
+
+# What takes more than the shape of one rule to see: other names, sizes compared, depth, cycles.
+GRAMMAR_ALONE = {
+    "unknown metric",
+    "unknown metric in a group",
+    "between backwards",
+    "too fine a percent",
+    "limit is no number",
+    "window backwards",
+    "too deep",
+    "unknown rule segment",
+    "itself",
+    "stricter stay_until",
+    "stay_until without effect",
+    "stay_until that only rearranges",
+    "cycle of three",
+    "cycle through stay_until",
+    "stay_until under not",
+    "references that multiply",
+    "references too deep",
+}
+BAD: dict[str, Any] = {case: {"bad_one": rule} for case, (rule, *_) in BAD_RULES.items()}
+BAD |= {case: segments for case, (segments, _) in BAD_SEGMENTS.items()}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_each_is_a_schema(name: str) -> None:
+    Draft7Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_rule_is_refused_as_far_as_its_shape_tells(case: str) -> None:
+    assert SEGMENTS.is_valid(BAD[case]) is (case in GRAMMAR_ALONE)
+
+
+def test_what_only_the_grammar_sees_is_a_case_of_its_own() -> None:
+    assert set(BAD) >= GRAMMAR_ALONE
+
+
+@pytest.mark.parametrize("case", BAD_METRICS)
+def test_a_bad_metric_is_refused(case: str) -> None:
+    changes, _ = BAD_METRICS[case]
+    metric = {**METRICS["orders"], **changes}
+    metric = {key: value for key, value in metric.items() if value is not None}
+    assert not METRIC_LIST.is_valid({"orders": metric})
+    assert not METRIC_LIST.is_valid({"Orders": METRICS["orders"]})
+
+
+def test_good_rules_and_metrics_pass() -> None:
+    rng = random.Random(8)
+    earlier = [f"rule_{number:03}" for number in range(300)]
+    segments = {key: random_rule(rng, earlier) for key in earlier}
+    for number, (strict, loose, follows) in enumerate(IMPLICATIONS):
+        if follows:
+            segments[f"staying_{number}"] = {**strict, "stay_until": loose}
+    segments |= {f"reason_{number}": rule for number, (rule, _) in enumerate(REASONS)}
+    segments["told"] = {**RECENT, "name": "Recent", "owner": None, "offer": "10 % off"}
+    for key, segment in segments.items():
+        SEGMENTS.validate({key: segment})
+    METRIC_LIST.validate(METRICS)
+    for nothing in ({}, None):
+        SEGMENTS.validate(nothing)
+        METRIC_LIST.validate(nothing)
+
+
+def test_the_examples_of_contributing_pass(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = [
+        yaml.safe_load(block)
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]
+    segments = {k: v for b in blocks for k, v in b.get("rule_segments", {}).items()}
+    metrics = {k: v for b in blocks for k, v in b.get("metrics", {}).items()}
+    tried = re.findall(r"^make try RULE='(.*)'$", text, re.MULTILINE)
+    segments |= {f"tried_{number}": yaml.safe_load(rule) for number, rule in enumerate(tried)}
+    assert len(segments) == 2
+    assert len(metrics) == 1
+    SEGMENTS.validate(segments)
+    METRIC_LIST.validate(metrics)
+    variables = {"metrics": {**METRICS, **metrics}, "rule_segments": segments}
+    project = GrammarProject(tmp_path)
+    assert len(project.value("rule_segments()", variables)) == len(segments)
+
+
+@pytest.mark.parametrize("folder", [".", "integration_tests"])
+def test_the_rules_and_metrics_of_the_repository_pass(folder: str) -> None:
+    project = yaml.safe_load((ROOT / folder / "dbt_project.yml").read_text(encoding="utf-8"))
+    variables = project["vars"].get("customer_segmentation", project["vars"])
+    SEGMENTS.validate(variables["rule_segments"])
+    METRIC_LIST.validate(variables["metrics"])
+
+
+def test_the_words_are_those_of_the_grammar(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    project = GrammarProject(tmp_path_factory.mktemp("schemas"))
+    grammar = project.value(
+        "{'kinds': rule_kinds(), 'operators': rule_operators(), 'texts': rule_segment_texts(), "
+        "'attributes': rule_attributes(), 'schemes': exclusive_schemes(), "
+        "'tables': metric_tables(), 'aggregates': metric_aggregates()}",
+        {},
+    )
+    definitions = SCHEMAS["rule_segments"]["definitions"]
+    rule = definitions["rule"]["properties"]
+    assert set(rule) == {key for keys in grammar["kinds"].values() for key in keys}
+    beside = set(definitions["segment"]["properties"]) - set(rule)
+    assert beside == {*grammar["texts"], "stay_until"}
+    for kind in definitions["kinds"]["oneOf"]:
+        (name,) = kind["required"]
+        assert set(kind["propertyNames"]["enum"]) == set(grammar["kinds"][name]) | beside
+    assert rule["attribute"]["enum"] == grammar["attributes"]
+    fixed = [
+        f"{scheme}:{segment}"
+        for scheme, segments in grammar["schemes"].items()
+        for segment in segments or []
+    ]
+    assert rule["segment"]["anyOf"][0]["enum"] == fixed
+    for scheme, segments in grammar["schemes"].items():
+        is_free = SEGMENTS.is_valid({"one": {"segment": f"{scheme}:whatever"}})
+        assert is_free is (segments is None), scheme
+    shipped = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    assert rule["metric"]["anyOf"][0]["enum"] == list(shipped["metrics"])
+    metric = SCHEMAS["metrics"]["additionalProperties"]
+    assert metric["properties"]["table"]["enum"] == grammar["tables"]
+    assert metric["properties"]["aggregate"]["enum"] == list(grammar["aggregates"])
+    reads_a_column = [name for name, reads in grammar["aggregates"].items() if reads]
+    assert metric["if"]["properties"]["aggregate"]["enum"] == reads_a_column

@@ -104,7 +104,9 @@ select 0 as customers
         'linkage_sample_rows', 'linkage_seed', 'metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
         'imputation_neighbours', 'value_tiers', 'spend_breaks', 'spend_limits', 'frequent_from_orders', 'lifecycle_days',
         'demographic_attribute', 'cluster_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
-        'break_sample_rows', 'rule_segments',
+        'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
+        'cart_event_types', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
+        'prior_gap_days', 'topics', 'rating_scales',
     ]) -}}
 {% endmacro %}
 

@@ -125,8 +125,13 @@ SHAPE_NO_HISTORY = {
     "reselect_models",
     # Of the newest as_of alone, which every build makes.
     "segment_sample_size",
+    "journey_paths",
+    "segment_products",
     "max_segments",
     "source_owners",
+    # Of marts that each build makes anew of what is kept.
+    "segment_goals",
+    "drift_limits",
     "freshness_days",
     "test_severity",
     "max_reject_rate",

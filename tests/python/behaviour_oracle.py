@@ -7,11 +7,11 @@ from nothing else: there are no dates from which on a link is known, as the mode
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.stats import entropy
 
 Row = dict[str, Any]
+T = TypeVar("T")
 NOBODY = -1
 
 
@@ -69,19 +70,28 @@ def expected(
     orders = [row for row in orders if row["day"] < as_of]
     lines = _lines_of_orders(raw, orders)
     sessions = _sessions(raw, as_of, zone, settings)
-    left = _carts(raw, sessions, lines, settings)
+    own_orders = _by(orders, lambda row: _customer(raw, row))
+    own_lines = _by(lines, lambda row: row["customer"])
+    own_sessions = _by(sessions, lambda session: session.customer)
+    own_carts = _by(_carts(raw, sessions, lines, settings), lambda cart: cart[0].customer)
     features = {}
     for key in customers:
-        own = [row for row in orders if _customer(raw, row) == key]
         features[key] = {
-            **_order_features(own, as_of, zone, settings),
-            **_line_features([row for row in lines if row["customer"] == key], as_of, settings),
-            **_session_features([s for s in sessions if s.customer == key], as_of),
-            **_cart_features([cart for cart in left if cart[0].customer == key], as_of),
+            **_order_features(own_orders[key], as_of, zone, settings),
+            **_line_features(own_lines[key], as_of, settings),
+            **_session_features(own_sessions[key], as_of),
+            **_cart_features(own_carts[key], as_of),
         }
         scores = _scores(features[key], bool(sessions), raw.tier.get(key), settings)
         features[key] |= scores
     return features
+
+
+def _by(rows: Iterable[T], key: Callable[[T], int]) -> dict[int, list[T]]:
+    groups = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
 
 
 def _customer(raw: Behaviour, row: Row) -> int:

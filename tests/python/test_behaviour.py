@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -21,6 +22,9 @@ from behaviour_oracle import Behaviour, Row, expected
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
+from sklearn.metrics import roc_auc_score
+
+from customer_segmentation.companion.orders import make_orders
 
 MODELS = {
     "staging": ["int_staging__bot_days"],
@@ -302,6 +306,36 @@ def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
     for key, value in scores.items():
         assert 0 <= value <= 1
         assert value == pytest.approx(sums[key], abs=1e-5)
+
+
+# --- Planted behaviour ---------------------------------------------------------------------------
+
+
+def test_who_stopped_for_good_has_a_higher_churn_risk() -> None:
+    """Customers of the generator, each with a pace of its own; a third stopped before as_of."""
+    rng = np.random.default_rng(5)
+    since = np.datetime64("2015-01-01T12:00:00", "s") + rng.integers(0, 86_400 * 1000, 1500)
+    made = make_orders(rng, since)
+    orders = [
+        {
+            "order_id": str(number),
+            "source_system": "web",
+            "customer_ref": str(index),
+            "ordered_at": moment.replace(tzinfo=UTC),
+            "amount": Decimal(int(cents)) / 100,
+            "status": "completed" if cents > 0 else "returned",
+        }
+        for number, (index, moment, cents) in enumerate(
+            zip(made.index, made.ordered_at.astype(datetime), made.cents, strict=True)
+        )
+    ]
+    customer_of = {("web", str(index)): int(index) for index in np.unique(made.index)}
+    as_of = date(2018, 1, 1)
+    buyers = Built(Behaviour([], [], orders, [], {}, customer_of), [as_of]).at(as_of)
+    risk = {key: row["churn_risk"] for key, row in buyers.items() if row["is_buyer"]}
+    stopped = ~np.isnat(made.stopped[list(risk)])
+    assert 0.2 < stopped.mean() < 0.6
+    assert roc_auc_score(stopped, list(risk.values())) >= 0.9
 
 
 # --- What is not there ---------------------------------------------------------------------------

@@ -65,6 +65,27 @@ def test_without_orders_as_of_falls_back_and_nobody_is_segmented(no_orders: Buil
     ) == [(0.0,)]
 
 
+def test_without_events_and_tickets_journeys_and_topics_are_empty(
+    identical_customers: Build, no_orders: Build
+) -> None:
+    """Touchpoints are left where there are orders; the mood of nobody is known."""
+    for build in (identical_customers, no_orders):
+        for mart in ("journey_paths", "topics", "customer_topics"):
+            assert build.passed().rows(f"select count(*) from {mart}") == [(0,)], mart
+    assert no_orders.rows("select count(*) from journey_transitions") == [(0,)]
+    assert identical_customers.rows(
+        "select from_state, to_state, transitions, probability from journey_transitions"
+        " where segment_key = 'all' order by all"
+    ) == [
+        ("touch:(start)", "touch:shop", 40, 1),
+        ("touch:shop", "touch:(end)", 40, 0.5),
+        ("touch:shop", "touch:shop", 40, 0.5),
+    ]
+    assert identical_customers.rows(
+        "select distinct members, mean from segment_profiles where feature = 'sentiment__all'"
+    ) == [(0, None)]
+
+
 def test_the_summary_says_that_there_are_no_orders(no_orders: Build) -> None:
     """As `make build` prints it after such a build."""
     command = [str(Path(sys.executable).parent / "customer-segmentation"), "summary"]

@@ -65,6 +65,8 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"segment_goals": {"champions": {"kpi": "conversion", "change": 1}}},
         ["champions"],
     ),
+    ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
+    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list"]),
     (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},
@@ -90,3 +92,18 @@ def test_a_bad_var_is_refused(
 @pytest.mark.parametrize("macro", sorted({macro for macro, _, _ in BAD_VARS}))
 def test_the_shipped_value_is_good(project: GrammarProject, macro: str) -> None:
     assert project.render("{% do " + macro + " %}good", DEFAULTS).strip() == "good"
+
+
+@pytest.mark.parametrize(
+    ("given", "severity"),
+    [
+        ({}, "warn"),
+        ({"error_gates": ["coverage"]}, "warn"),
+        ({"error_gates": ["coverage", "drift"]}, "error"),
+        ({"test_severity": "error"}, "error"),
+    ],
+)
+def test_a_gate_stops_the_publication_where_a_var_says_so(
+    project: GrammarProject, given: dict[str, Any], severity: str
+) -> None:
+    assert project.value("gate_severity('drift')", {**DEFAULTS, **given}) == severity

@@ -178,8 +178,8 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
     main = max(sorted(by_cause), key=lambda cause: by_cause[cause])
     share = by_cause[main] / (entered + exited)
     console.print(
-        f"\nSince {before}: {entered:,} memberships entered, {exited:,} exited, "
-        f"{share:.0%} of them by {main}.".replace("%", " %")
+        f"\nSince {before}: +{entered:,} entered, -{exited:,} left, "
+        f"most by {main} ({share:.0%}).".replace("%", " %")
     )
 
 

@@ -1,5 +1,7 @@
 -- Var min_completeness: a column that few rows have says little about the others.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

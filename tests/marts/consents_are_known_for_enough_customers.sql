@@ -1,5 +1,7 @@
 -- Var min_consents_share: of the others nobody knows whether they want to be in a segment.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

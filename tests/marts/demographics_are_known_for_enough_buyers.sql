@@ -1,5 +1,7 @@
 -- Var min_demographics_share: below it, demographic segments describe only those who told, which is not everyone.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

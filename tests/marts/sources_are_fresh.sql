@@ -1,5 +1,7 @@
 -- Var freshness_days: a table that stopped growing describes customers as they were.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

@@ -1,5 +1,7 @@
 -- Var min_data_quality: the share of what the source could have told that has arrived and can be used.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

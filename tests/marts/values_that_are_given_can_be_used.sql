@@ -1,5 +1,7 @@
 -- Var min_validity: more unusable values than that mean that a column is read the wrong way.
 
+{{ config(severity=gate_severity('coverage')) }}
+
 with coverage as (
     select * from {{ ref('source_coverage') }}
 )

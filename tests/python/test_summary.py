@@ -93,7 +93,7 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     assert "2 eligible customers, 1 of them buyers, as of 2020-02-01. Revenue 1,250.50." in words
     assert "Champions" in words
     assert "Made up, so no findings: 1 of these customers; 1 of 2 customers, all events." in words
-    assert "Since 2020-01-01: 2 memberships entered, 1 exited, 67 % of them by behaviour." in words
+    assert "Since 2020-01-01: +2 entered, -1 left, most by behaviour (67 %)." in words
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words

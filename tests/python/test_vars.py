@@ -79,6 +79,8 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"segment_goals": {"champions": {"kpi": "conversion", "change": 1}}},
         ["champions"],
     ),
+    ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
+    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list"]),
     (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},
@@ -132,6 +134,7 @@ SHAPE_NO_HISTORY = {
     # Of marts that each build makes anew of what is kept.
     "segment_goals",
     "drift_limits",
+    "error_gates",
     "freshness_days",
     "test_severity",
     "max_reject_rate",
@@ -144,3 +147,18 @@ def test_a_changed_var_restates_history_unless_it_is_known_not_to(project: Gramm
     shaping = project.value("vars_that_shape_history()", DEFAULTS)
     checks = {name for name in DEFAULTS if name.startswith("min_")}
     assert sorted([*shaping, *SHAPE_NO_HISTORY, *checks]) == sorted(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("given", "severity"),
+    [
+        ({}, "warn"),
+        ({"error_gates": ["coverage"]}, "warn"),
+        ({"error_gates": ["coverage", "drift"]}, "error"),
+        ({"test_severity": "error"}, "error"),
+    ],
+)
+def test_a_gate_stops_the_publication_where_a_var_says_so(
+    project: GrammarProject, given: dict[str, Any], severity: str
+) -> None:
+    assert project.value("gate_severity('drift')", {**DEFAULTS, **given}) == severity

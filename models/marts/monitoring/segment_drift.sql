@@ -368,8 +368,16 @@ final as (
         judged.verdict,
         case
             when judged.verdict <> 'drifted' or not coalesce(judged.is_beyond_chance, true) then 'nothing'
-            when judged.scheme = 'cluster' and judged.period = periods.models_fitted_as_of
+            when
+                judged.test <> 'size_change'
+                and judged.scheme = 'cluster'
+                and judged.period = periods.models_fitted_as_of
                 then 'nothing: the clusters were fitted anew'
+            when
+                judged.test <> 'size_change'
+                and judged.scheme in ('rfm', 'value_tier', 'spend_breaks')
+                and judged.period = periods.cutpoints_fitted_as_of
+                then 'nothing: its limits were fitted anew'
             when judged.baseline = 'previous' then 'look at the data: so much seldom changes at once'
             when {{ fitted_by('judged.scheme') | indent(16) }} = 'models'
                 then

@@ -2,29 +2,44 @@ with segments as (
     select * from {{ ref('int_segmentation__segments') }}
 ),
 
+warnings as (
+    select
+        {%- for gate in ['segment_share', 'size_change', 'drift', 'coverage'] %}
+        max(case when gate = '{{ gate }}' then warning end) as {{ gate }},
+        {%- endfor %}
+        segment_key
+    from {{ ref('segment_warnings') }}
+    group by segment_key
+),
+
 final as (
     select
         -- ids
-        segment_key,
-        scheme,
-        segment,
+        segments.segment_key,
+        segments.scheme,
+        segments.segment,
 
         -- words
-        name,
-        definition,
-        description,
-        owner,
-        recommended_action,
-        channel,
-        offer,
+        segments.name,
+        segments.definition,
+        segments.description,
+        segments.owner,
+        segments.recommended_action,
+        segments.channel,
+        segments.offer,
+        case
+            when warnings.segment_key is not null
+                then concat_ws('; ', warnings.segment_share, warnings.size_change, warnings.drift, warnings.coverage)
+        end as warnings,
 
         -- dates
-        as_of,
-        fitted_as_of,
+        segments.as_of,
+        segments.fitted_as_of,
 
         -- flags
-        is_exclusive
+        segments.is_exclusive
     from segments
+    left join warnings on segments.segment_key = warnings.segment_key
 )
 
 select * from final

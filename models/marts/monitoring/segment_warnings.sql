@@ -1,0 +1,117 @@
+-- What a segment did not pass at the newest as_of. Empty segments are not judged by their share, nor are outliers: it is what
+-- they are not in that says something. Segments that are not defined any more, such as a cluster of the model before, are
+-- nobody's concern.
+
+{% set least_share = percent_words(number_var('min_segment_share', 0, 1)) -%}
+
+with kpis as (
+    select * from {{ ref('segment_kpis') }}
+),
+
+segments as (
+    select segment_key from {{ ref('int_segmentation__segments') }}
+    union all
+    select 'all' as segment_key
+),
+
+drift as (
+    select segment_drift.*
+    from {{ ref('segment_drift') }} as segment_drift
+    inner join segments on segment_drift.segment_key = segments.segment_key
+),
+
+coverage as (
+    select * from {{ ref('source_coverage') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+    where is_current
+),
+
+small_segments as (
+    select
+        kpis.segment_key,
+        'segment_share' as gate,
+        'has ' || {{ counted('kpis.customers', 'member') }} || ', ' || {{ percent_words('kpis.buyer_share') }}
+        || ' of the buyers, expected more than ' || {{ least_share }} as warning
+    from kpis
+    inner join periods on kpis.period = periods.as_of
+    where
+        kpis.scheme <> 'rule'
+        and kpis.customers > 0
+        and kpis.segment_key <> 'cluster:outlier'
+        and kpis.buyer_share <= {{ var('min_segment_share') }}
+),
+
+-- A segment that has lost nearly all its members has too few to be judged by drift, and that is what has to be told first.
+size_changes as (
+    select
+        drift.segment_key,
+        'size_change' as gate,
+        'has ' || {{ counted('drift.customers', 'member') }} || ', ' || drift.baseline_customers || ' on '
+        || drift.baseline_as_of || ', expected a change of at most ' || {{ percent_words('drift.threshold') }}
+            as warning
+    from drift
+    inner join periods on drift.period = periods.as_of
+    where
+        drift.test = 'size_change'
+        and drift.baseline = 'previous'
+        and abs(drift.statistic) >= drift.threshold
+        and greatest(drift.customers, drift.baseline_customers) >= {{ var('min_drift_customers') }}
+),
+
+drifts as (
+    select
+        drift.*,
+        row_number() over (
+            partition by drift.segment_key
+            order by drift.statistic / drift.threshold desc, drift.metric asc, drift.test asc, drift.baseline asc
+        ) as position
+    from drift
+    inner join periods on drift.period = periods.as_of
+    where
+        drift.test <> 'size_change'
+        and drift.recommendation not like 'nothing%'
+),
+
+largest_drifts as (
+    select
+        segment_key,
+        'drift' as gate,
+        'has drifted in ' || metric || ' since ' || baseline_as_of || ': ' || test || ' is '
+        || cast(cast(statistic as decimal(9, 2)) as {{ dbt.type_string() }}) || ', expected less than '
+        || cast(cast(threshold as decimal(9, 2)) as {{ dbt.type_string() }}) || '; ' || recommendation as warning
+    from drifts
+    where position = 1
+),
+
+little_known as (
+    select
+        kpis.segment_key,
+        'coverage' as gate,
+        'is made by {{ demographic_attribute() | replace("_", " ") }}, which is known for '
+        || {{ percent_words('coverage.value') }} || ' of the buyers' as warning
+    from kpis
+    inner join periods on kpis.period = periods.as_of
+    cross join coverage
+    where
+        kpis.scheme = 'demographic'
+        and kpis.customers > 0
+        and kpis.segment_key <> 'demographic:prospect'
+        and coverage.check_name = '{{ demographic_attribute() }}_known'
+        and coverage.verdict = 'warn'
+),
+
+final as (
+    {% for found in ['small_segments', 'size_changes', 'largest_drifts', 'little_known'] -%}
+    select
+        segment_key,
+        gate,
+        warning
+    from {{ found }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+)
+
+select * from final

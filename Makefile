@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build summary query try export test lint format types unit-tests build-tests function-tests test-all docs clean
+.PHONY: help install demo build summary query try export test lint format types conventions hooks unit-tests build-tests function-tests test-all docs clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,9 +56,9 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
 # Two at a time: each prints when it is done.
-test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
+test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: about seven minutes in all."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests lint types
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types
 	@echo "All tests passed."
 
 test-all: test ## The same, and the slow tests
@@ -67,6 +67,7 @@ test-all: test ## The same, and the slow tests
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/yamllint --strict .
 	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
 
 format: $(INSTALLED) ## Mend SQL and Python style
@@ -76,6 +77,12 @@ format: $(INSTALLED) ## Mend SQL and Python style
 
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
+
+conventions: build ## Check the rules of the house: names, grain, descriptions, what reads what
+	$(BIN)/dbt-score lint --manifest target/manifest.json
+
+hooks: $(INSTALLED) ## Check style before every commit
+	$(BIN)/pre-commit install
 
 # The dbt unit tests of the models run against the tables of a build.
 unit-tests: build ## Run the dbt unit tests

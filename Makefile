@@ -85,7 +85,7 @@ hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
 # The dbt unit tests of the models run against the tables of a build.
-unit-tests: build ## Run the dbt unit tests
+unit-tests: conventions ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export bench
+.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,9 +68,9 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
 # Two at a time: each prints when it is done.
-test: $(INSTALLED) ## Lint, types, data tests, dbt unit tests, pytest
+test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: a few minutes in all."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests lint types
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types
 	@echo "All tests passed."
 
 test-all: test ## The same, and the slow tests
@@ -79,6 +79,7 @@ test-all: test ## The same, and the slow tests
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/yamllint --strict .
 	@! grep -rnE --include='*.sql' '^.{121,}' models tests | grep -vE '^[^:]+:[0-9]+: *--' \
 		|| { echo 'Lines of SQL, but for comments, have at most 120 characters.'; exit 1; }
 	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
@@ -91,8 +92,14 @@ format: $(INSTALLED) ## Mend SQL and Python style
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
 
+conventions: build ## Check the rules of the house: names, grain, descriptions, what reads what
+	$(BIN)/dbt-score lint --manifest target/manifest.json
+
+hooks: $(INSTALLED) ## Check style before every commit
+	$(BIN)/pre-commit install
+
 # The dbt unit tests of the models run against the tables of a build.
-unit-tests: build ## Run the dbt unit tests
+unit-tests: conventions ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects

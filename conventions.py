@@ -1,0 +1,84 @@
+"""Rules of the house that dbt-score checks (`make conventions`), beside its own.
+
+What a rule asks for is said in CONTRIBUTING.md, why in DECISIONS.md. `[tool.dbt-score]` in
+pyproject.toml lists the rules of dbt-score that are off.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+from dbt_score import Macro, Model, RuleViolation, rule
+
+LONGEST_PYTHON_MODEL = 15
+# A name begins with its layer and, except in the marts, its folder.
+PREFIXES = {
+    "base": ("base_",),
+    "staging": ("stg_", "int_staging__"),
+    "identity": ("int_identity__", "identity_review"),
+    "features": ("int_features__", "int_periods"),
+    "segmentation": ("int_segmentation__",),
+}
+# Raw rows that were not loaded may be the same in everything.
+WITHOUT_GRAIN = {"quarantined_records"}
+
+
+def _layer(model: Model) -> str:
+    parts = PurePosixPath(model.original_file_path).parts
+    return "base" if "base" in parts else parts[1]
+
+
+@rule
+def description_begins_with_the_grain(model: Model) -> RuleViolation | None:
+    """The first sentence of a model says what one row is."""
+    if not re.match(r"(One row per|One row[,:]|Every raw) ", model.description.strip()):
+        return RuleViolation("The description doesn't begin with 'One row per'.")
+    return None
+
+
+@rule
+def name_begins_with_its_layer(model: Model) -> RuleViolation | None:
+    """A model is named after its layer, a mart with plain words."""
+    layer = _layer(model)
+    if layer == "marts":
+        is_fine = re.fullmatch(r"[a-z][a-z_]*", model.name) and "__" not in model.name
+    else:
+        is_fine = model.name.startswith(PREFIXES.get(layer, f"int_{layer}__"))
+    return None if is_fine else RuleViolation(f"A model of {layer} is not named so.")
+
+
+@rule
+def only_staging_reads_sources(model: Model) -> RuleViolation | None:
+    """Raw data comes in through staging alone."""
+    if _layer(model) in ("base", "staging"):
+        return None
+    reads = [node for node in model.depends_on.get("nodes", []) if node.startswith("source.")]
+    return RuleViolation(f"It reads {', '.join(reads)}.") if reads else None
+
+
+@rule
+def marts_test_their_grain(model: Model) -> RuleViolation | None:
+    """A mart has a test that no two rows are of the same thing."""
+    if _layer(model) != "marts" or model.name in WITHOUT_GRAIN:
+        return None
+    tests = [*model.tests, *(test for column in model.columns for test in column.tests)]
+    if any(test.type in ("unique", "unique_combination") for test in tests):
+        return None
+    return RuleViolation("No test of the grain: unique or unique_combination.")
+
+
+@rule
+def python_models_only_call(model: Model) -> RuleViolation | None:
+    """A Python model is ref, frame, one call into src, frame."""
+    lines = [line for line in model.raw_code.splitlines() if line.strip()]
+    if model.language == "python" and len(lines) > LONGEST_PYTHON_MODEL:
+        return RuleViolation(f"{len(lines)} lines. The work belongs into src.")
+    return None
+
+
+@rule
+def macros_that_others_call_are_described(macro: Macro) -> RuleViolation | None:
+    """A macro has a description; the bodies for one engine and generic tests need none."""
+    is_body = re.match(r"(default|duckdb|spark)__|test_", macro.name)
+    if macro.description or is_body:
+        return None
+    return RuleViolation("No description in the _macros.yml of its folder.")

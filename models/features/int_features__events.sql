@@ -80,7 +80,7 @@ idle_sessions as {{ read_again() }} (
         {{ column }},
         {%- endfor %}
         named_key,
-        visitor || ':' || cast(
+        visitor || ':' || cast(occurred_on as {{ dbt.type_string() }}) || ':' || cast(
             sum(begins_session) over (
                 partition by source_system, visitor, occurred_on
                 order by occurred_at, event_id

@@ -37,6 +37,8 @@ INPUTS = {
         "source_system": pa.string(),
         "session_id": pa.string(),
         "day": pa.date32(),
+        "known_on": pa.date32(),
+        "doubted_on": pa.date32(),
         "occurred_at": pa.timestamp("us", "UTC"),
         "event_type": pa.string(),
     },
@@ -111,6 +113,8 @@ def inputs(
             "source_system": "web",
             "session_id": f"{customer}-{number}",
             "day": date(2024, 2, 1),
+            "known_on": date(2024, 2, 1),
+            "doubted_on": date.max,
             "occurred_at": MORNING + timedelta(minutes=minute),
             "event_type": state,
         }
@@ -229,11 +233,15 @@ def test_touchpoints_of_all_systems_make_one_journey(mart: Any) -> None:
         assert found == wanted
 
 
-def test_events_from_as_of_on_are_not_seen(mart: Any) -> None:
+def test_events_that_are_not_the_customers_at_as_of_are_not_seen(mart: Any) -> None:
+    """Not yet happened or not yet known to be, and no longer sure."""
     rows = inputs({1: ["ab"]})
-    later = {**rows["int_features__events"][0], "day": AS_OF, "session_id": "later"}
-    later["occurred_at"] = datetime(2024, 3, 1, 9, tzinfo=UTC)
-    more = {**rows, "int_features__events": [*rows["int_features__events"], later]}
+    first = rows["int_features__events"][0]
+    others = [
+        {**first, "session_id": "later", "known_on": AS_OF},
+        {**first, "session_id": "doubted", "doubted_on": AS_OF - timedelta(days=1)},
+    ]
+    more = {**rows, "int_features__events": [*rows["int_features__events"], *others]}
     for name in ("journey_transitions", "journey_paths"):
         assert mart(name, more) == mart(name, rows) != []
 

@@ -23,36 +23,40 @@ current_period as (
     where is_current
 ),
 
+known as {{ read_again() }} (
+    select events.*
+    from events
+    inner join current_period
+        on events.known_on < current_period.as_of and events.doubted_on >= current_period.as_of
+),
+
 -- Keys are hashes, so the customers with the lowest are a random sample, and the same one in every build.
 sampled_sessions as (
     select
-        events.customer_key,
-        events.source_system,
-        events.session_id
-    from events
-    inner join current_period on events.day < current_period.as_of
-    where events.session_id is not null
-    group by events.customer_key, events.source_system, events.session_id
-    order by events.customer_key, events.source_system, events.session_id
+        customer_key,
+        source_system,
+        session_id
+    from known
+    group by customer_key, source_system, session_id
+    order by customer_key, source_system, session_id
     limit {{ limits.sample_sessions }}
 ),
 
 numbered_stops as (
     select
-        events.customer_key,
-        {{ quick_hash(['events.customer_key', 'events.source_system', 'events.session_id']) }} as session_key,
-        events.event_type as state,
+        known.customer_key,
+        {{ quick_hash(['known.customer_key', 'known.source_system', 'known.session_id']) }} as session_key,
+        known.event_type as state,
         row_number() over (
-            partition by events.customer_key, events.source_system, events.session_id
-            order by events.occurred_at, events.event_type
+            partition by known.customer_key, known.source_system, known.session_id
+            order by known.occurred_at, known.event_type
         ) as position
-    from events
-    inner join current_period on events.day < current_period.as_of
+    from known
     inner join sampled_sessions
         on
-            events.customer_key = sampled_sessions.customer_key
-            and events.source_system = sampled_sessions.source_system
-            and events.session_id = sampled_sessions.session_id
+            known.customer_key = sampled_sessions.customer_key
+            and known.source_system = sampled_sessions.source_system
+            and known.session_id = sampled_sessions.session_id
 ),
 
 sessions as (

@@ -41,13 +41,14 @@ current_period as (
 
 session_stops as (
     select
-        customer_key,
-        {{ quick_hash(['source_system', 'session_id']) }} as session_key,
-        occurred_at,
-        day,
-        event_type as state
+        events.customer_key,
+        {{ quick_hash(['events.source_system', 'events.session_id']) }} as session_key,
+        events.occurred_at,
+        events.day,
+        events.event_type as state
     from events
-    where session_id is not null
+    inner join current_period
+        on events.known_on < current_period.as_of and events.doubted_on >= current_period.as_of
 ),
 
 other_touches as (

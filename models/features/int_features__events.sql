@@ -65,7 +65,8 @@ gaps as {{ read_again() }} (
     select
         *,
         case
-            when {{ seconds_between('lag(occurred_at) over by_visitor', 'occurred_at') }} > 60 * {{ idle_minutes }} then 1
+            when {{ seconds_between('lag(occurred_at) over by_visitor', 'occurred_at') }} > 60 * {{ idle_minutes }}
+                then 1
             else 0
         end as begins_session
     from human_events

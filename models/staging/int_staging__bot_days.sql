@@ -41,7 +41,11 @@ minutes as (
             suspects.source_system = events.source_system
             and suspects.visitor = coalesce(events.anonymous_id, events.customer_ref)
             and suspects.day = events.occurred_on
-    group by suspects.source_system, suspects.visitor, suspects.day, {{ dbt.date_trunc('minute', 'events.occurred_at') }}
+    group by
+        suspects.source_system,
+        suspects.visitor,
+        suspects.day,
+        {{ dbt.date_trunc('minute', 'events.occurred_at') }}
 ),
 
 busiest_minutes as (

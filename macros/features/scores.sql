@@ -1,6 +1,7 @@
 {#-
-    The scores of a customer, each the weighted mean of its parts: score, part, weight and value, SQL from 0 (least) to 1 over
-    columns of the wide table of features, null where it can't be told. What can't be told is left out of the mean.
+    The scores of a customer, each the weighted mean of its parts: score, part, weight, its column in the wide table of
+    features and value, SQL from 0 (least) to 1 over others of its columns, null where it can't be told. What can't be told is
+    left out of the mean.
 
     A quantity becomes a value by x / (x + h), which is .5 at x = h, and a time by .5 ^ (days / h), which is .5 after h days;
     h is in var score_half_points.
@@ -56,7 +57,7 @@
     {%- set weights, parts = score_weights(), [] -%}
     {%- for score, values_of_parts in values.items() -%}
         {%- for part, value in values_of_parts.items() -%}
-            {%- do parts.append({'score': score, 'part': part, 'weight': weights[score][part], 'value': rounded(value)}) -%}
+            {%- do parts.append({'score': score, 'part': part, 'column': score ~ '__' ~ part, 'weight': weights[score][part], 'value': rounded(value)}) -%}
         {%- endfor -%}
     {%- endfor -%}
     {{- return(parts) -}}
@@ -72,11 +73,11 @@
 {#- SQL of one score, over the columns of the wide table. -#}
 {% macro score(name, parts) -%}
 {%- set weighted, weights = [], [] -%}
-{%- for part in parts if part.score == name and part.weight > 0 -%}
-    {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.value ~ ', 0)') -%}
-    {%- do weights.append('case when ' ~ part.value ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
+{%- for part in parts if part.score == name -%}
+    {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') -%}
+    {%- do weights.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
 {%- endfor -%}
-{{ rounded('(' ~ weighted | join('\n    + ') ~ ')\n    / nullif(' ~ weights | join('\n    + ') ~ ', 0)') }}
+{{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ weights | join(' + ') ~ ', 0.0)') }}
 {%- endmacro %}
 
 

@@ -6,7 +6,10 @@
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
-{% set joined_tables = ['purchase_days', 'interests'] -%}
+{% set tables = [] -%}
+{% for window in windows -%}
+{% do tables.append(declared[window.metric].table) -%}
+{% endfor -%}
 
 with customers as (
     select * from {{ ref('int_identity__customers') }}
@@ -18,8 +21,7 @@ periods as (
     where is_built
 ),
 
-{% for table in metric_tables() -%}
-{% do joined_tables.append(table[:-1] ~ '_metrics') -%}
+{% for table in tables | unique | sort -%}
 {{ table[:-1] }}_metrics as (
     select * from {{ ref('int_features__' ~ table[:-1] ~ '_metrics') }}
 ),
@@ -88,22 +90,65 @@ features as (
         coalesce(order_metrics.orders__all, 0) > 0 as is_buyer,
         dates_with_events.as_of is not null as has_events
     from eligible_customers
-    {%- for joined in joined_tables %}
-    left join {{ joined }}
+    left join order_metrics
         on
-            eligible_customers.as_of = {{ joined }}.as_of
-            and eligible_customers.customer_key = {{ joined }}.customer_key
-    {%- endfor %}
+            eligible_customers.as_of = order_metrics.as_of
+            and eligible_customers.customer_key = order_metrics.customer_key
+    left join session_metrics
+        on
+            eligible_customers.as_of = session_metrics.as_of
+            and eligible_customers.customer_key = session_metrics.customer_key
+    left join purchase_days
+        on
+            eligible_customers.as_of = purchase_days.as_of
+            and eligible_customers.customer_key = purchase_days.customer_key
+    left join interests
+        on
+            eligible_customers.as_of = interests.as_of
+            and eligible_customers.customer_key = interests.customer_key
+    {%- if 'lines' in tables %}
+    left join line_metrics
+        on
+            eligible_customers.as_of = line_metrics.as_of
+            and eligible_customers.customer_key = line_metrics.customer_key
+    {%- endif %}
+    {%- if 'events' in tables %}
+    left join event_metrics
+        on
+            eligible_customers.as_of = event_metrics.as_of
+            and eligible_customers.customer_key = event_metrics.customer_key
+    {%- endif %}
+    {%- if 'touchpoints' in tables %}
+    left join touchpoint_metrics
+        on
+            eligible_customers.as_of = touchpoint_metrics.as_of
+            and eligible_customers.customer_key = touchpoint_metrics.customer_key
+    {%- endif %}
+    {%- if 'tickets' in tables %}
+    left join ticket_metrics
+        on
+            eligible_customers.as_of = ticket_metrics.as_of
+            and eligible_customers.customer_key = ticket_metrics.customer_key
+    {%- endif %}
     left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
+),
+
+valued as (
+    select
+        {%- for part in parts %}
+        {{ part.value }} as {{ part.column }},
+        {%- endfor %}
+        features.*
+    from features
 ),
 
 scored as (
     select
-        *,
         {%- for name in score_names() %}
-        {{ score(name, parts) | indent(8) }} as {{ name }}{{ ',' if not loop.last }}
+        {{ score(name, parts) }} as {{ name }},
         {%- endfor %}
-    from features
+        valued.*
+    from valued
 )
 
 select * from scored

@@ -68,7 +68,7 @@ interests as (
         *,
         row_number() over (
             partition by as_of, customer_key
-            order by recent_share desc nulls last, spend_share desc nulls last, category nulls last
+            order by recent_share desc nulls last, spend_share desc nulls last, category asc nulls last
         ) as rank
     from shares
 )

@@ -1,5 +1,5 @@
 -- One row per as_of, customer, score and part that can be told: how a score comes about. A view: it is read for a few
--- customers, and its numbers follow from the wide table.
+-- customers, and the wide table keeps the values.
 
 {{ config(materialized='view') }}
 
@@ -15,7 +15,7 @@ parts as (
         '{{ part.score }}' as score,
         '{{ part.part }}' as part,
         {{ part.weight }} as weight,
-        {{ part.value | indent(8) }} as value
+        {{ part.column }} as value
     from features
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -133,3 +133,18 @@ def test_a_build_without_customers_does_not_replace_a_file_with_some(
     attempt.build.passed()
     assert attempt.after == attempt.before
     assert "published" in attempt.build.output.lower()
+
+
+def test_without_events_engagement_is_null_with_a_reason(one_customer: Build) -> None:
+    assert one_customer.passed().rows(
+        "select engagement_score, momentum_score, loyalty_score is null, missing_scores"
+        " from customer_features"
+    ) == [
+        (
+            None,
+            None,
+            False,
+            "engagement_score: no events are known; "
+            "momentum_score: the first order is not older than 90 days",
+        )
+    ]

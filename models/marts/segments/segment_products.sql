@@ -32,7 +32,7 @@ recent_lines as {{ read_again() }} (
     from lines
     inner join periods
         on
-            periods.as_of > lines.day
+            lines.day < periods.as_of
             and lines.day >= {{ days_before('periods.as_of', settings.window_days) }}
     where lines.is_completed
 ),
@@ -145,7 +145,7 @@ ranked as (
         *,
         row_number() over (
             partition by segment_key, level
-            order by lift desc, buyers desc, item
+            order by lift desc, buyers desc, item asc
         ) as rank
     from lifts
 ),

@@ -135,6 +135,7 @@ SHAPE_NO_HISTORY = {
     "segment_goals",
     "drift_limits",
     "error_gates",
+    "activation_triggers",
     "freshness_days",
     "test_severity",
     "max_reject_rate",

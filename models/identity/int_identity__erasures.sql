@@ -1,0 +1,54 @@
+-- Ids under which somebody who asked to be forgotten may have been handed over: hashes, and nothing else. A customer's id is
+-- that of the first record, and another one before records were linked; so each record and reference of the person gives one.
+
+with erasure_requests as (
+    select * from {{ ref('stg_erasure_requests') }}
+),
+
+source_records as (
+    select * from {{ ref('stg_customers') }}
+),
+
+remembered_records as (
+    select * from {{ ref('int_identity__records') }}
+),
+
+forgotten as (
+    select
+        source_system,
+        customer_ref as reference
+    from erasure_requests
+    union distinct
+    select
+        source_records.source_system,
+        source_records.record_id as reference
+    from source_records
+    left join remembered_records
+        on
+            source_records.source_system = remembered_records.source_system
+            and source_records.record_id = remembered_records.record_id
+    where remembered_records.record_id is null
+    union distinct
+    select
+        source_records.source_system,
+        source_records.customer_ref as reference
+    from source_records
+    left join remembered_records
+        on
+            source_records.source_system = remembered_records.source_system
+            and source_records.record_id = remembered_records.record_id
+    where remembered_records.record_id is null and source_records.customer_ref is not null
+),
+
+erasures as (
+    select
+        {{ hashed_id(['forgotten.source_system', 'forgotten.reference']) | indent(8) }} as customer_id
+    from forgotten
+    left join remembered_records
+        on
+            {{ hashed_id(['forgotten.source_system', 'forgotten.reference']) | indent(12) }}
+            = remembered_records.customer_id
+    where remembered_records.customer_id is null
+)
+
+select * from erasures

@@ -1,0 +1,271 @@
+-- What a receiver has to be told so that it holds the segments as they are now: the difference between the state that was last
+-- handed over, as activation_receipts tells, and the memberships at the newest as_of. Whatever is already known there is not
+-- sent again, however often a period is rebuilt.
+--
+-- An entry is sent for a member with consent to activation whom the receiver doesn't hold, an exit for one it holds who is no
+-- member now. Who may not be addressed any more is sent as `suppressed`, who asked to be forgotten as `deleted`, both for
+-- all segments at once. Such as: entered on May 1st and handed over; May is rebuilt, and the entry was on April 1st after all.
+-- Its change_id is another one, but the receiver holds the customer, so there is nothing to tell.
+
+{% set triggers = activation_triggers() -%}
+{% set text = dbt.type_string() -%}
+
+with changes as (
+    select * from {{ ref('segment_changes') }}
+),
+
+history as (
+    select * from {{ ref('segment_history') }}
+    where valid_to is null
+),
+
+segments as (
+    select * from {{ ref('int_segmentation__segments') }}
+),
+
+withdrawals as (
+    select
+        customer_references.customer_key,
+        max({{ local_date('consents.recorded_at') }}) as withdrawn_on
+    from {{ ref('stg_consents') }} as consents
+    inner join {{ ref('int_identity__references') }} as customer_references
+        on
+            consents.source_system = customer_references.source_system
+            and consents.customer_ref = customer_references.customer_ref
+    where not consents.granted
+    group by customer_references.customer_key
+),
+
+customers as (
+    select
+        customers.customer_id,
+        customers.activation_consent,
+        customers.is_excluded or not coalesce(customers.activation_consent, true) as is_suppressed,
+        withdrawals.withdrawn_on
+    from {{ ref('int_identity__customers') }} as customers
+    left join withdrawals on customers.customer_key = withdrawals.customer_key
+),
+
+receipts as (
+    select
+        change_id,
+        max(handed_over_at) as handed_over_at
+    from {{ ref('stg_activation_receipts') }}
+    group by change_id
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+current_period as (
+    select * from periods
+    where is_current
+),
+
+-- The dates at which a change that is told differently now may have been dated: every day of the history.
+days as (
+    {{ dates_between('(select min(as_of) from periods)', '(select max(as_of) from periods)', 'day') | indent(4) }}
+),
+
+-- Receipts of changes that no rebuild has touched.
+known_receipts as (
+    select
+        changes.customer_id,
+        changes.segment_key,
+        changes.change,
+        changes.changed_on,
+        receipts.handed_over_at
+    from receipts
+    inner join changes on receipts.change_id = changes.change_id
+),
+
+unknown_receipts as (
+    select receipts.*
+    from receipts
+    left join changes on receipts.change_id = changes.change_id
+    where changes.change_id is null
+),
+
+-- Members of whom nothing was handed over, as far as that shows; they alone are looked for among the other receipts, for
+-- their changes may have another date by now.
+unheld as (
+    select
+        history.customer_id,
+        history.segment_key
+    from history
+    inner join customers on history.customer_id = customers.customer_id
+    left join known_receipts
+        on
+            history.customer_id = known_receipts.customer_id
+            and history.segment_key = known_receipts.segment_key
+    where known_receipts.customer_id is null and customers.activation_consent and not customers.is_suppressed
+),
+
+sides as (
+    select 'entered' as change
+    union all
+    select 'exited' as change
+),
+
+moved_receipts as (
+    select
+        unheld.customer_id,
+        unheld.segment_key,
+        sides.change,
+        days.day as changed_on,
+        unknown_receipts.handed_over_at
+    from unheld
+    cross join days
+    cross join sides
+    inner join unknown_receipts
+        on
+            {{ hashed_id(['unheld.customer_id', 'unheld.segment_key', 'sides.change', 'days.day']) | indent(12) }}
+            = unknown_receipts.change_id
+),
+
+-- After that the receiver holds nothing of the customer, who may have consented again since.
+suppressions as (
+    select
+        customers.customer_id,
+        receipts.handed_over_at
+    from customers
+    inner join receipts
+        on
+            {{ hashed_id(['customers.customer_id', 'null', "'suppressed'", 'customers.withdrawn_on']) | indent(12) }}
+            = receipts.change_id
+),
+
+changes_handed_over as (
+    select * from known_receipts
+    union all
+    select * from moved_receipts
+),
+
+handed_over as (
+    select
+        changes_handed_over.customer_id,
+        changes_handed_over.segment_key,
+        changes_handed_over.change,
+        row_number() over (
+            partition by changes_handed_over.customer_id, changes_handed_over.segment_key
+            order by
+                changes_handed_over.handed_over_at desc nulls last,
+                changes_handed_over.changed_on desc,
+                changes_handed_over.change asc
+        ) as position
+    from changes_handed_over
+    left join suppressions on changes_handed_over.customer_id = suppressions.customer_id
+    where suppressions.handed_over_at is null or changes_handed_over.handed_over_at > suppressions.handed_over_at
+),
+
+held as (
+    select
+        customer_id,
+        segment_key
+    from handed_over
+    where position = 1 and change = 'entered'
+),
+
+last_exits as (
+    select
+        customer_id,
+        segment_key,
+        max(changed_on) as changed_on
+    from changes
+    where change = 'exited'
+    group by customer_id, segment_key
+),
+
+messages as (
+    select
+        history.customer_id,
+        history.segment_key,
+        'entered' as change,
+        history.valid_from as changed_on
+    from history
+    inner join customers on history.customer_id = customers.customer_id
+    left join held
+        on
+            history.customer_id = held.customer_id
+            and history.segment_key = held.segment_key
+    where
+        held.customer_id is null
+        and customers.activation_consent
+        and not customers.is_suppressed
+    union all
+    select
+        held.customer_id,
+        held.segment_key,
+        'exited' as change,
+        last_exits.changed_on
+    from held
+    inner join customers on held.customer_id = customers.customer_id
+    inner join last_exits
+        on
+            held.customer_id = last_exits.customer_id
+            and held.segment_key = last_exits.segment_key
+    left join history
+        on
+            held.customer_id = history.customer_id
+            and held.segment_key = history.segment_key
+    where history.customer_id is null and not customers.is_suppressed
+    union all
+    select
+        customer_id,
+        cast(null as {{ text }}) as segment_key,
+        'suppressed' as change,
+        withdrawn_on as changed_on
+    from customers
+    where is_suppressed
+    union all
+    select
+        customer_id,
+        cast(null as {{ text }}) as segment_key,
+        'deleted' as change,
+        cast(null as date) as changed_on
+    from {{ ref('int_identity__erasures') }}
+),
+
+identified as (
+    select
+        *,
+        {{ hashed_id(['customer_id', 'segment_key', 'change', 'changed_on']) | indent(8) }} as change_id
+    from messages
+),
+
+final as (
+    select
+        -- ids
+        identified.change_id,
+        identified.customer_id,
+        identified.segment_key,
+
+        -- what to do
+        identified.change as message,
+        {{ json_text({
+            'change_id': 'identified.change_id',
+            'message': 'identified.change',
+            'customer_id': 'identified.customer_id',
+            'segment_key': 'identified.segment_key',
+            'segment_name': 'segments.name',
+            'changed_on': 'cast(identified.changed_on as ' ~ text ~ ')',
+            'recommended_action': 'segments.recommended_action',
+            'channel': 'segments.channel',
+            'offer': 'segments.offer',
+        }) | indent(8) }} as payload,
+
+        -- dates
+        identified.changed_on,
+        current_period.as_of,
+
+        -- flags
+        identified.change = 'entered' and coalesce(identified.segment_key in ({{ triggers }}), false) as is_trigger
+    from identified
+    cross join current_period
+    left join segments on identified.segment_key = segments.segment_key
+    left join receipts on identified.change_id = receipts.change_id
+    where receipts.change_id is null
+)
+
+select * from final

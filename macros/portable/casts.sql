@@ -55,7 +55,7 @@
         when typeof({{ expression }}) = 'DATE'
             then {{ finite_instant("timezone('" ~ timezone_var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when typeof({{ expression }}) like 'TIMESTAMP%'
-            then {{ finite_instant("timezone('" ~ timezone_var('raw_timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+            then {{ duckdb__instant_of_stamp(try_cast(expression, 'timestamp')) }}
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}$')
             then timezone('{{ timezone_var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
@@ -63,6 +63,15 @@
         when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
             then try_cast(trim(cast({{ expression }} as varchar)) as timestamp with time zone)
     end
+{%- endmacro %}
+
+{#- A stamp in var raw_timezone. In UTC it has the microseconds of the instant; others ask the calendar of the zone. -#}
+{% macro duckdb__instant_of_stamp(stamp) -%}
+    {%- if timezone_var('raw_timezone') == 'UTC' -%}
+case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
+    {%- else -%}
+{{ finite_instant("timezone('" ~ timezone_var('raw_timezone') ~ "', " ~ stamp ~ ")") }}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro finite_instant(expression) -%}

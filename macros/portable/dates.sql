@@ -12,6 +12,72 @@
 {%- endmacro %}
 
 
+{#-
+    The same for many rows, in two parts, because asking a calendar of the world for the offset of each row takes longer
+    than anything else that is done with it. zone_days is a query with one row per UTC date, `utc_day`, and the offset of
+    var timezone if it is the same all day; its rows are joined to those with instants by utc_date. Where there is no
+    offset, on the days it changes and before 1990 or after 2050, local_date_by_zone_day looks at the instant.
+-#}
+{% macro zone_days() %}
+    {{- return(adapter.dispatch('zone_days', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro duckdb__zone_days() -%}
+select
+    cast(midnight as date) as utc_day,
+    case
+        when local_midnight - midnight = next_local_midnight - midnight - interval 1 day
+            then epoch_us(local_midnight) - epoch_us(midnight)
+    end as offset_microseconds
+from (
+    select
+        midnight,
+        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight)) as local_midnight,
+        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight + interval 1 day)) as next_local_midnight
+    from (
+        select unnest(generate_series(timestamp '1990-01-01', timestamp '2050-01-01', interval 1 day)) as midnight
+    ) as days
+) as midnights
+{%- endmacro %}
+
+{#- Spark converts each instant as fast as it would join it. -#}
+{% macro spark__zone_days() -%}
+select
+    cast(null as date) as utc_day,
+    cast(null as bigint) as offset_microseconds
+where false
+{%- endmacro %}
+
+
+{% macro utc_date(instant) %}
+    {{- return(adapter.dispatch('utc_date', 'customer_segmentation')(instant)) -}}
+{% endmacro %}
+
+{% macro duckdb__utc_date(instant) -%}
+    cast(make_timestamp(epoch_us({{ instant }})) as date)
+{%- endmacro %}
+
+{% macro spark__utc_date(instant) -%}
+    cast(to_utc_timestamp({{ instant }}, current_timezone()) as date)
+{%- endmacro %}
+
+
+{% macro local_date_by_zone_day(instant, zone_days='zone_days') %}
+    {{- return(adapter.dispatch('local_date_by_zone_day', 'customer_segmentation')(instant, zone_days)) -}}
+{% endmacro %}
+
+{% macro duckdb__local_date_by_zone_day(instant, zone_days) -%}
+    coalesce(
+        cast(make_timestamp(epoch_us({{ instant }}) + {{ zone_days }}.offset_microseconds) as date),
+        {{ local_date(instant) }}
+    )
+{%- endmacro %}
+
+{% macro spark__local_date_by_zone_day(instant, zone_days) -%}
+    {{ local_date(instant) }}
+{%- endmacro %}
+
+
 {#- A relation with one column `day`: every date from one expression to another, both included, by a step. -#}
 {% macro dates_between(first, last, step) %}
     {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}

@@ -13,3 +13,16 @@
 {#- Spark computes a CTE again wherever it is used, and has no words for it. -#}
 {% macro spark__read_again() -%}
 {%- endmacro %}
+
+
+{#- The opposite: a CTE that is small, costs much and is used more than once. -#}
+{% macro keep() %}
+    {{- return(adapter.dispatch('keep', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro duckdb__keep() -%}
+    materialized
+{%- endmacro %}
+
+{% macro spark__keep() -%}
+{%- endmacro %}

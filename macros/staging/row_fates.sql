@@ -14,17 +14,24 @@
     replaced by x and every digit by 9: its form tells what is wrong with it, and nothing about anyone.
 
     Only repeated keys go through the windows. They are found by a hash of the key, which is cheaper to group by
-    than the key itself; two keys with one hash are told apart by the windows.
+    than the key itself; two keys with one hash are told apart by the windows. A model that has the hashes already names
+    the CTE in keys_in: its column key_hash holds those of all rows where failed_rule is null; a few more do no harm.
 -#}
-{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], culprits={}) %}
+{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], culprits={}, keys_in=none) %}
 {%- set columns = key + content + uncompared -%}
 {%- set key_hash = quick_hash(key) -%}
 {%- set newest_first = loaded_at or 'cast(null as timestamp)' -%}
 repeated_keys as (
+    {% if keys_in -%}
+    select key_hash
+    from {{ keys_in }}
+    group by key_hash
+    {%- else -%}
     select {{ key_hash }} as key_hash
     from {{ relation }}
     where failed_rule is null
     group by {{ key_hash }}
+    {%- endif %}
     having count(*) > 1
 ),
 

@@ -42,10 +42,14 @@ typed as {{ read_again() }} (
     from source
 ),
 
+zone_days as (
+    {{ zone_days() | indent(4) }}
+),
+
 dated as {{ read_again() }} (
     select
-        *,
-        {{ local_date('ordered_at') }} as ordered_on,
+        typed.*,
+        {{ local_date_by_zone_day('typed.ordered_at') | indent(8) }} as ordered_on,
         case
             when status_word is null and amount >= 0 then 'completed'
             when status_word is null then 'returned'
@@ -54,6 +58,7 @@ dated as {{ read_again() }} (
             {%- endfor %}
         end as status
     from typed
+    left join zone_days on {{ utc_date('typed.ordered_at') }} = zone_days.utc_day
 ),
 
 judged_alone as {{ read_again() }} (
@@ -71,10 +76,19 @@ judged_alone as {{ read_again() }} (
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'
             when status = 'returned' and amount > 0 then 'positive_return'
-            when ordered_at > {{ dbt.dateadd('hour', 24, 'loaded_at') }} then 'future_date'
+            when {{ seconds_between('loaded_at', 'ordered_at') }} > 86400 then 'future_date'
             when ordered_on > {{ latest_plausible_date }} then 'future_date'
         end as failed_rule_alone
     from dated
+),
+
+-- What repeats and gaps are found by, kept: it is small.
+readable_rows as {{ keep() }} (
+    select
+        ordered_on,
+        {{ quick_hash(['order_id', 'source_system']) }} as key_hash
+    from judged_alone
+    where failed_rule_alone is null
 ),
 
 -- One order of 2087 must not move as_of, nor must a handful. Where the days with valid orders break off for more than
@@ -83,8 +97,7 @@ order_days as (
     select
         ordered_on,
         count(*) as orders
-    from judged_alone
-    where failed_rule_alone is null
+    from readable_rows
     group by ordered_on
 ),
 
@@ -116,6 +129,7 @@ judged as {{ read_again() }} (
 
 {{ row_fates(
     'judged',
+    keys_in='readable_rows',
     key=['order_id', 'source_system'],
     content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'],
     loaded_at='loaded_at',

@@ -13,7 +13,7 @@
         {% set request = {
             'path': path,
             'allow_empty': var('allow_empty_publish'),
-            'tables': customer_segmentation.published_tables(),
+            'tables': customer_segmentation.published_tables(results),
         } %}
         {% set reason = customer_segmentation.answer_of('segmentation_publish', [tojson(request)]) %}
     {% endif %}
@@ -88,25 +88,51 @@
 {% endmacro %}
 
 
-{#- The marts, with their descriptions as comments: every model whose folder has meta.published_schema. -#}
-{% macro published_tables() %}
-    {% set tables = [] %}
+{#-
+    The marts, with their descriptions as comments: every model whose folder has meta.published_schema. One with
+    meta.published_as view stays a view, because its rows are quicker made than stored; the tables it reads are then
+    published beside it, in the schema `details`.
+-#}
+{% macro published_tables(results) %}
+    {% set tables, views = [], [] %}
     {% for node in graph.nodes.values()
         if node.package_name == 'customer_segmentation'
         and node.resource_type == 'model'
         and node.config.get('meta', {}).get('published_schema') %}
-        {% set columns = {} %}
-        {% for column in node.columns.values() %}
-            {% do columns.update({column.name: column.description}) %}
-        {% endfor %}
-        {% do tables.append({
-            'relation': api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) | string,
-            'schema': node.config.meta.published_schema,
-            'name': node.name,
-            'description': node.description,
-            'columns': columns,
-            'must_keep_rows': node.name in ['customers', 'customer_segments', 'segment_memberships'],
-        }) %}
+        {% do tables.append(customer_segmentation.published_table(node, node.config.meta.published_schema)) %}
+        {% if node.config.meta.get('published_as') == 'view' %}
+            {% do views.append(node.unique_id) %}
+        {% endif %}
     {% endfor %}
-    {{ return(tables | sort(attribute='name')) }}
+    {% set details = {} %}
+    {% for result in results if result.node.unique_id in views %}
+        {% set definition = namespace(sql=result.node.compiled_code) %}
+        {% for unique_id in result.node.depends_on.nodes %}
+            {% set detail = customer_segmentation.published_table(graph.nodes[unique_id], 'details') %}
+            {% do details.update({detail.name: detail}) %}
+            {% set definition.sql = definition.sql | replace(detail.relation, '"details".' ~ adapter.quote(detail.name)) %}
+        {% endfor %}
+        {% for table in tables if table.name == result.node.name %}
+            {% do table.update({'view': definition.sql}) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return((tables | sort(attribute='name')) + (details.values() | sort(attribute='name'))) }}
+{% endmacro %}
+
+
+{#- One table to publish, as the function of the package wants it. -#}
+{% macro published_table(node, schema) %}
+    {% set columns = {} %}
+    {% for column in node.columns.values() %}
+        {% do columns.update({column.name: column.description}) %}
+    {% endfor %}
+    {{ return({
+        'relation': api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) | string,
+        'schema': schema,
+        'name': node.name,
+        'description': node.description,
+        'columns': columns,
+        'must_keep_rows': node.name in ['customers', 'customer_segments', 'segment_memberships'],
+        'view': '',
+    }) }}
 {% endmacro %}

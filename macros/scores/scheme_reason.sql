@@ -1,3 +1,15 @@
+{#- Why a customer is in a segment, made of the customer's own values by the macros that decide the membership. -#}
+{% macro membership_reason(memberships, features) -%}
+case
+    when {{ memberships }}.scheme <> 'rule' and not {{ features }}.is_buyer then 'no completed order'
+    {%- for segment in rule_segments() %}
+    when {{ memberships }}.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment, features) | indent(4) }}
+    {%- endfor %}
+    else {{ scheme_reason(memberships ~ '.scheme', features) | indent(4) }}
+end
+{%- endmacro %}
+
+
 {#- Why a buyer is in a segment of an exclusive scheme: the values, and the scores where there are any. -#}
 {% macro scheme_reason(scheme, features) -%}
 case {{ scheme }}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class PublishedTable:
         description: Becomes the table's comment.
         columns: Description of each column; becomes its comment.
         must_keep_rows: An empty one doesn't replace one with rows.
+        view: SQL of a view over tables of the published file; empty: the rows are copied.
     """
 
     relation: str
@@ -37,6 +39,7 @@ class PublishedTable:
     description: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     must_keep_rows: bool = False
+    view: str = ""
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> PublishedTable:
@@ -81,7 +84,13 @@ def publish(
         )
         try:
             for table in tables:
-                _copy(connection, table)
+                if not table.view:
+                    _write(connection, table, f"table {{}} as select * from {table.relation}")
+            # A view names its tables without the file, which is called otherwise when it is read.
+            with _used(connection, "draft"):
+                for table in tables:
+                    if table.view:
+                        _write(connection, table, f"view {{}} as {table.view}")
             connection.execute("checkpoint draft")
         finally:
             connection.execute("detach draft")
@@ -115,18 +124,30 @@ def _mark(path: Path) -> bytes:
         return file.read(12)[8:]
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, table: PublishedTable, definition: str) -> None:
     schema = f"draft.{_identifier(table.schema)}"
     target = f"{schema}.{_identifier(table.name)}"
     connection.execute(f"create schema if not exists {schema}")
-    connection.execute(f"create table {target} as select * from {table.relation}")
+    connection.execute(f"create {definition.format(target)}")
     if table.description:
-        connection.execute(f"comment on table {target} is {_literal(table.description)}")
+        kind = "view" if table.view else "table"
+        connection.execute(f"comment on {kind} {target} is {_literal(table.description)}")
     for column, description in table.columns.items():
         if description:
             connection.execute(
                 f"comment on column {target}.{_identifier(column)} is {_literal(description)}"
             )
+
+
+@contextmanager
+def _used(connection: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
+    """The database is the one that names without a database mean."""
+    ((before,),) = connection.execute("select current_database()").fetchall()
+    connection.execute(f"use {_identifier(database)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"use {_identifier(before)}")
 
 
 def _tables_that_lost_all_rows(

@@ -1,38 +1,67 @@
 -- The members with the lowest hashes of customer and segment: a sample that looks random and is the same in every build.
+--
+-- Reasons are made for those who are drawn alone.
 
 with memberships as (
-    select * from {{ ref('segment_memberships') }}
+    select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-features as (
-    select * from {{ ref('customer_features') }}
+customers as (
+    select * from {{ ref('int_segmentation__customers') }}
+),
+
+periods as (
+    select *
+    from {{ ref('int_periods') }}
+    where is_current
+),
+
+cutpoints as (
+    {{ rule_cuts_in_force() | indent(4) }}
 ),
 
 ranked as (
     select
-        *,
+        memberships.as_of,
+        memberships.customer_key,
+        memberships.scheme,
+        memberships.segment_key,
         row_number() over (
-            partition by segment_key
-            order by {{ hashed_id(['segment_key', 'customer_id']) }}
+            partition by memberships.segment_key
+            order by {{ hashed_id(['memberships.segment_key', 'customers.customer_id']) }}
         ) as position
     from memberships
+    inner join periods on memberships.as_of = periods.as_of
+    inner join customers
+        on
+            memberships.as_of = customers.as_of
+            and memberships.customer_key = customers.customer_key
+),
+
+drawn as (
+    select *
+    from ranked
+    where position <= {{ whole_number_var('segment_sample_size', 1) }}
 ),
 
 final as (
     select
         -- ids
-        ranked.segment_key,
-        ranked.customer_id,
-        ranked.as_of,
+        drawn.segment_key,
+        features.customer_id,
+        drawn.as_of,
 
         -- facts
-        ranked.reason,
-        features.recency_days,
-        features.frequency,
-        features.monetary
-    from ranked
-    inner join features on ranked.customer_id = features.customer_id
-    where ranked.position <= {{ whole_number_var('segment_sample_size', 1) }}
+        {{ membership_reason('drawn', 'features') | indent(8) }} as reason,
+        cast(features.recency_days__all as integer) as recency_days,
+        features.orders__all as frequency,
+        cast(features.revenue__all as decimal(18, 2)) as monetary
+    from drawn
+    inner join customers as features
+        on
+            drawn.as_of = features.as_of
+            and drawn.customer_key = features.customer_key
+    left join cutpoints on drawn.as_of = cutpoints.as_of
 )
 
 select * from final

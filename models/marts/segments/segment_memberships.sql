@@ -1,4 +1,6 @@
--- The reason is made of the customer's own values, by the same macros that decide the membership.
+-- A view, in the published file too: reasons for millions of rows would cost more than everything else, and few are read.
+
+{{ config(materialized='view', meta={'published_as': 'view'}) }}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
@@ -24,13 +26,7 @@ final as (
         memberships.scheme,
 
         -- words
-        case
-            when memberships.scheme <> 'rule' and not features.is_buyer then 'no completed order'
-            {%- for segment in rule_segments() %}
-            when memberships.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment) | indent(12) }}
-            {%- endfor %}
-            else {{ scheme_reason('memberships.scheme', 'features') | indent(12) }}
-        end as reason,
+        {{ membership_reason('memberships', 'features') | indent(8) }} as reason,
 
         -- dates
         memberships.as_of

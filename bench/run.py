@@ -154,7 +154,7 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         )
     for build in (project, few_rules):
         build.run(keep=False)
-    parameters.write_text(json.dumps(_stored_parameters(project.folder)))
+    parameters.write_text(json.dumps(stored_parameters(project.folder)))
     for _ in range(runs):
         for contender in contenders:
             contender.run()
@@ -197,7 +197,7 @@ def _project(folder: Path, raw: Path, rules: int) -> Contender:
     )
 
 
-def _stored_parameters(folder: Path) -> dict[str, Any]:
+def stored_parameters(folder: Path) -> dict[str, Any]:
     """The fits that the project has stored, in the form that the bare script takes."""
     with duckdb.connect(str(folder / "warehouse/bench.duckdb"), read_only=True) as connection:
         fit = connection.execute(
@@ -249,7 +249,8 @@ def _parts_of_the_build(folder: Path) -> dict[str, float]:
     The last is dbt's start, its parse and what it does between nodes.
     """
     results = _results_of_the_build(folder)
-    work, tests = [], []
+    work: list[tuple[float, ...]] = []
+    tests: list[tuple[float, ...]] = []
     for result in results["results"]:
         for timing in result["timing"]:
             if timing["name"] == "execute" and timing["completed_at"]:
@@ -305,7 +306,7 @@ def _python_of_openretailscience() -> Path | None:
     requirements = BENCH / "openretailscience.txt"
     installed = subprocess.run(
         [
-            python,
+            str(python),
             "-m",
             "pip",
             "install",

@@ -38,6 +38,31 @@ def test_tables_go_to_their_schemas_with_comments(working, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["segments.duckdb"]
 
 
+def test_a_view_reads_the_published_tables_whatever_the_file_is_called(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    view = PublishedTable(
+        "marts.reasons",
+        schema="main",
+        name="reasons",
+        description="Made when read.",
+        columns={"reason": "Why."},
+        view='select customer_id || \' is here\' as reason from "details"."people"',
+    )
+    people = PublishedTable("marts.customers", schema="details", name="people")
+    assert publish(working, [view, people], path) is None
+    # The working file is the one that names mean again, and the published file needs it no more.
+    working.execute("drop table marts.customers")
+    renamed = path.rename(tmp_path / "elsewhere.duckdb")
+    with duckdb.connect() as reader:
+        reader.execute(f"attach '{renamed}' as another (read_only)")
+        assert reader.execute("select * from another.main.reasons").fetchall() == [("a is here",)]
+        comments = reader.execute(
+            "select comment from duckdb_columns() where table_name = 'reasons' "
+            "union all select comment from duckdb_views() where view_name = 'reasons'"
+        ).fetchall()
+    assert comments == [("Why.",), ("Made when read.",)]
+
+
 def test_the_file_has_a_storage_version_that_older_readers_know(working, tmp_path):
     path = tmp_path / "segments.duckdb"
     publish(working, [CUSTOMERS], path)

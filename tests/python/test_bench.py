@@ -14,10 +14,10 @@ from conftest import ROOT, Build
 
 sys.path.insert(0, str(ROOT / "bench"))
 
-from compare import differences  # noqa: E402
-from raw_orders import AS_OF, TIMEZONE, write_raw_orders  # noqa: E402
-from rules import as_project_var  # noqa: E402
-from run import stored_parameters  # noqa: E402
+from compare import differences
+from raw_orders import AS_OF, TIMEZONE, write_raw_orders
+from rules import as_project_var
+from run import stored_parameters
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from rule_grammar_project import GrammarProject
 
-# Half-hour offsets, two offsets a day at odd hours, a day that was left out, a change at midnight.
+# Half-hour offsets, changes at odd hours and at midnight, a day that was left out.
 ZONES = [
     "UTC",
     "Europe/Berlin",

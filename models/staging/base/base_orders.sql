@@ -50,10 +50,10 @@ dated as {{ read_again() }} (
         typed.*,
         {{ local_date_by_zone_day('typed.ordered_at') | indent(8) }} as ordered_on,
         case
-            when status_word is null and amount >= 0 then 'completed'
-            when status_word is null then 'returned'
+            when typed.status_word is null and typed.amount >= 0 then 'completed'
+            when typed.status_word is null then 'returned'
             {%- for word, meaning in order_statuses().items() %}
-            when status_word = {{ sql_literal(word) }} then '{{ meaning }}'
+            when typed.status_word = {{ sql_literal(word) }} then '{{ meaning }}'
             {%- endfor %}
         end as status
     from typed

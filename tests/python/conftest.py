@@ -26,7 +26,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rule_grammar_project import GrammarProject
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS_OF_THE_PROJECT = ["dbt_project.yml", "profiles.yml", "selectors.yml"]
@@ -487,6 +490,14 @@ def workshop(
     yield made
     made.pool.shutdown(cancel_futures=True)
     builder.close()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
+    """The macros alone, parsed once for all tests that render them."""
+    from rule_grammar_project import GrammarProject
+
+    return GrammarProject(tmp_path_factory.mktemp("macros"))
 
 
 @pytest.fixture(scope="session")

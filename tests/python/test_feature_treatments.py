@@ -35,17 +35,16 @@ TEXTS = ["age_band", "gender", "income_band", "household_size", "loyalty_tier", 
 Row = dict[str, Any]
 
 
-@functools.cache
-def project() -> GrammarProject:
-    return GrammarProject(_folder[0])
-
-
-_folder: list[Any] = []
+_given: list[GrammarProject] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _project_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    _folder.append(tmp_path_factory.mktemp("treatments"))
+def _given_project(project: GrammarProject) -> None:
+    _given.append(project)
+
+
+def project() -> GrammarProject:
+    return _given[0]
 
 
 def variables(treatments: Any, rows: int = 1000, neighbours: int = 5) -> dict[str, Any]:

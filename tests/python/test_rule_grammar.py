@@ -62,11 +62,6 @@ RECENT = {"metric": "orders", "window_days": 30, "at_least": 1}
 VALIDATE = "{% set checked = rule_segments() %}"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    return GrammarProject(tmp_path_factory.mktemp("rule_grammar"))
-
-
 def with_segments(segments: Any, **others: Any) -> dict[str, Any]:
     return {"metrics": METRICS, "rule_segments": segments, **others}
 

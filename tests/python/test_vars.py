@@ -1,6 +1,5 @@
 """A var that can't be used is refused with its name, what was given and what is allowed."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,12 +86,6 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["refit_models", "daily", "quarter"],
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    folder: Path = tmp_path_factory.mktemp("vars")
-    return GrammarProject(folder)
 
 
 @pytest.mark.parametrize(("macro", "given", "words"), BAD_VARS)

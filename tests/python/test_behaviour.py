@@ -67,7 +67,13 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         TEXT,
     )
     | {"region": TEXT, "country": TEXT, "known_from": DAY},
-    "int_periods": {"as_of": DAY},
+    "int_periods": {"as_of": DAY, "is_built": pa.bool_()},
+    # Words have tests of their own.
+    "int_features__ticket_metrics": {
+        "as_of": DAY,
+        "customer_key": pa.int64(),
+        "sentiment__all": pa.float64(),
+    },
 }
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 # Limits so low that few rows reach them.
@@ -121,7 +127,7 @@ class Built:
             | {"loyalty_tier": raw.tier.get(key)}
             for key in sorted(set(raw.customer_of.values()))
         ]
-        tables["int_periods"] = [{"as_of": as_of} for as_of in as_of]
+        tables["int_periods"] = [{"as_of": day, "is_built": True} for day in as_of]
         for name, columns in INPUTS.items():
             schema = pa.schema(list(columns.items()))
             rows = [{column: row.get(column) for column in columns} for row in tables[name]]

@@ -67,6 +67,7 @@ class Drift:
         periods = sorted({period for _, period in members})
         first = pd.Timestamp(periods[0])
         calendar = pd.DataFrame({"as_of": pd.to_datetime(periods)})
+        calendar["previous_as_of"] = calendar["as_of"].shift()
         calendar["models_fitted_as_of"] = first
         calendar["cutpoints_fitted_as_of"] = calendar["as_of"]
         self.connection.register("rows", rows)
@@ -87,7 +88,7 @@ class Drift:
             create table segment_kpis as
             select as_of as period, scheme, segment_key, count(*) as customers
             from int_segmentation__memberships group by all;
-            create table int_periods as select columns(*)::date from calendar;
+            create table int_periods as select columns(*)::date, true as is_built from calendar;
             create table segment_transitions as
             select date '2024-01-01' as period, 'cluster' as scheme, '' as from_segment,
                 '' as to_segment, 0 as customers where false;

@@ -126,7 +126,7 @@ def test_the_words_are_those_of_the_grammar(
     grammar = project.value(
         "{'kinds': rule_kinds(), 'operators': rule_operators(), 'texts': rule_segment_texts(), "
         "'attributes': rule_attributes(), 'schemes': exclusive_schemes(), "
-        "'tables': metric_tables(), 'aggregates': metric_aggregates()}",
+        "'tables': metric_tables() | list, 'aggregates': metric_aggregates()}",
         {},
     )
     definitions = SCHEMAS["rule_segments"]["definitions"]

@@ -61,18 +61,8 @@ def rendered(project: GrammarProject) -> Any:
     @functools.cache
     def render(name: str, sample_tickets: int) -> str:
         (path,) = (ROOT / "models").rglob(f"{name}.sql")
-        template = path.read_text()
-        if "metric_table_windows" in template:
-            # A ref inside of a macro finds no model in this project, so its text is taken.
-            macro = (ROOT / "macros" / "metrics" / "metric_table_windows.sql").read_text()
-            body = macro.split("%}", 1)[1].rsplit("{% endmacro", 1)[0]
-            body = body.replace("{{ ref('int_features__' ~ table) }}", "int_features__tickets")
-            fitted = re.search(r"fitted='(\w+)'", template)
-            assert fitted
-            template = f"{{% set table, fitted = 'tickets', '{fitted[1]}' %}}{body}"
-        template = re.sub(r"{{ ref\('(\w+)'\) }}", r"\1", template)
         topics = {**SETTINGS, "sample_tickets": sample_tickets}
-        return project.render(template, {**VARS, "topics": topics})
+        return project.render(path.read_text(), {**VARS, "topics": topics})
 
     return render
 
@@ -127,7 +117,10 @@ class Words:
             f"(date '{as_of}', {f'date {str(fitted)!r}' if fitted else 'null::date'})"
             for as_of, fitted in periods
         )
-        self.create("int_periods", f"from (values {dates}) as t(as_of, models_fitted_as_of)")
+        self.create(
+            "int_periods",
+            f"select *, true as is_built from (values {dates}) as t(as_of, models_fitted_as_of)",
+        )
         self.make("int_features__ticket_terms", "int_features__topic_sample")
         sample = self.frame("int_features__topic_sample").drop(columns="sample_hash")
         self.fit = fit_topics(sample, **FIT)

@@ -10,7 +10,17 @@ from dbt.cli.main import dbtRunner
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
-MACROS = ("features", "identity", "input", "metrics", "monitoring", "portable", "rules", "staging")
+MACROS = (
+    "features",
+    "identity",
+    "input",
+    "metrics",
+    "monitoring",
+    "portable",
+    "rules",
+    "scores",
+    "staging",
+)
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

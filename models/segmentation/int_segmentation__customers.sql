@@ -3,7 +3,7 @@
 -- The parameters in force at as_of are those of the last refit date; they come as columns of one row per fit.
 
 {% set score_slack = number_var('score_slack', 0, 1) -%}
-{% set score = 'kept_' if score_slack else '' -%}
+{% set score = 'scored.kept_' if score_slack else 'scored.' -%}
 {% set prospect = "'prospect'" -%}
 {% set lifecycle = lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') -%}
 
@@ -66,7 +66,7 @@ first_scored as (
 kept as (
     select
         {%- for metric in rfm_metrics() %}
-        {{ replayed_score(metric) | indent(8) }} as {{ score }}{{ metric }}_score,
+        {{ replayed_score(metric) | indent(8) }} as kept_{{ metric }}_score,
         {%- endfor %}
         first_scored.*
     from first_scored
@@ -96,7 +96,7 @@ segmented as (
 
         -- scores
         {%- for metric in rfm_metrics() %}
-        scored.{{ score }}{{ metric }}_score as {{ metric }}_score,
+        {{ score ~ metric }}_score as {{ metric }}_score,
         {%- endfor %}
 
         -- exclusive schemes
@@ -138,11 +138,11 @@ segmented as (
         end as cluster,
         clusters.distance as cluster_distance,
         clusters.confidence as cluster_confidence
-    from {{ 'kept' if score_slack else 'scored' }} as scored
+    from {{ 'kept as scored' if score_slack else 'scored' }}
     left join rfm_labels
         on
-            scored.{{ score }}recency_score = rfm_labels.recency_score
-            and scored.{{ score }}frequency_score = rfm_labels.frequency_score
+            {{ score }}recency_score = rfm_labels.recency_score
+            and {{ score }}frequency_score = rfm_labels.frequency_score
     left join clusters
         on
             scored.as_of = clusters.as_of

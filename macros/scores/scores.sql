@@ -11,18 +11,57 @@
 {#-
     A score from 1 to 5: one more than the number of cut points that the value is strictly better than. A value at
     least as good as the best of the fit (cut point 5) scores 5 even where many share it. Where all buyers had one
-    value, there is nothing to rank and everyone scores 3.
+    value, there is nothing to rank and everyone scores 3. slack moves the cut points by that share: above 0 they are
+    harder to beat, below 0 easier.
 -#}
-{% macro rfm_score(value, cuts, worst_to_best) %}
+{% macro rfm_score(value, cuts, worst_to_best, slack=0) %}
 {%- set better = '<' if worst_to_best == 'desc' else '>' -%}
+{%- set away = -slack if worst_to_best == 'desc' else slack -%}
 case
     when {{ value }} is null then null
     when coalesce({{ cuts }}_status, 'one_value') = 'one_value' then 3
-    when {{ value }} {{ better }}= {{ cuts }}_5 then 5
+    when {{ value }} {{ better }}= {{ moved_cut(cuts ~ '_5', away) }} then 5
     else
         1
         {%- for cut in range(1, 5) %}
-        + case when {{ value }} {{ better }} {{ cuts }}_{{ cut }} then 1 else 0 end
+        + case when {{ value }} {{ better }} {{ moved_cut(cuts ~ '_' ~ cut, away) }} then 1 else 0 end
+        {%- endfor %}
+end
+{%- endmacro %}
+
+
+{% macro moved_cut(cut, share) -%}
+{{ cut if not share else '(' ~ cut ~ ' + ' ~ share ~ ' * abs(' ~ cut ~ '))' }}
+{%- endmacro %}
+
+
+{#-
+    The score that a customer keeps while the value is within var score_slack of a cut point, replayed over the periods as
+    stay_until is. For each score from 2 on a customer is at it or above from the period at which the value beats the harder
+    cut points, and no longer from the one at which it misses the easier ones; at the first period the cut points alone count.
+    In a model with as_of and, for the metric, _score, _score_at_least, _score_at_most, and the window so_far.
+-#}
+{% macro replayed_score(metric) -%}
+case
+    when {{ metric }}_score is null then null
+    else
+        1
+        {%- for score in range(2, 6) %}
+        + case
+            when
+                max(
+                    case
+                        when {{ metric }}_score_at_least >= {{ score }} then as_of
+                        when as_of = first_as_of and {{ metric }}_score >= {{ score }} then as_of
+                    end
+                ) over so_far
+                > coalesce(
+                    max(case when {{ metric }}_score_at_most < {{ score }} then as_of end) over so_far,
+                    date '0001-01-01'
+                )
+                then 1
+            else 0
+        end
         {%- endfor %}
 end
 {%- endmacro %}

@@ -115,6 +115,7 @@ asked as (
                 and periods_ago <= {{ whole_number_var('rebuild_periods') }} + 1
                 then 'late_data'
             when {{ is_asked }} then 'backfill'
+            when {{ number_var('score_slack', 0, 1) }} > 0 then 'slack'
         end as build_reason
     from compared
 ),

@@ -2,6 +2,8 @@
 --
 -- The parameters in force at as_of are those of the last refit date; they come as columns of one row per fit.
 
+{% set score_slack = number_var('score_slack', 0, 1) -%}
+{% set score = 'scored.kept_' if score_slack else 'scored.' -%}
 {% set prospect = "'prospect'" -%}
 {% set lifecycle = lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') -%}
 
@@ -34,6 +36,13 @@ scored as (
                 then
                     {{ rfm_score('features.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(20) }}
         end as {{ metric }}_score,
+        {% for bound, slack in {'at_least': score_slack, 'at_most': -score_slack}.items() if score_slack -%}
+        case
+            when features.is_buyer
+                then
+                    {{ rfm_score('features.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best, slack) | indent(20) }}
+        end as {{ metric }}_score_{{ bound }},
+        {% endfor -%}
         {% endfor -%}
         {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
         {%- for cut in range(1, spend_bands()) %}
@@ -46,6 +55,28 @@ scored as (
     left join cuts on periods.cutpoints_fitted_as_of = cuts.fitted_as_of
 ),
 
+{% if score_slack -%}
+first_scored as (
+    select
+        *,
+        min(case when is_buyer then as_of end) over (partition by customer_key) as first_as_of
+    from scored
+),
+
+kept as (
+    select
+        {%- for metric in rfm_metrics() %}
+        {{ replayed_score(metric) | indent(8) }} as kept_{{ metric }}_score,
+        {%- endfor %}
+        first_scored.*
+    from first_scored
+    window so_far as (
+        partition by customer_key
+        order by as_of
+    )
+),
+
+{% endif -%}
 segmented as (
     select
         scored.as_of,
@@ -68,9 +99,9 @@ segmented as (
         scored.has_events,
 
         -- scores
-        scored.recency_score,
-        scored.frequency_score,
-        scored.monetary_score,
+        {%- for metric in rfm_metrics() %}
+        {{ score ~ metric }}_score as {{ metric }}_score,
+        {%- endfor %}
 
         -- exclusive schemes
         case
@@ -111,11 +142,11 @@ segmented as (
         end as cluster,
         clusters.distance as cluster_distance,
         clusters.confidence as cluster_confidence
-    from scored
+    from {{ 'kept as scored' if score_slack else 'scored' }}
     left join rfm_labels
         on
-            scored.recency_score = rfm_labels.recency_score
-            and scored.frequency_score = rfm_labels.frequency_score
+            {{ score }}recency_score = rfm_labels.recency_score
+            and {{ score }}frequency_score = rfm_labels.frequency_score
     left join clusters
         on
             scored.as_of = clusters.as_of

@@ -62,7 +62,8 @@
     {%- do rule_resolve_references(segments) -%}
     {%- for key, segment in segments.items() -%}
         {%- do rule_check_stay(grammar, segment) -%}
-        {%- do segment.update({'definition': rule_words(segment.rule)}) -%}
+        {%- set stays = '; stays while ' ~ rule_words(segment.stay_until) if segment.stay_until is not none else '' -%}
+        {%- do segment.update({'definition': rule_words(segment.rule) ~ stays}) -%}
         {%- do segment.update({
             'name': segment.name or key | replace('_', ' ') | capitalize,
             'description': segment.description or segment.definition,

@@ -1,6 +1,8 @@
 -- Ids under which somebody who asked to be forgotten may have been handed over: hashes, and nothing else. A customer's id is
 -- that of the first record, and another one before records were linked; so each record and reference of the person gives one.
 
+{{ config(schema='restricted') }}
+
 with erasure_requests as (
     select * from {{ ref('stg_erasure_requests') }}
 ),

@@ -97,7 +97,10 @@ def test_the_dictionary_has_every_published_column(
         table = section.splitlines()[0]
         rows = re.findall(r"^\| `(\w+)` \| (\w.*?) \| (\S.*) \|$", section, re.MULTILINE)
         described |= {(table.split(".")[-1], column) for column, _, _ in rows}
-    published = reference.rows("select table_name, column_name from information_schema.columns")
+    published = reference.rows(
+        "select table_name, column_name from information_schema.columns"
+        " where table_schema <> 'details'"
+    )
     assert described == set(published)
 
 

@@ -480,7 +480,7 @@ def test_segments_are_completed_and_sorted(project: GrammarProject) -> None:
             "age band one of 25-34, 35 and in rule:recent_buyers by its entry rule and "
             "session minutes in the last 1 day in the top 2.5 %"
         ),
-        "orders in the last 30 days at least 1",
+        "orders in the last 30 days at least 1; stays while orders in the last 60 days at least 1",
     ]
     assert checked[1]["description"] == checked[1]["definition"]
     cuts = project.value("rule_percentile_cuts()", with_segments(segments))

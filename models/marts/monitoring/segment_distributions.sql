@@ -18,26 +18,26 @@ with periods as (
 
 history as (
     select
-        as_of,
-        {{ compact_key('customer_id') }} as customer_key,
-        recency_days,
-        {{ three_digits('frequency') | indent(8) }} as frequency,
-        {{ three_digits('monetary') | indent(8) }} as monetary,
-        recency_score,
-        frequency_score,
-        monetary_score
-    from {{ ref('customer_history') }}
-    where as_of in (select as_of from periods)
+        kept.as_of,
+        {{ compact_key('kept.customer_id') }} as customer_key,
+        kept.recency_days,
+        {{ three_digits('kept.frequency') | indent(8) }} as frequency,
+        {{ three_digits('kept.monetary') | indent(8) }} as monetary,
+        kept.recency_score,
+        kept.frequency_score,
+        kept.monetary_score
+    from {{ ref('customer_history') }} as kept
+    inner join periods on kept.as_of = periods.as_of
 ),
 
 memberships as (
     select
-        as_of,
-        customer_key,
-        scheme,
-        segment_key
-    from {{ ref('int_segmentation__memberships') }}
-    where as_of in (select as_of from periods)
+        kept.as_of,
+        kept.customer_key,
+        kept.scheme,
+        kept.segment_key
+    from {{ ref('int_segmentation__memberships') }} as kept
+    inner join periods on kept.as_of = periods.as_of
     union all
     select
         as_of,

@@ -22,6 +22,7 @@ final as (
         -- words
         segments.name,
         segments.definition,
+        substr({{ hashed_id(['segments.definition']) }}, 1, 8) as version,
         segments.description,
         segments.owner,
         segments.recommended_action,

@@ -101,7 +101,7 @@ select 0 as customers
         'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'latest_plausible_date',
         'date_formats', 'oldest_plausible_age', 'segmentation_consent', 'identity_threshold', 'identity_review_from',
         'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
-        'linkage_sample_rows', 'linkage_seed', 'metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
+        'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
         'imputation_neighbours', 'value_tiers', 'spend_breaks', 'spend_limits', 'frequent_from_orders', 'lifecycle_days',
         'demographic_attribute', 'cluster_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
@@ -132,6 +132,9 @@ select 0 as customers
             {{ return('') }}
         {% endif %}
     {% endfor %}
+    {% if periods.relation is none %}
+        {{ return('') }}
+    {% endif %}
     {% do run_query('update ' ~ periods.relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash where is_built') %}
     {{ return('') }}
 {% endmacro %}

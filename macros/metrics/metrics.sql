@@ -40,6 +40,11 @@
     {%- if declared is not mapping -%}
         {%- do definition_error('Var metrics', '', shown(declared), 'a mapping from the name of a metric to its definition') -%}
     {%- endif -%}
+    {%- set extra = var('extra_metrics', {}) or {} -%}
+    {%- if extra is not mapping -%}
+        {%- do definition_error('Var extra_metrics', '', shown(extra), 'a mapping from the name of a metric to its definition') -%}
+    {%- endif -%}
+    {%- set declared = dict(declared, **extra) -%}
     {%- set tables = metric_tables() -%}
     {%- set aggregates = metric_aggregates() -%}
     {%- set required = ['table', 'aggregate', 'absent', 'unit', 'description'] -%}

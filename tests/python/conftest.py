@@ -515,7 +515,9 @@ TWO_CUSTOMERS = f"{ONE_ORDER}2,other,2024-03-01 12:00:00,40.00,EUR\n"
 HEADER = "order_id,customer_ref,ordered_at,amount\n"
 # The models and tests of a project that decides as the real one does whether to publish.
 ONE_MART = {
-    "models/groups.yml": "groups: [{name: segments, owner: {name: us}}]",
+    "models/groups.yml": """
+        groups: [{name: segments, owner: {name: us}}, {name: foundation, owner: {name: us}}]
+    """,
     "models/marts/customers.sql": """
         {{ config(contract={'enforced': false}) }}
         select distinct customer_ref as customer_id from {{ source('input', 'orders') }}

@@ -69,6 +69,7 @@ def test_size_and_revenue_of_now(reference: Build, query: Query) -> None:
     assert found == {key: (size, pytest.approx(revenue)) for key, size, revenue in expected}
 
 
+@pytest.mark.slow
 def test_conversion_and_repeat_rate_of_each_period(reference: Build, query: Query) -> None:
     found = {
         (row["segment__key"], row["metric_time__day"][:10]): (

@@ -7,14 +7,8 @@ from printed_examples import block, copy_project, run
 PAGE = "docs/own_data.md"
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        "retail",
-        pytest.param("shopify", marks=pytest.mark.slow),
-        pytest.param("ga4", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["retail", "shopify", "ga4"])
 def test_a_shape_becomes_segments_with_the_printed_commands(shape, tmp_path):
     commands = block(PAGE, shape, "bash") + block(PAGE, f"{shape}-build", "bash")
     made = run(commands, copy_project(tmp_path))

@@ -22,7 +22,7 @@ def test_a_model_of_the_consumer_reads_the_marts(rows: Any) -> None:
     assert rows("select lifecycle, reason from main_bookshop.letters") == [
         (
             "active",
-            "largest order in the last 365 days: 120.00 (at least 100); orders: 2 (at least 2)",
+            "dearest order in the last 365 days: 120.00 (at least 100); orders: 2 (at least 2)",
         )
     ]
 
@@ -31,7 +31,7 @@ def test_vars_of_the_consumer_are_in_force(rows: Any) -> None:
     rules = rows("select segment_key, owner from segmentation.segments where scheme = 'rule'")
     assert rules == [("rule:collectors", "rare books")]
     wide = "scores.int_segmentation__customers"
-    largest = rows(f"select max(largest_order__365d) from {wide}")
+    largest = rows(f"select max(dearest_order__365d) from {wide}")
     assert largest == [(Decimal("180.00"),)]
     assert rows("select dataset, raw_dir from bookshop_input.data_set") == [("bookshop", "data")]
 
@@ -42,7 +42,7 @@ def test_views_of_the_raw_data_lie_where_the_consumer_says(rows: Any) -> None:
 
 
 def test_marts_lie_in_a_schema_of_their_own(rows: Any) -> None:
-    found = rows("select schema_name from duckdb_tables() where table_name = 'segment_memberships'")
+    found = rows("select schema_name from duckdb_tables() where table_name = 'segment_kpis'")
     assert found == [("segmentation",)]
 
 

@@ -116,7 +116,8 @@ def test_the_rules_and_metrics_of_the_repository_pass(folder: str) -> None:
     project = yaml.safe_load((ROOT / folder / "dbt_project.yml").read_text(encoding="utf-8"))
     variables = project["vars"].get("customer_segmentation", project["vars"])
     SEGMENTS.validate(variables["rule_segments"])
-    METRIC_LIST.validate(variables["metrics"])
+    for name in {"metrics", "extra_metrics"} & set(variables):
+        METRIC_LIST.validate(variables[name])
 
 
 def test_the_words_are_those_of_the_grammar(

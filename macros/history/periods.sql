@@ -44,16 +44,19 @@ where false
 
 
 {#-
-    How many customers of the last build are no customers any more, as a query: merged with another, erased or without
-    consent. They are in every period since they were known, so the whole history is restated.
+    How many customers in the kept periods are no customers any more, as a query: merged with another, erased or without
+    consent. They are in every period since they were known, so the whole history is restated. The kept rows themselves are
+    asked, so nobody stays in them whatever was built or killed in between.
 -#}
 {% macro customers_departed_since_last_build() -%}
-    {%- set stored = load_relation(this.incorporate(path={'identifier': 'int_features__customers'})) if execute else none -%}
+    {%- set kept = graph.nodes.get('model.customer_segmentation.int_segmentation__memberships') if execute -%}
+    {%- set stored = load_relation(api.Relation.create(database=kept.database, schema=kept.schema, identifier=kept.alias)) if kept -%}
     {%- if stored -%}
 select count(*) as customers
 from (
     select distinct customer_key
     from {{ stored }}
+    where scheme = '{{ exclusive_schemes() | first }}'
 ) as earlier
 left join {{ ref('int_identity__customers') }} as customers
     on earlier.customer_key = customers.customer_key and not customers.is_excluded

@@ -52,7 +52,7 @@
 
 {#-
     A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: who stores it stores the version too. DuckDB's
-    hash of columns is the xor of one hash for each; hashed once more, rows that swap their values differ when they are
+    hash of columns is made of one hash for each by xor; hashed once more, rows that swap their values differ when they are
     combined by xor.
 -#}
 {% macro quick_hash(columns) %}

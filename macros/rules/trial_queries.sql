@@ -22,6 +22,7 @@
     {%- do log(tojson({
         'words': segment.definition,
         'members': trial_members(segment, built | list, missing.values() | list, cuts),
+        'unbuilt_fit': trial_unbuilt_fit(cuts),
         'sizes': trial_sizes(),
         'overlaps': trial_overlaps(),
         'profile': trial_profile(profiled),
@@ -103,6 +104,15 @@ from features
 inner join current_period on features.as_of = current_period.as_of
 cross join cutpoints
 where {{ rule_condition(segment.rule) }}
+{%- endmacro %}
+
+
+{#- The date that a percentile of the rule is taken at, if the last build didn't make its features; else no row. -#}
+{% macro trial_unbuilt_fit(cuts) -%}
+select fitted.as_of
+from {{ ref('int_periods') }} as periods
+inner join {{ ref('int_periods') }} as fitted on periods.cutpoints_fitted_as_of = fitted.as_of
+where periods.is_current and not fitted.is_built and {{ (cuts | length > 0) | lower }}
 {%- endmacro %}
 
 

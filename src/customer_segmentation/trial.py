@@ -57,7 +57,8 @@ def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
         project: Folder of the dbt project.
 
     Raises:
-        TrialError: There is no build yet, another process is writing to it, or the rule is wrong.
+        TrialError: There is no build yet, another process is writing to it, the rule is wrong, or
+            it has a percentile of a date whose features the last build didn't make.
     """
     try:
         definition = yaml.safe_load(rule)
@@ -76,6 +77,11 @@ def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
         raise TrialError(f"{file} has no table {_WIDE_TABLE} yet. Build first: make build")
     request = {"definition": definition, "built_columns": [name for (name,) in columns]}
     queries = _queries(request, given, parsed, project)
+    for (as_of,) in connection.execute(queries["unbuilt_fit"]).fetchall():
+        raise TrialError(
+            f"A percentile is taken as of {as_of}, and the last build kept that period as it was. "
+            f"Run make backfill FROM={as_of} TO={as_of}, then try again."
+        )
     connection.execute(f"create temporary table members as {queries['members']}")
     sizes = connection.execute(queries["sizes"])
     names = [column[0] for column in sizes.description]

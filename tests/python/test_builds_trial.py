@@ -99,6 +99,20 @@ def test_a_cut_is_taken_at_the_last_refit_date(
     assert members(trial) != {customer for (customer,) in now}
 
 
+def test_a_cut_of_a_period_that_was_kept_is_refused(
+    tries_without_windows: Tries, tmp_path: Path
+) -> None:
+    """A build that keeps a period makes none of its features, so none could be ranked."""
+    file = tmp_path / "warehouse" / f"{VARS['dataset']}.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "update features.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
+        )
+    with pytest.raises(TrialError, match=r"as of 20\d\d-.* make backfill FROM=20"):
+        tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])
+    tries_without_windows(VARS["rule_segments"]["two_orders_90d"])
+
+
 def test_sizes_overlaps_and_profile_agree_with_the_marts(reference: Build, tries: Tries) -> None:
     trial = tries(VARS["rule_segments"]["two_orders_90d"])
     key = "rule:two_orders_90d"

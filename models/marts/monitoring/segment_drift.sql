@@ -367,7 +367,8 @@ final as (
         -- words
         judged.verdict,
         case
-            when judged.verdict <> 'drifted' or not coalesce(judged.is_beyond_chance, true) then 'nothing'
+            when judged.verdict <> 'drifted' then 'nothing'
+            when not judged.is_beyond_chance then 'nothing: chance alone may do as much'
             when
                 judged.test <> 'size_change'
                 and judged.scheme = 'cluster'

@@ -197,14 +197,21 @@ def simulated_silhouettes(
 
 
 def knee(values: Sequence[float] | npt.NDArray[np.float64]) -> int:
-    """Position where a convex curve turns from steep to flat: the point farthest below its chord.
+    """Position where a convex curve turns from steep to flat: the knee farthest below its chord.
 
-    Both axes are scaled to 0 .. 1; that distance is the difference curve of Kneedle (Satopaa et al.
-    2011, "Finding a kneedle in a haystack"), of which a convex curve has one maximum. Rising and
-    falling curves are read alike. The first in a tie; 0 for a flat curve or less than three values.
+    Kneedle (Satopaa et al. 2011, "Finding a kneedle in a haystack") takes the first knee, which on
+    a curve of many measured points is some small bend; so all are asked for. Rising and falling
+    curves are read alike. The first in a tie; 0 for a flat curve or less than three values.
     """
+    from kneed import KneeLocator
+
     curve = np.asarray(values, dtype=np.float64)
     if len(curve) < 3 or np.ptp(curve) == 0:
         return 0
-    chord = np.linspace(curve[0], curve[-1], len(curve))
-    return int(np.argmax(np.round((chord - curve) / np.ptp(curve), 12)))
+    direction = "increasing" if curve[-1] > curve[0] else "decreasing"
+    found = KneeLocator(
+        range(len(curve)), curve, S=0, curve="convex", direction=direction, online=True
+    )
+    below = np.round(np.subtract(found.all_norm_knees_y, found.all_norm_knees), 12)
+    knees = sorted(zip(-below, found.all_knees, strict=True))
+    return int(knees[0][1]) if knees else 0

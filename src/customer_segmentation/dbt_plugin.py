@@ -28,6 +28,15 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
+# A dbt package brings this file along (module_paths in the profile), but no libraries.
+try:
+    metadata.version("customer-segmentation")
+except metadata.PackageNotFoundError:
+    raise DbtRuntimeError(
+        "The Python package customer-segmentation is not installed. Expected it beside dbt: "
+        "pip install ./dbt_packages/customer_segmentation"
+    ) from None
+
 from customer_segmentation.contract import ContractTable
 from customer_segmentation.identifiers import fold_text
 from customer_segmentation.input_check import check_folder, check_warehouse

@@ -47,3 +47,12 @@
 {% macro rounded(expression, digits=6) -%}
 round(cast({{ expression }} as double), {{ digits }})
 {%- endmacro %}
+
+
+{#-
+    A mean of numbers that doesn't depend on the order of the rows: doubles are added with errors, and a mean that lies between
+    two rounded values would fall on either side.
+-#}
+{% macro exact_mean(expression) -%}
+cast(sum(cast({{ expression }} as decimal(38, 12))) as double) / nullif(count({{ expression }}), 0)
+{%- endmacro %}

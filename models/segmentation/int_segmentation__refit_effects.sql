@@ -91,7 +91,7 @@ rescored as (
 effects as (
     select
         rescored.as_of,
-        rescored.customer_id,
+        rescored.customer_key,
         'rfm' as scheme
     from rescored
     inner join rfm_labels
@@ -103,7 +103,7 @@ effects as (
     union all
     select
         as_of,
-        customer_id,
+        customer_key,
         '{{ scheme }}' as scheme
     from rescored
     where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
@@ -111,7 +111,7 @@ effects as (
     union all
     select
         customers.as_of,
-        customers.customer_id,
+        customers.customer_key,
         'cluster' as scheme
     from customers
     inner join periods on customers.as_of = periods.as_of and periods.has_new_model

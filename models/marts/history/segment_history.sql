@@ -1,59 +1,56 @@
--- A spell begins with the first period in the segment after one outside it, and ends with the first period outside again.
--- Nothing is stored but memberships by period: a spell that is open gets its end from the periods after it.
+-- A spell begins with an entry and ends with the next exit. A view, in the published file too: what a spell is made of is
+-- stored by period, and one that is open gets its end from the periods after it.
 
-{{ config(materialized='view') }}
+{{ config(materialized='view', meta={'published_as': 'view'}) }}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+period_changes as (
+    select * from {{ ref('int_segmentation__changes') }}
 ),
 
 periods as (
-    select
-        *,
-        row_number() over (order by as_of) as position
-    from {{ ref('int_periods') }}
+    select * from {{ ref('int_periods') }}
 ),
 
--- Periods in a row have the same difference between their position and their rank among the customer's own.
-numbered as (
-    select
-        memberships.customer_key,
-        memberships.scheme,
-        memberships.segment_key,
-        memberships.as_of,
-        periods.next_as_of,
-        periods.position - row_number() over (
-            partition by memberships.customer_key, memberships.segment_key
-            order by memberships.as_of
-        ) as spell
-    from memberships
-    inner join periods on memberships.as_of = periods.as_of
+customers as (
+    select * from {{ ref('int_segmentation__customers') }}
 ),
 
-spells as (
+customer_ids as (
+    {{ customer_ids('customers', 'periods') | indent(4) }}
+),
+
+changes as (
+    {{ all_changes('memberships', 'period_changes', 'periods', 'customer_ids') | indent(4) }}
+),
+
+exits as (
     select
-        customer_key,
-        scheme,
+        customer_id,
         segment_key,
-        min(as_of) as valid_from,
-        case when count(next_as_of) = count(*) then max(next_as_of) end as valid_to
-    from numbered
-    group by customer_key, scheme, segment_key, spell
+        changed_on
+    from changes
+    where change = 'exited'
 ),
 
 final as (
     select
-        customers.customer_id,
-        spells.scheme,
-        spells.segment_key,
-        spells.valid_from,
-        spells.valid_to
-    from spells
-    inner join customers on spells.customer_key = customers.customer_key
+        changes.customer_id,
+        changes.scheme,
+        changes.segment_key,
+        changes.changed_on as valid_from,
+        min(exits.changed_on) as valid_to
+    from changes
+    left join exits
+        on
+            changes.customer_id = exits.customer_id
+            and changes.segment_key = exits.segment_key
+            and changes.changed_on < exits.changed_on
+    where changes.change = 'entered'
+    group by changes.customer_id, changes.scheme, changes.segment_key, changes.changed_on
 )
 
 select * from final

@@ -77,6 +77,47 @@ other_touches as (
     from responses
 ),
 
+touches as (
+    select
+        customer_key,
+        min(occurred_at) as occurred_at,
+        min(day) as day,
+        'web' as state
+    from session_stops
+    group by customer_key, session_key
+    union all
+    select
+        customer_key,
+        ordered_at as occurred_at,
+        day,
+        'shop' as state
+    from orders
+    where is_completed
+    union all
+    select
+        customer_references.customer_key,
+        other_touches.occurred_at,
+        other_touches.day,
+        other_touches.state
+    from other_touches
+    inner join customer_references
+        on
+            other_touches.source_system = customer_references.source_system
+            and other_touches.customer_ref = customer_references.customer_ref
+),
+
+-- Whoever has touchpoints of one kind alone, as most buyers in a shop, needs no putting in order.
+kinds as (
+    select
+        touches.customer_key,
+        min(touches.state) as state,
+        max(touches.state) as other_state,
+        count(*) as stops
+    from touches
+    inner join current_period on touches.day < current_period.as_of
+    group by touches.customer_key
+),
+
 stops as (
     select
         customer_key,
@@ -88,51 +129,56 @@ stops as (
     from session_stops
     union all
     select
-        customer_key,
+        touches.customer_key,
         null as session_key,
-        min(occurred_at) as occurred_at,
-        min(day) as day,
-        'web' as state,
+        touches.occurred_at,
+        touches.day,
+        touches.state,
         'touch:' as prefix
-    from session_stops
-    group by customer_key, session_key
-    union all
-    select
-        customer_key,
-        null as session_key,
-        ordered_at as occurred_at,
-        day,
-        'shop' as state,
-        'touch:' as prefix
-    from orders
-    where is_completed
-    union all
-    select
-        customer_references.customer_key,
-        null as session_key,
-        other_touches.occurred_at,
-        other_touches.day,
-        other_touches.state,
-        'touch:' as prefix
-    from other_touches
-    inner join customer_references
+    from touches
+    inner join kinds
         on
-            other_touches.source_system = customer_references.source_system
-            and other_touches.customer_ref = customer_references.customer_ref
+            touches.customer_key = kinds.customer_key
+            and kinds.state <> kinds.other_state
 ),
 
-moves as (
+ordered_moves as (
     select
         stops.customer_key,
         stops.prefix,
         stops.state,
         lead(stops.state) over journey as next_state,
-        lag(stops.state) over journey is null as is_first
+        lag(stops.state) over journey is null as is_first,
+        1 as moves
     from stops
     inner join current_period on stops.day < current_period.as_of
     window journey as (
         partition by stops.customer_key, stops.session_key, stops.prefix order by stops.occurred_at, stops.state
     )
+),
+
+moves as (
+    select * from ordered_moves
+    union all
+    select
+        customer_key,
+        'touch:' as prefix,
+        state,
+        state as next_state,
+        false as is_first,
+        stops - 1 as moves
+    from kinds
+    where state = other_state and stops > 1
+    union all
+    select
+        customer_key,
+        'touch:' as prefix,
+        state,
+        null as next_state,
+        true as is_first,
+        1 as moves
+    from kinds
+    where state = other_state
 ),
 
 current_memberships as (
@@ -172,7 +218,7 @@ profile_moves as (
         moves.state,
         moves.next_state,
         moves.is_first,
-        count(*) as transitions
+        sum(moves.moves) as transitions
     from moves
     inner join profiles on moves.customer_key = profiles.customer_key
     group by profiles.profile, moves.prefix, moves.state, moves.next_state, moves.is_first

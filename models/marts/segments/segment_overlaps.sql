@@ -29,7 +29,8 @@ members as (
     where periods.is_current
 ),
 
-pairs as (
+-- Each pair is counted once and told both ways.
+counted_pairs as (
     select
         members.number,
         others.number as other_number,
@@ -38,8 +39,22 @@ pairs as (
     inner join members as others
         on
             members.customer_key = others.customer_key
-            and members.number <> others.number
+            and members.number < others.number
     group by members.number, others.number
+),
+
+pairs as (
+    select
+        number,
+        other_number,
+        customers
+    from counted_pairs
+    union all
+    select
+        other_number as number,
+        number as other_number,
+        customers
+    from counted_pairs
 ),
 
 final as (

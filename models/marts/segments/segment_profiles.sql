@@ -27,7 +27,7 @@ current_customers as (
         memberships.segment_key,
         '{{ column }}' as feature,
         count(current_customers.{{ column }}) as members,
-        avg(current_customers.{{ column }}) as mean,
+        {{ exact_mean('current_customers.' ~ column) }} as mean,
         {{ quartiles('current_customers.' ~ column) }} as quartiles
     from memberships
     inner join current_customers
@@ -43,7 +43,7 @@ everyone as (
     {% for column in columns -%}
     select
         '{{ column }}' as feature,
-        avg({{ column }}) as mean
+        {{ exact_mean(column) }} as mean
     from current_customers
     {{ 'union all' if not loop.last }}
     {% endfor %}

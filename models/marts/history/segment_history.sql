@@ -27,11 +27,13 @@ changes as (
     {{ all_changes('memberships', 'period_changes', 'periods', 'customer_ids') | indent(4) }}
 ),
 
+-- Entries and exits take turns, so an entry's exit is the one after it and none before that.
 exits as (
     select
         customer_id,
         segment_key,
-        changed_on
+        changed_on,
+        lag(changed_on) over (partition by customer_id, segment_key order by changed_on) as previously_on
     from changes
     where change = 'exited'
 ),
@@ -42,15 +44,15 @@ final as (
         changes.scheme,
         changes.segment_key,
         changes.changed_on as valid_from,
-        min(exits.changed_on) as valid_to
+        exits.changed_on as valid_to
     from changes
     left join exits
         on
             changes.customer_id = exits.customer_id
             and changes.segment_key = exits.segment_key
             and changes.changed_on < exits.changed_on
+            and (exits.previously_on is null or changes.changed_on >= exits.previously_on)
     where changes.change = 'entered'
-    group by changes.customer_id, changes.scheme, changes.segment_key, changes.changed_on
 )
 
 select * from final

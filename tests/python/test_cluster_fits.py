@@ -275,12 +275,12 @@ def planted_sessions(customers=60, sessions=8, seed=0):
         for customer in range(customers):
             for session in range(sessions):
                 as_usual = rng.random() < 0.9
-                looks = [VIEW] * int(rng.integers(1, 3))
-                pages = ["page_view"] * int(rng.integers(2, 5))
+                looks = [VIEW] * int(rng.integers(1, 4))
+                pages = ["page_view"] * int(rng.integers(1, 4))
                 way = {
-                    "decided": ["page_view", "search", *looks, CART, "checkout", "purchase"],
-                    "leaver": ["page_view", *looks, CART, VIEW, CART],
-                    "browser": [*pages, *looks, VIEW],
+                    "decided": [*pages, "search", *looks, CART, "checkout", "purchase"],
+                    "leaver": [*pages, *looks, CART, VIEW, CART],
+                    "browser": [*pages, *pages, *looks, VIEW],
                 }[kind if as_usual else str(rng.choice(kinds))]
                 found.append((kind, f"{kind}-{customer}", session, way))
     return found

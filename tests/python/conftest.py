@@ -594,9 +594,10 @@ def one_customer(workshop: Workshop) -> Build:
 
 @scenario()
 def no_orders(workshop: Workshop) -> Build:
-    """Nothing but headers."""
+    """Nothing but headers; the scheme journeys is asked for."""
     folder = workshop.folder("no-orders")
-    return workshop.build(folder, {"orders.csv": HEADER}, with_artifacts=True)
+    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
+    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
 
 
 @scenario()

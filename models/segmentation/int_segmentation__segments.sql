@@ -71,9 +71,8 @@ cluster_definitions as (
         -- The seed has one action for each trait, whatever the cluster that has it is called this time.
         coalesce(trait, segment) as card_segment,
         case
-            when segment = 'everyone' then
-                case when scheme = 'cluster' then 'all buyers' else 'all who have moved' end
-                || ': no clusters were found'
+            when segment = 'everyone' and scheme = 'cluster' then 'all buyers: no clusters were found'
+            when segment = 'everyone' then 'all who have moved: no clusters were found'
             else
                 'nearest to the centre of ' || lower(name) || ' and at most '
                 || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations from it'

@@ -206,7 +206,8 @@ def stored_parameters(folder: Path) -> dict[str, Any]:
     """The fits that the project has stored, in the form that the bare script takes."""
     with duckdb.connect(str(folder / "warehouse/bench.duckdb"), read_only=True) as connection:
         fit = connection.execute(
-            "select part, name, number, feature, value from scores.int_segmentation__cluster_fit"
+            "select part, name, number, feature, value from scores.int_segmentation__cluster_fit "
+            "where scheme = 'cluster'"
         ).fetchall()
         breaks = connection.execute(
             "select cut_value from scores.int_segmentation__spend_breaks "

@@ -106,7 +106,7 @@ select 0 as customers
         'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
         'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
         'imputation_neighbours', 'value_tiers', 'spend_breaks', 'spend_limits', 'frequent_from_orders', 'lifecycle_days',
-        'demographic_attribute', 'cluster_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
+        'demographic_attribute', 'cluster_features', 'journey_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
         'cart_event_types', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
         'prior_gap_days', 'topics', 'rating_scales', 'score_slack',

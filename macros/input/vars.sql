@@ -136,31 +136,31 @@
 
 
 {#-
-    Var cluster_features: a list of {name, column, ...} whose columns are in the wide table of features. The fit checks
-    caps and scaling.
+    Var cluster_features or journey_features: a list of {name, column, ...} whose columns are in the wide table of features;
+    the latter may be empty. The fit checks caps and scaling.
 -#}
-{% macro cluster_features() %}
-    {% set features = var('cluster_features') %}
+{% macro cluster_features(name='cluster_features') %}
+    {% set features = var(name) %}
     {% set expected = 'Expected a list such as [{name: frequency, column: orders__all, log: true}].' %}
-    {% if features is string or features is mapping or features is not iterable or not features %}
-        {% do stop("Var cluster_features is '" ~ features ~ "'. " ~ expected) %}
+    {% if features is string or features is mapping or features is not iterable or (not features and name == 'cluster_features') %}
+        {% do stop('Var ' ~ name ~ " is '" ~ features ~ "'. " ~ expected) %}
     {% endif %}
     {% set numbers = derived_columns() + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
         {% set keys = ['name', 'column', 'log', 'caps', 'scaling', 'encoding', 'levels', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
         {% if feature is mapping and feature.keys() | reject('in', keys) | list %}
-            {% do stop("Var cluster_features holds '" ~ feature ~ "'. Expected of the keys " ~ keys | join(', ') ~ ' name, column and any others.') %}
+            {% do stop('Var ' ~ name ~ " holds '" ~ feature ~ "'. Expected of the keys " ~ keys | join(', ') ~ ' name, column and any others.') %}
         {% elif feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
-            {% do stop("Var cluster_features holds '" ~ feature ~ "'. " ~ expected) %}
+            {% do stop('Var ' ~ name ~ " holds '" ~ feature ~ "'. " ~ expected) %}
         {% endif %}
         {% set encoding = feature.get('encoding', 'number') %}
         {% set columns = numbers if encoding == 'number' else rule_attributes() %}
         {% if encoding not in ['number', 'one_hot', 'ordinal'] %}
-            {% do stop("Var cluster_features has the encoding '" ~ encoding ~ "'. Expected number, one_hot or ordinal.") %}
+            {% do stop('Var ' ~ name ~ " has the encoding '" ~ encoding ~ "'. Expected number, one_hot or ordinal.") %}
         {% elif encoding != 'number' and (feature.get('levels') is string or feature.get('levels', []) | length < 2) %}
-            {% do stop("Var cluster_features has the levels '" ~ feature.get('levels') ~ "' of " ~ feature.name ~ '. Expected a list of at least two, the lowest first.') %}
+            {% do stop('Var ' ~ name ~ " has the levels '" ~ feature.get('levels') ~ "' of " ~ feature.name ~ '. Expected a list of at least two, the lowest first.') %}
         {% elif feature.get('column') not in columns %}
-            {% do stop("Var cluster_features names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; var feature_windows adds more.') %}
+            {% do stop('Var ' ~ name ~ " names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; or a metric and its window, such as orders__90d.') %}
         {% endif %}
     {% endfor %}
     {{ return(features) }}

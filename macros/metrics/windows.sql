@@ -49,6 +49,19 @@
 {% endmacro %}
 
 
+{#- The window that a column of the wide table of features is named after, such as orders__90d, or none. -#}
+{% macro window_of_column(column, metrics) %}
+    {%- set parts = modules.re.fullmatch('(.+)__(?:all|([0-9]{1,5})d(?:_to_([0-9]{1,5})d)?)', column | string) -%}
+    {%- set from, to = (parts.group(2), (parts.group(3) or 0) | int) if parts else (none, 0) -%}
+    {%- set from = from | int if from else none -%}
+    {%- set is_window = parts and parts.group(1) in metrics and (from is none or to < from <= 36500) -%}
+    {%- if not is_window or metric_window_column(parts.group(1), from, to) != column -%}
+        {{- return(none) -}}
+    {%- endif -%}
+    {{- return({'metric': parts.group(1), 'from_days_ago': from, 'to_days_ago': to, 'column': column}) -}}
+{% endmacro %}
+
+
 {#- Every (metric, window) pair that anything asks for, once. -#}
 {% macro metric_windows() %}
     {%- set windows = {} -%}
@@ -84,6 +97,15 @@
     {%- endfor -%}
     {%- for window in core_windows() if window.metric in declared -%}
         {%- do windows.update({window.column: window}) -%}
+    {%- endfor -%}
+    {#- What is no list of mappings stops where cluster_features() checks it. -#}
+    {%- for features in [var('cluster_features', []), var('journey_features', [])] if features is sequence and features is not string -%}
+        {%- for feature in features if feature is mapping -%}
+            {%- set window = window_of_column(feature.get('column'), declared) -%}
+            {%- if window -%}
+                {%- do windows.update({window.column: window}) -%}
+            {%- endif -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}
         {%- set least = 60 if declared[window.metric].aggregate == 'monthly_trend' else 1 -%}

@@ -36,7 +36,7 @@ cast(
 {#- What the segments of a scheme follow: `models` or `cutpoints` that are fitted, or `vars`. -#}
 {% macro fitted_by(scheme) -%}
 case
-    when {{ scheme }} in ('all', 'cluster') then 'models'
+    when {{ scheme }} in ('all', 'cluster', 'journeys') then 'models'
     when {{ scheme }} in ('rfm', 'value_tier', 'spend_breaks', 'rule') then 'cutpoints'
     else 'vars'
 end

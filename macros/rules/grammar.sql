@@ -20,7 +20,14 @@
         'lifecycle': ['new', 'returning', 'active', 'lapsing', 'lapsed', 'prospect'],
         'demographic': none,
         'cluster': none,
+        'journeys': none,
     }) -}}
+{% endmacro %}
+
+
+{#- Schemes that a customer, also a buyer, may be in no segment of. -#}
+{% macro partial_schemes() %}
+    {{- return(['journeys']) -}}
 {% endmacro %}
 
 

@@ -1,10 +1,30 @@
+{#- The schemes that are found by clustering, each with its features; journeys only where it has some. -#}
+{% macro cluster_schemes() %}
+    {% set schemes = {'cluster': cluster_features()} %}
+    {% set journey_features = cluster_features('journey_features') %}
+    {% if journey_features %}
+        {% do schemes.update({'journeys': journey_features}) %}
+    {% endif %}
+    {{ return(schemes) }}
+{% endmacro %}
+
+
+{#- Whether a customer is in a scheme: buyers are in cluster; who has a value in each column is in journeys. -#}
+{% macro is_clustered(scheme, customers, columns) %}
+    {% if scheme == 'cluster' %}
+        {{ return(customers ~ '.is_buyer') }}
+    {% endif %}
+    {{ return(columns | map(attribute='sql') | join(' is not null and ') ~ ' is not null') }}
+{% endmacro %}
+
+
 {#-
-    The columns that clusters are fitted on, as a list of {name, sql}: numbers as they are, of a text feature a 0 or 1
-    per level or the position of its level. The names are those of the Python function `features.encoded`.
+    The columns that the clusters of a scheme are fitted on, as a list of {name, sql}: numbers as they are, of a text feature
+    a 0 or 1 per level or the position of its level. The names are those of the Python function `features.encoded`.
 -#}
-{% macro cluster_columns(customers) %}
+{% macro cluster_columns(customers, features) %}
     {% set columns = [] %}
-    {% for feature in cluster_features() %}
+    {% for feature in features %}
         {% set value = customers ~ '.' ~ feature.column %}
         {% set text = 'coalesce(cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ "), 'unknown')" %}
         {% set encoding = feature.get('encoding', 'number') %}
@@ -54,9 +74,12 @@ case when {{ value }} is null then 0 else (
 {%- endmacro %}
 
 
-{#- kmeans-4-2018-01-01: the algorithm, the number of clusters and the date a model was fitted as of. -#}
-{% macro cluster_model_id(fitted_as_of, algorithm, k) -%}
-    {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
+{#-
+    kmeans-4-2018-01-01: the algorithm, the number of clusters and the date a model was fitted as of; of another scheme than
+    cluster with its name before it.
+-#}
+{% macro cluster_model_id(scheme, fitted_as_of, algorithm, k) -%}
+    case when {{ scheme }} <> 'cluster' then {{ scheme }} || '-' else '' end || {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
 {%- endmacro %}
 
 

@@ -31,7 +31,7 @@
             {% do definitions.append({'scheme': scheme, 'segment': segment, 'definition': definition}) %}
         {% endfor %}
     {% endfor %}
-    {% for scheme in exclusive_schemes() %}
+    {% for scheme in exclusive_schemes() if scheme not in partial_schemes() %}
         {% do definitions.append({
             'scheme': scheme, 'segment': 'prospect', 'definition': 'no completed order before as_of',
         }) %}

@@ -1,7 +1,8 @@
 {#- Why a customer is in a segment, made of the customer's own values by the macros that decide the membership. -#}
 {% macro membership_reason(memberships, features) -%}
 case
-    when {{ memberships }}.scheme <> 'rule' and not {{ features }}.is_buyer then 'no completed order'
+    when {{ memberships }}.scheme not in ('{{ (['rule'] + partial_schemes()) | join("', '") }}') and not {{ features }}.is_buyer
+        then 'no completed order'
     {%- for segment in rule_segments() %}
     when {{ memberships }}.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment, features) | indent(4) }}
     {%- endfor %}
@@ -25,10 +26,12 @@ case {{ scheme }}
         || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago'
         || coalesce(' after a gap of ' || {{ counted(features ~ '.gap_days', 'day') }}, '')
     when 'demographic' then '{{ demographic_attribute() | replace("_", " ") }}: ' || {{ features }}.demographic
-    when 'cluster' then coalesce(
-        case when {{ features }}.cluster = 'outlier' then 'far from every centre, the nearest is ' else 'nearest centre, ' end
-        || cast(round({{ features }}.cluster_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
+    {%- for scheme in ['cluster', 'journeys'] %}
+    when '{{ scheme }}' then coalesce(
+        case when {{ features }}.{{ scheme }} = 'outlier' then 'far from every centre, the nearest is ' else 'nearest centre, ' end
+        || cast(round({{ features }}.{{ scheme }}_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
         'no clusters were found'
     )
+    {%- endfor %}
 end
 {%- endmacro %}

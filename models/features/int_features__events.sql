@@ -7,6 +7,9 @@
 -- A link is known from its own day on, and until a link to somebody else makes it doubtful: a device that two people use is
 -- nobody's. So such an event counts from known_on to doubted_on, and a link that comes later changes nothing before it.
 -- A link without a date was always known. Who is forgotten is nobody here (-1), but still somebody else.
+--
+-- Each event is a move to the next one of the session that is known as long. Which of two at one instant came first is not
+-- known: they follow in the order of their types.
 
 {% set never = "date '9999-12-31'" -%}
 {% set idle_minutes = whole_number_var('session_idle_minutes', 1) -%}
@@ -201,6 +204,7 @@ customer_events as (
 
         -- words
         attributed.event_type,
+        coalesce(lead(attributed.event_type) over session, '(end)') as next_event_type,
         attributed.device,
         attributed.country,
         attributed.referrer
@@ -209,6 +213,15 @@ customer_events as (
     where
         not customers.is_excluded
         and attributed.doubted_on > attributed.known_on
+    window session as (
+        partition by
+            attributed.customer_key,
+            {{ quick_hash(['attributed.source_system', 'attributed.session_id']) }},
+            attributed.occurred_on,
+            attributed.known_on,
+            attributed.doubted_on
+        order by attributed.occurred_at, attributed.event_type
+    )
 )
 
 select * from customer_events

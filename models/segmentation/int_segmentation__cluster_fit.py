@@ -8,7 +8,7 @@ def model(dbt, session):
         stored=dbt.this,
         fit="clusters.fit_clusters",
         is_chain=True,
-        features=dbt.config.meta_get("features"),
+        schemes=dbt.config.meta_get("schemes"),
         k_min=dbt.config.meta_get("k_min"),
         k_max=dbt.config.meta_get("k_max"),
         seed=dbt.config.meta_get("seed"),

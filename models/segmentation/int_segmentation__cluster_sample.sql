@@ -1,5 +1,5 @@
--- One row per refit date and sampled buyer: the features that clusters are fitted on. sample_hash says whether a
--- stored fit may be used again.
+-- One row per scheme, refit date and sampled customer of the scheme: the features that its clusters are fitted on.
+-- sample_hash says whether a stored fit may be used again. Features that only another scheme has are null.
 --
 -- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
@@ -10,8 +10,11 @@
     on_schema_change='sync_all_columns'
 ) }}
 
-{% set columns = cluster_columns('features') -%}
-{% set names = columns | map(attribute='name') | list -%}
+{% set schemes = cluster_schemes() -%}
+{% set names = [] -%}
+{% for features in schemes.values() -%}
+{% do names.extend(cluster_columns('features', features) | map(attribute='name')) -%}
+{% endfor -%}
 
 with features as (
     select * from {{ ref('int_features__customers') }}
@@ -33,7 +36,10 @@ refit_dates as (
     where as_of = models_fitted_as_of
 ),
 
-numbered as (
+{% for scheme, features in schemes.items() -%}
+{% set columns = cluster_columns('features', features) -%}
+{% set own = columns | map(attribute='name') | list -%}
+numbered_{{ scheme }} as (
     select
         features.as_of,
         features.customer_key,
@@ -44,20 +50,30 @@ numbered as (
         row_number() over (partition by features.as_of order by features.customer_key) as position
     from features
     inner join refit_dates on features.as_of = refit_dates.as_of
-    where features.is_buyer
+    where {{ is_clustered(scheme, 'features', columns) }}
 ),
 
-sample as (
+sample_{{ scheme }} as (
     select
+        '{{ scheme }}' as scheme,
         as_of,
         kind,
-        {%- for name in names %}
-        {{ name }},
+        {%- for name in names | unique %}
+        {{ name if name in own else 'cast(null as double) as ' ~ name }},
         {%- endfor %}
         customer_key,
-        {{ sample_hash(['customer_key', 'kind'] + names, 'as_of') }} as sample_hash
-    from numbered
+        {{ sample_hash(['customer_key', 'kind'] + own, 'as_of') }} as sample_hash
+    from numbered_{{ scheme }}
     where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
+),
+
+{% endfor -%}
+
+samples as (
+    {% for scheme in schemes -%}
+    select * from sample_{{ scheme }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 )
 
-select * from sample
+select * from samples

@@ -1,11 +1,10 @@
--- One row per as_of and buyer: the nearest centroid of the model in force, and how far it is.
+-- One row per scheme, as_of and customer of the scheme: the nearest centroid of the model in force, and how far it is.
 --
 -- The parameters come as columns of one row per fit (there are at most cluster_k.max centroids), which a customer is
 -- compared with in one pass. Clusters are numbered in order of their keys, so of equally near centroids (to 1e-9) the
 -- one with the lowest key is taken. Who is farther from every centroid than its limit is an outlier.
 
-{% set columns = cluster_columns('customers') -%}
-{% set dimensions = cluster_dimensions(columns) -%}
+{% set schemes = cluster_schemes() -%}
 {% set numbers = range(1, cluster_k().max + 1) -%}
 {% set same = '0.000000001' -%}
 
@@ -21,7 +20,10 @@ fit as (
     select * from {{ ref('int_segmentation__cluster_fit') }}
 ),
 
-parameters as (
+{% for scheme, features in schemes.items() -%}
+{% set columns = cluster_columns('customers', features) -%}
+{% set dimensions = cluster_dimensions(columns) -%}
+parameters_of_{{ scheme }} as (
     select
         as_of as fitted_as_of,
         {%- for column in columns %}
@@ -48,11 +50,13 @@ parameters as (
         {%- endfor %}
         max(case when part = 'model' then name end) as algorithm
     from fit
-    where part in ('scaler', 'loading', 'coordinate', 'limit', 'key', 'model')
+    where
+        scheme = '{{ scheme }}'
+        and part in ('scaler', 'loading', 'coordinate', 'limit', 'key', 'model')
     group by as_of
 ),
 
-scaled as (
+scaled_{{ scheme }} as (
     select
         customers.as_of,
         customers.customer_key,
@@ -63,12 +67,12 @@ scaled as (
         parameters.*
     from customers
     inner join periods on customers.as_of = periods.as_of
-    inner join parameters on periods.models_fitted_as_of = parameters.fitted_as_of
-    where customers.is_buyer
+    inner join parameters_of_{{ scheme }} as parameters on periods.models_fitted_as_of = parameters.fitted_as_of
+    where {{ is_clustered(scheme, 'customers', columns) }}
 ),
 
 {% if var('cluster_pca') -%}
-placed as (
+placed_{{ scheme }} as (
     select
         *,
         {%- for dimension in dimensions %}
@@ -76,13 +80,14 @@ placed as (
         {{ column.name }} * coalesce({{ column.name }}_{{ dimension }}, 0){{ ' + ' if not loop.last }}
         {%- endfor %} as {{ dimension }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from scaled
+    from scaled_{{ scheme }}
 ),
 
 {% endif -%}
 
-distances as (
+distances_of_{{ scheme }} as (
     select
+        '{{ scheme }}' as scheme,
         as_of,
         customer_key,
         fitted_as_of,
@@ -92,7 +97,16 @@ distances as (
         key_{{ number }},
         {%- endfor %}
         algorithm
-    from {{ 'placed' if var('cluster_pca') else 'scaled' }}
+    from {{ 'placed' if var('cluster_pca') else 'scaled' }}_{{ scheme }}
+),
+
+{% endfor -%}
+
+distances as (
+    {% for scheme in schemes -%}
+    select * from distances_of_{{ scheme }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 nearest as (
@@ -116,6 +130,7 @@ numbered as (
 
 assigned as (
     select
+        scheme,
         as_of,
         customer_key,
         fitted_as_of,

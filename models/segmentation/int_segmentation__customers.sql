@@ -141,7 +141,10 @@ segmented as (
             when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else {{ prospect }}
         end as cluster,
         clusters.distance as cluster_distance,
-        clusters.confidence as cluster_confidence
+        clusters.confidence as cluster_confidence,
+        journeys.cluster_key as journeys,
+        journeys.distance as journeys_distance,
+        journeys.confidence as journeys_confidence
     from {{ 'kept as scored' if score_slack else 'scored' }}
     left join rfm_labels
         on
@@ -151,6 +154,12 @@ segmented as (
         on
             scored.as_of = clusters.as_of
             and scored.customer_key = clusters.customer_key
+            and clusters.scheme = 'cluster'
+    left join clusters as journeys
+        on
+            scored.as_of = journeys.as_of
+            and scored.customer_key = journeys.customer_key
+            and journeys.scheme = 'journeys'
 )
 
 select * from segmented

@@ -25,6 +25,9 @@ memberships as (
         '{{ scheme }}' as scheme,
         '{{ scheme }}:' || {{ scheme }} as segment_key
     from customers
+    {%- if scheme in partial_schemes() %}
+    where {{ scheme }} is not null
+    {%- endif %}
     union all
     {% endfor -%}
     select

@@ -4,6 +4,8 @@
 -- For rfm, value_tier and spend_breaks the customer is scored again with the cut points of the period before. A customer who
 -- changes the cluster when a new model comes into force is counted here whatever the old model would have said.
 
+{% set fitted_schemes = ['rfm', 'value_tier', 'spend_breaks', 'cluster', 'journeys'] -%}
+
 with customers as (
     select * from {{ ref('int_segmentation__customers') }}
 ),
@@ -27,7 +29,7 @@ memberships as (
 earlier_customers as (
     select
         periods.as_of,
-        {%- for scheme in ['rfm', 'value_tier', 'spend_breaks', 'cluster'] %}
+        {%- for scheme in fitted_schemes %}
         max(
             case
                 when memberships.scheme = '{{ scheme }}'
@@ -38,7 +40,7 @@ earlier_customers as (
         memberships.customer_key
     from memberships
     inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built
-    where memberships.scheme in ('rfm', 'value_tier', 'spend_breaks', 'cluster')
+    where memberships.scheme in ('{{ fitted_schemes | join("', '") }}')
     group by periods.as_of, memberships.customer_key
 ),
 
@@ -108,19 +110,21 @@ effects as (
     from rescored
     where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
     {%- endfor %}
+    {%- for scheme in ['cluster', 'journeys'] %}
     union all
     select
         customers.as_of,
         customers.customer_key,
-        'cluster' as scheme
+        '{{ scheme }}' as scheme
     from customers
     inner join periods on customers.as_of = periods.as_of and periods.has_new_model
     inner join earlier_customers as earlier
         on
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.rfm <> 'prospect'
-    where customers.cluster <> earlier.cluster
+            and earlier.{{ scheme }} <> 'prospect'
+    where customers.{{ scheme }} <> earlier.{{ scheme }}
+    {%- endfor %}
 )
 
 select * from effects

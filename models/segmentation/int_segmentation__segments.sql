@@ -50,6 +50,7 @@ demographic_definitions as (
 
 clusters as (
     select
+        scheme,
         as_of as fitted_as_of,
         max(case when part = 'key' then name end) as segment,
         max(case when part = 'cluster' then name end) as name,
@@ -58,19 +59,20 @@ clusters as (
         max(case when part = 'limit' then value end) as distance_limit
     from cluster_fit
     where part in ('key', 'cluster', 'card', 'trait', 'limit')
-    group by as_of, number
+    group by scheme, as_of, number
 ),
 
 cluster_definitions as (
     select
-        'cluster' as scheme,
+        scheme,
         segment,
         name,
         card || ' Fitted as of ' || cast(fitted_as_of as {{ dbt.type_string() }}) || '.' as description,
         -- The seed has one action for each trait, whatever the cluster that has it is called this time.
         coalesce(trait, segment) as card_segment,
         case
-            when segment = 'everyone' then 'all buyers: no clusters were found'
+            when segment = 'everyone' and scheme = 'cluster' then 'all buyers: no clusters were found'
+            when segment = 'everyone' then 'all who have moved: no clusters were found'
             else
                 'nearest to the centre of ' || lower(name) || ' and at most '
                 || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations from it'
@@ -79,7 +81,7 @@ cluster_definitions as (
     from clusters
     union all
     select distinct
-        'cluster' as scheme,
+        scheme,
         'outlier' as segment,
         {{ no_text }} as name,
         {{ no_text }} as description,

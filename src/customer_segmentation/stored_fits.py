@@ -8,9 +8,10 @@ anew. A build that reuses all its fits doesn't even import the libraries.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from functools import cache
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ def fit_where_changed(
     stored: object,
     fit: str,
     is_chain: bool = False,
+    schemes: Mapping[str, Mapping[str, Any]] | None = None,
     **arguments: Any,
 ) -> duckdb.DuckDBPyRelation:
     """Parameters for each `as_of` of the sample: from the stored table, or fitted now.
@@ -41,17 +43,44 @@ def fit_where_changed(
     column as_of.
     is_chain: whether a fit starts from the one before it. Then a date's fit is the stored one only
     if those of all dates are: otherwise all are fitted anew.
+    schemes: arguments of the fit that differ by the sample's column scheme. Each scheme that has
+    rows is fitted by itself, or used again; the fit gets its rows without that column.
 
-    Returns the columns of the fit and fit_key, ordered by date. Dates that are no longer in the
-    sample are gone.
+    Returns the columns of the fit and fit_key, with schemes after the column scheme. Dates that are
+    no longer in the sample are gone.
     """
+    if schemes is None:
+        return _fit_where_changed(session, sample, str(stored), "true", fit, is_chain, arguments)
+    present = {scheme for (scheme,) in _distinct_rows(sample, "scheme")}
+    found = []
+    # Without any rows the first one gives the columns.
+    for scheme in [name for name in schemes if name in present] or list(schemes)[:1]:
+        own = f"scheme = '{scheme}'"
+        rows = sample.filter(own).select("* exclude scheme")
+        merged = {**arguments, **schemes[scheme]}
+        fitted = _fit_where_changed(session, rows, str(stored), own, fit, is_chain, merged)
+        columns = ", ".join(name for name in fitted.columns if name != "scheme")
+        found.append(fitted.select(f"cast('{scheme}' as varchar) as scheme, {columns}"))
+    return functools.reduce(duckdb.DuckDBPyRelation.union, found)
+
+
+def _fit_where_changed(
+    session: duckdb.DuckDBPyConnection,
+    sample: duckdb.DuckDBPyRelation,
+    stored: str,
+    own: str,
+    fit: str,
+    is_chain: bool,
+    arguments: Mapping[str, Any],
+) -> duckdb.DuckDBPyRelation:
+    """The fits of one sample; `own` is the condition on its rows of the stored table."""
     wanted = {
         as_of: _fit_key(sample_hash, fit, arguments)
         for as_of, sample_hash in _distinct_rows(sample, "as_of", "sample_hash")
     }
-    kept = _stored_fits(session, str(stored), wanted, is_chain)
+    kept = _stored_fits(session, stored, own, wanted, is_chain)
     if kept is not None and len(kept) == len(wanted):
-        return session.table(str(stored)).filter(_is_one_of(kept)).order("all")
+        return session.table(stored).filter(own).filter(_is_one_of(kept)).order("all")
     changed = {as_of: key for as_of, key in wanted.items() if as_of not in (kept or {})}
     rows = sample.filter(_is_one_of(changed)).df().drop(columns="sample_hash")
     module, function = fit.rsplit(".", 1)
@@ -61,15 +90,19 @@ def fit_where_changed(
     fresh = session.from_df(fitted)
     if not kept:
         return fresh
-    return session.table(str(stored)).filter(_is_one_of(kept)).union(fresh)
+    return session.table(stored).filter(own).filter(_is_one_of(kept)).union(fresh)
 
 
 def _stored_fits(
-    session: duckdb.DuckDBPyConnection, stored: str, wanted: dict[Any, str], is_chain: bool
+    session: duckdb.DuckDBPyConnection,
+    stored: str,
+    own: str,
+    wanted: dict[Any, str],
+    is_chain: bool,
 ) -> dict[Any, str] | None:
     """The dates whose stored fit is the one that is wanted; None where nothing can be used."""
     try:
-        table = session.table(stored)
+        table = session.table(stored).filter(own)
         found = dict(_distinct_rows(table, "as_of", "fit_key"))
     except (duckdb.CatalogException, duckdb.BinderException):
         return None
@@ -87,12 +120,12 @@ def _is_one_of(dates: dict[Any, str]) -> str:
     return f"as_of in ({listed})" if listed else "false"
 
 
-def _fit_key(sample_hash: object, fit: str, arguments: dict[str, Any]) -> str:
+def _fit_key(sample_hash: object, fit: str, arguments: Mapping[str, Any]) -> str:
     parts = [str(sample_hash), fit, json.dumps(arguments, sort_keys=True), code_and_libraries()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-@cache
+@functools.cache
 def code_and_libraries() -> str:
     """One hash for all code that may decide a fit: a change anywhere in the package refits."""
     digest = hashlib.sha256()

@@ -184,10 +184,12 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
 
 
 def _print_cluster_model(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
-    for verdict, why in connection.execute(
-        "select verdict, why from models.cluster_models where status = 'in_force'"
+    for scheme, verdict, why in connection.execute(
+        "select scheme, verdict, why from models.cluster_models"
+        " where status = 'in_force' order by scheme"
     ).fetchall():
-        console.print(f"\nClusters, verdict {verdict}: {why}")
+        named = "Clusters" if scheme == "cluster" else f"Clusters of {scheme}"
+        console.print(f"\n{named}, verdict {verdict}: {why}")
 
 
 def _print_coverage(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

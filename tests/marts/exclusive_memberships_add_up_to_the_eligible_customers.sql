@@ -1,4 +1,4 @@
--- In every exclusive scheme each eligible customer has exactly one segment.
+-- In every exclusive scheme each eligible customer has exactly one segment; in a partial one, at most one.
 {{ config(severity='error') }}
 
 with memberships as (
@@ -31,5 +31,8 @@ select
 from sizes
 cross join customers
 where
-    sizes.memberships <> customers.eligible_customers
-    or sizes.members <> customers.eligible_customers
+    sizes.memberships <> sizes.members
+    or (
+        sizes.members <> customers.eligible_customers
+        and sizes.scheme not in ('{{ partial_schemes() | join("', '") }}')
+    )

@@ -1,9 +1,9 @@
--- In every exclusive scheme and period the segments' revenue is the eligible customers' revenue, to the cent.
+-- In every scheme that all are in and every period the segments' revenue is the eligible customers' revenue, to the cent.
 {{ config(severity='error') }}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
-    where scheme <> 'rule'
+    where scheme not in ('{{ (['rule'] + partial_schemes()) | join("', '") }}')
 ),
 
 customers as (

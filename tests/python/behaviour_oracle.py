@@ -80,6 +80,7 @@ def expected(
             **_order_features(own_orders[key], as_of, zone, settings),
             **_line_features(own_lines[key], as_of, settings),
             **_session_features(own_sessions[key], as_of),
+            **_move_features(own_sessions[key], as_of),
             **_cart_features(own_carts[key], as_of),
         }
         scores = _scores(features[key], bool(sessions), raw.tier.get(key), settings)
@@ -278,6 +279,37 @@ def _session_features(own: list[_Session], as_of: date) -> Row:
         "session_depth__30d": _mean([len(session.events) for session in lately]),
         "session_recency_days__all": min(((as_of - s.day).days for s in own), default=None),
     }
+
+
+# Moves by their beginnings and ends, None for any.
+_MOVES: dict[str, tuple[set[str] | None, str]] = {
+    "page_to_page": ({"page_view"}, "page_view"),
+    "search_to_product": ({"search"}, "product_view"),
+    "product_to_product": ({"product_view"}, "product_view"),
+    "product_to_cart": ({"product_view"}, "add_to_cart"),
+    "to_purchase": (None, "purchase"),
+    "product_exit": ({"product_view"}, "(end)"),
+    "cart_exit": ({"add_to_cart", "checkout"}, "(end)"),
+}
+
+
+def _move_features(own: list[_Session], as_of: date) -> Row:
+    """Shares of the moves of a year. Sessions of more than one visitor are not in the data."""
+    moves: list[tuple[str, str]] = []
+    for session in own:
+        if as_of - timedelta(365) <= session.day:
+            stops = [e["event_type"] for e in sorted(session.events, key=_time_and_type)]
+            moves += zip(stops, [*stops[1:], "(end)"], strict=True)
+    return {
+        f"{name}_share__365d": _mean(
+            [(starts is None or one in starts) and other == end for one, other in moves]
+        )
+        for name, (starts, end) in _MOVES.items()
+    }
+
+
+def _time_and_type(event: Row) -> tuple[Any, str]:
+    return event["occurred_at"], event["event_type"]
 
 
 def _cart_features(own: list[tuple[_Session, bool, float | None]], as_of: date) -> Row:

@@ -53,6 +53,8 @@ VARS: dict[str, Any] = {
         "cancelled": "ignored",
     },
     "spend_limits": {"small": None, "medium": 100, "large": 500.5},
+    # A second choice of clusters would cost every build too much: `shoppers` has it.
+    "journey_features": [],
     "rule_segments": {
         "two_orders_90d": {"metric": "orders", "window_days": 90, "at_least": 2},
         "two_to_four_orders": {"metric": "orders", "between": [2, 4]},
@@ -592,9 +594,10 @@ def one_customer(workshop: Workshop) -> Build:
 
 @scenario()
 def no_orders(workshop: Workshop) -> Build:
-    """Nothing but headers."""
+    """Nothing but headers; the scheme journeys is asked for."""
     folder = workshop.folder("no-orders")
-    return workshop.build(folder, {"orders.csv": HEADER}, with_artifacts=True)
+    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
+    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
 
 
 @scenario()
@@ -672,11 +675,14 @@ def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
 
 @scenario()
 def shoppers(workshop: Workshop) -> Build:
-    """Four planted groups over three quarters, with outliers; as_of is a refit date."""
-    from test_builds_clusters import SHOPPERS_VARS, shopper_orders
+    """Four planted groups over three quarters, with outliers; as_of is a refit date.
 
-    folder = workshop.folder("shoppers")
-    return workshop.build(folder, {"orders": shopper_orders()}, SHOPPERS_VARS)
+    Three planted kinds of journeys go across the groups.
+    """
+    from test_builds_clusters import SHOPPERS_VARS, shopper_events, shopper_orders
+
+    tables = {"orders": shopper_orders(), "events": shopper_events()}
+    return workshop.build(workshop.folder("shoppers"), tables, SHOPPERS_VARS)
 
 
 @scenario()

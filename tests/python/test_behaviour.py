@@ -192,6 +192,7 @@ def behaviour(seed: int) -> Behaviour:
         # A session of the source belongs to one visitor.
         session = pick.choice([None, f"{visitor}-1", f"{visitor}-2"]) if visitor else None
         types = ["page_view", "add_to_cart", "add_to_cart", "remove_from_cart", "purchase"]
+        types += ["product_view", "product_view", "search", "checkout"]
         events.append(
             {
                 "event_id": f"e{number:03}",

@@ -28,7 +28,8 @@ def test_hardly_any_data_still_builds_and_publishes_every_mart(
 
 def test_no_clusters_are_a_verdict_with_a_reason(degenerate: Build) -> None:
     models = degenerate.query("select * from models.cluster_models where status <> 'candidate'")
-    assert models["verdict"].tolist() == ["none"]
+    assert set(models["verdict"]) == {"none"}
+    assert models["scheme"].is_unique
     assert models["why"].str.len().min() > 10
     keys = degenerate.rows("select distinct cluster_key from customer_segments where is_buyer")
     assert keys in ([], [("everyone",)])
@@ -84,6 +85,18 @@ def test_without_events_and_tickets_journeys_and_topics_are_empty(
     assert identical_customers.rows(
         "select distinct members, mean from segment_profiles where feature = 'sentiment__all'"
     ) == [(0, None)]
+
+
+def test_a_scheme_that_nobody_is_in_has_a_verdict_and_no_segments(
+    no_orders: Build, one_customer: Build
+) -> None:
+    told = "select verdict, why from models.cluster_models where scheme = 'journeys'"
+    ((verdict, why),) = no_orders.passed().rows(told)
+    assert verdict == "none"
+    assert "no customer has an event" in why
+    assert one_customer.passed().rows(told) == []
+    for build in (no_orders, one_customer):
+        assert build.rows("select * from segments where scheme = 'journeys'") == []
 
 
 def test_the_summary_says_that_there_are_no_orders(no_orders: Build) -> None:

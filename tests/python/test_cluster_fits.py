@@ -5,7 +5,9 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from cluster_settings import little_evidence
+from rule_grammar_project import ROOT
 from sklearn.metrics import adjusted_rand_score
 
 from customer_segmentation import clusters
@@ -253,3 +255,62 @@ def test_text_features_are_clustered_by_their_columns():
 def test_a_sample_says_which_dates_select():
     with pytest.raises(ValueError, match="columns missing from the sample: kind"):
         fit(at(people(), DATES[0]).drop(columns="kind"))
+
+
+# --- Journeys ------------------------------------------------------------------------------------
+
+VIEW, CART = "product_view", "add_to_cart"
+
+
+def planted_sessions(customers=60, sessions=8, seed=0):
+    """(kind, customer, session, event types in order) of three kinds of visitors.
+
+    decided ones search and buy, leavers fill a cart and go, browsers look around; of each session
+    one in ten is like that of another kind.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = ["decided", "leaver", "browser"]
+    found = []
+    for kind in kinds:
+        for customer in range(customers):
+            for session in range(sessions):
+                as_usual = rng.random() < 0.9
+                looks = [VIEW] * int(rng.integers(1, 4))
+                pages = ["page_view"] * int(rng.integers(1, 4))
+                way = {
+                    "decided": [*pages, "search", *looks, CART, "checkout", "purchase"],
+                    "leaver": [*pages, *looks, CART, VIEW, CART],
+                    "browser": [*pages, *pages, *looks, VIEW],
+                }[kind if as_usual else str(rng.choice(kinds))]
+                found.append((kind, f"{kind}-{customer}", session, way))
+    return found
+
+
+def test_planted_journeys_are_found_by_the_shipped_features():
+    variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    features = variables["journey_features"]
+    pairs = [
+        (kind, customer, one, other)
+        for kind, customer, _, way in planted_sessions()
+        for one, other in zip(way, [*way[1:], "(end)"], strict=True)
+    ]
+    moves = pd.DataFrame(pairs, columns=["kind", "customer", "event_type", "next_event_type"])
+    for feature in features:
+        metric = variables["metrics"][feature["column"].removesuffix("__365d")]
+        # The filters are conditions that pandas reads too.
+        is_move = metric["filter"].replace(" = ", " == ").replace("('", "['").replace("')", "']")
+        moves[feature["name"]] = moves.eval(is_move)
+    names = [feature["name"] for feature in features]
+    sample = moves.groupby(["kind", "customer"])[names].mean().reset_index()
+    sample.insert(0, "customer_key", np.arange(len(sample)))
+    found = fit(
+        at(sample.assign(truth=0), DATES[0], "selection"),
+        features=features,
+        noun="visitors",
+        k_max=8,
+    )
+    assert word(found, DATES[0], "verdict") in ("good", "fair")
+    assert adjusted_rand_score(sample["kind"], assigned(found, DATES[0], sample)) >= 0.9
+    told = parts(found, DATES[0], "cluster")["name"].tolist()
+    assert all(name.endswith("visitors") for name in told)
+    assert "buying" in told[0].lower()

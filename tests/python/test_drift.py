@@ -93,7 +93,8 @@ class Drift:
             select date '2024-01-01' as period, 'cluster' as scheme, '' as from_segment,
                 '' as to_segment, 0 as customers where false;
             create table cluster_models as
-            select '' as model_id, '' as status, date '2024-01-01' as fitted_as_of where false;
+            select '' as model_id, '' as scheme, '' as status, date '2024-01-01' as fitted_as_of
+            where false;
             create table cluster_centroids as
             select '' as model_id, '' as cluster_key, '' as feature, .0 as value where false;
             """

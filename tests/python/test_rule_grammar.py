@@ -224,7 +224,7 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         ", at segment: found 'rfn:champions'.",
         [
             "rfm, value_tier, spend_breaks, spend_limits, purchase_rhythm, lifecycle",
-            "demographic, cluster, rule",
+            "demographic, cluster, journeys, rule",
         ],
     ),
     "unknown segment": (

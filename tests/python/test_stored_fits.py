@@ -144,3 +144,33 @@ print(len(found.fetchall()), [name for name in ("pandas", "sklearn") if name in 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "4 []"
+
+
+def test_each_scheme_is_fitted_or_used_again_by_itself(session, fitted_dates):
+    session.execute("alter table customers add column scheme text default 'cluster'")
+    session.execute("insert into customers select * replace ('journeys' as scheme) from customers")
+
+    def build_schemes(**schemes):
+        sample = session.sql(
+            "select *, bit_xor(hash(customer_key, value)) over (partition by as_of, scheme)"
+            " as sample_hash from customers"
+        )
+        found = fit_where_changed(
+            session, sample, stored="fits", fit=FIT, is_chain=True, schemes=schemes
+        )
+        found.create("next_fits")
+        session.execute("create or replace table fits as from next_fits; drop table next_fits")
+        return session.sql("from fits order by all").fetchall()
+
+    both = ["2020-01-01", "2020-04-01"]
+    first = build_schemes(cluster={"classes": 3}, journeys={"classes": 4})
+    assert [sum(row[0] == scheme for row in first) for scheme in ("cluster", "journeys")] == [4, 6]
+    assert build_schemes(cluster={"classes": 3}, journeys={"classes": 4}) == first
+    assert fitted_dates == [both, both]
+    after = build_schemes(cluster={"classes": 3}, journeys={"classes": 5})
+    assert fitted_dates[2:] == [both]
+    assert [row for row in after if row[0] == "cluster"] == first[:4]
+    session.execute("delete from customers where scheme = 'journeys'")
+    assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == first[:4]
+    session.execute("delete from customers")
+    assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == []

@@ -36,7 +36,11 @@ TABLES = {
             1 as customers, .5 as customer_share, 1.0 as revenue_share
         from (values (date '2020-01-01'), (date '2020-02-01')) as periods (period)
     """,
-    "models.cluster_models": "select 'in_force' as status, 'none' as verdict, 'Too few.' as why",
+    "models.cluster_models": """
+        select 'in_force' as status, * from (
+            values ('cluster', 'none', 'Too few.'), ('journeys', 'good', 'They are apart.')
+        ) as models (scheme, verdict, why)
+    """,
     "monitoring.source_coverage": """
         select * from (
             values
@@ -97,6 +101,7 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words
+    assert "Clusters of journeys, verdict good: They are apart." in words
     assert "Published: published/segments.duckdb" in words
     assert "Warnings" not in words
 

@@ -80,6 +80,13 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
     ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list"]),
+    ("cluster_features()", {"cluster_features": []}, ["cluster_features", "'[]'", "a list"]),
+    (
+        "cluster_features('journey_features')",
+        {"journey_features": [{"name": "buying", "column": "to_purchase_share__400"}]},
+        ["journey_features", "to_purchase_share__400", "orders__90d"],
+    ),
+    ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
     (
         "choice_var('refit_models', ['period', 'quarter', 'year'])",
         {"refit_models": "daily"},

@@ -10,6 +10,7 @@ models as (
 
 keys as (
     select
+        scheme,
         as_of,
         number,
         name as cluster_key
@@ -19,6 +20,7 @@ keys as (
 
 centroids as (
     select
+        scheme,
         as_of,
         number,
         feature,
@@ -26,12 +28,13 @@ centroids as (
         max(case when part = 'centroid_raw' then value end) as mean
     from fit
     where part in ('centroid', 'centroid_raw')
-    group by as_of, number, feature
+    group by scheme, as_of, number, feature
 ),
 
 final as (
     select
         -- ids
+        models.scheme,
         models.model_id,
         keys.cluster_key,
         centroids.feature,
@@ -42,9 +45,13 @@ final as (
     from centroids
     inner join keys
         on
-            centroids.as_of = keys.as_of
+            centroids.scheme = keys.scheme
+            and centroids.as_of = keys.as_of
             and centroids.number = keys.number
-    inner join models on centroids.as_of = models.fitted_as_of
+    inner join models
+        on
+            centroids.scheme = models.scheme
+            and centroids.as_of = models.fitted_as_of
 )
 
 select * from final

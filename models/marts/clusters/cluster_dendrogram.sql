@@ -10,6 +10,7 @@ models as (
 
 branches as (
     select
+        scheme,
         as_of,
         name as linkage,
         {%- for field in ['left', 'right', 'height', 'rows'] %}
@@ -18,12 +19,13 @@ branches as (
         number as node
     from fit
     where part = 'dendrogram'
-    group by as_of, name, number
+    group by scheme, as_of, name, number
 ),
 
 final as (
     select
         -- ids
+        models.scheme,
         models.model_id,
         branches.linkage,
         cast(branches.node as integer) as node,
@@ -34,7 +36,10 @@ final as (
         branches.height_value as height,
         cast(branches.rows_value as bigint) as customers
     from branches
-    inner join models on branches.as_of = models.fitted_as_of
+    inner join models
+        on
+            branches.scheme = models.scheme
+            and branches.as_of = models.fitted_as_of
 )
 
 select * from final

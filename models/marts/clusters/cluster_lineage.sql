@@ -10,6 +10,7 @@ models as (
 
 flows as (
     select
+        scheme,
         as_of as fitted_as_of,
         max(case when feature = 'from' then name end) as previous_cluster_key,
         max(case when feature = 'to' then name end) as cluster_key,
@@ -18,12 +19,13 @@ flows as (
         cast(max(case when feature = 'moved' then value end) as bigint) as moved_customers
     from fit
     where part = 'flow'
-    group by as_of, number
+    group by scheme, as_of, number
 ),
 
 final as (
     select
         -- ids
+        models.scheme,
         models.model_id,
         flows.previous_cluster_key,
         flows.cluster_key,
@@ -38,7 +40,10 @@ final as (
         -- dates
         flows.fitted_as_of
     from flows
-    inner join models on flows.fitted_as_of = models.fitted_as_of
+    inner join models
+        on
+            flows.scheme = models.scheme
+            and flows.fitted_as_of = models.fitted_as_of
 )
 
 select * from final

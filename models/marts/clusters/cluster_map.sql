@@ -14,6 +14,7 @@ customers as (
 
 points as (
     select
+        scheme,
         as_of,
         number as customer_key,
         {%- for axis in ['pca_1', 'pca_2', 'tsne_1', 'tsne_2'] %}
@@ -22,12 +23,13 @@ points as (
         name as cluster_key
     from fit
     where part = 'map'
-    group by as_of, number, name
+    group by scheme, as_of, number, name
 ),
 
 final as (
     select
         -- ids
+        models.scheme,
         models.model_id,
         customers.customer_id,
         points.cluster_key,
@@ -38,7 +40,10 @@ final as (
         points.tsne_1,
         points.tsne_2
     from points
-    inner join models on points.as_of = models.fitted_as_of
+    inner join models
+        on
+            points.scheme = models.scheme
+            and points.as_of = models.fitted_as_of
     inner join customers on points.customer_key = customers.customer_key
 )
 

@@ -3,6 +3,7 @@
 {% set indices = [
     'silhouette', 'simulated_silhouette', 'davies_bouldin', 'calinski_harabasz', 'stability', 'smallest_share'
 ] -%}
+{% set schemes = cluster_schemes() -%}
 
 with fit as (
     select * from {{ ref('int_segmentation__cluster_fit') }}
@@ -12,24 +13,46 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
--- Without buyers nothing could be fitted; that is told as a model of no clusters.
+schemes as (
+    {% for scheme, features in schemes.items() -%}
+    select
+        '{{ scheme }}' as scheme,
+        '{{ features | map(attribute="name") | join(", ") }}' as features
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+-- Without a customer of a scheme nothing could be fitted; that is told as a model of no clusters.
 in_force as (
     select
-        coalesce(models_fitted_as_of, as_of) as fitted_as_of,
-        models_selected_as_of as selected_as_of
+        schemes.scheme,
+        coalesce(periods.models_fitted_as_of, periods.as_of) as fitted_as_of
     from periods
-    where is_current
+    cross join schemes
+    where periods.is_current
+),
+
+-- The first model of a scheme is always chosen, also where its first customers come later than those of the others.
+first_fits as (
+    select
+        scheme,
+        min(as_of) as fitted_as_of
+    from fit
+    group by scheme
 ),
 
 selections as (
     select distinct
-        models_fitted_as_of as fitted_as_of,
-        models_selected_as_of as selected_as_of
+        first_fits.scheme,
+        periods.models_fitted_as_of as fitted_as_of,
+        greatest(periods.models_selected_as_of, first_fits.fitted_as_of) as selected_as_of
     from periods
+    inner join first_fits on periods.models_fitted_as_of >= first_fits.fitted_as_of
 ),
 
 parts as (
     select
+        scheme,
         as_of as fitted_as_of,
         max(case when part = 'model' then name end) as algorithm,
         max(case when part = 'model' then number end) as k,
@@ -41,11 +64,12 @@ parts as (
         max(case when part = 'why' then name end) as why
     from fit
     where part in ('model', 'metric', 'verdict', 'why')
-    group by as_of
+    group by scheme, as_of
 ),
 
 models as (
     select
+        coalesce(parts.scheme, in_force.scheme) as scheme,
         coalesce(parts.fitted_as_of, in_force.fitted_as_of) as fitted_as_of,
         coalesce(selections.selected_as_of, in_force.fitted_as_of) as selected_as_of,
         coalesce(parts.algorithm, 'none') as algorithm,
@@ -55,15 +79,28 @@ models as (
         parts.{{ index }},
         {%- endfor %}
         coalesce(parts.verdict, 'none') as verdict,
-        coalesce(parts.why, 'There are no buyers to group.') as why,
+        coalesce(
+            parts.why,
+            case
+                when in_force.scheme = 'cluster' then 'There are no buyers to group.'
+                else 'There is nobody to group: no customer has an event that says how they move.'
+            end
+        ) as why,
         case when in_force.fitted_as_of is not null then 'in_force' else 'retired' end as status
     from parts
-    full outer join in_force on parts.fitted_as_of = in_force.fitted_as_of
-    left join selections on parts.fitted_as_of = selections.fitted_as_of
+    full outer join in_force
+        on
+            parts.scheme = in_force.scheme
+            and parts.fitted_as_of = in_force.fitted_as_of
+    left join selections
+        on
+            parts.scheme = selections.scheme
+            and parts.fitted_as_of = selections.fitted_as_of
 ),
 
 candidates as (
     select
+        fit.scheme,
         fit.as_of as fitted_as_of,
         fit.as_of as selected_as_of,
         fit.feature as algorithm,
@@ -76,9 +113,13 @@ candidates as (
         max(case when fit.part = 'candidate_why' then fit.name end) as why,
         'candidate' as status
     from fit
-    inner join in_force on fit.as_of = in_force.selected_as_of
+    inner join models
+        on
+            fit.scheme = models.scheme
+            and fit.as_of = models.selected_as_of
+            and models.status = 'in_force'
     where fit.part in ('candidate', 'candidate_verdict', 'candidate_why')
-    group by fit.as_of, fit.feature, fit.number
+    group by fit.scheme, fit.as_of, fit.feature, fit.number
     having max(case when fit.part = 'candidate_why' then 1 end) = 1
 ),
 
@@ -91,26 +132,28 @@ registry as (
 final as (
     select
         -- ids
-        {{ cluster_model_id('fitted_as_of', 'algorithm', 'k') }} as model_id,
-        algorithm,
+        registry.scheme,
+        {{ cluster_model_id('registry.scheme', 'registry.fitted_as_of', 'registry.algorithm', 'registry.k') }} as model_id,
+        registry.algorithm,
 
         -- numbers
-        cast(k as integer) as k,
-        cast(sampled_customers as bigint) as sampled_customers,
+        cast(registry.k as integer) as k,
+        cast(registry.sampled_customers as bigint) as sampled_customers,
         {%- for index in indices %}
-        {{ index }},
+        registry.{{ index }},
         {%- endfor %}
 
         -- words
-        '{{ cluster_features() | map(attribute="name") | join(", ") }}' as features,
-        status,
-        verdict,
-        why,
+        schemes.features,
+        registry.status,
+        registry.verdict,
+        registry.why,
 
         -- dates
-        fitted_as_of,
-        selected_as_of
+        registry.fitted_as_of,
+        registry.selected_as_of
     from registry
+    inner join schemes on registry.scheme = schemes.scheme
 )
 
 select * from final

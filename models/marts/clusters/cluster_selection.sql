@@ -6,12 +6,16 @@
 with fit as (
     select fits.*
     from {{ ref('int_segmentation__cluster_fit') }} as fits
-    inner join {{ ref('int_periods') }} as periods on fits.as_of = periods.models_selected_as_of
-    where periods.is_current
+    inner join {{ ref('cluster_models') }} as models
+        on
+            fits.scheme = models.scheme
+            and fits.as_of = models.selected_as_of
+    where models.status = 'in_force'
 ),
 
 candidates as (
     select
+        scheme,
         as_of as fitted_as_of,
         feature as algorithm,
         {%- for measure in measures + ['is_elbow', 'chosen'] %}
@@ -20,13 +24,14 @@ candidates as (
         number as k
     from fit
     where part = 'candidate'
-    group by as_of, feature, number
+    group by scheme, as_of, feature, number
 ),
 
 final as (
     select
         -- ids
-        {{ cluster_model_id('fitted_as_of', 'algorithm', 'k') }} as model_id,
+        scheme,
+        {{ cluster_model_id('scheme', 'fitted_as_of', 'algorithm', 'k') }} as model_id,
         algorithm,
         cast(k as integer) as k,
 

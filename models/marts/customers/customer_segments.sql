@@ -33,12 +33,17 @@ final as (
         segments.name as persona,
         customers.cluster_distance,
         customers.cluster_confidence,
+        customers.journeys as journey_key,
+        journeys.name as journey_persona,
+        customers.journeys_distance as journey_distance,
+        customers.journeys_confidence as journey_confidence,
 
         -- flags
         customers.is_buyer
     from customers
     inner join periods on customers.as_of = periods.as_of
     left join segments on 'cluster:' || customers.cluster = segments.segment_key
+    left join segments as journeys on 'journeys:' || customers.journeys = journeys.segment_key
     where periods.is_current
 )
 

@@ -32,6 +32,7 @@ final as (
         value_tier,
         lifecycle,
         cluster as cluster_key,
+        journeys as journey_key,
 
         -- flags
         is_buyer

@@ -40,12 +40,13 @@ segment_sizes as (
 cluster_moves as (
     select
         period,
+        scheme,
         from_segment,
         customers,
         from_segment = to_segment as is_kept
     from {{ ref('segment_transitions') }}
     where
-        scheme = 'cluster'
+        scheme in ('cluster', 'journeys')
         and from_segment not in ('outside', 'cluster:prospect')
         and to_segment <> 'outside'
 ),
@@ -53,7 +54,8 @@ cluster_moves as (
 centroids as (
     select
         models.fitted_as_of,
-        'cluster:' || centroids.cluster_key as segment_key,
+        models.scheme,
+        models.scheme || ':' || centroids.cluster_key as segment_key,
         centroids.feature,
         centroids.value
     from {{ ref('cluster_centroids') }} as centroids
@@ -200,12 +202,14 @@ scheme_changes as (
 kept as (
     select
         period,
+        scheme,
         segment_key,
         sum(customers) as customers,
         sum(case when is_kept then customers else 0 end) as stayers
     from (
         select
             period,
+            scheme,
             from_segment as segment_key,
             customers,
             is_kept
@@ -213,35 +217,46 @@ kept as (
         union all
         select
             period,
+            scheme,
             'all' as segment_key,
             customers,
             is_kept
         from cluster_moves
     ) as moves
-    group by period, segment_key
+    group by period, scheme, segment_key
 ),
 
 successive_models as (
     select
+        scheme,
         fitted_as_of,
-        lag(fitted_as_of) over (order by fitted_as_of) as earlier_fitted_as_of
-    from (select distinct fitted_as_of from centroids) as fits
+        lag(fitted_as_of) over (partition by scheme order by fitted_as_of) as earlier_fitted_as_of
+    from (
+        select distinct
+            scheme,
+            fitted_as_of
+        from centroids
+    ) as fits
 ),
 
 moved_centres as (
     select
         now.fitted_as_of as period,
+        now.scheme,
         now.segment_key,
         earlier.fitted_as_of as baseline_as_of,
         sqrt(sum(power(now.value - earlier.value, 2))) as distance
     from centroids as now
-    inner join successive_models on now.fitted_as_of = successive_models.fitted_as_of
+    inner join successive_models
+        on
+            now.scheme = successive_models.scheme
+            and now.fitted_as_of = successive_models.fitted_as_of
     inner join centroids as earlier
         on
             successive_models.earlier_fitted_as_of = earlier.fitted_as_of
             and now.segment_key = earlier.segment_key
             and now.feature = earlier.feature
-    group by now.fitted_as_of, now.segment_key, earlier.fitted_as_of
+    group by now.fitted_as_of, now.scheme, now.segment_key, earlier.fitted_as_of
 ),
 
 measured as (
@@ -294,9 +309,9 @@ measured as (
         kept.period,
         'previous' as baseline,
         periods.previous_as_of as baseline_as_of,
-        'cluster' as scheme,
+        kept.scheme,
         kept.segment_key,
-        'cluster' as metric,
+        kept.scheme as metric,
         'kept' as test,
         kept.stayers as customers,
         kept.customers as baseline_customers,
@@ -309,7 +324,7 @@ measured as (
         period,
         'fitted' as baseline,
         baseline_as_of,
-        'cluster' as scheme,
+        scheme,
         segment_key,
         'centre' as metric,
         'centroid_distance' as test,
@@ -371,7 +386,7 @@ final as (
             when not judged.is_beyond_chance then 'nothing: chance alone may do as much'
             when
                 judged.test <> 'size_change'
-                and judged.scheme = 'cluster'
+                and judged.scheme in ('cluster', 'journeys')
                 and judged.period = periods.models_fitted_as_of
                 then 'nothing: the clusters were fitted anew'
             when

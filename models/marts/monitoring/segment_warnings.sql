@@ -40,7 +40,7 @@ small_segments as (
     where
         kpis.scheme <> 'rule'
         and kpis.customers > 0
-        and kpis.segment_key <> 'cluster:outlier'
+        and kpis.segment_key not in ('cluster:outlier', 'journeys:outlier')
         and kpis.buyer_share <= {{ var('min_segment_share') }}
 ),
 

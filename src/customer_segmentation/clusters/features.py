@@ -38,7 +38,7 @@ class Feature:
     in `levels` from 0). Encoded columns are neither logged nor capped.
     levels: of text, both encodings need them; ordinal from the lowest to the highest.
     word_low, word_high: words for a cluster well below or above the average; "" for none.
-    noun: what such a word describes, if not buyers ("big" -> "big spenders").
+    noun: what such a word describes, if not the customers in general ("big" -> "big spenders").
     orders_clusters: cluster 1 is the highest in this feature.
     """
 

@@ -153,6 +153,7 @@ class _Settings:
     k_max: int
     seed: int
     pca: bool
+    noun: str
 
 
 def fit_clusters(
@@ -163,6 +164,7 @@ def fit_clusters(
     k_max: int,
     seed: int,
     pca: bool = False,
+    noun: str = "buyers",
 ) -> pd.DataFrame:
     """The models of all refit dates, each from the one before it, in order of date.
 
@@ -180,6 +182,7 @@ def fit_clusters(
     does, without it the first.
     k_min, k_max: the numbers of clusters to choose from, both included; from 2 on all are screened.
     pca: measure distances on the components that hold more than 90 % of the variance.
+    noun: what customers are in the names of clusters, where no feature has a noun of its own.
 
     Returns the columns as_of, part, name, number, feature, value; values have 12 significant
     digits. `number` is the position of a cluster within its model, in order of key. Parts:
@@ -215,7 +218,7 @@ def fit_clusters(
     missing = needed - set(sample.columns)
     if missing:
         raise ValueError(f"columns missing from the sample: {', '.join(sorted(missing))}")
-    settings = _Settings(specs, k_min, k_max, seed, pca)
+    settings = _Settings(specs, k_min, k_max, seed, pca, noun)
     days = pd.to_datetime(sample["as_of"])
     dates = sorted(days.dropna().unique())
     records: list[tuple[Any, ...]] = []
@@ -382,6 +385,7 @@ def _in_force(
         specs,
         customers=len(now.raw),
         value=value,
+        noun=settings.noun,
         kept_names=[names_before.get(key) for key in keys] if names_before else None,
     )
     model = replace(

@@ -22,26 +22,27 @@ def name_clusters(
     centroids: Matrix,
     specs: Sequence[Feature],
     correlated: npt.NDArray[np.bool_] | None = None,
+    noun: str = "buyers",
 ) -> list[str]:
     """A name for each centroid, such as "Frequent big spenders"; no two are the same.
 
     centroids: shape (k, features), in standard deviations from the average customer; 0 where a word
     would mislead (see `personas.Profile`). correlated: shape (features, features), which features
-    say the same; none by default.
+    say the same; none by default. noun: what those are whose words have none of their own.
     A word needs a distance of .35 and is for the side the centroid is on. The two strongest are
     used, one that says the same as a stronger one last. Equal names get all their words; then a
     qualifier (very, fairly) for the word that tells them apart best; then the cluster number.
     """
     words = [_strongest_words(centroid, specs, correlated) for centroid in centroids]
     shown = [found[:_WORDS_FIRST] for found in words]
-    names = [_phrase(used, specs, {}) for used in shown]
+    names = [_phrase(used, specs, {}, noun) for used in shown]
     for members in _same(names):
         for i in members:
             shown[i] = words[i]
-            names[i] = _phrase(shown[i], specs, {})
+            names[i] = _phrase(shown[i], specs, {}, noun)
     for members in _same(names):
         for i, qualifier in _qualifiers(centroids, shown, members).items():
-            names[i] = _phrase(shown[i], specs, qualifier)
+            names[i] = _phrase(shown[i], specs, qualifier, noun)
     for members in _same(names):
         for i in members:
             names[i] = f"{names[i]} ({i + 1})"
@@ -76,20 +77,23 @@ def _strongest_words(
 
 
 def _phrase(
-    words: Sequence[tuple[int, str]], specs: Sequence[Feature], qualifiers: dict[int, str]
+    words: Sequence[tuple[int, str]],
+    specs: Sequence[Feature],
+    qualifiers: dict[int, str],
+    noun: str,
 ) -> str:
     """Adjectives in the order of the features, then the nouns: "recent big spenders"."""
     if not words:
-        return "Typical buyers"
+        return f"Typical {noun}"
     adjectives, nouns = [], []
     for position, word in sorted(words):
         qualified = _qualify(word, qualifiers.get(position, ""))
-        noun = specs[position].noun
-        if noun:
-            nouns.append(f"{qualified} {noun}")
+        own_noun = specs[position].noun
+        if own_noun:
+            nouns.append(f"{qualified} {own_noun}")
         else:
             adjectives.append(qualified)
-    text = " ".join([*adjectives, " and ".join(nouns) or "buyers"])
+    text = " ".join([*adjectives, " and ".join(nouns) or noun])
     return text[0].upper() + text[1:]
 
 

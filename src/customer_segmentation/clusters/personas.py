@@ -82,14 +82,16 @@ def personas(
     *,
     customers: int,
     value: int | None,
+    noun: str = "buyers",
     kept_names: Sequence[str | None] | None = None,
 ) -> list[Persona]:
     """A persona for each cluster of the profile; no two have the same name.
 
-    customers: all of the sample. value: position of the feature that tells value. kept_names: the
-    name each cluster's key had so far, None for new ones; it stays while it holds.
+    customers: all of the sample. value: position of the feature that tells value. noun: see
+    `name_clusters`. kept_names: the name each cluster's key had so far, None for new ones; it stays
+    while it holds.
     """
-    names = name_clusters(found.effects, specs, found.correlated)
+    names = name_clusters(found.effects, specs, found.correlated, noun)
     if kept_names is not None:
         names = keep_names(names, kept_names, found.effects, specs)
     described = []

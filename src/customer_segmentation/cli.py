@@ -118,8 +118,11 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         if not options.published.exists():
             parser.error(f"{options.published} does not exist yet. Build first: make build")
-        with duckdb.connect(str(options.published), read_only=True) as connection:
-            connection.sql(options.sql).show(max_rows=100, max_width=200)
+        try:
+            with duckdb.connect(str(options.published), read_only=True) as connection:
+                connection.sql(options.sql).show(max_rows=100, max_width=200)
+        except duckdb.Error as error:
+            parser.error(str(error))
 
 
 def _print_rows(folder: Path, rows: dict[str, int]) -> None:

@@ -116,3 +116,13 @@ def test_the_command_says_what_it_wrote(
     with pytest.raises(SystemExit):
         main(["export", "rule:none", "--published", str(published), "--target", str(folder)])
     assert "There is no segment 'rule:none'" in capsys.readouterr().err
+
+
+def test_a_wrong_query_is_answered_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = tmp_path / "segments.duckdb"
+    duckdb.connect(str(published)).close()
+    with pytest.raises(SystemExit):
+        main(["query", "select * from segmnts", "--published", str(published)])
+    assert "Table with name segmnts does not exist" in capsys.readouterr().err

@@ -82,6 +82,9 @@ lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/yamllint --strict .
 	@! grep -rnE --include='*.sql' '^.{121,}' models tests | grep -vE '^[^:]+:[0-9]+: *--' \
 		|| { echo 'Lines of SQL, but for comments, have at most 120 characters.'; exit 1; }
+	@! grep -rnE --include='*.sql' '[^ ].*\b(where|group by|having)\b|^[^(]*[^ (][^(]*\border by\b' models tests \
+		| grep -vE '(--|\{#).*\b(where|by|having)\b|filter \(where |partition by ' \
+		|| { echo 'where, group by, having and order by begin a line, but for those in parentheses.'; exit 1; }
 	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
 
 format: $(INSTALLED) ## Mend SQL and Python style

@@ -54,7 +54,7 @@ SECONDS_TO_WAIT_FOR_LOCK = 30
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Plugin(BasePlugin):
+class Plugin(BasePlugin):  # type: ignore[misc]
     """Opens the working file politely and registers the project's functions."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:

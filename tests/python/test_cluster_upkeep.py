@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+import sklearn.manifold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
@@ -389,6 +391,20 @@ def test_map_is_of_drawn_rows_and_keeps_neighbours_together():
     assert silhouette_score(neighbours, truth) > 0.5
     again = maps.map_rows(rows, seed=0)[2]
     np.testing.assert_array_equal(neighbours, again)
+
+
+CELLS = st.sampled_from([0.0, 1.0, 1.0 + 1e-15, 5.0, -3.0, 1e-9, 1e9])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=3, max_size=25))
+def test_no_rows_make_a_map_raise_or_warn(rows):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sklearn.manifold, "TSNE", partial(sklearn.manifold.TSNE, max_iter=250))
+        drawn, plane, neighbours = maps.map_rows(np.array(rows), seed=0)
+    assert len(drawn) == len(plane) == len(neighbours) == len(rows)
+    assert np.isfinite(plane).all()
+    assert np.isfinite(neighbours).all()
 
 
 @pytest.mark.parametrize("rows", [np.empty((0, 2)), np.ones((2, 2)), np.ones((9, 1))])

@@ -443,6 +443,7 @@ def test_a_bad_metric_name_and_a_bad_feature_window_are_refused(project: Grammar
     assert "Var feature_windows, at [1].metric: found 'order'. Did you mean orders?" in message
 
 
+@pytest.mark.slow  # test_builds_bad_input.py: a bad rule stops a build of the real project
 def test_a_bad_rule_stops_dbt_parse(project: GrammarProject) -> None:
     model = "{% set segments = rule_segments() %} select 1 as number"
     bad = {"bad_one": {"metric": "orders", "window_days": 30, "at_lest": 1}}

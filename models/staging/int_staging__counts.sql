@@ -59,7 +59,10 @@ raw_counts as (
         cast({{ days_between("date '1970-01-01'", newest) }} as bigint) as newest_day,
         {%- endif %}
         {%- if table == 'orders' %}
-        {%- do checks.extend(['guests', 'other_currency']) %}
+        {%- do checks.extend(['read_now', 'guests', 'other_currency']) %}
+        count(
+            case when last_read.last_read_from is null or read_from = last_read.last_read_from then 1 end
+        ) as read_now,
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}
@@ -72,6 +75,9 @@ raw_counts as (
         count(case when fate = 'quarantined' then 1 end)
         + {{ rejected_lines_of(table) }} as quarantined
     from {{ ref('base_' ~ table) }}
+    {%- if table == 'orders' %}
+    cross join (select max(read_from) as last_read_from from {{ ref('base_orders') }}) as last_read
+    {%- endif %}
 ),
 
 {% do checks_of.update({table: checks}) -%}

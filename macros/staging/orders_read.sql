@@ -5,21 +5,16 @@
 
 
 {#-
-    From which loaded_at on a build reads raw orders, as text, or none where it reads all of them: without var
-    orders_lookback_days, and where rows that it would not read could have another fate than the stored ones. In
-    base_orders only.
+    From which loaded_at on a build reads raw orders by var orders_lookback_days, as text. None where it reads all of them, because
+    nothing is stored or what is stored could not be kept as it is. In base_orders only.
 -#}
-{% macro orders_read_from() %}
-    {%- set days = orders_lookback_days() -%}
-    {%- if days is none or not is_incremental() -%}
+{% macro orders_read_from(definition_key) %}
+    {%- if not is_incremental() or 'definition_key' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
         {{- return(none) -}}
     {%- endif -%}
-    {%- if 'definition_key' not in adapter.get_columns_in_relation(this) | map(attribute='name') -%}
-        {{- return(none) -}}
-    {%- endif -%}
+    {%- set first_read = dbt.dateadd('day', -orders_lookback_days(), 'max(loaded_at)') -%}
     {%- set stored = run_query(
-        'select cast(' ~ dbt.dateadd('day', -days, 'max(loaded_at)') ~ ' as ' ~ dbt.type_string() ~ '), max(definition_key) = '
-        ~ orders_definition_key() ~ ' from ' ~ this
+        'select cast(' ~ first_read ~ ' as ' ~ dbt.type_string() ~ '), max(definition_key) = ' ~ definition_key ~ ' from ' ~ this
     ).rows[0] -%}
     {%- if stored[0] is none or not stored[1] -%}
         {%- set reason = 'nothing is stored that was made by the same definitions, code and columns' -%}
@@ -130,10 +125,10 @@ cross join newest_read
 {#-
     A whole number, as SQL, that stands for all but the data that decides the rows of base_orders: definitions, code and vars, the
     versions of the libraries, where the raw orders lie and their columns, and the key that references are hashed with. Null
-    without var orders_lookback_days, and where nothing is built.
+    where nothing is built.
 -#}
 {% macro orders_definition_key() -%}
-    {%- if orders_lookback_days() is none or not execute or flags.WHICH not in ['build', 'run', 'retry'] -%}
+    {%- if not execute or flags.WHICH not in ['build', 'run', 'retry'] -%}
         {{- return('cast(null as bigint)') -}}
     {%- endif -%}
     {%- set orders = source('input', 'orders') -%}

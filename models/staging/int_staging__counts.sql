@@ -32,6 +32,13 @@ raw_counts as (
     left join rejected_lines on readable_rows.source_table = rejected_lines.source_table
 ),
 
+{% if orders_lookback_days() is not none -%}
+last_read as (
+    select max(read_from) as read_from
+    from {{ ref('base_orders') }}
+),
+
+{% endif -%}
 {% for table, staged in staged_tables().items() -%}
 {%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
 {{ table }}_counts as (
@@ -60,9 +67,13 @@ raw_counts as (
         {%- endif %}
         {%- if table == 'orders' %}
         {%- do checks.extend(['read_now', 'guests', 'other_currency']) %}
+        {% if orders_lookback_days() is none -%}
+        count(*) as read_now,
+        {%- else -%}
         count(
-            case when last_read.last_read_from is null or read_from = last_read.last_read_from then 1 end
+            case when read_from is not distinct from (select last_read.read_from from last_read) then 1 end
         ) as read_now,
+        {%- endif %}
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}
@@ -75,9 +86,6 @@ raw_counts as (
         count(case when fate = 'quarantined' then 1 end)
         + {{ rejected_lines_of(table) }} as quarantined
     from {{ ref('base_' ~ table) }}
-    {%- if table == 'orders' %}
-    cross join (select max(read_from) as last_read_from from {{ ref('base_orders') }}) as last_read
-    {%- endif %}
 ),
 
 {% do checks_of.update({table: checks}) -%}

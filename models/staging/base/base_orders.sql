@@ -16,10 +16,13 @@
 {% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
 {% set latest = optional_date_var('latest_plausible_date') -%}
 {% set latest_plausible_date = 'cast(' ~ (sql_literal(latest) if latest else 'null') ~ ' as date)' -%}
-{% set read_from = orders_read_from() -%}
+{% set may_read_a_part = orders_lookback_days() is not none -%}
+{% set definition_key = orders_definition_key() if may_read_a_part -%}
+{% set read_from = orders_read_from(definition_key) if may_read_a_part -%}
 {% set key = ['order_id', 'source_system'] -%}
 {% set content = ['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'] -%}
-{% set uncompared = ['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields', 'read_from', 'definition_key'] -%}
+{% set uncompared = ['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields']
+    + (['read_from', 'definition_key'] if may_read_a_part else []) -%}
 
 with source as {{ read_again() }} (
     select * from {{ source('input', 'orders') }}
@@ -82,8 +85,10 @@ judged_alone as {{ read_again() }} (
     select
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        {%- if may_read_a_part %}
         {{ instant(read_from) }} as read_from,
-        {{ orders_definition_key() }} as definition_key,
+        {{ definition_key }} as definition_key,
+        {%- endif %}
         case
             when order_id is null then 'missing_order_id'
             when raw_ordered_at is null then 'missing_ordered_at'

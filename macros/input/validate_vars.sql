@@ -11,6 +11,7 @@
     {% do whole_number_var('rebuild_periods') %}
     {% do number_var('max_reject_rate', 0, 1) %}
     {% do number_var('largest_plausible_amount') %}
+    {% do orders_lookback_days() %}
     {% do number_var('min_segment_share', 0, 1) %}
     {% do number_var('min_demographics_share', 0, 1) %}
     {% do number_var('min_reconciled_share', 0, 1) %}

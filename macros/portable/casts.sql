@@ -79,6 +79,20 @@ case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
 {%- endmacro %}
 
 
+{#- An instant that was written as text by the same engine; a typed null for none. -#}
+{% macro instant(text) %}
+    {{- return(adapter.dispatch('instant', 'customer_segmentation')(text)) -}}
+{% endmacro %}
+
+{% macro default__instant(text) -%}
+    cast({{ 'null' if text is none else sql_literal(text) }} as timestamp with time zone)
+{%- endmacro %}
+
+{% macro spark__instant(text) -%}
+    cast({{ 'null' if text is none else sql_literal(text) }} as timestamp)
+{%- endmacro %}
+
+
 {#-
     Money divided by a count, to the cent, half a cent away from zero; null where the count is 0. In cents, because a
     quotient in double has exact halves there and not in the currency: 69.99 / 2 is a little less than 34.995.

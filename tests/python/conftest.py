@@ -24,7 +24,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ PARTS_OF_THE_PROJECT += ["models", "macros", "seeds", "tests"]
 BUILDS_AT_A_TIME = int(os.environ.get("BUILDS_AT_A_TIME", "2"))
 LONGEST_BUILD_SECONDS = 120
 
-# The vars most scenarios share: dbt parses the project anew for every other set of vars.
+# The vars most scenarios share: for others dbt parses the project anew (but see below).
 VARS: dict[str, Any] = {
     "raw_dir": "raw",
     "dataset": "trial",
@@ -55,6 +55,8 @@ VARS: dict[str, Any] = {
     "spend_limits": {"small": None, "medium": 100, "large": 500.5},
     # A second choice of clusters would cost every build too much: `shoppers` has it.
     "journey_features": [],
+    # Fewer candidates than usual: which one is chosen is the matter of test_cluster_*.py.
+    "cluster_k": {"min": 2, "max": 3},
     "rule_segments": {
         "two_orders_90d": {"metric": "orders", "window_days": 90, "at_least": 2},
         "two_to_four_orders": {"metric": "orders", "between": [2, 4]},
@@ -104,8 +106,10 @@ VARS: dict[str, Any] = {
 }
 
 REFERENCE_VARS = {"history_start": "2024-02-01"}
-# Those of more than one build: parsed once for all of them.
-SHARED_VARS = [VARS, {**VARS, **REFERENCE_VARS}]
+# Vars that are read when models run and change nothing in what dbt knows after parsing, so that
+# builds which differ in these alone share a parse.
+READ_AT_RUN_TIME = {"currency", "history_start", "raw_database", "raw_dir", "raw_identifiers"}
+READ_AT_RUN_TIME |= {"raw_schema"}
 
 # What a build imports, some of it only when it fits a model.
 IMPORTED_BY_BUILDS = ["dbt.adapters.duckdb", "dbt.cli.main", "dbt.parser.manifest"]
@@ -117,19 +121,31 @@ IMPORTED_BY_BUILDS += ["customer_segmentation.linkage", "customer_segmentation.n
 
 def parse_key(variables: Mapping[str, Any]) -> str:
     """The name of the folder in which dbt's parse for these vars is kept."""
-    return hashlib.sha256(json.dumps(variables).encode()).hexdigest()[:16]
+    read = {name: value for name, value in variables.items() if name not in READ_AT_RUN_TIME}
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
 
 
 # --- The server ------------------------------------------------------------------------------
 
 
-BUILD_ARGUMENTS = ("folder", "args", "vars", "killed_after")
+def _say_nothing_for_debugging() -> None:
+    """Drops dbt's debug events before they are put into words for nobody: a tenth of a build."""
+    from dbt_common.events.base_types import DebugLevel
+    from dbt_common.events.event_manager import EventManager
+
+    fire = EventManager.fire_event
+
+    def fire_unless_debug(self: Any, event: Any, level: Any = None, **how: Any) -> None:
+        if level is not None or not isinstance(event, DebugLevel):
+            fire(self, event, level=level, **how)
+
+    EventManager.fire_event = fire_unless_debug
 
 
 def _serve(project: Path, parsed: Path) -> None:
-    """Answers each line {"id", "folder", "args", "vars", "killed_after"} with {"id", "status"}.
+    """Answers each line {"id", "folder", "args", "parsed", "killed_after"} with {"id", "status"}.
 
-    vars: the key of SHARED_VARS whose parse the build uses; null where it parses for itself.
+    parsed: the vars whose parse the build uses; null where it parses for itself.
     """
     for name in IMPORTED_BY_BUILDS:
         importlib.import_module(name)
@@ -138,7 +154,7 @@ def _serve(project: Path, parsed: Path) -> None:
     from dbt_common.clients.jinja import template_cache
 
     # The extractor has a thread pool of its own that would not survive a fork. Without it this
-    # parse is slower, and where it can't do without, each build parses for itself.
+    # parse is slower, and where it can't do without, each build parses for itself, with it.
     users = [
         importlib.import_module(f"dbt.{module}")
         for module in ("clients.jinja_static", "parser.models", "parser.unit_tests")
@@ -152,27 +168,30 @@ def _serve(project: Path, parsed: Path) -> None:
         module.py_extract_from_source = refuse
     quiet = ["--log-level", "none", "--log-level-file", "none"]
     where = ["--project-dir", str(project), "--profiles-dir", str(project), "--no-version-check"]
-    manifests = {}
-    for variables in SHARED_VARS:
-        key = parse_key(variables)
-        kept = ["--target-path", str(parsed / key), "--vars", json.dumps(variables)]
-        manifest = dbtRunner().invoke([*quiet, "parse", *where, *kept]).result
-        if manifest is None:
-            continue  # each build will say for itself why this can't be parsed
-        manifests[key] = manifest
+
+    @functools.cache
+    def manifest(variables: str) -> Any:
+        """What dbt knows after parsing; null where it can't: the build will say for itself why."""
+        folder = parsed / parse_key(json.loads(variables))
+        kept = ["--target-path", str(folder), "--vars", variables]
+        found = dbtRunner().invoke([*quiet, "parse", *where, *kept]).result
         # Compiled once here and not in every build.
-        for macro in manifest.macros.values():
+        for macro in found.macros.values() if found else ():
             template_cache.get_node_template(macro)
-    for module in users:
-        module.py_extract_from_source = extract
+        # What was parsed stays: collecting it again and again would cost each build a second.
+        gc.collect()
+        gc.freeze()
+        return found
+
+    manifest(json.dumps(VARS))
     os.write(1, b"ready\n")
 
-    # What was parsed here stays: collecting it again and again would cost each build a second.
-    gc.collect()
-    gc.freeze()
-
-    def build(folder: str, args: list[str], key: str | None, killed_after: float) -> int:
+    def build(folder: str, args: list[str], known: Any, killed_after: float) -> int:
         gc.disable()
+        for module in users:
+            module.py_extract_from_source = extract
+        if "none" in args:  # no log file
+            _say_nothing_for_debugging()
         # Nobody handles the signal, so the process is gone at that moment, whatever it does.
         signal.setitimer(signal.ITIMER_REAL, killed_after)
         faulthandler.dump_traceback_later(LONGEST_BUILD_SECONDS, exit=True)
@@ -180,7 +199,7 @@ def _serve(project: Path, parsed: Path) -> None:
         output = os.open("output.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(output, stream)
-        result = dbtRunner(manifest=manifests.get(key)).invoke(args)
+        result = dbtRunner(manifest=known).invoke(args)
         sys.stdout.flush()
         # As the command line does it: 2 where dbt could not run, 1 where something failed.
         return 0 if result.success else 1 if result.exception is None else 2
@@ -195,6 +214,7 @@ def _serve(project: Path, parsed: Path) -> None:
             *lines, pending = (pending + read).split(b"\n")
             for line in lines:
                 request = json.loads(line)
+                known = request["parsed"] and manifest(json.dumps(request["parsed"]))
                 process = os.fork()
                 if process == 0:
                     status = 70
@@ -202,7 +222,7 @@ def _serve(project: Path, parsed: Path) -> None:
                         status = build(
                             request["folder"],
                             request["args"],
-                            request["vars"],
+                            known,
                             request["killed_after"],
                         )
                     finally:
@@ -233,15 +253,26 @@ import pytest  # noqa: E402
 
 @dataclass(frozen=True)
 class Build:
-    """What a build left behind."""
+    """What a build left behind.
+
+    is_published: whether queries go to the published file; otherwise to the marts in the working
+        file, where not all of them were built.
+    """
 
     folder: Path
     status: int
     output: str
+    is_published: bool = True
 
     @property
     def published(self) -> Path:
         return self.folder / "published" / "segments.duckdb"
+
+    @property
+    def _marts(self) -> duckdb.DuckDBPyConnection:
+        if self.is_published:
+            return _opened(self.published)
+        return _opened(self.folder / "warehouse" / f"{VARS['dataset']}.duckdb")
 
     def passed(self) -> Build:
         assert self.status == 0, self.output[-6000:]
@@ -252,11 +283,11 @@ class Build:
         return self
 
     def query(self, sql: str) -> pd.DataFrame:
-        """The result of a query on the published file."""
-        return _opened(self.published).execute(sql).df()
+        """The result of a query on the marts."""
+        return self._marts.execute(sql).df()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return _opened(self.published).execute(sql).fetchall()
+        return self._marts.execute(sql).fetchall()
 
     def marts(self) -> list[str]:
         """The published tables, with their schemas."""
@@ -270,11 +301,13 @@ class Build:
 
 @functools.cache
 def _opened(file: Path) -> duckdb.DuckDBPyConnection:
-    """Opened once: a published file is only queried after the last build in its folder."""
+    """Opened once: a file is only queried after the last build in its folder."""
     connection = duckdb.connect(str(file), read_only=True)
     schemas = connection.execute("select distinct table_schema from information_schema.tables")
-    found = ",".join(sorted(name for (name,) in schemas.fetchall()))
-    connection.execute(f"set search_path = '{found}'")
+    found = sorted(name for (name,) in schemas.fetchall())
+    # In a working file there are other tables of the same names.
+    found = ["segmentation"] if "segmentation" in found else found
+    connection.execute(f"set search_path = '{','.join(found)}'")
     return connection
 
 
@@ -315,6 +348,8 @@ class Builder:
     _server: subprocess.Popen[bytes] = field(init=False)
     _listener: threading.Thread = field(init=False)
     _answers: dict[int, Future[int]] = field(default_factory=dict)
+    # The vars of each parse.
+    _vars: dict[str, Mapping[str, Any]] = field(default_factory=lambda: {parse_key(VARS): VARS})
     _is_ready: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -375,18 +410,19 @@ class Builder:
         key = parse_key(variables)
         parse = self.parsed / key / "partial_parse.msgpack"
         target = tmp_path / "target" / parse.name
-        # Who wants the artifacts of a parse, or another project or target, parses for itself.
-        is_shared = not with_artifacts and not {"--project-dir", "--target"} & set(args)
-        if parse.exists() and not is_shared:
+        # The first build with its vars parses for itself and leaves the parse to the server, and
+        # another project or target is parsed for itself.
+        is_of_this = not {"--project-dir", "--target"} & set(args)
+        if parse.exists() and (with_artifacts or not is_of_this):
             shutil.copy(parse, target)
+        parsed = self._vars.setdefault(key, variables) if parse.exists() and is_of_this else None
         flags = ["--no-use-colors"]
         if not with_artifacts:
             flags += ["--log-level-file", "none", "--no-write-json"]
         where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
         where += ["--no-version-check", "--vars", json.dumps(variables)]
-        shared = key if is_shared else None
-        status = self.run(tmp_path, [*flags, command, *where, *args], shared, killed_after)
+        status = self.run(tmp_path, [*flags, command, *where, *args], parsed, killed_after)
         if target.exists() and not parse.exists() and "--target" not in args:
             parse.parent.mkdir(exist_ok=True)
             shutil.copy(target, parse)
@@ -395,7 +431,11 @@ class Builder:
         return Build(tmp_path, status, text)
 
     def run(
-        self, folder: Path, args: list[str], key: str | None = None, killed_after: float = 0
+        self,
+        folder: Path,
+        args: list[str],
+        parsed: Mapping[str, Any] | None = None,
+        killed_after: float = 0,
     ) -> int:
         """Runs dbt in a folder; its output lands in output.txt there."""
         assert self._server.stdin is not None
@@ -406,7 +446,7 @@ class Builder:
                 "id": number,
                 "folder": str(folder),
                 "args": args,
-                "vars": key,
+                "parsed": parsed,
                 "killed_after": killed_after,
             }
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
@@ -525,8 +565,14 @@ ONE_MART = {
         select distinct customer_ref as customer_id from {{ source('input', 'orders') }}
     """,
     "models/staging/orders.sql": "select * from {{ source('input', 'orders') }}",
-    "tests/orders_have_amounts.sql": "select 1 from {{ ref('orders') }} where amount is null",
+    "tests/orders_have_amounts.sql": """
+        {{ config(severity='error') }}
+        select 1 from {{ ref('orders') }} where amount is null
+    """,
 }
+
+
+SCORES = "customer_features customer_segments customer_records segment_cutpoints"
 
 
 @dataclass(frozen=True)
@@ -548,6 +594,21 @@ def attempt(workshop: Workshop, green: Build, name: str, *args: Any, **keywords:
     assert before is not None, green.output[-3000:]
     made = workshop.build(folder, *args, **keywords)
     return Attempt(made, before, fingerprint(published))
+
+
+def some_marts(
+    workshop: Workshop,
+    marts: str,
+    folder: Path,
+    tables: Mapping[str, Any] | None,
+    variables: Mapping[str, Any] | None = None,
+    args: Sequence[str] = (),
+) -> Build:
+    """These marts and what they need, without data tests; queries read the working file."""
+    selected = ["--select", *(f"+{mart}" for mart in marts.split())]
+    selected += ["--exclude-resource-type", "test", "unit_test"]
+    made = workshop.build(folder, tables, variables, [*args, *selected])
+    return replace(made, is_published=False)
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
@@ -580,11 +641,14 @@ def reference_as_csv(workshop: Workshop, _: Build) -> Build:
 
 
 @scenario("reference")
-def warnings_as_errors(workshop: Workshop, reference: Build) -> Attempt:
-    """The same once more, where what warned is an error, and what failed is stored."""
+def warnings_as_errors(workshop: Workshop, reference: Build) -> Build:
+    """The tests of its tables once more: what warned is an error, and what failed is stored."""
+    folder = workshop.folder("strict")
+    for part in ("raw", "warehouse"):
+        shutil.copytree(reference.folder / part, folder / part)
     strict = {**REFERENCE_VARS, "test_severity": "error"}
-    stored = ["--store-failures"]
-    return attempt(workshop, reference, "strict", None, strict, stored, with_artifacts=True)
+    stored = ["--exclude-resource-type", "unit_test", "--store-failures"]
+    return workshop.build(folder, None, strict, stored, "test", with_artifacts=True)
 
 
 @scenario()
@@ -628,7 +692,8 @@ def from_warehouse(workshop: Workshop) -> tuple[Build, Build]:
 
     folder = workshop.folder("from-warehouse")
     place = ["--profiles-dir", str(make_warehouse(folder, workshop.builder.project))]
-    build = workshop.build(folder, None, WAREHOUSE_VARS, place)
+    marts = "customers customer_features source_coverage"
+    build = some_marts(workshop, marts, folder, None, WAREHOUSE_VARS, place)
     look = ["check_input", *place]
     return workshop.build(folder, None, WAREHOUSE_VARS, look, "run-operation"), build
 
@@ -662,7 +727,8 @@ def seventy_percent_buy_once(workshop: Workshop) -> Build:
     from test_builds_rfm import mostly_one_time_buyers
 
     orders = mostly_one_time_buyers(200, once=0.7, on_the_last_day=0.25)
-    return workshop.build(workshop.folder("seventy-percent"), {"orders": orders})
+    folder = workshop.folder("seventy-percent")
+    return some_marts(workshop, SCORES, folder, {"orders": orders})
 
 
 @scenario()
@@ -670,7 +736,8 @@ def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
     from test_builds_rfm import mostly_one_time_buyers
 
     orders = mostly_one_time_buyers(200, once=0.95, on_the_last_day=0.01)
-    return workshop.build(workshop.folder("ninety-five-percent"), {"orders": orders})
+    folder = workshop.folder("ninety-five-percent")
+    return some_marts(workshop, SCORES, folder, {"orders": orders})
 
 
 @scenario()
@@ -696,14 +763,14 @@ def bookshop(workshop: Workshop) -> Build:
     needed = ["--select", "+letters", "--indirect-selection", "cautious"]
     for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
         where = ["--profiles-dir", ".", "--no-version-check"]
-        status = workshop.builder.run(folder, [*command, *where])
+        status = workshop.builder.run(folder, ["--log-level-file", "none", *command, *where])
     return Build(folder, status, (folder / "output.txt").read_text(errors="replace"))
 
 
 @scenario("one_customer")
 def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
     """Each bad input on its own, over the published file of a green build."""
-    from test_builds_bad_input import BAD_INPUTS, FOUND_BY_TESTS, SOURCES_ALONE, WHOLE
+    from test_builds_bad_input import BAD_INPUTS, FOUND_BY_TESTS, SOURCES_ALONE
 
     return {
         name: attempt(
@@ -712,7 +779,7 @@ def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
             name,
             tables,
             variables,
-            SOURCES_ALONE if name in FOUND_BY_TESTS - {WHOLE} else [],
+            SOURCES_ALONE if name in FOUND_BY_TESTS else [],
         )
         for name, (tables, variables, _) in BAD_INPUTS.items()
     }
@@ -745,6 +812,7 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
         "--empty": {"args": ["--empty"]},
         "another target": {"args": ["--target", "scratch"]},
         "no rows": {"tables": {"orders.csv": HEADER}},
+        "a failing test": {"tables": {"orders.csv": ONE_ORDER + "2,other,2024-03-01,,EUR\n"}},
     }
     return {
         name: attempt(

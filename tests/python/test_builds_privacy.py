@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Attempt, Build
+from conftest import Build
 from test_builds_oracle import CANARIES, reference_data
 
 DIRECT = ("email", "phone", "given_name", "family_name", "street", "birth_date", "body")
@@ -58,13 +58,13 @@ def test_no_canary_is_in_artifacts_or_logs_of_a_green_build(reference: Build, pl
 
 @pytest.mark.parametrize("place", ["target", "logs"])
 def test_no_canary_is_in_artifacts_or_logs_of_a_failed_test(
-    warnings_as_errors: Attempt, place: str
+    warnings_as_errors: Build, place: str
 ) -> None:
-    assert not traces_in_files(warnings_as_errors.build.failed().folder / place)
+    assert not traces_in_files(warnings_as_errors.failed().folder / place)
 
 
-def test_no_canary_is_in_stored_failures(warnings_as_errors: Attempt) -> None:
-    file = warnings_as_errors.build.failed().folder / "warehouse" / "trial.duckdb"
+def test_no_canary_is_in_stored_failures(warnings_as_errors: Build) -> None:
+    file = warnings_as_errors.failed().folder / "warehouse" / "trial.duckdb"
     with duckdb.connect(str(file), read_only=True) as connection:
         names = connection.execute(
             "select table_name from information_schema.tables"
@@ -77,9 +77,9 @@ def test_no_canary_is_in_stored_failures(warnings_as_errors: Attempt) -> None:
     assert {name: rows for name, rows in stored.items() if traces_in(str(rows))} == {}
 
 
-def test_no_canary_is_printed(reference: Build, warnings_as_errors: Attempt) -> None:
+def test_no_canary_is_printed(reference: Build, warnings_as_errors: Build) -> None:
     assert not traces_in(reference.output)
-    assert not traces_in(warnings_as_errors.build.output)
+    assert not traces_in(warnings_as_errors.output)
 
 
 def test_published_columns_are_not_named_after_direct_identifiers(reference: Build) -> None:

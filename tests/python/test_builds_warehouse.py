@@ -1,4 +1,4 @@
-"""Raw tables in an attached database: the same door, the same refusals, a build end to end."""
+"""Raw tables in an attached database: the same door, the same refusals, the same marts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def make_warehouse(folder: Path, project: Path) -> Path:
     return profiles
 
 
-def test_a_build_from_tables_publishes_what_they_hold(
+def test_marts_from_tables_hold_what_those_hold(
     from_warehouse: tuple[Build, Build],
 ) -> None:
     build = from_warehouse[1].passed()

@@ -29,7 +29,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"timezone": "Europe/Atlantis"},
         ["timezone", "Europe/Atlantis"],
     ),
-    ("orders_lookback_days()", {"orders_lookback_days": -1}, ["orders_lookback_days", "least 0"]),
+    ("orders_lookback_days()", {"orders_lookback_days": -1}, ["orders_lookback", "at least 0"]),
     ("orders_lookback_days()", {"orders_lookback_days": "3"}, ["orders_lookback_days", "whole"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
     ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),

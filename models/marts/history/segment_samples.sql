@@ -1,6 +1,10 @@
 -- The members with the lowest hashes of customer and segment: a sample that looks random and is the same in every build.
+-- Hashes of millions would take long, so in a large segment they are made for an arbitrary part, 50 times the sample or
+-- more: keys are hashes themselves, and each segment takes those that leave another remainder.
 --
 -- Reasons are made for those who are drawn alone.
+
+{% set sample_size = whole_number_var('segment_sample_size', 1) -%}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
@@ -20,6 +24,21 @@ cutpoints as (
     {{ rule_cuts_in_force() | indent(4) }}
 ),
 
+current_memberships as (
+    select memberships.*
+    from memberships
+    inner join periods on memberships.as_of = periods.as_of
+),
+
+parts as (
+    select
+        segment_key,
+        cast(floor(greatest(count(*) / {{ 50 * sample_size }}, 1)) as bigint) as parts,
+        {{ compact_key(hashed_id(['segment_key'])) }} as segment_hash
+    from current_memberships
+    group by segment_key
+),
+
 ranked as (
     select
         memberships.as_of,
@@ -30,8 +49,11 @@ ranked as (
             partition by memberships.segment_key
             order by {{ hashed_id(['memberships.segment_key', 'customers.customer_id']) }}
         ) as position
-    from memberships
-    inner join periods on memberships.as_of = periods.as_of
+    from current_memberships as memberships
+    inner join parts
+        on
+            memberships.segment_key = parts.segment_key
+            and mod(memberships.customer_key, parts.parts) = mod(parts.segment_hash, parts.parts)
     inner join customers
         on
             memberships.as_of = customers.as_of
@@ -41,7 +63,7 @@ ranked as (
 drawn as (
     select *
     from ranked
-    where position <= {{ whole_number_var('segment_sample_size', 1) }}
+    where position <= {{ sample_size }}
 ),
 
 final as (

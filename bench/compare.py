@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+# The project's quartiles of larger segments are those of a part of the members.
+_IS_SMALL = "customers < 20000"
 # What both have, by mart: SQL for the project, SQL for the bare script. Customers are compared by
 # source_system and customer_ref, because each side has ids of its own.
 _SHARED = {
@@ -38,10 +40,12 @@ _SHARED = {
         "from bare.segment_memberships m join bare.customers p using (customer_key)",
     ),
     "segment_profiles": (
-        "select segment_key, feature, members, mean, quartile_1, quartile_2, quartile_3 "
-        "from project.segment_profiles",
-        "select segment_key, feature, members, mean, quartiles[1], quartiles[2], quartiles[3] "
-        "from bare.segment_profiles",
+        "select segment_key, feature, members, mean, "
+        + ", ".join(f"case when {_IS_SMALL} then quartile_{i} end" for i in (1, 2, 3))
+        + " from project.segment_profiles join project.segment_kpis using (segment_key)",
+        "select segment_key, feature, members, mean, "
+        + ", ".join(f"case when {_IS_SMALL} then quartiles[{i}] end" for i in (1, 2, 3))
+        + " from bare.segment_profiles join bare.segment_kpis using (segment_key)",
     ),
     "segment_kpis": (
         "select segment_key, customers, revenue from project.segment_kpis where customers > 0",

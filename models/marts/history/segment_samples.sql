@@ -1,6 +1,5 @@
 -- The members with the lowest hashes of customer and segment: a sample that looks random and is the same in every build.
--- Hashes of millions would take long, so in a large segment they are made for an arbitrary part, 50 times the sample or
--- more: keys are hashes themselves, and each segment takes those that leave another remainder.
+-- Hashes of millions would take long, so in a large segment they are made for a part of the members.
 --
 -- Reasons are made for those who are drawn alone.
 
@@ -31,12 +30,7 @@ current_memberships as (
 ),
 
 parts as (
-    select
-        segment_key,
-        cast(floor(greatest(count(*) / {{ 50 * sample_size }}, 1)) as bigint) as parts,
-        {{ compact_key(hashed_id(['segment_key'])) }} as segment_hash
-    from current_memberships
-    group by segment_key
+    {{ member_parts('current_memberships', 50 * sample_size) | indent(4) }}
 ),
 
 ranked as (
@@ -53,7 +47,7 @@ ranked as (
     inner join parts
         on
             memberships.segment_key = parts.segment_key
-            and mod(memberships.customer_key, parts.parts) = mod(parts.segment_hash, parts.parts)
+            and {{ is_in_part('memberships.customer_key', 'parts') }}
     inner join customers
         on
             memberships.as_of = customers.as_of

@@ -431,7 +431,9 @@ def _marts() -> list[str]:
     profiles = " union all ".join(
         f"""
         select segment_key, '{name}' as feature, count({column}) as members,
-            round(cast(sum(cast({column} as decimal(38, 12))) as double) / count({column}), 6) as mean,
+            round(
+                cast(sum(cast({column} as decimal(38, 12))) as double) / count({column}), 6
+            ) as mean,
             quantile_disc({column}, [.25, .5, .75]) as quartiles
         from main.segment_memberships inner join segmented using (customer_key)
         group by segment_key"""

@@ -32,11 +32,11 @@ current_memberships as (
 
 sums as (
     select
-        memberships.segment_key,
         {%- for column in columns %}
         count(customers.{{ column }}) as {{ column }}_members,
-        {{ exact_mean('customers.' ~ column) }} as {{ column }}_mean{{ ',' if not loop.last }}
+        {{ exact_mean('customers.' ~ column) }} as {{ column }}_mean,
         {%- endfor %}
+        memberships.segment_key
     from current_memberships as memberships
     inner join current_customers as customers on memberships.customer_key = customers.customer_key
     group by memberships.segment_key

@@ -2,7 +2,11 @@
 {{ config(severity='error') }}
 
 with memberships as (
-    select * from {{ ref('segment_memberships') }}
+    select
+        customer_id,
+        scheme,
+        {{ quick_hash(['customer_id']) }} as customer_hash
+    from {{ ref('segment_memberships') }}
 ),
 
 customers as (
@@ -19,7 +23,7 @@ sizes as (
     select
         schemes.scheme,
         count(memberships.customer_id) as memberships,
-        count(distinct memberships.customer_id) as members
+        count(distinct memberships.customer_hash) as members
     from schemes
     left join memberships on schemes.scheme = memberships.scheme
     group by schemes.scheme

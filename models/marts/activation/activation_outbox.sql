@@ -10,11 +10,11 @@
 {% set triggers = activation_triggers() -%}
 {% set text = dbt.type_string() -%}
 
-with changes as (
+with changes as {{ read_again() }} (
     select * from {{ ref('segment_changes') }}
 ),
 
-history as (
+history as {{ read_again() }} (
     select * from {{ ref('segment_history') }}
     where valid_to is null
 ),
@@ -89,7 +89,7 @@ unknown_receipts as (
 
 -- Members of whom nothing was handed over, as far as that shows; they alone are looked for among the other receipts, for
 -- their changes may have another date by now.
-unheld as (
+unheld as {{ read_again() }} (
     select
         history.customer_id,
         history.segment_key

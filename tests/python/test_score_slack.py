@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,12 +16,6 @@ from rule_grammar_project import GrammarProject
 Array = npt.NDArray[Any]
 CUTS = [20.0, 40.0, 60.0, 80.0]
 BEST = 100.0
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    folder: Path = tmp_path_factory.mktemp("slack")
-    return GrammarProject(folder)
 
 
 def replay(project: GrammarProject, values: Array, slack: float, order: str = "asc") -> Array:

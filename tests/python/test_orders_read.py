@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from conftest import ONE_MART, ROOT, make_dbt_quicker
+from conftest import ONE_MART, ROOT, make_dbt_quicker, say_nothing_for_debugging
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
@@ -36,6 +36,7 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         make_dbt_quicker()
+        say_nothing_for_debugging()
         self.folder = folder
         for part in PARTS:
             (folder / part).parent.mkdir(parents=True, exist_ok=True)

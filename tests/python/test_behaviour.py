@@ -90,8 +90,8 @@ _projects: list[GrammarProject] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _project(tmp_path_factory: pytest.TempPathFactory) -> None:
-    _projects.append(GrammarProject(tmp_path_factory.mktemp("behaviour")))
+def _project(project: GrammarProject) -> None:
+    _projects.append(project)
 
 
 @functools.cache

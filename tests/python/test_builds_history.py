@@ -23,6 +23,8 @@ HISTORY_VARS: dict[str, Any] = {
     "history_start": "2024-02-01",
     "refit_models": "quarter",
     "reselect_models": "never",
+    # How many there are is chosen once, before anything is late; trying several costs most.
+    "cluster_k": {"min": 3, "max": 3},
     "rule_segments": {
         "keen": {
             "metric": "orders",
@@ -186,12 +188,12 @@ def built_at_once(workshop: Workshop) -> Path:
 
 @scenario("built_at_once")
 def lived_through(workshop: Workshop, _: Path) -> list[Path]:
-    """Three orders of arrival: both at once, one after the other, the other way round."""
+    """Both at once, one after the other, the other way round; in each, one build is killed."""
     world = a_world(1, batches=2)
     first = workshop.folder("history-start")
     start(workshop, world, first)
     folders = []
-    for seed in (0, 1, 7):
+    for seed in (4, 34, 15):
         folder = first.with_name(f"history-{seed}")
         shutil.copytree(first, folder)
         live_through(workshop, world, folder, seed)

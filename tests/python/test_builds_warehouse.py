@@ -89,11 +89,6 @@ def test_a_look_at_the_tables_says_what_is_there(from_warehouse: tuple[Build, Bu
 # --- The door alone ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    return GrammarProject(tmp_path_factory.mktemp("warehouse"))
-
-
 def door(variables: dict[str, Any], tables: dict[str, str]) -> str:
     """A template that makes tables in the schema raw and asks the door what it finds."""
     contract = [

@@ -28,17 +28,12 @@ METRICS = ["recency_days", "frequency", "monetary"]
 SCORES = ["recency_score", "frequency_score", "monetary_score"]
 Array = npt.NDArray[Any]
 
-_folder: list[Any] = []
+_projects: list[GrammarProject] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _project_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    _folder.append(tmp_path_factory.mktemp("drift"))
-
-
-@functools.cache
-def project() -> GrammarProject:
-    return GrammarProject(_folder[0])
+def _project(project: GrammarProject) -> None:
+    _projects.append(project)
 
 
 @functools.cache
@@ -46,7 +41,7 @@ def rendered(model: str) -> str:
     """The SQL of a model, with plain names for the models that it reads."""
     template = (ROOT / "models" / "marts" / "monitoring" / f"{model}.sql").read_text()
     template = re.sub(r"{{ ref\('(\w+)'\) }}", r"\1", template)
-    return project().render(template, {**DEFAULTS, "min_drift_customers": 100})
+    return _projects[0].render(template, {**DEFAULTS, "min_drift_customers": 100})
 
 
 class Drift:

@@ -143,7 +143,7 @@ def test_median_spread_and_range_of_the_sepal_length_of_irises() -> None:
 # --- Independent implementations -------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     gaps,
     st.sampled_from(
@@ -185,7 +185,7 @@ def test_bounds_and_capped_values_are_those_of_numpy(values: list[Any], rule: Ro
             assert row["a__all_is_outlier"] == (row["a__all_treated"] != value)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(gaps)
 def test_medians_and_modes_are_those_of_other_libraries(values: list[Any]) -> None:
     customers = [
@@ -260,7 +260,7 @@ customers = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(customers, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(given_rows: list[Row], random: Any) -> None:
     keyed = [{**customer, "customer_key": key} for key, customer in enumerate(given_rows)]
@@ -270,7 +270,7 @@ def test_the_order_of_rows_changes_nothing(given_rows: list[Row], random: Any) -
     assert first.fits == second.fits
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(customers, customers)
 def test_a_customer_is_treated_alike_whoever_else_is_there_later(
     fitted_on: list[Row], newcomers: list[Row]
@@ -286,7 +286,7 @@ def test_a_customer_is_treated_alike_whoever_else_is_there_later(
     assert together.rows[: len(fitted_on)] == alone.rows[: len(fitted_on)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(customers)
 def test_treated_values_are_within_the_bounds_and_the_originals_are_kept(
     given_rows: list[Row],

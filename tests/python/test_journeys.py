@@ -76,11 +76,6 @@ INPUTS = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    return GrammarProject(tmp_path_factory.mktemp("journeys"))
-
-
-@pytest.fixture(scope="module")
 def mart(project: GrammarProject) -> Any:
     """`mart(name, inputs, limits)`: the rows of a mart made of these rows."""
 

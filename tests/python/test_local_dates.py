@@ -44,11 +44,6 @@ left join zone_days on {{ utc_date('instants.instant') }} = zone_days.utc_day
 """
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    return GrammarProject(tmp_path_factory.mktemp("local-dates"))
-
-
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from conftest import ONE_MART, ROOT
+from conftest import ONE_MART, ROOT, make_dbt_quicker, say_nothing_for_debugging
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
@@ -35,6 +35,8 @@ class Shop:
     """Raw orders, and runs on what has arrived of them."""
 
     def __init__(self, folder: Path) -> None:
+        make_dbt_quicker()
+        say_nothing_for_debugging()
         self.folder = folder
         for part in PARTS:
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +117,9 @@ class Shop:
             "--no-version-check",
             "--log-level",
             "none",
-            "--log-path",
-            str(self.folder / "logs"),
+            "--log-level-file",
+            "none",
+            "--no-write-json",
         ]
         return [command, *where, *quiet, "--vars", json.dumps(given), *args]
 

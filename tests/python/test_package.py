@@ -25,8 +25,8 @@ def test_all_versions_are_the_same(tmp_path: Path) -> None:
     assert re.findall(r"return\('(.*?)'\)", macro)[0] == version
 
 
-def test_a_profile_without_the_plugin_is_told_what_to_add(tmp_path: Path) -> None:
-    message = GrammarProject(tmp_path).complaint(CHECK, {})
+def test_a_profile_without_the_plugin_is_told_what_to_add(project: GrammarProject) -> None:
+    message = project.complaint(CHECK, {})
     for words in ("'memory'", "plugins: [{module: customer_segmentation.dbt_plugin}]"):
         assert words in message
 

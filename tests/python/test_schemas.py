@@ -3,7 +3,6 @@
 import json
 import random
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,7 +91,7 @@ def test_good_rules_and_metrics_pass() -> None:
         METRIC_LIST.validate(nothing)
 
 
-def test_the_examples_of_contributing_pass(tmp_path: Path) -> None:
+def test_the_examples_of_contributing_pass(project: GrammarProject) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     blocks = [
         yaml.safe_load(block)
@@ -107,7 +106,6 @@ def test_the_examples_of_contributing_pass(tmp_path: Path) -> None:
     SEGMENTS.validate(segments)
     METRIC_LIST.validate(metrics)
     variables = {"metrics": {**METRICS, **metrics}, "rule_segments": segments}
-    project = GrammarProject(tmp_path)
     assert len(project.value("rule_segments()", variables)) == len(segments)
 
 
@@ -120,10 +118,7 @@ def test_the_rules_and_metrics_of_the_repository_pass(folder: str) -> None:
         METRIC_LIST.validate(variables[name])
 
 
-def test_the_words_are_those_of_the_grammar(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    project = GrammarProject(tmp_path_factory.mktemp("schemas"))
+def test_the_words_are_those_of_the_grammar(project: GrammarProject) -> None:
     grammar = project.value(
         "{'kinds': rule_kinds(), 'operators': rule_operators(), 'texts': rule_segment_texts(), "
         "'attributes': rule_attributes(), 'schemes': exclusive_schemes(), "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 from typing import Any
 
 import duckdb
@@ -19,20 +19,15 @@ CUTS = [20.0, 40.0, 60.0, 80.0]
 BEST = 100.0
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    folder: Path = tmp_path_factory.mktemp("slack")
-    return GrammarProject(folder)
-
-
-def replay(project: GrammarProject, values: Array, slack: float, order: str = "asc") -> Array:
-    """Scores of customers (rows) over periods (columns) by the macros, with fixed cut points."""
+@functools.cache
+def rendered(project: GrammarProject, slack: float, order: str) -> str:
+    """The SQL of the scores of facts, by the macros."""
     bounds = {"score": 0.0, "score_at_least": slack, "score_at_most": -slack}
     columns = ", ".join(
         f"{{{{ rfm_score('value', 'cut', '{order}', {share}) }}}} as x_{name}"
         for name, share in bounds.items()
     )
-    sql = project.render(
+    return project.render(
         f"""
         with scored as (
             select customer_key, as_of, min(as_of) over (partition by customer_key) as first_as_of,
@@ -46,6 +41,10 @@ def replay(project: GrammarProject, values: Array, slack: float, order: str = "a
         """,
         {},
     )
+
+
+def replay(project: GrammarProject, values: Array, slack: float, order: str = "asc") -> Array:
+    """Scores of customers (rows) over periods (columns) by the macros, with fixed cut points."""
     customers, periods = values.shape
     cuts = [*CUTS, BEST] if order == "asc" else [*reversed(CUTS), 1.0]
     facts = pd.DataFrame(
@@ -62,7 +61,8 @@ def replay(project: GrammarProject, values: Array, slack: float, order: str = "a
     connection.execute(
         "create table facts as select * replace (as_of::date as as_of) from raw_facts"
     )
-    return np.array(connection.sql(sql).fetchall()).reshape(values.shape)
+    scores = connection.sql(rendered(project, slack, order)).fetchall()
+    return np.array(scores).reshape(values.shape)
 
 
 def expected(values: Array, slack: float) -> Array:

@@ -52,11 +52,6 @@ VARS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    return GrammarProject(tmp_path_factory.mktemp("topics"))
-
-
-@pytest.fixture(scope="module")
 def rendered(project: GrammarProject) -> Any:
     @functools.cache
     def render(name: str, sample_tickets: int) -> str:

@@ -658,8 +658,8 @@ def reference_as_csv(workshop: Workshop, _: Build) -> Build:
     tables = reference_data().tables()
     files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     folder = workshop.folder("reference-as-csv")
-    one = ["--threads", "1"]
-    made = workshop.build(folder, files, REFERENCE_VARS, one, "run")
+    args = ["--threads", "1", "--exclude-resource-type", "test", "unit_test"]
+    made = workshop.build(folder, files, REFERENCE_VARS, args)
     return replace(made, is_published=False)
 
 

@@ -326,8 +326,8 @@ def _opened(file: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(file), read_only=True)
     schemas = connection.execute("select distinct table_schema from information_schema.tables")
     found = sorted(name for (name,) in schemas.fetchall())
-    # In a working file there are other tables of the same names.
-    found = ["segmentation"] if "segmentation" in found else found
+    # In a working file there are other tables of the same names as the marts.
+    found.sort(key=lambda schema: schema != "segmentation")
     connection.execute(f"set search_path = '{','.join(found)}'")
     return connection
 
@@ -658,8 +658,8 @@ def reference_as_csv(workshop: Workshop, _: Build) -> Build:
     tables = reference_data().tables()
     files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     folder = workshop.folder("reference-as-csv")
-    one = ["--threads", "1"]
-    made = workshop.build(folder, files, REFERENCE_VARS, one, "run")
+    args = ["--threads", "1", "--exclude-resource-type", "test", "unit_test"]
+    made = workshop.build(folder, files, REFERENCE_VARS, args)
     return replace(made, is_published=False)
 
 

@@ -204,8 +204,7 @@ FILES["order_lines.csv"] += ERASED_LINE
 
 def coverage(build: Build, table: str) -> dict[str, tuple[float | None, str]]:
     rows = build.passed().rows(
-        "select check_name, value, verdict from monitoring.source_coverage"
-        f" where source_table = '{table}'"
+        f"select check_name, value, verdict from source_coverage where source_table = '{table}'"
     )
     return {name: (value, verdict) for name, value, verdict in rows}
 
@@ -225,22 +224,20 @@ def test_rows_in_are_loaded_deduplicated_or_quarantined(sixteen_tables: Build, t
 @pytest.mark.parametrize("table", TABLES)
 def test_each_rejected_row_is_listed_with_its_rule(sixteen_tables: Build, table: str) -> None:
     rules = sixteen_tables.passed().rows(
-        f"select rule from monitoring.quarantined_records where source_table = '{table}'"
+        f"select rule from quarantined_records where source_table = '{table}'"
     )
     assert Counter(rule for (rule,) in rules) == TABLES[table].rules
 
 
 def test_sixteen_are_all_tables_of_the_contract(sixteen_tables: Build) -> None:
-    names = sixteen_tables.passed().rows(
-        "select distinct source_table from monitoring.source_coverage"
-    )
+    names = sixteen_tables.passed().rows("select distinct source_table from source_coverage")
     assert {name for (name,) in names} == set(TABLES)
     assert len(TABLES) == 16
 
 
 def test_a_rejected_value_is_shown_by_its_form_alone(sixteen_tables: Build) -> None:
     shown = sixteen_tables.passed().rows(
-        "select source_table, rule, masked_value from monitoring.quarantined_records"
+        "select source_table, rule, masked_value from quarantined_records"
         " where masked_value is not null order by 1"
     )
     assert shown == [
@@ -251,7 +248,7 @@ def test_a_rejected_value_is_shown_by_its_form_alone(sixteen_tables: Build) -> N
 
 
 def test_nothing_of_the_forgotten_is_listed(sixteen_tables: Build) -> None:
-    keys = sixteen_tables.passed().rows("select record_key from monitoring.quarantined_records")
+    keys = sixteen_tables.passed().rows("select record_key from quarantined_records")
     assert ("o99",) in keys, "a control: the lines of others are"
     assert ("o50",) not in keys
 
@@ -300,7 +297,7 @@ def test_age_consent_and_owner_are_told(sixteen_tables: Build) -> None:
     known = coverage(sixteen_tables, "consents")["consents_known"]
     assert known == (pytest.approx(69 / 99, abs=1e-6), "warn")
     owners = sixteen_tables.rows(
-        "select distinct source_table, owner from monitoring.source_coverage"
+        "select distinct source_table, owner from source_coverage"
         " where owner is not null order by all"
     )
     assert owners == [("customers", "crm"), ("orders", "the shop's team")]

@@ -367,8 +367,9 @@ def test_an_order_of_2087_does_not_move_as_of(reference: Build) -> None:
 def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
     reference: Build, reference_as_csv: Build
 ) -> None:
-    marts = reference.passed().marts()
-    assert set(marts) <= set(reference_as_csv.passed().marts())
+    reference_as_csv.passed()
+    # Without their schemas: the working file has others.
+    marts = [mart.split(".")[1] for mart in reference.passed().marts()]
     assert len(marts) >= 14
     different = {}
     for mart in marts:

@@ -133,7 +133,8 @@ final as (
     select
         -- ids
         registry.scheme,
-        {{ cluster_model_id('registry.scheme', 'registry.fitted_as_of', 'registry.algorithm', 'registry.k') }} as model_id,
+        {{ cluster_model_id('registry.scheme', 'registry.fitted_as_of', 'registry.algorithm', 'registry.k') }}
+            as model_id,
         registry.algorithm,
 
         -- numbers

@@ -17,14 +17,13 @@ TIMEZONE = "Europe/Berlin"
 ORDERS_PER_CUSTOMER = 20
 
 
-def write_raw_orders(folder: Path, customers: int, seed: int, days_more: int = 0) -> int:
+def write_raw_orders(folder: Path, customers: int, seed: int) -> int:
     """Writes `orders.parquet` into a folder and returns its number of rows.
 
     Args:
         folder: The raw folder; made if need be.
         customers: Number of customers.
         seed: Another seed gives other customers.
-        days_more: Days after AS_OF - 1 that are in the file too, for builds of a next day.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "orders.parquet"
@@ -33,12 +32,12 @@ def write_raw_orders(folder: Path, customers: int, seed: int, days_more: int = 0
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set preserve_insertion_order = true")
         connection.execute(f"set temp_directory = '{folder.parent / 'spill'}'")
-        connection.execute(f"copy ({_orders(customers, seed, days_more)}) to '{path}'")
+        connection.execute(f"copy ({_orders(customers, seed)}) to '{path}'")
         (rows,) = connection.execute(f"select count(*) from '{path}'").fetchall()[0]
     return int(rows)
 
 
-def _orders(customers: int, seed: int, days_more: int) -> str:
+def _orders(customers: int, seed: int) -> str:
     def uniform(*parts: object) -> str:
         """SQL of a number from 0 up to 1 that depends on the parts alone."""
         return f"((hash({', '.join(map(str, parts))}, {seed}) >> 11) / 9007199254740992.0)"
@@ -71,8 +70,7 @@ def _orders(customers: int, seed: int, days_more: int) -> str:
     orders as (
         select
             *,
-            timestamp '{AS_OF}' + to_days({days_more})
-            - to_seconds(3600 + cast(seconds_before as bigint)) as ordered_at,
+            timestamp '{AS_OF}' - to_seconds(3600 + cast(seconds_before as bigint)) as ordered_at,
             cast(exp(3.2 + 0.9 * sqrt(-2 * ln(1 - size)) * cos(6.2831853 * chance))
                 as decimal(18, 2)) as price
         from visits

@@ -67,10 +67,12 @@ FORMAT ?= csv
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
-# Two at a time: each prints when it is done.
+# Two at a time: each prints when it is done. Spacing and indentation of SQL (LT01, LT02) cost as much to check as all else
+# in it: that is left to `make lint`, which the hooks and the workflow run.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: a few minutes in all."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types \
+		EXCLUDED_RULES=ST06,RF04,LT05,LT14,LT01,LT02
 	@echo "All tests passed."
 
 test-all: test ## The same, and the slow tests
@@ -85,7 +87,8 @@ lint: $(INSTALLED) ## Check SQL and Python style
 	@! grep -rnE --include='*.sql' '[^ ].*\b(where|group by|having)\b|^[^(]*[^ (][^(]*\border by\b' models tests \
 		| grep -vE '(--|\{#).*\b(where|by|having)\b|filter \(where |partition by ' \
 		|| { echo 'where, group by, having and order by begin a line, but for those in parentheses.'; exit 1; }
-	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar models tests
+	DBT_TARGET_PATH=target/lint $(BIN)/sqlfluff lint --disable-progress-bar \
+		$(if $(EXCLUDED_RULES),--exclude-rules $(EXCLUDED_RULES)) models tests
 
 format: $(INSTALLED) ## Mend SQL and Python style
 	$(BIN)/ruff check --fix

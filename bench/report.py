@@ -8,6 +8,8 @@ from typing import Any
 _WORDS = {
     "project": "this project, `dbt build`: models, 200 rules, data tests, publication",
     "project_10_rules": "this project with 10 rules",
+    "project_next_day": "this project, the next day with a lookback of three",
+    "project_all_tables": "this project with all tables of the input contract",
     "bare_script": "bare script: the same marts, no tests, no publication",
     "pandas_rfm_alone": "pandas, RFM alone",
     "openretailscience_rfm_alone": "openretailscience, RFM alone",
@@ -55,7 +57,8 @@ def _size(customers: int, measured: Mapping[str, Any]) -> list[str]:
         "",
         f"Of the last build, models and hooks took {parts['models_and_hooks']:.1f} s "
         f"({parts['models_and_hooks'] / bare['wall']:.2f} of the bare script), tests alone "
-        f"{parts['tests_alone']:.1f} s. The bare script's marts are equal, row for row.",
+        f"{parts['tests_alone']:.1f} s. The bare script's marts are equal, row for row. The next "
+        f"day's build read {measured['orders_read_next_day']:,} raw orders.",
         "",
         *_chart(contenders),
         "",

@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ OTHER_ENVIRONMENT = BENCH / ".venv-openretailscience"
 SEED = 20260101
 THREADS = 2
 SLOWEST = 10
+LOOKBACK_DAYS = 3
+# At this size the build with all tables of the input contract is measured as well.
+SIZE_WITH_ALL_TABLES = 100_000
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -59,10 +63,15 @@ class Contender:
     command: list[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], object] = lambda: None
     measured: Measured = field(default_factory=Measured)
 
     def run(self, keep: bool = True) -> None:
-        """One run; the output goes to a file, whose end is shown when the run fails."""
+        """One run; the output goes to a file, whose end is shown when the run fails.
+
+        What `prepare` does before is not measured.
+        """
+        self.prepare()
         log = self.folder / f"{self.name}.log"
         with log.open("wb") as output:
             started = time.perf_counter()
@@ -115,8 +124,8 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
     raw = home / "raw"
     console.print(f"{customers:,} customers")
     orders = write_raw_orders(raw, customers, SEED)
-    project = _project(home / "project", raw, 200)
-    few_rules = _project(home / "project_10_rules", raw, 10)
+    project = _project(home / "project", raw)
+    few_rules = _project(home / "project_10_rules", raw, rules=10)
     parameters = home / "parameters.json"
     python = sys.executable
     contenders = [
@@ -159,6 +168,12 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         project.folder / "warehouse", few_rules.folder / "warehouse", dirs_exist_ok=True
     )
     few_rules.run(keep=False)
+    next_day = _next_day(home / "project_next_day", raw / "orders.parquet")
+    contenders.append(next_day)
+    if customers == SIZE_WITH_ALL_TABLES:
+        all_tables = _with_all_tables(home / "project_all_tables", customers)
+        all_tables.run(keep=False)
+        contenders.append(all_tables)
     parameters.write_text(json.dumps(stored_parameters(project.folder)))
     for _ in range(runs):
         for contender in contenders:
@@ -174,11 +189,64 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         },
         "parts_of_the_build": _parts_of_the_build(project.folder),
         "slowest": _slowest(project.folder),
+        "orders_read_next_day": _orders_read(next_day.folder),
         "outputs_are_equal": True,
     }
 
 
-def _project(folder: Path, raw: Path, rules: int) -> Contender:
+def _next_day(folder: Path, orders: Path) -> Contender:
+    """The build of a day, which goes on each time from the same tables of the day before.
+
+    Neither day begins a month, so no parameters are fitted, and the history has one closed period.
+    """
+    today = date.fromisoformat(AS_OF) - timedelta(days=1)
+    yesterday = today - timedelta(days=1)
+    raw = folder / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '2500MB'")
+        for day in (yesterday, today):
+            connection.execute(
+                f"copy (from '{orders}' where loaded_at < timestamp '{day}' order by loaded_at) "
+                f"to '{folder / str(day)}.parquet'"
+            )
+
+    def build_of(day: date) -> Contender:
+        return _project(
+            folder,
+            raw,
+            as_of=str(day),
+            history_start=str(day.replace(day=1)),
+            orders_lookback_days=LOOKBACK_DAYS,
+        )
+
+    shutil.copy(folder / f"{yesterday}.parquet", raw / "orders.parquet")
+    build_of(yesterday).run(keep=False)
+    tables = folder / "warehouse/bench.duckdb"
+    shutil.copy(tables, folder / f"{yesterday}.duckdb")
+
+    def prepare() -> None:
+        shutil.copy(folder / f"{yesterday}.duckdb", tables)
+        shutil.copy(folder / f"{today}.parquet", raw / "orders.parquet")
+
+    contender = build_of(today)
+    contender.name, contender.prepare = "project_next_day", prepare
+    return contender
+
+
+def _with_all_tables(folder: Path, customers: int) -> Contender:
+    """The build of generated orders, records, events, tickets and campaigns, deduplicated."""
+    raw = folder / "raw"
+    if not raw.exists():
+        command = [str(Path(sys.executable).with_name("customer-segmentation")), "generate"]
+        command += ["--customers", str(customers), "--target", str(raw)]
+        subprocess.run([*command, "--truth", str(folder / "truth")], check=True)
+    contender = _project(folder, raw, as_of=None)
+    contender.name = "project_all_tables"
+    return contender
+
+
+def _project(folder: Path, raw: Path, rules: int = 200, **changes: Any) -> Contender:
     """`dbt build` of all models and data tests, with a published file, in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     variables = {
@@ -191,7 +259,7 @@ def _project(folder: Path, raw: Path, rules: int) -> Contender:
         "history_start": "as_of",
         "max_segments": 1000,
         "rule_segments": as_project_var(rules),
-    }
+    } | changes
     command = [str(Path(sys.executable).with_name("dbt")), "build", "--target", "scratch"]
     command += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
     command += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
@@ -242,6 +310,16 @@ def stored_parameters(folder: Path) -> dict[str, Any]:
             for number in sorted(keys)
         ],
     }
+
+
+def _orders_read(folder: Path) -> int:
+    """Raw orders that the last build read, as it says itself."""
+    with duckdb.connect(str(folder / "published/segments.duckdb"), read_only=True) as connection:
+        (rows,) = connection.execute(
+            "select value from monitoring.source_coverage "
+            "where source_table = 'orders' and check_name = 'read_now'"
+        ).fetchall()[0]
+    return int(rows)
 
 
 def _results_of_the_build(folder: Path) -> dict[str, Any]:

@@ -15,54 +15,76 @@ with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-periods as (
-    select *
-    from {{ ref('int_periods') }}
-    where is_built and previous_as_of is not null
-),
-
 refits as (
     select * from {{ ref('int_segmentation__refit_effects') }}
 ),
 
-entered as (
+-- Joining periods of a million customers with those before fills the disk. So the periods that somebody was in a segment are
+-- the bits of a number, of fifty periods each.
+periods as (
     select
-        memberships.as_of as changed_on,
-        memberships.customer_key,
-        memberships.scheme,
-        memberships.segment_key,
-        'entered' as change
-    from memberships
-    inner join periods on memberships.as_of = periods.as_of
-    left join memberships as earlier
-        on
-            periods.previous_as_of = earlier.as_of
-            and memberships.customer_key = earlier.customer_key
-            and memberships.segment_key = earlier.segment_key
-    where earlier.as_of is null
+        as_of,
+        is_built,
+        is_built and previous_as_of is not null as has_changes,
+        coalesce(lead(is_built) over (order by as_of), false) as is_before_built,
+        row_number() over (order by as_of) - 1 as period_number
+    from {{ ref('int_periods') }}
 ),
 
-exited as (
+bits as (
     select
-        periods.as_of as changed_on,
+        as_of,
+        has_changes,
+        is_built or is_before_built as is_compared,
+        period_number % 50 = 49 as is_last_of_fifty,
+        cast(floor(period_number / 50) as integer) as fifty,
+        cast(power(2, period_number % 50 + 1) as bigint) as own_bit,
+        cast(power(2, period_number % 50) as bigint) as bit_before
+    from periods
+),
+
+-- The last of fifty is the one before the first of the next.
+compared as (
+    select
         memberships.customer_key,
         memberships.scheme,
         memberships.segment_key,
-        'exited' as change
+        bits.fifty,
+        bits.own_bit
     from memberships
-    inner join periods on memberships.as_of = periods.previous_as_of
-    left join memberships as later
-        on
-            periods.as_of = later.as_of
-            and memberships.customer_key = later.customer_key
-            and memberships.segment_key = later.segment_key
-    where later.as_of is null
+    inner join bits on memberships.as_of = bits.as_of and bits.is_compared
+    union all
+    select
+        memberships.customer_key,
+        memberships.scheme,
+        memberships.segment_key,
+        bits.fifty + 1 as fifty,
+        cast(1 as bigint) as own_bit
+    from memberships
+    inner join bits on memberships.as_of = bits.as_of and bits.is_compared and bits.is_last_of_fifty
+),
+
+periods_in as (
+    select
+        customer_key,
+        scheme,
+        segment_key,
+        fifty,
+        bit_or(own_bit) as bits
+    from compared
+    group by customer_key, scheme, segment_key, fifty
 ),
 
 changes as (
-    select * from entered
-    union all
-    select * from exited
+    select
+        bits.as_of as changed_on,
+        periods_in.customer_key,
+        periods_in.scheme,
+        periods_in.segment_key,
+        case when (periods_in.bits & bits.own_bit) > 0 then 'entered' else 'exited' end as change
+    from periods_in
+    inner join bits on periods_in.fifty = bits.fifty and bits.has_changes
+    where ((periods_in.bits & bits.own_bit) > 0) <> ((periods_in.bits & bits.bit_before) > 0)
 ),
 
 explained as (

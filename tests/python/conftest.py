@@ -57,6 +57,7 @@ VARS: dict[str, Any] = {
     "journey_features": [],
     # Fewer candidates than usual: which one is chosen is the matter of test_cluster_*.py.
     "cluster_k": {"min": 2, "max": 3},
+    "cluster_sample_rows": 400,
     "rule_segments": {
         "two_orders_90d": {"metric": "orders", "window_days": 90, "at_least": 2},
         "two_to_four_orders": {"metric": "orders", "between": [2, 4]},

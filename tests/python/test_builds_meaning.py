@@ -56,6 +56,8 @@ def query(reference: Build, tmp_path_factory: pytest.TempPathFactory) -> Query:
     return run
 
 
+# Starting mf takes as long as a build.
+@pytest.mark.slow
 def test_size_and_revenue_of_now(reference: Build, query: Query) -> None:
     found = {
         row["segment__key"]: (int(row["segment_size"]), float(row["segment_revenue"]))

@@ -260,7 +260,7 @@ def test_density_methods_find_planted_groups_and_leave_noise_out_of_the_indices(
 
 @pytest.mark.parametrize(
     ("groups", "seeds"),
-    [(3, 3), *(pytest.param(groups, 10, marks=pytest.mark.slow) for groups in (3, 5))],
+    [(3, 1), *(pytest.param(groups, 10, marks=pytest.mark.slow) for groups in (3, 5))],
 )
 def test_planted_groups_are_found_in_nine_of_ten_seeds(groups, seeds):
     agreements = []
@@ -271,10 +271,11 @@ def test_planted_groups_are_found_in_nine_of_ten_seeds(groups, seeds):
     assert sum(value >= 0.9 for value in agreements) >= 0.9 * seeds
 
 
-def test_a_single_gaussian_has_no_clusters_in_nineteen_of_twenty_seeds():
+@pytest.mark.parametrize("seeds", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_single_gaussian_has_no_clusters(seeds):
     """One strong factor: its silhouette of two halves is high, only the gap unmasks it."""
     verdicts = []
-    for seed in range(20):
+    for seed in range(seeds):
         rng = np.random.default_rng(seed)
         factor = rng.standard_normal((200, 1))
         matrix = factor + 0.5 * rng.standard_normal((200, 3))
@@ -283,7 +284,7 @@ def test_a_single_gaussian_has_no_clusters_in_nineteen_of_twenty_seeds():
         screening = candidates.Screening(halves, gap_k, 200, 200)
         verdicts.append(choice.choose(screening, k_min=3, k_max=4).verdict)
         assert max(c.silhouette for c in screening.candidates) > 0.35
-    assert verdicts.count("none") == 20
+    assert verdicts.count("none") == seeds
     assert choice.choose(screening, k_min=3, k_max=4).why.count("gap statistic") == 1
 
 

@@ -64,7 +64,7 @@ class Shop:
 
     def run(self, select: str = "base_orders", **variables: Any) -> str:
         """Builds models and returns the SQL of base_orders."""
-        command = self._command("run", "--select", select, **variables)
+        command = self._command("run", "--select", *select.split(), **variables)
         result = self.runner.invoke(command)
         # dbt would keep the file open.
         DuckDBConnectionManager.close_all_connections()
@@ -224,7 +224,7 @@ def test_the_next_days_run_reads_the_new_day_and_the_lookback(shop: Shop) -> Non
     assert shop.query(read) == everything
 
     shop.write(some_days(days + 1, orders), loaded_at="timestamp")
-    sql = shop.run("+int_staging__counts")
+    sql = shop.run("base_orders int_staging__counts")
     assert shop.query(read) == [((LOOKBACK_DAYS + 2) * orders,)]
 
     # Of the raw file, which is in order of loaded_at, only the last row groups are read.

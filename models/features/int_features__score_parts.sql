@@ -7,30 +7,19 @@ with features as (
     select * from {{ ref('int_features__customers') }}
 ),
 
-parts as (
+weighed as (
     {% for part in score_parts() if part.weight > 0 -%}
     select
         as_of,
         customer_key,
         '{{ part.score }}' as score,
         '{{ part.part }}' as part,
-        {{ part.weight }} as weight,
-        {{ part.column }} as value
+        {{ part.column }} as value,
+        {{ part.weight }} / cast({{ known_weight(part.score, score_parts()) }} as double) as weight
     from features
+    where {{ part.column }} is not null
     {{ 'union all' if not loop.last }}
     {% endfor %}
-),
-
-weighed as (
-    select
-        as_of,
-        customer_key,
-        score,
-        part,
-        value,
-        weight / cast(sum(weight) over (partition by as_of, customer_key, score) as double) as weight
-    from parts
-    where value is not null
 ),
 
 score_parts as (

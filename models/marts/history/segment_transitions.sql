@@ -8,69 +8,101 @@
     on_schema_change='append_new_columns'
 ) }}
 
-{% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
-
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
     where scheme <> 'rule'
 ),
 
-dated_periods as (
-    select
-        *,
-        lag(previous_as_of) over (order by as_of) as earlier_as_of
-    from {{ ref('int_periods') }}
+changes as (
+    select * from {{ ref('int_segmentation__changes') }}
+    where scheme <> 'rule'
 ),
 
 periods as (
     select *
-    from dated_periods
-    where is_built
+    from {{ ref('int_periods') }}
+    where is_built and previous_as_of is not null
 ),
 
--- Each membership three times at most: as where the customer is, was, and had been before that.
-moves as (
-    {% for date in ['as_of', 'previous_as_of', 'earlier_as_of'] -%}
+movers as (
     select
         periods.as_of,
-        {%- for segment, its_date in {
-            'to_segment': 'as_of', 'from_segment': 'previous_as_of', 'earlier_segment': 'earlier_as_of'
-        }.items() %}
-        {{ 'memberships.segment_key' if its_date == date else no_text }} as {{ segment }},
-        {%- endfor %}
-        memberships.scheme,
-        memberships.customer_key
-    from memberships
-    inner join periods on memberships.as_of = periods.{{ date }}
-    where periods.previous_as_of is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        periods.previous_as_of,
+        changes.customer_key,
+        changes.scheme,
+        coalesce(max(case when changes.change = 'exited' then changes.segment_key end), 'outside') as from_segment,
+        coalesce(max(case when changes.change = 'entered' then changes.segment_key end), 'outside') as to_segment
+    from changes
+    inner join periods on changes.changed_on = periods.as_of
+    group by periods.as_of, periods.previous_as_of, changes.customer_key, changes.scheme
 ),
 
-customers as (
+-- Who enters the segment that was left at the period before has returned.
+moves as (
     select
-        as_of,
+        movers.as_of as period,
+        movers.scheme,
+        movers.from_segment,
+        movers.to_segment,
+        count(*) as customers,
+        count(left_before.customer_key) as returned
+    from movers
+    left join changes as left_before
+        on
+            movers.previous_as_of = left_before.changed_on
+            and movers.customer_key = left_before.customer_key
+            and movers.to_segment = left_before.segment_key
+            and left_before.change = 'exited'
+    group by movers.as_of, movers.scheme, movers.from_segment, movers.to_segment
+),
+
+sizes as (
+    select
+        periods.as_of as period,
+        memberships.scheme,
+        memberships.segment_key,
+        count(*) as customers
+    from memberships
+    inner join periods on memberships.as_of = periods.previous_as_of
+    group by periods.as_of, memberships.scheme, memberships.segment_key
+),
+
+left_in_all as (
+    select
+        period,
         scheme,
-        customer_key,
-        coalesce(max(from_segment), 'outside') as from_segment,
-        coalesce(max(to_segment), 'outside') as to_segment,
-        max(earlier_segment) as earlier_segment
+        from_segment,
+        cast(sum(customers) as bigint) as customers
     from moves
-    group by as_of, scheme, customer_key
+    group by period, scheme, from_segment
+),
+
+stays as (
+    select
+        sizes.period,
+        sizes.scheme,
+        sizes.segment_key,
+        sizes.customers - coalesce(left_in_all.customers, 0) as customers
+    from sizes
+    left join left_in_all
+        on
+            sizes.period = left_in_all.period
+            and sizes.scheme = left_in_all.scheme
+            and sizes.segment_key = left_in_all.from_segment
 ),
 
 counted as (
+    select * from moves
+    union all
     select
-        as_of as period,
+        period,
         scheme,
-        from_segment,
-        to_segment,
-        count(*) as customers,
-        count(case when from_segment <> to_segment and earlier_segment = to_segment then 1 end) as returned
-    from customers
-    -- Who was known two periods ago and not since makes no move.
-    where from_segment <> 'outside' or to_segment <> 'outside'
-    group by as_of, scheme, from_segment, to_segment
+        segment_key as from_segment,
+        segment_key as to_segment,
+        customers,
+        0 as returned
+    from stays
+    where customers > 0
 ),
 
 totals as (

@@ -14,9 +14,8 @@ with changes as {{ read_again() }} (
     select * from {{ ref('segment_changes') }}
 ),
 
-history as {{ read_again() }} (
-    select * from {{ ref('segment_history') }}
-    where valid_to is null
+memberships as (
+    select * from {{ ref('segment_memberships') }}
 ),
 
 segments as (
@@ -46,6 +45,26 @@ customers as (
     left join withdrawals on customers.customer_key = withdrawals.customer_key
 ),
 
+-- Members of whom the receiver may be told, and since when they are.
+members as (
+    select
+        memberships.customer_id,
+        memberships.segment_key,
+        max(changes.changed_on) as valid_from
+    from memberships
+    inner join customers
+        on
+            memberships.customer_id = customers.customer_id
+            and customers.activation_consent
+            and not customers.is_suppressed
+    inner join changes
+        on
+            memberships.customer_id = changes.customer_id
+            and memberships.segment_key = changes.segment_key
+            and changes.change = 'entered'
+    group by memberships.customer_id, memberships.segment_key
+),
+
 receipts as (
     select
         change_id,
@@ -71,6 +90,7 @@ days as (
 -- Receipts of changes that no rebuild has touched.
 known_receipts as (
     select
+        receipts.change_id,
         changes.customer_id,
         changes.segment_key,
         changes.change,
@@ -83,23 +103,22 @@ known_receipts as (
 unknown_receipts as (
     select receipts.*
     from receipts
-    left join changes on receipts.change_id = changes.change_id
-    where changes.change_id is null
+    left join known_receipts on receipts.change_id = known_receipts.change_id
+    where known_receipts.change_id is null
 ),
 
 -- Members of whom nothing was handed over, as far as that shows; they alone are looked for among the other receipts, for
 -- their changes may have another date by now.
 unheld as {{ read_again() }} (
     select
-        history.customer_id,
-        history.segment_key
-    from history
-    inner join customers on history.customer_id = customers.customer_id
+        members.customer_id,
+        members.segment_key
+    from members
     left join known_receipts
         on
-            history.customer_id = known_receipts.customer_id
-            and history.segment_key = known_receipts.segment_key
-    where known_receipts.customer_id is null and customers.activation_consent and not customers.is_suppressed
+            members.customer_id = known_receipts.customer_id
+            and members.segment_key = known_receipts.segment_key
+    where known_receipts.customer_id is null
 ),
 
 sides as (
@@ -137,7 +156,13 @@ suppressions as (
 ),
 
 changes_handed_over as (
-    select * from known_receipts
+    select
+        customer_id,
+        segment_key,
+        change,
+        changed_on,
+        handed_over_at
+    from known_receipts
     union all
     select * from moved_receipts
 ),
@@ -169,30 +194,30 @@ held as (
 
 last_exits as (
     select
-        customer_id,
-        segment_key,
-        max(changed_on) as changed_on
-    from changes
-    where change = 'exited'
-    group by customer_id, segment_key
+        held.customer_id,
+        held.segment_key,
+        max(changes.changed_on) as changed_on
+    from held
+    inner join changes
+        on
+            held.customer_id = changes.customer_id
+            and held.segment_key = changes.segment_key
+            and changes.change = 'exited'
+    group by held.customer_id, held.segment_key
 ),
 
 messages as (
     select
-        history.customer_id,
-        history.segment_key,
+        members.customer_id,
+        members.segment_key,
         'entered' as change,
-        history.valid_from as changed_on
-    from history
-    inner join customers on history.customer_id = customers.customer_id
+        members.valid_from as changed_on
+    from members
     left join held
         on
-            history.customer_id = held.customer_id
-            and history.segment_key = held.segment_key
-    where
-        held.customer_id is null
-        and customers.activation_consent
-        and not customers.is_suppressed
+            members.customer_id = held.customer_id
+            and members.segment_key = held.segment_key
+    where held.customer_id is null
     union all
     select
         held.customer_id,
@@ -205,11 +230,11 @@ messages as (
         on
             held.customer_id = last_exits.customer_id
             and held.segment_key = last_exits.segment_key
-    left join history
+    left join memberships
         on
-            held.customer_id = history.customer_id
-            and held.segment_key = history.segment_key
-    where history.customer_id is null and not customers.is_suppressed
+            held.customer_id = memberships.customer_id
+            and held.segment_key = memberships.segment_key
+    where memberships.customer_id is null and not customers.is_suppressed
     union all
     select
         customer_id,

@@ -42,7 +42,8 @@ _SHARED = {
     "segment_profiles": (
         "select segment_key, feature, members, mean, "
         + ", ".join(f"case when {_IS_SMALL} then quartile_{i} end" for i in (1, 2, 3))
-        + " from project.segment_profiles join project.segment_kpis using (segment_key)",
+        + " from project.segment_profiles join project.segment_kpis using (segment_key) "
+        "where feature in (select feature from bare.segment_profiles)",
         "select segment_key, feature, members, mean, "
         + ", ".join(f"case when {_IS_SMALL} then quartiles[{i}] end" for i in (1, 2, 3))
         + " from bare.segment_profiles join bare.segment_kpis using (segment_key)",

@@ -197,7 +197,7 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
 def _next_day(folder: Path, orders: Path) -> Contender:
     """The build of a day, which goes on each time from the same tables of the day before.
 
-    Neither day begins a month, so no parameters are fitted, and the history has one closed period.
+    Neither day begins a month, so no parameters are fitted; the history has one closed period.
     """
     today = date.fromisoformat(AS_OF) - timedelta(days=1)
     yesterday = today - timedelta(days=1)
@@ -215,7 +215,8 @@ def _next_day(folder: Path, orders: Path) -> Contender:
         return _project(
             folder,
             raw,
-            as_of=str(day),
+            # The day after the newest order, as every day: another var would be another parse.
+            as_of=None,
             history_start=str(day.replace(day=1)),
             orders_lookback_days=LOOKBACK_DAYS,
         )

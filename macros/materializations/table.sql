@@ -21,7 +21,9 @@
         drop table if exists {{ target_relation }};
         alter table {{ new_relation }} rename to {{ adapter.quote(target_relation.identifier) }};
     {% endcall %}
+    {% do create_indexes(target_relation) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}

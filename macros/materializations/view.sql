@@ -13,6 +13,7 @@
         {{ get_create_view_as_sql(target_relation, sql) }}
     {% endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}

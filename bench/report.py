@@ -23,7 +23,7 @@ def as_markdown(results: Mapping[str, Any]) -> str:
         "",
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"{machine['system']}, Python {machine['python']}, DuckDB {machine['duckdb']}. "
-        f"Medians of {results['runs']} runs with {results['threads']} threads.",
+        f"Medians, with {results['threads']} threads.",
     ]
     for size, measured in results["sizes"].items():
         lines += _size(int(size), measured)
@@ -40,9 +40,16 @@ def _size(customers: int, measured: Mapping[str, Any]) -> list[str]:
     contenders = measured["contenders"]
     bare = contenders["bare_script"]
     parts = measured["parts_of_the_build"]
+
+    def share(name: str, other: str, what: str = "wall") -> str:
+        return f"{contenders[name][what] / contenders[other][what]:.2f}"
+
+    next_day = share("project_next_day", "project")
+    next_day_cpu = share("project_next_day", "project", "cpu")
+    more_rules = share("project", "project_10_rules")
     lines = [
         "",
-        f"## {customers:,} customers, {measured['orders']:,} raw orders",
+        f"## {customers:,} customers, {measured['orders']:,} raw orders, runs: {measured['runs']}",
         "",
         "| | seconds | seconds of CPU | peak memory, MB | seconds, of the bare script's |",
         "| --- | --- | --- | --- | --- |",
@@ -58,7 +65,9 @@ def _size(customers: int, measured: Mapping[str, Any]) -> list[str]:
         f"Of the last build, models and hooks took {parts['models_and_hooks']:.1f} s "
         f"({parts['models_and_hooks'] / bare['wall']:.2f} of the bare script), tests alone "
         f"{parts['tests_alone']:.1f} s. The bare script's marts are equal, row for row. The next "
-        f"day's build read {measured['orders_read_next_day']:,} raw orders.",
+        f"day's build read {measured['orders_read_next_day']:,} raw orders and took "
+        f"{next_day} of the seconds ({next_day_cpu} of the CPU) of one that reads all. 200 rules "
+        f"took {more_rules} of the seconds of 10.",
         "",
         *_chart(contenders),
         "",

@@ -34,6 +34,8 @@ from rules import as_project_var
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 WORK = BENCH / ".work"
+# Written after each size; what was measured before of other sizes stays.
+RESULTS = BENCH / "results.json"
 OTHER_ENVIRONMENT = BENCH / ".venv-openretailscience"
 SEED = 20260101
 THREADS = 2
@@ -103,20 +105,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     other_python = _python_of_openretailscience()
-    measured = {
-        size: _measure(size, options.runs, other_python) for size in sorted(set(options.sizes))
-    }
-    results = {
-        "machine": _machine(),
-        "runs": options.runs,
-        "threads": THREADS,
-        "seed": SEED,
-        "sizes": measured,
-        "growth_exponent": _growth_exponent(measured),
-    }
-    (BENCH / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (BENCH / "results.md").write_text(as_markdown(results))
-    console.print(f"Written: {BENCH / 'results.json'}, {BENCH / 'results.md'}")
+    measured: dict[int, Any] = {}
+    if RESULTS.exists():
+        known = json.loads(RESULTS.read_text())["sizes"]
+        measured = {int(size): values for size, values in known.items()}
+    for size in sorted(set(options.sizes)):
+        measured[size] = _measure(size, options.runs, other_python)
+        results = {
+            "machine": _machine(),
+            "threads": THREADS,
+            "seed": SEED,
+            "sizes": dict(sorted(measured.items())),
+            "growth_exponent": _growth_exponent(measured),
+        }
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        RESULTS.with_suffix(".md").write_text(as_markdown(results))
+    console.print(f"Written: {RESULTS}, {RESULTS.with_suffix('.md')}")
 
 
 def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, Any]:
@@ -183,6 +187,7 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         sys.exit(f"The bare script's marts differ from the project's, in rows: {different}")
     return {
         "orders": orders,
+        "runs": runs,
         "contenders": {
             contender.name: contender.measured.medians() | {"runs": asdict(contender.measured)}
             for contender in contenders

@@ -68,7 +68,7 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
 # Two at a time: each prints when it is done. Spacing and indentation of SQL (LT01, LT02) cost as much to check as all else
-# in it: that is left to `make lint`, which the hooks and the workflow run.
+# in it: that is left to `make lint`, which the hooks and the workflow run. The other four are those of .sqlfluff.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: a few minutes in all."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types \

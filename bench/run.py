@@ -228,18 +228,16 @@ def _next_day(folder: Path, orders: Path) -> Contender:
     for day in (yesterday, today):
         _apart(_write_orders_loaded_before, day, orders, folder / f"{day}.parquet")
 
-    def build_of(day: date) -> Contender:
-        return _project(
-            folder,
-            raw,
-            # The day after the newest order, as every day: another var would be another parse.
-            as_of=None,
-            history_start=str(day.replace(day=1)),
-            orders_lookback_days=LOOKBACK_DAYS,
-        )
-
+    contender = _project(
+        folder,
+        raw,
+        # The day after the newest order, as every day: another var would be another parse.
+        as_of=None,
+        history_start=str(today.replace(day=1)),
+        orders_lookback_days=LOOKBACK_DAYS,
+    )
     shutil.copy(folder / f"{yesterday}.parquet", raw / "orders.parquet")
-    build_of(yesterday).run(keep=False)
+    contender.run(keep=False)
     tables = folder / "warehouse/bench.duckdb"
     shutil.copy(tables, folder / f"{yesterday}.duckdb")
 
@@ -247,7 +245,6 @@ def _next_day(folder: Path, orders: Path) -> Contender:
         shutil.copy(folder / f"{yesterday}.duckdb", tables)
         shutil.copy(folder / f"{today}.parquet", raw / "orders.parquet")
 
-    contender = build_of(today)
     contender.name, contender.prepare = "project_next_day", prepare
     return contender
 

@@ -3,19 +3,21 @@
 
 {{ config(materialized='view') }}
 
+{% set all_parts = score_parts() -%}
+
 with features as (
     select * from {{ ref('int_features__customers') }}
 ),
 
 weighed as (
-    {% for part in score_parts() if part.weight > 0 -%}
+    {% for part in all_parts if part.weight > 0 -%}
     select
         as_of,
         customer_key,
         '{{ part.score }}' as score,
         '{{ part.part }}' as part,
         {{ part.column }} as value,
-        {{ part.weight }} / cast({{ known_weight(part.score, score_parts()) }} as double) as weight
+        {{ part.weight }} / cast({{ known_weight(part.score, all_parts) }} as double) as weight
     from features
     where {{ part.column }} is not null
     {{ 'union all' if not loop.last }}

@@ -31,7 +31,7 @@ periods as (
     from {{ ref('int_periods') }}
 ),
 
-bits as (
+period_bits as (
     select
         as_of,
         has_changes,
@@ -49,19 +49,19 @@ compared as (
         memberships.customer_key,
         memberships.scheme,
         memberships.segment_key,
-        bits.fifty,
-        bits.own_bit
+        period_bits.fifty,
+        period_bits.own_bit
     from memberships
-    inner join bits on memberships.as_of = bits.as_of and bits.is_compared
+    inner join period_bits on memberships.as_of = period_bits.as_of and period_bits.is_compared
     union all
     select
         memberships.customer_key,
         memberships.scheme,
         memberships.segment_key,
-        bits.fifty + 1 as fifty,
+        period_bits.fifty + 1 as fifty,
         cast(1 as bigint) as own_bit
     from memberships
-    inner join bits on memberships.as_of = bits.as_of and bits.is_compared and bits.is_last_of_fifty
+    inner join period_bits on memberships.as_of = period_bits.as_of and period_bits.is_compared and period_bits.is_last_of_fifty
 ),
 
 periods_in as (
@@ -70,21 +70,21 @@ periods_in as (
         scheme,
         segment_key,
         fifty,
-        bit_or(own_bit) as bits
+        bit_or(own_bit) as bits_in
     from compared
     group by customer_key, scheme, segment_key, fifty
 ),
 
 changes as (
     select
-        bits.as_of as changed_on,
+        period_bits.as_of as changed_on,
         periods_in.customer_key,
         periods_in.scheme,
         periods_in.segment_key,
-        case when (periods_in.bits & bits.own_bit) > 0 then 'entered' else 'exited' end as change
+        case when (periods_in.bits_in & period_bits.own_bit) > 0 then 'entered' else 'exited' end as change
     from periods_in
-    inner join bits on periods_in.fifty = bits.fifty and bits.has_changes
-    where ((periods_in.bits & bits.own_bit) > 0) <> ((periods_in.bits & bits.bit_before) > 0)
+    inner join period_bits on periods_in.fifty = period_bits.fifty and period_bits.has_changes
+    where ((periods_in.bits_in & period_bits.own_bit) > 0) <> ((periods_in.bits_in & period_bits.bit_before) > 0)
 ),
 
 explained as (

@@ -61,7 +61,11 @@ compared as (
         period_bits.fifty + 1 as fifty,
         cast(1 as bigint) as own_bit
     from memberships
-    inner join period_bits on memberships.as_of = period_bits.as_of and period_bits.is_compared and period_bits.is_last_of_fifty
+    inner join period_bits
+        on
+            memberships.as_of = period_bits.as_of
+            and period_bits.is_compared
+            and period_bits.is_last_of_fifty
 ),
 
 periods_in as (

@@ -13,20 +13,30 @@ from test_builds_oracle import CANARIES, reference_data
 DIRECT = ("email", "phone", "given_name", "family_name", "street", "birth_date", "body")
 
 
-def _trace(text: str) -> re.Pattern[str]:
+def _characters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _trace(characters: str) -> re.Pattern[str]:
     """Knows a text again after trimming, case folding or another grouping of digits."""
-    characters = re.sub(r"[^a-z0-9]", "", text.lower())
     pattern = r"[-\s./()+@]{0,2}".join(characters)
     # Digits inside a longer number are another number.
     return re.compile(rf"(?<![\d.]){pattern}(?!\d)" if characters.isdigit() else pattern)
 
 
-TRACES = {name: _trace(text) for name, text in CANARIES.items()}
+TRACES = {name: (_characters(text), _trace(_characters(text))) for name, text in CANARIES.items()}
+SEPARATORS = str.maketrans("", "", "-./()+@")
 
 
 def traces_in(text: str) -> list[str]:
     lower = text.lower()
-    return [name for name, trace in TRACES.items() if trace.search(lower)]
+    # The patterns are slow, and can't match where the characters alone aren't there.
+    joined = "".join(lower.split()).translate(SEPARATORS)
+    return [
+        name
+        for name, (characters, trace) in TRACES.items()
+        if characters in joined and trace.search(lower)
+    ]
 
 
 def traces_in_files(folder: Path) -> dict[str, list[str]]:

@@ -78,8 +78,8 @@ test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pyte
 		EXCLUDED_RULES=ST06,RF04,LT05,LT14,LT01,LT02
 	@echo "All tests passed."
 
-test-all: test ## The same, and the slow tests
-	$(BIN)/pytest -m slow
+test-all: test ## The same, with all examples of properties, and the slow tests
+	ALL_EXAMPLES=1 $(BIN)/pytest -m "slow or not slow"
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check

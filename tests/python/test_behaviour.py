@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +18,8 @@ import pyarrow as pa
 import pytest
 import yaml
 from behaviour_oracle import Behaviour, Row, expected
-from hypothesis import Phase, given, settings
+from examples import examples
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.metrics import roc_auc_score
@@ -244,13 +244,7 @@ seeds = st.integers(0, 10**9)
 DATES = [FIRST + timedelta(days=days) for days in (40, 65, 102)]
 
 
-def examples(few: int) -> settings:
-    """Few at each commit; the variable BEHAVIOUR_EXAMPLES asks for more."""
-    more = int(os.environ.get("BEHAVIOUR_EXAMPLES", few))
-    return settings(max_examples=more, deadline=None, phases=[Phase.generate])
-
-
-@examples(8)
+@examples(24, [Phase.generate])
 @given(seeds)
 def test_features_are_those_of_the_definitions(seed: int) -> None:
     raw = behaviour(seed)
@@ -271,7 +265,7 @@ def test_features_are_those_of_the_definitions(seed: int) -> None:
                 assert told == pytest.approx(features[name], abs=2e-6)
 
 
-@examples(8)
+@examples(24, [Phase.generate])
 @given(seeds, st.sampled_from(DATES[:2]))
 def test_what_comes_later_changes_no_feature_before_it(seed: int, as_of: date) -> None:
     """Events, links, orders and lines of as_of and after it, as if they had not come yet."""
@@ -294,7 +288,7 @@ def test_what_comes_later_changes_no_feature_before_it(seed: int, as_of: date) -
     assert now == then
 
 
-@examples(4)
+@examples(12, [Phase.generate])
 @given(seeds)
 def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
     built = Built(behaviour(seed), DATES[1:])

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from cluster_settings import little_evidence
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
@@ -152,7 +153,7 @@ def test_elbow_of_iris_is_three():
 LABELS = st.lists(st.integers(-1, 3), min_size=2, max_size=30)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(LABELS, st.integers(0, 1000))
 def test_dunn_is_least_separation_over_largest_diameter(labels, seed):
     labels = np.array(labels)
@@ -167,7 +168,7 @@ def test_dunn_is_least_separation_over_largest_diameter(labels, seed):
         assert found == pytest.approx(min(apart) / diameter)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(2, 40), st.integers(0, 1000), st.sampled_from(candidates.LINKAGES))
 def test_a_cut_has_k_groups_that_nest_even_among_ties(rows, seed, linkage):
     matrix = np.random.default_rng(seed).integers(0, 4, (rows, 2)).astype(float)
@@ -182,7 +183,7 @@ def test_a_cut_has_k_groups_that_nest_even_among_ties(rows, seed, linkage):
         finer = labels
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 1000), st.sampled_from([-0.9, 0.0, 0.6, 0.95]))
 def test_simulated_data_keep_each_column_and_the_rank_correlation(seed, correlation):
     rng = np.random.default_rng(seed)
@@ -206,7 +207,7 @@ def test_knee_of_a_hyperbola_is_where_its_slope_is_that_of_the_chord():
     assert indices.knee([0, 0, 0, 0, 9]) == 3
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.lists(st.tuples(st.floats(-2, 2, allow_nan=False), st.floats(0, 1)), min_size=2, max_size=9)
 )
@@ -413,7 +414,7 @@ def test_evenly_spread_rows_have_no_clusters():
 CELLS = st.sampled_from([0.0, 1.0, 1.0 + 1e-15, 5.0, -3.0, 1e-9])
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=12))
 def test_no_rows_make_it_raise_or_warn(rows):
     with little_evidence():

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 import sklearn.manifold
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
 from scipy.optimize import linear_sum_assignment
@@ -155,7 +156,7 @@ def test_a_key_is_not_handed_on_to_a_cluster_that_is_new():
     assert labels.match_keys(new, FAR, [1, 2, 3, 4]) == [1, 2, 3, 5]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.integers(1, 6), st.integers(2, 6), st.integers(0, 10_000))
 def test_keys_are_those_of_the_hungarian_assignment_within_reach(k, old_k, seed):
     new, old = (np.random.default_rng([seed, n]).uniform(0, 4, (n, 2)) for n in (k, old_k))
@@ -168,7 +169,7 @@ def test_keys_are_those_of_the_hungarian_assignment_within_reach(k, old_k, seed)
     assert {i: key for i, key in enumerate(found) if key <= old_k} == expected
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 6), st.integers(0, 6), st.integers(0, 1000))
 def test_keys_differ_never_come_back_and_follow_small_moves(k, old_k, seed):
     rng = np.random.default_rng(seed)
@@ -308,7 +309,7 @@ def profile_of(raw, truth, k=3):
     return personas.profile(raw, scaled, truth, k, value=2)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 10_000))
 def test_names_and_cards_never_contradict_the_customers(seed):
     raw, truth = shoppers(seed)
@@ -366,7 +367,7 @@ def test_a_name_in_force_stays_until_it_is_wrong():
     assert found == ["Frequent big spenders", "Recent buyers", "Frequent big spenders (2)"]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_kept_names_differ_and_hold(seed, k):
     rng = np.random.default_rng(seed)
@@ -396,7 +397,7 @@ def test_map_is_of_drawn_rows_and_keeps_neighbours_together():
 CELLS = st.sampled_from([0.0, 1.0, 1.0 + 1e-15, 5.0, -3.0, 1e-9, 1e9])
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=3, max_size=25))
 def test_no_rows_make_a_map_raise_or_warn(rows):
     with pytest.MonkeyPatch.context() as patch:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from cluster_settings import little_evidence
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
@@ -291,7 +292,7 @@ ROWS = st.lists(st.tuples(AMOUNTS, AMOUNTS, AMOUNTS), max_size=25)
 PLAIN = [{**feature, "log": False} for feature in RFM]
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(rows=ROWS, features=st.sampled_from([RFM, PLAIN]), k_min=st.integers(2, 4))
 def test_no_data_makes_it_raise_or_warn_and_sizes_add_up(rows, features, k_min):
     result = fit(frame(rows), features, k_min=k_min, k_max=4)
@@ -308,7 +309,7 @@ def test_no_data_makes_it_raise_or_warn_and_sizes_add_up(rows, features, k_min):
     assert np.isfinite(part(result, "centroid")["value"].astype(float)).all()
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(rows=ROWS, shuffle=st.randoms(use_true_random=False))
 def test_row_order_never_matters(rows, shuffle):
     sample = frame(rows)
@@ -324,7 +325,7 @@ CENTROIDS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(CENTROIDS)
 def test_names_differ_and_never_contradict_the_centroid(centroids):
     matrix = np.array(centroids, dtype=float)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from scipy import stats
@@ -166,7 +167,7 @@ few_values = st.lists(st.integers(1, 5), min_size=1, max_size=80)
 
 
 # Many pairs of samples in one example: what takes time is the planning of the queries.
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(
     st.lists(st.tuples(values, values) | st.tuples(few_values, few_values), min_size=5, max_size=20)
 )
@@ -196,7 +197,7 @@ sizes_of_a_scheme = st.lists(
 ).filter(lambda counts: all(sum(side) for side in zip(*counts, strict=True)))
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.lists(sizes_of_a_scheme, min_size=3, max_size=10))
 def test_changes_of_sizes_are_those_of_scipy(schemes: list[list[tuple[int, int]]]) -> None:
     drift = Drift(
@@ -249,7 +250,7 @@ def test_what_chance_may_do_is_that_of_scipy() -> None:
     assert 10 < beyond.sum() < 110
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.lists(st.decimals(0, 10**7, places=2), min_size=20, max_size=200))
 def test_money_is_kept_to_three_digits(amounts: list[Any]) -> None:
     drift = of_two(amounts, amounts, "monetary")

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.datasets import load_iris
@@ -143,7 +144,7 @@ def test_median_spread_and_range_of_the_sepal_length_of_irises() -> None:
 # --- Independent implementations -------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     gaps,
     st.sampled_from(
@@ -185,7 +186,7 @@ def test_bounds_and_capped_values_are_those_of_numpy(values: list[Any], rule: Ro
             assert row["a__all_is_outlier"] == (row["a__all_treated"] != value)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(gaps)
 def test_medians_and_modes_are_those_of_other_libraries(values: list[Any]) -> None:
     customers = [
@@ -260,7 +261,7 @@ customers = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(customers, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(given_rows: list[Row], random: Any) -> None:
     keyed = [{**customer, "customer_key": key} for key, customer in enumerate(given_rows)]
@@ -270,7 +271,7 @@ def test_the_order_of_rows_changes_nothing(given_rows: list[Row], random: Any) -
     assert first.fits == second.fits
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(customers, customers)
 def test_a_customer_is_treated_alike_whoever_else_is_there_later(
     fitted_on: list[Row], newcomers: list[Row]
@@ -286,7 +287,7 @@ def test_a_customer_is_treated_alike_whoever_else_is_there_later(
     assert together.rows[: len(fitted_on)] == alone.rows[: len(fitted_on)]
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(customers)
 def test_treated_values_are_within_the_bounds_and_the_originals_are_kept(
     given_rows: list[Row],

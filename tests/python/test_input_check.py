@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
@@ -347,7 +348,7 @@ NAMES = ("order_id", "customer_ref", "ordered_at", "amount", "status", "email", 
     lines=st.lists(st.lists(WORDS, min_size=6, max_size=6), min_size=1, max_size=9),
     has_header=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_whatever_the_cells_hold_none_of_it_is_told(
     tmp_path_factory: pytest.TempPathFactory,
     table: str,

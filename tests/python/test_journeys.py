@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from prefixspan import PrefixSpan
 from rule_grammar_project import ROOT, GrammarProject
@@ -159,7 +160,7 @@ groups = st.dictionaries(st.integers(1, 6), st.sets(st.sampled_from(["s:1", "s:2
 
 
 @given(people, groups)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_transitions_equal_a_count_by_hand(mart: Any, journeys: Journeys, segments: Any) -> None:
     segments = {customer: segments.get(customer, set()) | {"u:1"} for customer in journeys}
     rows = mart("journey_transitions", inputs(journeys, segments))

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_segmentation import linkage, people
@@ -414,7 +415,7 @@ def assert_sound(result):
 SOME = st.sets(st.sampled_from(IDENTIFIERS), max_size=4)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(0, 99), st.integers(2, 300), SOME, st.sampled_from([1, 3, 40]))
 def test_no_rows_make_it_fail(seed, count, empty, kinds):
     assert_sound(fit(sparse(seed, count, empty, kinds), [*COMPARISONS, MAIL]))

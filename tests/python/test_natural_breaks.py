@@ -7,7 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_segmentation.natural_breaks import fit_natural_breaks, natural_cuts
@@ -76,7 +77,7 @@ def within(cents, starts):
     return sum(float(((p - p.mean()) ** 2).sum()) for p in parts)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.integers(0, 5_000), min_size=4, max_size=10), st.integers(2, 4))
 def test_breaks_are_the_best_of_all_partitions(cents, classes):
     cents = np.sort(np.array(cents, dtype=float))
@@ -89,7 +90,7 @@ def test_breaks_are_the_best_of_all_partitions(cents, classes):
     assert found == pytest.approx(best, rel=1e-9, abs=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(MONEY, max_size=40), st.integers(2, 6), st.randoms(use_true_random=False))
 def test_cuts_are_given_values_in_order_whatever_the_row_order(values, classes, shuffle):
     sample = frame(values)

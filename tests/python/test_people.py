@@ -4,7 +4,8 @@ import itertools
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from customer_segmentation import people
@@ -160,14 +161,14 @@ DECISIONS = st.lists(st.tuples(DIFFERENT, st.booleans()).map(lambda p: (*p[0], p
 VETOES = st.sampled_from([[], ["given_name"], ["birth_date"], BOTH])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(RECORDS, PAIRS, VETOES, st.integers(1, 8), DECISIONS)
 def test_it_is_its_slow_twin(records, pairs, vetoes, cap, decisions):
     result = merge(records, pairs, vetoes, cap, decisions)
     assert (result.members, result.refused) == slow_merge(records, pairs, vetoes, cap, decisions)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(RECORDS, PAIRS, VETOES, st.integers(1, 8), DECISIONS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_the_side_of_a_key_never_matter(
     records, pairs, vetoes, cap, decisions, random
@@ -188,7 +189,7 @@ def test_the_order_of_rows_and_the_side_of_a_key_never_matter(
 WORDS = st.text("abc", min_size=1, max_size=5)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(WORDS, WORDS)
 @example("ab", "abc")
 @example("ca", "abc")
@@ -197,13 +198,13 @@ def test_names_agree_as_in_the_slow_twin_and_both_ways(left, right):
     assert people.names_agree(right, left) == people.names_agree(left, right)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(*[st.dates().map(str)] * 2)
 def test_dates_agree_as_in_the_slow_twin(left, right):
     assert people.dates_agree(left, right) == (right in set(date_slips(left)))
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.dates().map(str), st.data())
 def test_a_slip_of_a_date_agrees_both_ways(date, data):
     slip = data.draw(st.sampled_from(sorted(set(date_slips(date)))))

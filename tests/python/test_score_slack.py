@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import GrammarProject
 
@@ -89,7 +90,7 @@ histories = st.integers(1, 6).flatmap(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(histories, st.sampled_from([0.05, 0.1, 0.5]))
 def test_scores_are_kept_as_a_replay_in_python_keeps_them(
     project: GrammarProject, rows: list[list[int]], slack: float

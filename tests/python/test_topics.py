@@ -12,7 +12,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.decomposition import TruncatedSVD
@@ -407,7 +408,7 @@ texts = st.lists(
 
 
 @given(texts, st.integers(1, 6), st.randoms())
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_topics_are_at_right_angles_whatever_the_texts(
     written: list[str], count: int, random: Any
 ) -> None:

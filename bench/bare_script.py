@@ -305,7 +305,7 @@ def _cuts(wanted: dict[str, dict[str, list[Condition]]]) -> list[str]:
         cross join (select quantile_disc(revenue_365d, .8) as high_from,
             quantile_disc(revenue_365d, .5) as medium_from
             from features where revenue_365d > 0)
-        cross join (select 1{tops} from features)
+        cross join (select max(1){tops} from features)
         """,
     ]
 

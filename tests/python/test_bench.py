@@ -29,6 +29,9 @@ BENCH_VARS: dict[str, Any] = {
     "as_of": AS_OF,
     "spend_limits": {"small": None, "medium": 500, "large": 2000},
     "rule_segments": as_project_var(RULES),
+    # Those of the project: in a small sample of these customers there are no clusters.
+    "cluster_k": {"min": 3, "max": 8},
+    "cluster_sample_rows": 20_000,
 }
 
 

@@ -60,7 +60,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         # What dbt has parsed by now stays to the end. Looking through it for garbage again and
-        # again takes a tenth of a run of unit tests.
+        # again takes a tenth of a run of unit tests. A process may build more than once: what the
+        # last time left is let go.
+        gc.unfreeze()
+        gc.collect()
         gc.freeze()
         if creds.path == ":memory:":
             return

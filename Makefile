@@ -78,7 +78,7 @@ test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pyte
 		EXCLUDED_RULES=ST06,RF04,LT05,LT14,LT01,LT02
 	@echo "All tests passed."
 
-test-all: test ## The same, with all examples of properties, and the slow tests
+test-all: lint types unit-tests ## All of it, with the slow tests and all examples of properties
 	ALL_EXAMPLES=1 $(BIN)/pytest -m "slow or not slow"
 
 lint: $(INSTALLED) ## Check SQL and Python style

@@ -70,11 +70,12 @@ FORMAT ?= csv
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
-# Two at a time: each prints when it is done. Spacing and indentation of SQL (LT01, LT02) cost as much to check as all else
-# in it: that is left to `make lint`, which the hooks and the workflow run. The other four are those of .sqlfluff.
+# Two at a time, in this order so that both cores are busy to the end: the builds, which are the longest, run two by two
+# themselves. Each prints when it is done. Spacing and indentation of SQL (LT01, LT02) cost as much to check as all else in
+# it: that is left to `make lint`, which the hooks and the workflow run. The other four are those of .sqlfluff.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: a few minutes in all."
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target build-tests function-tests unit-tests conventions lint types \
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target function-tests unit-tests build-tests lint types \
 		EXCLUDED_RULES=ST06,RF04,LT05,LT14,LT01,LT02
 	@echo "All tests passed."
 

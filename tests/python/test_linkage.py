@@ -161,7 +161,9 @@ def merged_pairs(records, pairs, vetoes):
     return {(a, b) for group in groups.values() for a in group for b in group if a < b}
 
 
-@pytest.mark.parametrize(("kind", "least"), [("without", 496), ("with", 498)])
+@pytest.mark.parametrize(
+    ("kind", "least"), [pytest.param("without", 496, marks=pytest.mark.slow), ("with", 498)]
+)
 def test_febrl_1_is_resolved(febrl, request, kind, least):
     """The published task: find 500 pairs; its records swap and replace whole names."""
     records, truth = febrl

@@ -72,6 +72,7 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
     complete and average linkage, DBSCAN (Ester et al. 1996) and HDBSCAN (Campello et al. 2013).
     Where fewer than three distinct points leave nothing to group there are no candidates.
     """
+    from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
     matrix = matrix[draw_rows(len(matrix), seed)]
@@ -81,7 +82,9 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
         return Screening((), None, len(matrix), distinct)
     ks = range(2, largest + 1)
     load_fitters()
-    with threadpool_limits(1):
+    # Checked once, not in each of a thousand fits.
+    sound = config_context(assume_finite=True, skip_parameter_validation=True)
+    with threadpool_limits(1), sound:
         distances = indices.distances_of(matrix)
         kmeans, gap_k = _with_evidence(
             matrix, [_kmeans(matrix, k, seed, distances) for k in ks], seed

@@ -11,6 +11,7 @@ from customer_segmentation.clusters.candidates import draw_rows, link
 from customer_segmentation.clusters.prepare import principal_axes, rotate
 
 _MAPPED_ROWS = 500
+_MAP_STEPS = 500  # more keep no more neighbours together, by scikit-learn's trustworthiness
 _LEAVES = 30
 
 
@@ -49,7 +50,10 @@ def map_rows(matrix: Matrix, seed: int) -> tuple[Labels, Matrix, Matrix]:
     load_fitters()
     with threadpool_limits(1):
         model = TSNE(
-            perplexity=min(30.0, (len(drawn) - 1) / 3), init=_start(plane), random_state=seed
+            perplexity=min(30.0, (len(drawn) - 1) / 3),
+            init=_start(plane),
+            max_iter=_MAP_STEPS,
+            random_state=seed,
         )
         neighbours: Matrix = model.fit_transform(drawn).astype(np.float64)
     return rows, plane, neighbours

@@ -59,12 +59,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """Opens the working file politely and registers the project's functions."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        # What dbt has parsed by now stays to the end. Looking through it for garbage again and
-        # again takes a tenth of a run of unit tests. A process may build more than once: what the
-        # last time left is let go.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
+        # What dbt has parsed by now stays to the end. Looking through it for garbage as often as
+        # Python does takes a tenth of a run of unit tests.
+        gc.set_threshold(100_000, 50, 100)
         if creds.path == ":memory:":
             return
         path = Path(creds.path)

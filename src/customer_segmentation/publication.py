@@ -91,6 +91,11 @@ def publish(
                 for table in tables:
                     if table.view:
                         _write(connection, table, f"view {{}} as {table.view}")
+            # In one transaction: hundreds of them would take longer than the rows.
+            connection.begin()
+            for table in tables:
+                _describe(connection, table)
+            connection.commit()
             connection.execute("checkpoint draft")
         finally:
             connection.execute("detach draft")
@@ -126,9 +131,12 @@ def _mark(path: Path) -> bytes:
 
 def _write(connection: duckdb.DuckDBPyConnection, table: PublishedTable, definition: str) -> None:
     schema = f"draft.{_identifier(table.schema)}"
-    target = f"{schema}.{_identifier(table.name)}"
     connection.execute(f"create schema if not exists {schema}")
-    connection.execute(f"create {definition.format(target)}")
+    connection.execute(f"create {definition.format(f'{schema}.{_identifier(table.name)}')}")
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+    target = f"draft.{_identifier(table.schema)}.{_identifier(table.name)}"
     if table.description:
         kind = "view" if table.view else "table"
         connection.execute(f"comment on {kind} {target} is {_literal(table.description)}")

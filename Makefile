@@ -71,14 +71,14 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
 # Two checks at a time, in this order so that two cores are busy to the end: the builds run two by two themselves. Each
-# prints when it is done. Spacing and indentation of SQL (LT01, LT02) cost as much to check as all else in it: that is left to
-# `make lint`, which the hooks and the workflow run. The other rules are those of .sqlfluff. What mypy would keep for its next
-# run is not written: that takes a third of its time.
+# prints when it is done. The layout of SQL costs as much to check as all else in it: that is left to `make lint`, which the
+# hooks and the workflow run. The other rules are those of .sqlfluff. What mypy would keep for its next run is not written:
+# that takes a third of its time.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@echo "Two checks run at a time and print when they are done: a few minutes in all."
 	@MYPY_CACHE_DIR=/dev/null $(MAKE) --no-print-directory --jobs=2 --output-sync=target \
 		lint demo-tests types function-tests build-tests \
-		EXCLUDED_RULES=$(shell sed -n 's/^exclude_rules = //p' .sqlfluff | tr -d ' '),LT01,LT02
+		EXCLUDED_RULES=$(shell sed -n 's/^exclude_rules = //p' .sqlfluff | tr -d ' '),layout
 	@echo "All tests passed."
 
 test-all: lint types unit-tests ## All of it, with the slow tests and all examples of properties

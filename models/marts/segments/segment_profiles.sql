@@ -1,5 +1,6 @@
 -- Quartiles keep all values in memory, for each feature and each segment. So those of a large segment are of a part of its
--- members, of 10,000 or more: its quarter is then one of 24 to 26 % of all members.
+-- members, of 10,000 or more: its quarter is then one of 24 to 26 % of all members. Eight features at a time: the join takes
+-- longer than the quartiles, and all at once would be too many values.
 
 {% set columns = profile_columns() -%}
 {% set quartile_members = 10000 -%}
@@ -57,11 +58,13 @@ sampled_members as (
             and {{ is_in_part('memberships.customer_key', 'parts') }}
 ),
 
-{% for column in columns -%}
-{{ column }}_quartiles as (
+{% for some_columns in columns | batch(8) -%}
+quartiles_{{ loop.index }} as (
     select
-        members.segment_key,
-        {{ quartiles('customers.' ~ column) }} as quartiles
+        {%- for column in some_columns %}
+        {{ quartiles('customers.' ~ column) }} as {{ column }},
+        {%- endfor %}
+        members.segment_key
     from sampled_members as members
     inner join current_customers as customers on members.customer_key = customers.customer_key
     group by members.segment_key
@@ -81,14 +84,15 @@ everyone as (
 
 profiles as (
     {% for column in columns -%}
+    {%- set quartiles = 'quartiles_' ~ ((loop.index0 // 8) + 1) %}
     select
         sums.segment_key,
         '{{ column }}' as feature,
         sums.{{ column }}_members as members,
         sums.{{ column }}_mean as mean,
-        {{ column }}_quartiles.quartiles
+        {{ quartiles }}.{{ column }} as quartiles
     from sums
-    inner join {{ column }}_quartiles on sums.segment_key = {{ column }}_quartiles.segment_key
+    inner join {{ quartiles }} on sums.segment_key = {{ quartiles }}.segment_key
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

@@ -91,11 +91,10 @@ def publish(
                 for table in tables:
                     if table.view:
                         _write(connection, table, f"view {{}} as {table.view}")
-            # In one transaction: hundreds of them would take longer than the rows.
-            connection.begin()
-            for table in tables:
-                _describe(connection, table)
-            connection.commit()
+            # Hundreds of transactions would take longer than the rows.
+            with _one_transaction(connection):
+                for table in tables:
+                    _describe(connection, table)
             connection.execute("checkpoint draft")
         finally:
             connection.execute("detach draft")
@@ -145,6 +144,18 @@ def _describe(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> N
             connection.execute(
                 f"comment on column {target}.{_identifier(column)} is {_literal(description)}"
             )
+
+
+@contextmanager
+def _one_transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        # Otherwise nothing after it would run, not even what closes the draft.
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 @contextmanager

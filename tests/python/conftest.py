@@ -710,13 +710,12 @@ def one_customer(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("one-customer"), {"orders.csv": ONE_ORDER})
 
 
-@scenario("sixteen_tables")
-def no_orders(workshop: Workshop, _: Build) -> Build:
+@scenario()
+def no_orders(workshop: Workshop) -> Build:
     """Nothing but headers; the scheme journeys is asked for."""
-    from test_builds_sixteen_tables import SIXTEEN_VARS
-
     folder = workshop.folder("no-orders")
-    return workshop.build(folder, {"orders.csv": HEADER}, SIXTEEN_VARS, with_artifacts=True)
+    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
+    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
 
 
 @scenario()

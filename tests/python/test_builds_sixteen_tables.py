@@ -12,7 +12,6 @@ from conftest import Build
 GOOD = 100
 FIRST_DAY = date(2024, 1, 1)  # one order a day from here on: as_of is a hundred days later
 SIXTEEN_VARS = {
-    "journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}],
     "date_formats": {"default": ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"]},
     "max_reject_rate": 0.1,
     "rule_segments": {},

@@ -1,5 +1,7 @@
 """The published file is replaced as one file, or not at all."""
 
+from dataclasses import replace
+
 import duckdb
 import pytest
 
@@ -82,6 +84,16 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(working, tmp_path):
         publish(working, [CUSTOMERS, missing], path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
+    assert publish(working, [CUSTOMERS], path) is None
+
+
+def test_a_column_that_is_described_but_not_there_is_named(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    wrong = replace(CUSTOMERS, columns={"no_such_column": "what it means"})
+    with pytest.raises(duckdb.Error, match="no_such_column"):
+        publish(working, [wrong], path)
+    assert list(tmp_path.iterdir()) == []
+    # The connection is as usable as before.
     assert publish(working, [CUSTOMERS], path) is None
 
 

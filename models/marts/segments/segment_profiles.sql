@@ -4,6 +4,7 @@
 
 {% set columns = profile_columns() -%}
 {% set quartile_members = 10000 -%}
+{% set columns_of_a_join = 8 -%}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
@@ -58,7 +59,7 @@ sampled_members as (
             and {{ is_in_part('memberships.customer_key', 'parts') }}
 ),
 
-{% for some_columns in columns | batch(8) -%}
+{% for some_columns in columns | batch(columns_of_a_join) -%}
 quartiles_{{ loop.index }} as (
     select
         {%- for column in some_columns %}
@@ -84,15 +85,15 @@ everyone as (
 
 profiles as (
     {% for column in columns -%}
-    {%- set quartiles = 'quartiles_' ~ ((loop.index0 // 8) + 1) %}
+    {%- set joined = 'quartiles_' ~ (loop.index0 // columns_of_a_join + 1) %}
     select
         sums.segment_key,
         '{{ column }}' as feature,
         sums.{{ column }}_members as members,
         sums.{{ column }}_mean as mean,
-        {{ quartiles }}.{{ column }} as quartiles
+        {{ joined }}.{{ column }} as quartiles
     from sums
-    inner join {{ quartiles }} on sums.segment_key = {{ quartiles }}.segment_key
+    inner join {{ joined }} on sums.segment_key = {{ joined }}.segment_key
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

@@ -11,11 +11,7 @@ responses as (
 ),
 
 customer_references as (
-    select customer_references.*
-    from {{ ref('int_identity__references') }} as customer_references
-    inner join {{ ref('int_identity__customers') }} as customers
-        on customer_references.customer_key = customers.customer_key
-    where not customers.is_excluded
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 contacted as (

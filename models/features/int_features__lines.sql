@@ -14,18 +14,14 @@ orders as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__references') }}
-),
-
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 customer_orders as (
     select
         orders.source_system,
         orders.order_id,
-        customers.customer_key,
+        customer_references.customer_key,
         orders.ordered_on as day,
         orders.status = 'completed' as is_completed
     from orders
@@ -33,10 +29,7 @@ customer_orders as (
         on
             orders.source_system = customer_references.source_system
             and orders.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where
-        orders.status in ('completed', 'returned')
-        and not customers.is_excluded
+    where orders.status in ('completed', 'returned')
 ),
 
 customer_lines as (

@@ -9,16 +9,12 @@ with orders as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__references') }}
-),
-
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 customer_orders as (
     select
-        customers.customer_key,
+        customer_references.customer_key,
         orders.ordered_on as day,
         orders.ordered_at,
         cast({{ dbt.date_trunc('month', 'orders.ordered_on') }} as date) as month,
@@ -31,10 +27,7 @@ customer_orders as (
         on
             orders.source_system = customer_references.source_system
             and orders.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where
-        orders.status in ('completed', 'returned')
-        and not customers.is_excluded
+    where orders.status in ('completed', 'returned')
 ),
 
 compared_orders as (

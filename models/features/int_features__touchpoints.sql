@@ -8,11 +8,7 @@
 } -%}
 
 with customer_references as (
-    select * from {{ ref('int_identity__references') }}
-),
-
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 touchpoints as (
@@ -30,7 +26,7 @@ touchpoints as (
 
 customer_touchpoints as (
     select
-        customers.customer_key,
+        customer_references.customer_key,
         touchpoints.day,
         touchpoints.kind,
         touchpoints.rating
@@ -39,10 +35,7 @@ customer_touchpoints as (
         on
             touchpoints.source_system = customer_references.source_system
             and touchpoints.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where
-        touchpoints.day is not null
-        and not customers.is_excluded
+    where touchpoints.day is not null
 )
 
 select * from customer_touchpoints

@@ -11,7 +11,7 @@
     on_schema_change='append_new_columns'
 ) }}
 
-with memberships as (
+with memberships as {{ read_again() }} (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
@@ -24,7 +24,6 @@ refits as (
 periods as (
     select
         as_of,
-        is_built,
         is_built and previous_as_of is not null as has_changes,
         coalesce(lead(is_built) over (order by as_of), false) as is_before_built,
         row_number() over (order by as_of) - 1 as period_number
@@ -35,7 +34,7 @@ period_bits as (
     select
         as_of,
         has_changes,
-        is_built or is_before_built as is_compared,
+        has_changes or is_before_built as is_compared,
         period_number % 50 = 49 as is_last_of_fifty,
         cast(floor(period_number / 50) as integer) as fifty,
         cast(power(2, period_number % 50 + 1) as bigint) as own_bit,
@@ -43,27 +42,38 @@ period_bits as (
     from periods
 ),
 
+segments as (
+    {{ numbered_segments('memberships') | indent(4) }}
+),
+
+numbered_memberships as {{ read_again() }} (
+    select
+        memberships.as_of,
+        memberships.customer_key,
+        segments.number
+    from memberships
+    inner join segments on memberships.segment_key = segments.segment_key
+),
+
 -- The last of fifty is the one before the first of the next.
 compared as (
     select
-        memberships.customer_key,
-        memberships.scheme,
-        memberships.segment_key,
+        numbered_memberships.customer_key,
+        numbered_memberships.number,
         period_bits.fifty,
         period_bits.own_bit
-    from memberships
-    inner join period_bits on memberships.as_of = period_bits.as_of and period_bits.is_compared
+    from numbered_memberships
+    inner join period_bits on numbered_memberships.as_of = period_bits.as_of and period_bits.is_compared
     union all
     select
-        memberships.customer_key,
-        memberships.scheme,
-        memberships.segment_key,
+        numbered_memberships.customer_key,
+        numbered_memberships.number,
         period_bits.fifty + 1 as fifty,
         cast(1 as bigint) as own_bit
-    from memberships
+    from numbered_memberships
     inner join period_bits
         on
-            memberships.as_of = period_bits.as_of
+            numbered_memberships.as_of = period_bits.as_of
             and period_bits.is_compared
             and period_bits.is_last_of_fifty
 ),
@@ -71,22 +81,22 @@ compared as (
 periods_in as (
     select
         customer_key,
-        scheme,
-        segment_key,
+        number,
         fifty,
         bit_or(own_bit) as bits_in
     from compared
-    group by customer_key, scheme, segment_key, fifty
+    group by customer_key, number, fifty
 ),
 
 changes as (
     select
         period_bits.as_of as changed_on,
         periods_in.customer_key,
-        periods_in.scheme,
-        periods_in.segment_key,
+        segments.scheme,
+        segments.segment_key,
         case when (periods_in.bits_in & period_bits.own_bit) > 0 then 'entered' else 'exited' end as change
     from periods_in
+    inner join segments on periods_in.number = segments.number
     inner join period_bits on periods_in.fifty = period_bits.fifty and period_bits.has_changes
     where ((periods_in.bits_in & period_bits.own_bit) > 0) <> ((periods_in.bits_in & period_bits.bit_before) > 0)
 ),

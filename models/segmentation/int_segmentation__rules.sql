@@ -1,8 +1,10 @@
--- One row per as_of, eligible customer and rule segment the customer is in.
+-- One row per as_of, eligible customer and rule segment the customer is in. A view, because it is read once, by the memberships.
 --
 -- All rules are tried in one pass over the wide table; each becomes one condition of a list. A segment with stay_until is
 -- entered by its rule and left when stay_until fails: whoever entered later than stay_until last failed is in. That is replayed
 -- over the periods, from the first on.
+
+{{ config(materialized='view') }}
 
 {% set lasting = rule_segments() | rejectattr('stay_until', 'none') | list -%}
 {% set brief = rule_segments() | selectattr('stay_until', 'none') | list -%}

@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 from customer_segmentation.companion.orders import make_orders
 
 MODELS = {
+    "identity": ["int_identity__eligible_references"],
     "staging": ["int_staging__bot_days"],
     "features": [
         *(f"int_features__{name}" for name in ("events", "orders", "lines", "touchpoints")),

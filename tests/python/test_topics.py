@@ -117,6 +117,7 @@ class Words:
             "int_periods",
             f"select *, true as is_built from (values {dates}) as t(as_of, models_fitted_as_of)",
         )
+        self.make("int_identity__eligible_references")
         self.make("int_features__ticket_terms", "int_features__topic_sample")
         sample = self.frame("int_features__topic_sample").drop(columns="sample_hash")
         self.fit = fit_topics(sample, **FIT)

@@ -9,11 +9,7 @@ with tickets as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__references') }}
-),
-
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 records as (
@@ -31,7 +27,7 @@ ticket_words as (
 words as (
     select
         {{ compact_key(hashed_id(['tickets.source_system', 'tickets.ticket_id'])) }} as ticket_key,
-        customers.customer_key,
+        customer_references.customer_key,
         tickets.opened_on as day,
         {{ words_of('tickets.body') }} as term
     from tickets
@@ -39,8 +35,7 @@ words as (
         on
             tickets.source_system = customer_references.source_system
             and tickets.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where not customers.is_excluded and tickets.opened_on is not null
+    where tickets.opened_on is not null
 ),
 
 names as (

@@ -20,11 +20,7 @@ fit as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__references') }}
-),
-
-customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__eligible_references') }}
 ),
 
 refit_dates as (
@@ -35,7 +31,7 @@ refit_dates as (
 customer_tickets as (
     select
         {{ compact_key(hashed_id(['tickets.source_system', 'tickets.ticket_id'])) }} as ticket_key,
-        customers.customer_key,
+        customer_references.customer_key,
         tickets.opened_on as day,
         tickets.channel,
         case tickets.channel
@@ -53,8 +49,7 @@ customer_tickets as (
         on
             tickets.source_system = customer_references.source_system
             and tickets.customer_ref = customer_references.customer_ref
-    inner join customers on customer_references.customer_key = customers.customer_key
-    where not customers.is_excluded and tickets.opened_on is not null
+    where tickets.opened_on is not null
 ),
 
 moods as (

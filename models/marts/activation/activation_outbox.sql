@@ -14,7 +14,7 @@ with changes as {{ read_again() }} (
     select * from {{ ref('segment_changes') }}
 ),
 
-memberships as (
+memberships as {{ read_again() }} (
     select * from {{ ref('segment_memberships') }}
 ),
 
@@ -45,23 +45,35 @@ customers as (
     left join withdrawals on customers.customer_key = withdrawals.customer_key
 ),
 
+-- Of whom the receiver may be told. Kept, so that entries and memberships of others are left out before they are joined.
+addressable as {{ keep() }} (
+    select customer_id
+    from customers
+    where activation_consent and not is_suppressed
+),
+
+entries as (
+    select
+        changes.customer_id,
+        changes.segment_key,
+        changes.changed_on
+    from changes
+    inner join addressable on changes.customer_id = addressable.customer_id
+    where changes.change = 'entered'
+),
+
 -- Members of whom the receiver may be told, and since when they are.
 members as (
     select
         memberships.customer_id,
         memberships.segment_key,
-        max(changes.changed_on) as valid_from
+        max(entries.changed_on) as valid_from
     from memberships
-    inner join customers
+    inner join addressable on memberships.customer_id = addressable.customer_id
+    inner join entries
         on
-            memberships.customer_id = customers.customer_id
-            and customers.activation_consent
-            and not customers.is_suppressed
-    inner join changes
-        on
-            memberships.customer_id = changes.customer_id
-            and memberships.segment_key = changes.segment_key
-            and changes.change = 'entered'
+            memberships.customer_id = entries.customer_id
+            and memberships.segment_key = entries.segment_key
     group by memberships.customer_id, memberships.segment_key
 ),
 

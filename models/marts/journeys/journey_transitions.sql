@@ -198,17 +198,26 @@ profiles as (
     group by customer_key
 ),
 
+-- Of each profile one customer, whose segments are those of all.
+examples as (
+    select
+        profile,
+        min(customer_key) as customer_key
+    from profiles
+    group by profile
+),
+
 profile_segments as (
-    select distinct
-        profiles.profile,
+    select
+        examples.profile,
         current_memberships.segment_key
     from current_memberships
-    inner join profiles on current_memberships.customer_key = profiles.customer_key
+    inner join examples on current_memberships.customer_key = examples.customer_key
     union all
-    select distinct
+    select
         profile,
         'all' as segment_key
-    from profiles
+    from examples
 ),
 
 profile_moves as (
@@ -224,32 +233,49 @@ profile_moves as (
     group by profiles.profile, moves.prefix, moves.state, moves.next_state, moves.is_first
 ),
 
-profile_transitions as (
+segment_moves as (
     select
-        profile,
+        profile_segments.segment_key,
+        profile_moves.prefix,
+        profile_moves.state,
+        profile_moves.next_state,
+        profile_moves.is_first,
+        sum(profile_moves.transitions) as transitions
+    from profile_moves
+    inner join profile_segments on profile_moves.profile = profile_segments.profile
+    group by
+        profile_segments.segment_key,
+        profile_moves.prefix,
+        profile_moves.state,
+        profile_moves.next_state,
+        profile_moves.is_first
+),
+
+segment_transitions as (
+    select
+        segment_key,
         prefix || state as from_state,
         prefix || coalesce(next_state, '(end)') as to_state,
         transitions
-    from profile_moves
+    from segment_moves
     union all
     select
-        profile,
+        segment_key,
         prefix || '(start)' as from_state,
         prefix || state as to_state,
         transitions
-    from profile_moves
+    from segment_moves
     where is_first
 ),
 
 transitions as (
     select
-        profile_segments.segment_key,
-        profile_transitions.from_state,
-        profile_transitions.to_state,
-        sum(profile_transitions.transitions) as transitions
-    from profile_transitions
-    inner join profile_segments on profile_transitions.profile = profile_segments.profile
-    group by profile_segments.segment_key, profile_transitions.from_state, profile_transitions.to_state
+        segment_key,
+        from_state,
+        to_state,
+        sum(transitions) as transitions
+    from segment_transitions
+    group by segment_key, from_state, to_state
 ),
 
 final as (

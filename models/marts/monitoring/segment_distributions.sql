@@ -30,20 +30,29 @@ history as (
     inner join periods on kept.as_of = periods.as_of
 ),
 
-memberships as (
-    select
-        kept.as_of,
-        kept.customer_key,
-        kept.scheme,
-        kept.segment_key
+built_memberships as {{ read_again() }} (
+    select kept.*
     from {{ ref('int_segmentation__memberships') }} as kept
     inner join periods on kept.as_of = periods.as_of
+),
+
+segments as (
+    {{ numbered_segments('built_memberships') | indent(4) }}
+),
+
+-- Number 0 is everyone.
+memberships as (
+    select
+        built_memberships.as_of,
+        built_memberships.customer_key,
+        segments.number
+    from built_memberships
+    inner join segments on built_memberships.segment_key = segments.segment_key
     union all
     select
         as_of,
         customer_key,
-        'all' as scheme,
-        'all' as segment_key
+        0 as number
     from history
 ),
 
@@ -51,8 +60,7 @@ memberships as (
 counted as (
     select
         memberships.as_of,
-        memberships.scheme,
-        memberships.segment_key,
+        memberships.number,
         case
             {%- for metric in metrics %}
             when grouping(history.{{ metric }}) = 0 then '{{ metric }}'
@@ -67,7 +75,7 @@ counted as (
             and memberships.customer_key = history.customer_key
     group by grouping sets ( -- noqa: PRS,RF02
         {%- for metric in metrics %}
-        (memberships.as_of, memberships.scheme, memberships.segment_key, history.{{ metric }})
+        (memberships.as_of, memberships.number, history.{{ metric }})
         {{- ',' if not loop.last }}
         {%- endfor %}
     )
@@ -76,16 +84,17 @@ counted as (
 final as (
     select
         -- ids
-        as_of as period,
-        scheme,
-        segment_key,
-        metric,
+        counted.as_of as period,
+        coalesce(segments.scheme, 'all') as scheme,
+        coalesce(segments.segment_key, 'all') as segment_key,
+        counted.metric,
 
         -- numbers
-        cast(value as bigint) as value,
-        customers
+        cast(counted.value as bigint) as value,
+        counted.customers
     from counted
-    where value is not null
+    left join segments on counted.number = segments.number
+    where counted.value is not null
 )
 
 select * from final

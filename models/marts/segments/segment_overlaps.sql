@@ -1,4 +1,7 @@
--- Segments are numbered for the count of pairs: text keys would cost several times as much where there are many members.
+-- The customers of a segment are kept as sets of numbers, and how many two segments have in common is counted set by set:
+-- a million customers with twenty segments each are 200 million pairs.
+
+{% set customers_of_a_set = 16384 -%}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
@@ -8,39 +11,48 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
-sizes as (
-    select
-        memberships.segment_key,
-        count(*) as customers,
-        cast(row_number() over (order by memberships.segment_key) as integer) as number
+current_memberships as {{ read_again() }} (
+    select memberships.*
     from memberships
     inner join periods on memberships.as_of = periods.as_of
     where periods.is_current
-    group by memberships.segment_key
 ),
 
-members as (
+segments as (
+    {{ numbered_segments('current_memberships') | indent(4) }}
+),
+
+numbered_customers as (
     select
-        memberships.customer_key,
-        sizes.number
-    from memberships
-    inner join periods on memberships.as_of = periods.as_of
-    inner join sizes on memberships.segment_key = sizes.segment_key
-    where periods.is_current
+        customer_key,
+        row_number() over (order by customer_key) - 1 as number
+    from current_memberships
+    group by customer_key
+),
+
+customer_sets as {{ keep() }} (
+    select
+        segments.number,
+        cast(floor(numbered_customers.number / {{ customers_of_a_set }}) as integer) as set_number,
+        {{ set_of('mod(numbered_customers.number, ' ~ customers_of_a_set ~ ')', customers_of_a_set) }} as customers
+    from current_memberships
+    inner join segments on current_memberships.segment_key = segments.segment_key
+    inner join numbered_customers on current_memberships.customer_key = numbered_customers.customer_key
+    group by segments.number, cast(floor(numbered_customers.number / {{ customers_of_a_set }}) as integer)
 ),
 
 -- Each pair is counted once and told both ways.
 counted_pairs as (
     select
-        members.number,
+        sets.number,
         others.number as other_number,
-        count(*) as customers
-    from members
-    inner join members as others
+        sum({{ size_of_both('sets.customers', 'others.customers') }}) as customers
+    from customer_sets as sets
+    inner join customer_sets as others
         on
-            members.customer_key = others.customer_key
-            and members.number < others.number
-    group by members.number, others.number
+            sets.set_number = others.set_number
+            and sets.number < others.number
+    group by sets.number, others.number
 ),
 
 pairs as (
@@ -60,15 +72,16 @@ pairs as (
 final as (
     select
         -- ids
-        sizes.segment_key,
+        segments.segment_key,
         others.segment_key as other_segment_key,
 
         -- numbers
-        pairs.customers,
-        {{ rounded('pairs.customers / cast(sizes.customers as double)') }} as share
+        cast(pairs.customers as bigint) as customers,
+        {{ rounded('pairs.customers / cast(segments.memberships as double)') }} as share
     from pairs
-    inner join sizes on pairs.number = sizes.number
-    inner join sizes as others on pairs.other_number = others.number
+    inner join segments on pairs.number = segments.number
+    inner join segments as others on pairs.other_number = others.number
+    where pairs.customers > 0
 )
 
 select * from final

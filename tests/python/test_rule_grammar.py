@@ -529,6 +529,21 @@ def test_each_window_is_listed_once(project: GrammarProject) -> None:
     }
 
 
+def test_what_is_made_of_the_checked_rules_leaves_them_as_they_are(project: GrammarProject) -> None:
+    stayed = {"any": [RECENT, {"metric": "revenue", "top_percent": 5}], "owner": "crm"}
+    stayed["stay_until"] = {"any": [{**RECENT, "window_days": 60}, stayed["any"][1]]}
+    segments = {"stayed": stayed, "other": {"not": {"segment": "rfm:loyal"}}}
+    uses = ["rule_reason(rule_segments()[1])", "rule_percentile_cuts()", "metric_windows()"]
+    uses += ["matching_segments(rule_segments())"]
+    uses += ["matching_segments(rule_segments()[1:], 'stay_until')"]
+    made = project.value(
+        f"[tojson(rule_segments()), {', '.join(uses)}, tojson(rule_segments()),"
+        " tojson(checked_rule_segments({}))]",
+        with_segments(segments),
+    )
+    assert made[0] == made[-2] == made[-1]
+
+
 @pytest.mark.parametrize("segments", [{}, None])
 def test_no_rules_give_no_rows_of_the_right_type(project: GrammarProject, segments: Any) -> None:
     variables = with_segments(segments)

@@ -3,10 +3,11 @@
 
 with memberships as (
     select
-        customer_id,
-        scheme,
-        {{ quick_hash(['customer_id']) }} as customer_hash
-    from {{ ref('segment_memberships') }}
+        memberships.customer_key,
+        memberships.scheme
+    from {{ ref('int_segmentation__memberships') }} as memberships
+    inner join {{ ref('int_periods') }} as periods on memberships.as_of = periods.as_of
+    where periods.is_current
 ),
 
 customers as (
@@ -22,8 +23,8 @@ schemes as (
 sizes as (
     select
         schemes.scheme,
-        count(memberships.customer_id) as memberships,
-        count(distinct memberships.customer_hash) as members
+        count(memberships.customer_key) as memberships,
+        count(distinct memberships.customer_key) as members
     from schemes
     left join memberships on schemes.scheme = memberships.scheme
     group by schemes.scheme

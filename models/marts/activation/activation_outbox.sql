@@ -204,6 +204,15 @@ held as (
     where position = 1 and change = 'entered'
 ),
 
+-- All others need not be looked at.
+memberships_of_held as (
+    select
+        customer_id,
+        segment_key
+    from memberships
+    where customer_id in (select held.customer_id from held)
+),
+
 last_exits as (
     select
         held.customer_id,
@@ -242,11 +251,11 @@ messages as (
         on
             held.customer_id = last_exits.customer_id
             and held.segment_key = last_exits.segment_key
-    left join memberships
+    left join memberships_of_held
         on
-            held.customer_id = memberships.customer_id
-            and held.segment_key = memberships.segment_key
-    where memberships.customer_id is null and not customers.is_suppressed
+            held.customer_id = memberships_of_held.customer_id
+            and held.segment_key = memberships_of_held.segment_key
+    where memberships_of_held.customer_id is null and not customers.is_suppressed
     union all
     select
         customer_id,

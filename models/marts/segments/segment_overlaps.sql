@@ -22,10 +22,11 @@ segments as (
     {{ numbered_segments('current_memberships') | indent(4) }}
 ),
 
+-- Those in few segments stand together, so that many segments have no customer in a set.
 numbered_customers as (
     select
         customer_key,
-        row_number() over (order by customer_key) - 1 as number
+        row_number() over (order by count(*), customer_key) - 1 as number
     from current_memberships
     group by customer_key
 ),

@@ -72,9 +72,11 @@ class Contender:
     def run(self, keep: bool = True) -> None:
         """One run; the output goes to a file, whose end is shown when the run fails.
 
-        What `prepare` does before is not measured.
+        What `prepare` does before is not measured, nor what was written before and is not on the
+        disk yet.
         """
         self.prepare()
+        os.sync()
         log = self.folder / f"{self.name}.log"
         with log.open("wb") as output:
             started = time.perf_counter()

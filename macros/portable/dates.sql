@@ -36,7 +36,7 @@
     The same for many rows, in two parts, because asking a calendar of the world for the offset of each row takes longer
     than anything else that is done with it. zone_days is a query with one row per UTC date, `utc_day`, and the offset of
     var timezone if it is the same all day; its rows are joined to those with instants by utc_date. Where there is no
-    offset, on the days it changes and before 1990 or after 2050, local_date_by_zone_day looks at the instant.
+    offset, on the days it changes and before 1990 or after 2050, the macros below look at the instant.
 -#}
 {% macro zone_days() %}
     {{- return(adapter.dispatch('zone_days', 'customer_segmentation')()) -}}
@@ -95,6 +95,22 @@ where false
 
 {% macro spark__local_date_by_zone_day(instant, zone_days) -%}
     {{ local_date(instant) }}
+{%- endmacro %}
+
+
+{% macro local_hour_by_zone_day(instant, zone_days='zone_days') %}
+    {{- return(adapter.dispatch('local_hour_by_zone_day', 'customer_segmentation')(instant, zone_days)) -}}
+{% endmacro %}
+
+{% macro duckdb__local_hour_by_zone_day(instant, zone_days) -%}
+    coalesce(
+        cast(extract(hour from make_timestamp(epoch_us({{ instant }}) + {{ zone_days }}.offset_microseconds)) as integer),
+        {{ local_hour(instant) }}
+    )
+{%- endmacro %}
+
+{% macro spark__local_hour_by_zone_day(instant, zone_days) -%}
+    {{ local_hour(instant) }}
 {%- endmacro %}
 
 

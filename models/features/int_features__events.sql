@@ -38,6 +38,10 @@ customers as (
     select * from {{ ref('int_identity__customers') }}
 ),
 
+zone_days as (
+    {{ zone_days() | indent(4) }}
+),
+
 human_events as {{ read_again() }} (
     select
         {%- for column in columns %}
@@ -200,7 +204,7 @@ customer_events as (
         attributed.occurred_at,
 
         -- numbers
-        {{ local_hour('attributed.occurred_at') }} as hour,
+        {{ local_hour_by_zone_day('attributed.occurred_at') | indent(8) }} as hour,
 
         -- words
         attributed.event_type,
@@ -210,6 +214,7 @@ customer_events as (
         attributed.referrer
     from attributed
     inner join customers on attributed.customer_key = customers.customer_key
+    left join zone_days on {{ utc_date('attributed.occurred_at') }} = zone_days.utc_day
     where
         not customers.is_excluded
         and attributed.doubted_on > attributed.known_on

@@ -12,13 +12,17 @@ customer_references as (
     select * from {{ ref('int_identity__eligible_references') }}
 ),
 
+zone_days as (
+    {{ zone_days() | indent(4) }}
+),
+
 customer_orders as (
     select
         customer_references.customer_key,
         orders.ordered_on as day,
         orders.ordered_at,
         cast({{ dbt.date_trunc('month', 'orders.ordered_on') }} as date) as month,
-        {{ local_hour('orders.ordered_at') }} as hour,
+        {{ local_hour_by_zone_day('orders.ordered_at') | indent(8) }} as hour,
         orders.amount,
         {{ is_weekend('orders.ordered_on') }} as is_weekend,
         orders.status = 'completed' as is_completed
@@ -27,24 +31,53 @@ customer_orders as (
         on
             orders.source_system = customer_references.source_system
             and orders.customer_ref = customer_references.customer_ref
+    left join zone_days on {{ utc_date('orders.ordered_at') }} = zone_days.utc_day
     where orders.status in ('completed', 'returned')
 ),
 
+-- The rank is one more than the number of orders of earlier days, and costs less than their count.
 compared_orders as (
     select
         *,
+        rank() over by_day - 1 as orders_before,
+        sum(amount) over earlier_days as amount_before
+    from customer_orders
+    window
+        by_day as (
+            partition by customer_key, is_completed
+            order by {{ days_between("date '1970-01-01'", 'day') }}
+        ),
+        earlier_days as (
+            partition by customer_key, is_completed
+            order by {{ days_between("date '1970-01-01'", 'day') }}
+            range between unbounded preceding and 1 preceding
+        )
+),
+
+final as (
+    select
+        -- ids
+        customer_key,
+
+        -- dates
+        day,
+        ordered_at,
+        month,
+
+        -- numbers
+        hour,
+        amount,
+
+        -- flags
+        is_weekend,
+        is_completed,
         coalesce(
             is_completed
-            and count(*) over earlier_days >= {{ big_purchase.after_orders }}
-            and amount * count(*) over earlier_days > {{ big_purchase.times }} * sum(amount) over earlier_days,
+            and orders_before >= {{ big_purchase.after_orders }}
+            and amount * orders_before > {{ big_purchase.times }} * amount_before,
             false
         ) as is_big
-    from customer_orders
-    window earlier_days as (
-        partition by customer_key, is_completed
-        order by {{ days_between("date '1970-01-01'", 'day') }}
-        range between unbounded preceding and 1 preceding
-    )
+    from compared_orders
 )
 
-select * from compared_orders
+select * from final

@@ -1,25 +1,30 @@
 {#-
     One row per segment whose rule holds, in one pass over the customers. `part` is rule or stay_until; segments
     without that part give no rows. With no rule at all it is an empty list of texts: a select with it returns no rows.
+
+    The list is one of numbers, which cost less than texts; each number is the place of its key in another list.
 -#}
 {% macro matching_segments(rules, features='features', cutpoints='cutpoints', part='rule') %}
-    {%- set keys = [] -%}
+    {%- set keys, numbers = [], [] -%}
     {%- for segment in rules if segment[part] is not none -%}
-        {%- do keys.append('case when ' ~ rule_condition(segment[part], features, cutpoints) ~ ' then ' ~ sql_literal(segment.segment_key) ~ ' end') -%}
+        {%- do keys.append(sql_literal(segment.segment_key)) -%}
+        {%- do numbers.append('case when ' ~ rule_condition(segment[part], features, cutpoints) ~ ' then ' ~ keys | length ~ ' end') -%}
     {%- endfor -%}
-    {{- return(adapter.dispatch('matching_segments', 'customer_segmentation')(keys)) -}}
+    {{- return(adapter.dispatch('matching_segments', 'customer_segmentation')(keys, numbers)) -}}
 {% endmacro %}
 
-{% macro default__matching_segments(keys) %}
+{% macro default__matching_segments(keys, numbers) %}
     {%- if not keys -%}
         {{- return('unnest(cast([] as varchar[]))') -}}
     {%- endif -%}
-    {{- return('unnest(list_filter([\n    ' ~ keys | join(',\n    ') ~ '\n], lambda segment_key: segment_key is not null))') -}}
+    {%- set matching = 'list_filter([\n    ' ~ numbers | join(',\n    ') ~ '\n], lambda number: number is not null)' -%}
+    {{- return('list_extract([' ~ keys | join(', ') ~ '], unnest(' ~ matching ~ '))') -}}
 {% endmacro %}
 
-{% macro spark__matching_segments(keys) %}
+{% macro spark__matching_segments(keys, numbers) %}
     {%- if not keys -%}
         {{- return('explode(cast(array() as array<string>))') -}}
     {%- endif -%}
-    {{- return('explode(filter(array(\n    ' ~ keys | join(',\n    ') ~ '\n), segment_key -> segment_key is not null))') -}}
+    {%- set matching = 'filter(array(\n    ' ~ numbers | join(',\n    ') ~ '\n), number -> number is not null)' -%}
+    {{- return('explode(transform(' ~ matching ~ ', number -> element_at(array(' ~ keys | join(', ') ~ '), number)))') -}}
 {% endmacro %}

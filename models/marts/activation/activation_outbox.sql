@@ -204,13 +204,18 @@ held as (
     where position = 1 and change = 'entered'
 ),
 
--- All others need not be looked at.
+held_customers as (
+    select distinct customer_id
+    from held
+),
+
+-- Millions of others need not be looked at.
 memberships_of_held as (
     select
-        customer_id,
-        segment_key
+        memberships.customer_id,
+        memberships.segment_key
     from memberships
-    where customer_id in (select held.customer_id from held)
+    where memberships.customer_id in (select held_customers.customer_id from held_customers)
 ),
 
 last_exits as (

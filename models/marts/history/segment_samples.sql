@@ -5,11 +5,11 @@
 
 {% set sample_size = whole_number_var('segment_sample_size', 1) -%}
 
-with memberships as (
+with memberships as {{ read_again() }} (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-customers as (
+customers as {{ read_again() }} (
     select * from {{ ref('int_segmentation__customers') }}
 ),
 
@@ -23,7 +23,7 @@ cutpoints as (
     {{ rule_cuts_in_force() | indent(4) }}
 ),
 
-current_memberships as (
+current_memberships as {{ read_again() }} (
     select memberships.*
     from memberships
     inner join periods on memberships.as_of = periods.as_of

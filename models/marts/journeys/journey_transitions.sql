@@ -181,7 +181,7 @@ moves as (
     where state = other_state
 ),
 
-current_memberships as (
+current_memberships as {{ read_again() }} (
     select
         memberships.customer_key,
         memberships.segment_key

@@ -16,7 +16,7 @@ with periods as (
     where is_built
 ),
 
-history as (
+history as {{ read_again() }} (
     select
         kept.as_of,
         {{ compact_key('kept.customer_id') }} as customer_key,

@@ -37,15 +37,15 @@
     {%- endfor -%}
     {%- set values = {
         'engagement_score': {
-            'sessions': 'case when has_events then ' ~ part_of_half('sessions__30d', 'sessions') ~ ' end',
-            'depth': 'case when has_events then ' ~ part_of_half('coalesce(session_depth__30d, 0)', 'depth') ~ ' end',
+            'sessions': 'case when has_events then ' ~ saturating_score('sessions__30d', 'sessions') ~ ' end',
+            'depth': 'case when has_events then ' ~ saturating_score('coalesce(session_depth__30d, 0)', 'depth') ~ ' end',
             'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ half_points().recency ~ '.0), 0) end',
         },
         'momentum_score': now_and_before,
         'loyalty_score': {
-            'tenure': part_of_half('tenure_days__all', 'tenure'),
+            'tenure': saturating_score('tenure_days__all', 'tenure'),
             'regularity': 'case when is_buyer then purchase_months__all / cast(' ~ months ~ ' as double) end',
-            'breadth': 'case when is_buyer and categories > 0 then ' ~ part_of_half('categories', 'breadth') ~ ' end',
+            'breadth': 'case when is_buyer and categories > 0 then ' ~ saturating_score('categories', 'breadth') ~ ' end',
             'full_price': '1 - discount_affinity',
             'tier': 'case when is_buyer then ' ~ loyalty_tier_value('loyalty_tier') ~ ' end',
         },
@@ -91,7 +91,7 @@
 
 
 {#- A quantity of 0 or more as a value from 0 to 1, .5 at its half point. -#}
-{% macro part_of_half(column, part) %}
+{% macro saturating_score(column, part) %}
     {{- return(column ~ ' / (' ~ column ~ ' + ' ~ half_points()[part] ~ '.0)') -}}
 {% endmacro %}
 
@@ -112,15 +112,15 @@
         'churn_risk': ['silence', 'slowing'],
     } -%}
     {%- if given is not mapping or given.keys() | sort != parts.keys() | sort -%}
-        {%- do definition_error(subject, '', shown(given), 'a mapping with the keys ', parts | list) -%}
+        {%- do definition_error(subject, '', format_value(given), 'a mapping with the keys ', parts | list) -%}
     {%- endif -%}
     {%- for score, names in parts.items() -%}
         {%- set weights = given[score] -%}
         {%- if weights is not mapping or weights.keys() | sort != names | sort -%}
-            {%- do definition_error(subject, score, shown(weights), 'a mapping with the keys ', names) -%}
+            {%- do definition_error(subject, score, format_value(weights), 'a mapping with the keys ', names) -%}
         {%- endif -%}
         {%- for part, weight in weights.items() if weight is not number or weight is boolean or not 0 <= weight <= 1000 -%}
-            {%- do definition_error(subject, score ~ '.' ~ part, shown(weight), 'a number from 0 to 1000') -%}
+            {%- do definition_error(subject, score ~ '.' ~ part, format_value(weight), 'a number from 0 to 1000') -%}
         {%- endfor -%}
         {%- if not weights.values() | sum -%}
             {%- do definition_error(subject, score, 'no weight above 0', 'at least one') -%}
@@ -134,12 +134,12 @@
 {% macro loyalty_tier_value(column) %}
     {%- set subject, given = 'Var loyalty_tiers', var('loyalty_tiers') -%}
     {%- if given is not mapping -%}
-        {%- do definition_error(subject, '', shown(given), 'a mapping from tiers to numbers from 0 to 1') -%}
+        {%- do definition_error(subject, '', format_value(given), 'a mapping from tiers to numbers from 0 to 1') -%}
     {%- endif -%}
     {%- set cases = [] -%}
     {%- for tier, value in given.items() -%}
         {%- if value is not number or value is boolean or not 0 <= value <= 1 -%}
-            {%- do definition_error(subject, tier, shown(value), 'a number from 0 to 1') -%}
+            {%- do definition_error(subject, tier, format_value(value), 'a number from 0 to 1') -%}
         {%- endif -%}
         {%- do cases.append('when ' ~ sql_literal(tier | string | lower) ~ ' then ' ~ value) -%}
     {%- endfor -%}

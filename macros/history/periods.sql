@@ -58,7 +58,7 @@ from (
     from {{ stored }}
     where scheme = '{{ exclusive_schemes() | first }}'
 ) as earlier
-left join {{ ref('int_identity__customers') }} as customers
+left join {{ ref('int_identity__customers_resolved') }} as customers
     on earlier.customer_key = customers.customer_key and not customers.is_excluded
 where customers.customer_key is null
     {%- else -%}
@@ -74,7 +74,7 @@ select 0 as customers
         {{- return(none) -}}
     {%- endif -%}
     {%- if first and last and first > last -%}
-        {%- do stop("Var backfill_from is '" ~ first ~ "', later than backfill_to '" ~ last ~ "'. Expected a date up to it, or null.") -%}
+        {%- do raise_config_error("Var backfill_from is '" ~ first ~ "', later than backfill_to '" ~ last ~ "'. Expected a date up to it, or null.") -%}
     {%- endif -%}
     {{- return([first or '0001-01-01', last or '9999-12-31']) -}}
 {% endmacro %}
@@ -94,7 +94,7 @@ select 0 as customers
     {%- endfor -%}
     {%- set seeds = graph.nodes.values() | selectattr('resource_type', 'equalto', 'seed') | selectattr('package_name', 'equalto', 'customer_segmentation') | list -%}
     {%- set folder = seeds[0].root_path -%}
-    {{- return(local_md5(answer_of('segmentation_code_hash', [folder]) ~ tojson(values, sort_keys=true))) -}}
+    {{- return(local_md5(call_plugin('segmentation_code_hash', [folder]) ~ tojson(values, sort_keys=true))) -}}
 {% endmacro %}
 
 

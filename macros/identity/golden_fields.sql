@@ -11,7 +11,7 @@
 {% macro trusted_sources() %}
     {% set sources = var('trusted_sources') %}
     {% if sources is string or sources is mapping or sources is not sequence or sources | reject('string') | list %}
-        {% do stop("Var trusted_sources is '" ~ sources ~ "'. Expected a list of source systems, best first, such as [crm, shop].") %}
+        {% do raise_config_error("Var trusted_sources is '" ~ sources ~ "'. Expected a list of source systems, best first, such as [crm, shop].") %}
     {% endif %}
     {{ return(sources) }}
 {% endmacro %}
@@ -21,7 +21,7 @@
 {% macro identity_vetoes() %}
     {% set vetoes = var('identity_vetoes') %}
     {% if vetoes is string or vetoes is mapping or vetoes is not sequence or vetoes | reject('in', ['given_name', 'birth_date']) | list %}
-        {% do stop("Var identity_vetoes is '" ~ vetoes ~ "'. Expected a list of given_name and birth_date, or [].") %}
+        {% do raise_config_error("Var identity_vetoes is '" ~ vetoes ~ "'. Expected a list of given_name and birth_date, or [].") %}
     {% endif %}
     {{ return(vetoes) }}
 {% endmacro %}

@@ -45,7 +45,7 @@
                     'edits': value is sequence and value is not string and value | length == 2 and value[0] in columns and value[1] is integer and value[1] >= 1,
                 } -%}
                 {%- if not expected.get(measure, false) -%}
-                    {{ stop(
+                    {{ raise_config_error(
                         "Var linkage_comparisons: " ~ comparison.name ~ " has the level {" ~ measure ~ ": " ~ value ~ "}. Expected {equal: column}, "
                         ~ "{swapped: [column, column]}, {jaro_winkler: [column, similarity up to 1]} or {edits: [column, whole number]}, "
                         ~ "with a column out of " ~ columns | join(', ') ~ "."

@@ -6,9 +6,9 @@
     {% do validate_vars() %}
     {% set request = {'raw_dir': var('raw_dir')} if not raw_warehouse() else raw_warehouse() %}
     {% do request.update({'contract': for_python(input_contract())}) %}
-    {% set report = answer_of('segmentation_check_input', [tojson(request)]) %}
+    {% set report = call_plugin('segmentation_check_input', [tojson(request)]) %}
     {% do print(report.text) %}
     {% if report.changes %}
-        {% do stop(report.changes ~ ' things have to change before a build; they are listed above.') %}
+        {% do raise_config_error(report.changes ~ ' things have to change before a build; they are listed above.') %}
     {% endif %}
 {% endmacro %}

@@ -7,21 +7,21 @@
     {% set expected = 'Expected a name of letters, digits, _, $ and -.' %}
     {% for name, value in {'raw_database': database, 'raw_schema': schema}.items() if value is not none %}
         {% if not is_identifier(value) %}
-            {% do stop("Var " ~ name ~ " is '" ~ value ~ "'. " ~ expected) %}
+            {% do raise_config_error("Var " ~ name ~ " is '" ~ value ~ "'. " ~ expected) %}
         {% endif %}
     {% endfor %}
     {% if identifiers is not mapping %}
-        {% do stop("Var raw_identifiers is '" ~ identifiers ~ "'. Expected a mapping from tables of the input contract to their names in the warehouse.") %}
+        {% do raise_config_error("Var raw_identifiers is '" ~ identifiers ~ "'. Expected a mapping from tables of the input contract to their names in the warehouse.") %}
     {% endif %}
     {% for table, identifier in identifiers.items() %}
         {% if table not in staged_tables() %}
-            {% do stop("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ staged_tables() | join(', ') ~ '.') %}
+            {% do raise_config_error("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ staged_tables() | join(', ') ~ '.') %}
         {% elif not is_identifier(identifier) %}
-            {% do stop("Var raw_identifiers has '" ~ identifier ~ "' for " ~ table ~ '. ' ~ expected) %}
+            {% do raise_config_error("Var raw_identifiers has '" ~ identifier ~ "' for " ~ table ~ '. ' ~ expected) %}
         {% endif %}
     {% endfor %}
     {% if schema is none and (database is not none or identifiers) %}
-        {% do stop('Var ' ~ ('raw_database' if database is not none else 'raw_identifiers') ~ ' is set and raw_schema is not. Set raw_schema to read tables of a warehouse, or neither to read files.') %}
+        {% do raise_config_error('Var ' ~ ('raw_database' if database is not none else 'raw_identifiers') ~ ' is set and raw_schema is not. Set raw_schema to read tables of a warehouse, or neither to read files.') %}
     {% endif %}
     {{ return(none if schema is none else {'database': database or target.database, 'schema': schema, 'identifiers': identifiers}) }}
 {% endmacro %}
@@ -54,9 +54,9 @@
         {% set identifier = warehouse.identifiers.get(table.name, table.name) %}
         {% set missing = table.required_columns | reject('in', columns.get(identifier, [])) | list %}
         {% if identifier not in columns and (table.is_required or table.name in warehouse.identifiers) %}
-            {% do stop(place ~ " has no table '" ~ identifier ~ "' for " ~ table.name ~ '. Expected it there, or its name in the var raw_identifiers; found ' ~ (columns | length) ~ ' tables.' ~ hint) %}
+            {% do raise_config_error(place ~ " has no table '" ~ identifier ~ "' for " ~ table.name ~ '. Expected it there, or its name in the var raw_identifiers; found ' ~ (columns | length) ~ ' tables.' ~ hint) %}
         {% elif identifier in columns and missing %}
-            {% do stop(
+            {% do raise_config_error(
                 place ~ '.' ~ identifier ~ ' lacks the required column ' ~ missing | join(', ') ~ '. Found '
                 ~ (table.columns | select('in', columns[identifier]) | join(', ') or 'none of the expected columns')
                 ~ '. Expected ' ~ table.columns | join(', ') ~ ', of which ' ~ table.required_columns | join(', ') ~ ' must be there.' ~ hint

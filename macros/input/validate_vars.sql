@@ -30,9 +30,9 @@
     {% do whole_number_var('cluster_seed') %}
     {% do whole_number_var('imputation_neighbours', 1) %}
     {% if var('publish_targets') is string or var('publish_targets') is not iterable %}
-        {% do stop("Var publish_targets is '" ~ var('publish_targets') ~ "'. Expected a list of targets, such as [local].") %}
+        {% do raise_config_error("Var publish_targets is '" ~ var('publish_targets') ~ "'. Expected a list of targets, such as [local].") %}
     {% endif %}
     {% if var('dataset') is none or not modules.re.fullmatch('[A-Za-z0-9_-]+', var('dataset') | string) %}
-        {% do stop("Var dataset is '" ~ var('dataset') ~ "'. Expected letters, digits, _ and - only: it names the working file.") %}
+        {% do raise_config_error("Var dataset is '" ~ var('dataset') ~ "'. Expected letters, digits, _ and - only: it names the working file.") %}
     {% endif %}
 {% endmacro %}

@@ -18,13 +18,13 @@ kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1
     {% set goals = var('segment_goals') %}
     {% set expected = 'Expected a mapping such as {"rule:recent_buyers": {kpi: repeat_rate, change: .10}}, with a kpi of ' ~ kpis_with_change() | join(', ') ~ ' and a change that is a number other than 0.' %}
     {% if goals is not mapping %}
-        {% do stop("Var segment_goals is '" ~ goals ~ "'. " ~ expected) %}
+        {% do raise_config_error("Var segment_goals is '" ~ goals ~ "'. " ~ expected) %}
     {% endif %}
     {% set schemes = exclusive_schemes() | list + ['rule'] %}
     {% for segment_key, goal in goals.items() %}
         {% set is_goal = goal is mapping and goal.keys() | sort == ['change', 'kpi'] and goal.kpi in kpis_with_change() and goal.change is number and goal.change is not boolean and goal.change != 0 %}
         {% if not is_goal or not modules.re.fullmatch('(' ~ schemes | join('|') ~ '):[^:]+', segment_key | string) %}
-            {% do stop("Var segment_goals has '" ~ goal ~ "' for '" ~ segment_key ~ "'. " ~ expected) %}
+            {% do raise_config_error("Var segment_goals has '" ~ goal ~ "' for '" ~ segment_key ~ "'. " ~ expected) %}
         {% endif %}
     {% endfor %}
     {{ return(goals) }}

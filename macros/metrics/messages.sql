@@ -14,7 +14,7 @@
 
 
 {#- A YAML value the way its author wrote it: null and true, not None and True. -#}
-{% macro shown(value) %}
+{% macro format_value(value) %}
     {%- if value is none -%}
         {{- return('null') -}}
     {%- elif value is boolean -%}
@@ -26,7 +26,7 @@
     {%- elif value is iterable -%}
         {%- set parts = [] -%}
         {%- for part in value -%}
-            {%- do parts.append(shown(part)) -%}
+            {%- do parts.append(format_value(part)) -%}
         {%- endfor -%}
         {{- return('[' ~ parts | join(', ') ~ ']' if parts else 'an empty list') -}}
     {%- endif -%}

@@ -32,8 +32,8 @@ windows as (
         {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
         {%- endfor %}
     from periods
-    {%- if counting == 'by_knowledge' %}
-    inner join facts on periods.as_of > facts.known_on and periods.as_of <= facts.doubted_on
+    {%- if counting == 'by_attribution' %}
+    inner join facts on periods.as_of > facts.attributed_from and periods.as_of <= facts.attributed_until
     {%- elif counting == 'by_fit' %}
     inner join facts
         on

@@ -1,13 +1,13 @@
 {#-
-    The tables a metric may read, and from when on their rows count: by_day, from the day after theirs; by_knowledge, after
-    known_on and up to doubted_on; by_fit, from the day after theirs, those made with the models in force (fitted_as_of).
+    The tables a metric may read, and from when on their rows count: by_day, from the day after theirs; by_attribution, after
+    attributed_from and up to attributed_until; by_fit, from the day after theirs, those made with the models in force (fitted_as_of).
 -#}
 {% macro metric_tables() %}
     {{- return({
         'orders': 'by_day',
         'lines': 'by_day',
-        'events': 'by_knowledge',
-        'sessions': 'by_knowledge',
+        'events': 'by_attribution',
+        'sessions': 'by_attribution',
         'touchpoints': 'by_day',
         'tickets': 'by_fit',
     }) -}}
@@ -38,11 +38,11 @@
 {% macro metrics() %}
     {%- set declared = var('metrics', {}) or {} -%}
     {%- if declared is not mapping -%}
-        {%- do definition_error('Var metrics', '', shown(declared), 'a mapping from the name of a metric to its definition') -%}
+        {%- do definition_error('Var metrics', '', format_value(declared), 'a mapping from the name of a metric to its definition') -%}
     {%- endif -%}
     {%- set extra = var('extra_metrics', {}) or {} -%}
     {%- if extra is not mapping -%}
-        {%- do definition_error('Var extra_metrics', '', shown(extra), 'a mapping from the name of a metric to its definition') -%}
+        {%- do definition_error('Var extra_metrics', '', format_value(extra), 'a mapping from the name of a metric to its definition') -%}
     {%- endif -%}
     {%- set declared = dict(declared, **extra) -%}
     {%- set tables = metric_tables() -%}
@@ -53,10 +53,10 @@
     {%- for key, entry in declared.items() -%}
         {%- set subject = "Metric '" ~ key ~ "' in var metrics" -%}
         {%- if key is not string or not modules.re.fullmatch('[a-z][a-z0-9_]*', key) -%}
-            {%- do definition_error(subject, 'its name', shown(key), 'lower-case letters, digits and _, starting with a letter') -%}
+            {%- do definition_error(subject, 'its name', format_value(key), 'lower-case letters, digits and _, starting with a letter') -%}
         {%- endif -%}
         {%- if entry is not mapping -%}
-            {%- do definition_error(subject, '', shown(entry), 'a mapping with the keys ', required + optional) -%}
+            {%- do definition_error(subject, '', format_value(entry), 'a mapping with the keys ', required + optional) -%}
         {%- endif -%}
         {%- for name in entry if name not in required + optional -%}
             {%- do definition_error(subject, name, 'an unknown key', 'the keys ', required + optional, name) -%}
@@ -66,29 +66,29 @@
             {%- do definition_error(subject, name, 'nothing', 'a metric has the keys ' ~ required | join(', ') ~ '; value and filter where they apply') -%}
         {%- endfor -%}
         {%- if entry.table not in tables -%}
-            {%- do definition_error(subject, 'table', shown(entry.table), '', tables | list, entry.table) -%}
+            {%- do definition_error(subject, 'table', format_value(entry.table), '', tables | list, entry.table) -%}
         {%- endif -%}
         {%- if entry.aggregate is not string or entry.aggregate not in aggregates -%}
-            {%- do definition_error(subject, 'aggregate', shown(entry.aggregate), '', aggregates | list, entry.aggregate) -%}
+            {%- do definition_error(subject, 'aggregate', format_value(entry.aggregate), '', aggregates | list, entry.aggregate) -%}
         {%- endif -%}
         {%- if aggregates[entry.aggregate] -%}
             {%- if entry.value is not string or not modules.re.fullmatch('[A-Za-z_][A-Za-z0-9_]*', entry.value) -%}
-                {%- do definition_error(subject, 'value', shown(entry.value) if 'value' in entry else 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
+                {%- do definition_error(subject, 'value', format_value(entry.value) if 'value' in entry else 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
             {%- endif -%}
         {%- elif 'value' in entry -%}
-            {%- do definition_error(subject, 'value', shown(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
+            {%- do definition_error(subject, 'value', format_value(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
         {%- endif -%}
         {%- if 'filter' in entry and (entry.filter is not string or not entry.filter | trim) -%}
-            {%- do definition_error(subject, 'filter', shown(entry.filter), 'an SQL condition over the columns of ' ~ entry.table ~ ', or no such key') -%}
+            {%- do definition_error(subject, 'filter', format_value(entry.filter), 'an SQL condition over the columns of ' ~ entry.table ~ ', or no such key') -%}
         {%- endif -%}
         {%- if entry.aggregate == 'share' and 'filter' not in entry -%}
             {%- do definition_error(subject, 'filter', 'nothing', 'an SQL condition over the columns of ' ~ entry.table ~ ', because aggregate is share') -%}
         {%- endif -%}
         {%- if entry.absent is not none and (entry.absent is not integer or entry.absent != 0) -%}
-            {%- do definition_error(subject, 'absent', shown(entry.absent), '0 or null, the value of a customer without rows') -%}
+            {%- do definition_error(subject, 'absent', format_value(entry.absent), '0 or null, the value of a customer without rows') -%}
         {%- endif -%}
         {%- for name in ['unit', 'description'] if entry[name] is not string or not entry[name] | trim -%}
-            {%- do definition_error(subject, name, shown(entry[name]), 'some words') -%}
+            {%- do definition_error(subject, name, format_value(entry[name]), 'some words') -%}
         {%- endfor -%}
         {%- do checked.update({key: {
             'key': key,

@@ -16,10 +16,10 @@
         'recency_days__all', 'tenure_days__all', 'orders__all', 'orders__365d', 'revenue__all', 'revenue__365d',
         'purchase_days__all'
     ] if needed not in columns %}
-        {% do stop('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
+        {% do raise_config_error('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
     {% endfor %}
     {% for needed in core_windows() if needed.column not in columns %}
-        {% do stop('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
+        {% do raise_config_error('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
     {% endfor %}
     {{ return(windows) }}
 {% endmacro %}

@@ -30,17 +30,17 @@
             {%- do definition_error(subject, path ~ 'window_days', 'a second window beside it', 'window_days, or from_days_ago with to_days_ago, or neither for all time') -%}
         {%- endif -%}
         {%- if entry.window_days is not integer or entry.window_days < 1 or entry.window_days > longest -%}
-            {%- do definition_error(subject, path ~ 'window_days', shown(entry.window_days), 'a whole number of days from 1 to ' ~ longest ~ '; without the key, all time') -%}
+            {%- do definition_error(subject, path ~ 'window_days', format_value(entry.window_days), 'a whole number of days from 1 to ' ~ longest ~ '; without the key, all time') -%}
         {%- endif -%}
         {%- do window.update({'from_days_ago': entry.window_days}) -%}
     {%- elif pair -%}
         {%- for name in ['from_days_ago', 'to_days_ago'] -%}
             {%- if name not in entry or entry[name] is not integer or entry[name] < 0 or entry[name] > longest -%}
-                {%- do definition_error(subject, path ~ name, shown(entry[name]) if name in entry else 'nothing', 'from_days_ago and to_days_ago together, both whole numbers of days from 0 to ' ~ longest) -%}
+                {%- do definition_error(subject, path ~ name, format_value(entry[name]) if name in entry else 'nothing', 'from_days_ago and to_days_ago together, both whole numbers of days from 0 to ' ~ longest) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- if entry.from_days_ago <= entry.to_days_ago -%}
-            {%- do definition_error(subject, path ~ 'from_days_ago', shown(entry.from_days_ago), 'more than to_days_ago, which is ' ~ entry.to_days_ago) -%}
+            {%- do definition_error(subject, path ~ 'from_days_ago', format_value(entry.from_days_ago), 'more than to_days_ago, which is ' ~ entry.to_days_ago) -%}
         {%- endif -%}
         {%- do window.update({'from_days_ago': entry.from_days_ago, 'to_days_ago': entry.to_days_ago}) -%}
     {%- endif -%}
@@ -68,19 +68,19 @@
     {%- set declared = metrics() -%}
     {%- set subject, entries = 'Var feature_windows', var('feature_windows', []) or [] -%}
     {%- if entries is string or entries is mapping or entries is not iterable -%}
-        {%- do definition_error(subject, '', shown(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
+        {%- do definition_error(subject, '', format_value(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
     {%- endif -%}
     {%- for entry in entries -%}
         {%- set path = '[' ~ loop.index0 ~ '].' -%}
         {%- set keys = ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] -%}
         {%- if entry is not mapping -%}
-            {%- do definition_error(subject, path, shown(entry), 'a mapping with the keys ', keys) -%}
+            {%- do definition_error(subject, path, format_value(entry), 'a mapping with the keys ', keys) -%}
         {%- endif -%}
         {%- for name in entry if name not in keys -%}
             {%- do definition_error(subject, path ~ name, 'an unknown key', 'the keys ', keys, name) -%}
         {%- endfor -%}
         {%- if entry.metric is not string or entry.metric not in declared -%}
-            {%- do definition_error(subject, path ~ 'metric', shown(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
+            {%- do definition_error(subject, path ~ 'metric', format_value(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
         {%- endif -%}
         {%- set window = metric_window(subject, path, entry) -%}
         {%- do windows.update({window.column: window}) -%}

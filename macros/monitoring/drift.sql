@@ -2,7 +2,7 @@
     A number as a whole one with three digits: 87.45 is 87, 1,234.56 is 1,230. So a segment has at most some thousand
     different values, however many members, and shares of them differ from those of the exact values by next to nothing.
 -#}
-{% macro three_digits(expression) -%}
+{% macro round_to_three_significant_digits(expression) -%}
 cast(
     case
         {%- for unit in [1, 10, 100, 1000] %}
@@ -21,12 +21,12 @@ cast(
     {% set tests = ['psi', 'ks', 'cramers_v', 'size_change'] %}
     {% set expected = 'Expected a mapping with the keys ' ~ tests | join(', ') ~ ', each with two numbers above 0, the lower first.' %}
     {% if limits is not mapping or limits.keys() | sort != tests | sort %}
-        {% do stop("Var drift_limits is '" ~ limits ~ "'. " ~ expected) %}
+        {% do raise_config_error("Var drift_limits is '" ~ limits ~ "'. " ~ expected) %}
     {% endif %}
     {% for test, pair in limits.items() %}
         {% set numbers = [] if pair is string or pair is mapping or pair is not iterable else pair | select('number') | reject('boolean') | list %}
         {% if numbers | length != 2 or pair | length != 2 or not 0 < numbers[0] <= numbers[1] %}
-            {% do stop("Var drift_limits has '" ~ pair ~ "' for " ~ test ~ '. ' ~ expected) %}
+            {% do raise_config_error("Var drift_limits has '" ~ pair ~ "' for " ~ test ~ '. ' ~ expected) %}
         {% endif %}
     {% endfor %}
     {{ return(limits) }}
@@ -80,7 +80,7 @@ sum(
     What chi-square with these degrees of freedom exceeds once in 100,000 times, within two per cent (Wilson, Hilferty 1931).
     Null without degrees of freedom.
 -#}
-{% macro rare_chi_square(degrees) -%}
+{% macro chi_square_critical_value(degrees) -%}
 {%- set spread = '2 / (9 * nullif(cast(' ~ degrees ~ ' as double), 0))' -%}
 {{ degrees }} * power(1 - {{ spread }} + 4.265 * sqrt({{ spread }}), 3)
 {%- endmacro %}

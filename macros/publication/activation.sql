@@ -2,7 +2,7 @@
 {% macro activation_triggers() %}
     {% set keys = var('activation_triggers') %}
     {% if keys is string or keys is mapping or keys is not iterable or keys | reject('string') | list %}
-        {% do stop("Var activation_triggers is '" ~ keys ~ "'. Expected a list of rule segments, such as [cart_abandoners].") %}
+        {% do raise_config_error("Var activation_triggers is '" ~ keys ~ "'. Expected a list of rule segments, such as [cart_abandoners].") %}
     {% endif %}
     {% set triggers = [] %}
     {% for segment in rule_segments() if segment.key in keys %}

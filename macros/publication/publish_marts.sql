@@ -7,7 +7,7 @@
     {% if not execute or path is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
         {{ return('') }}
     {% endif %}
-    {% do customer_segmentation.tell_findings(results) %}
+    {% do customer_segmentation.log_findings(results) %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
     {% if not reason %}
         {% set request = {
@@ -15,7 +15,7 @@
             'allow_empty': var('allow_empty_publish'),
             'tables': customer_segmentation.published_tables(results),
         } %}
-        {% set reason = customer_segmentation.answer_of('segmentation_publish', [tojson(request)]) %}
+        {% set reason = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
     {% endif %}
     {% if reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
@@ -30,7 +30,7 @@
     What failed tests found, for those that say it in words: tests with one column `finding`. Other tests' rows may hold
     what is private, and dbt alone tells only how many there are.
 -#}
-{% macro tell_findings(results) %}
+{% macro log_findings(results) %}
     {% for result in results
         if result.status | string == 'fail'
         and result.node.package_name == 'customer_segmentation'

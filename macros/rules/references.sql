@@ -13,7 +13,7 @@
                 {%- do still.append(key) -%}
             {%- else -%}
                 {%- if segments[key].references -%}
-                    {%- do rule_hang_references(segments, segments[key]) -%}
+                    {%- do rule_link_references(segments, segments[key]) -%}
                 {%- endif -%}
                 {%- do done.update({key: true}) -%}
             {%- endif -%}
@@ -26,12 +26,12 @@
 {% endmacro %}
 
 
-{% macro rule_hang_references(segments, segment) %}
+{% macro rule_link_references(segments, segment) %}
     {%- set subject = "Segment '" ~ segment.key ~ "' in var rule_segments" -%}
     {%- for reference in segment.references -%}
         {%- set target = segments[reference.target] -%}
         {%- if reference.under_not and target.stay_until is not none -%}
-            {%- do definition_error(subject, reference.path, shown(reference.condition.segment_key) ~ ' under not, which has a stay_until', 'under not, segments without stay_until; or the rule written out') -%}
+            {%- do definition_error(subject, reference.path, format_value(reference.condition.segment_key) ~ ' under not, which has a stay_until', 'under not, segments without stay_until; or the rule written out') -%}
         {%- endif -%}
         {#- References to references multiply: without a limit, twenty short rules make a million conditions. -#}
         {%- if segment.conditions | length + target.conditions | length > 500 -%}

@@ -22,7 +22,7 @@
 {% macro checked_rule_segments(others) %}
     {%- set definitions = var('rule_segments', {}) or {} -%}
     {%- if definitions is not mapping -%}
-        {%- do definition_error('Var rule_segments', '', shown(definitions), 'a mapping from the key of a segment to its rule') -%}
+        {%- do definition_error('Var rule_segments', '', format_value(definitions), 'a mapping from the key of a segment to its rule') -%}
     {%- endif -%}
     {%- set definitions = dict(definitions, **others) -%}
     {#- One lookup of everything a rule may name; fetched per condition it would be most of the time. -#}
@@ -39,14 +39,14 @@
     {%- for key, definition in definitions.items() -%}
         {%- set subject = "Segment '" ~ key ~ "' in var rule_segments" -%}
         {%- if key is not string or not modules.re.fullmatch('[a-z][a-z0-9_]*', key) -%}
-            {%- do definition_error(subject, 'its key', shown(key), 'lower-case letters, digits and _, starting with a letter') -%}
+            {%- do definition_error(subject, 'its key', format_value(key), 'lower-case letters, digits and _, starting with a letter') -%}
         {%- endif -%}
         {%- if definition is not mapping -%}
-            {%- do definition_error(subject, '', shown(definition), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
+            {%- do definition_error(subject, '', format_value(definition), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
         {%- endif -%}
         {%- for name in texts if name in definition and definition[name] is not none -%}
             {%- if definition[name] is not string or not definition[name] | trim -%}
-                {%- do definition_error(subject, name, shown(definition[name]), 'some words, or no such key') -%}
+                {%- do definition_error(subject, name, format_value(definition[name]), 'some words, or no such key') -%}
             {%- endif -%}
         {%- endfor -%}
         {%- set body = {} -%}

@@ -74,7 +74,7 @@ features as (
         {%- set metric = declared[window.metric] %},
         {{ metric_absent(metric, metric.table ~ '_windows.' ~ window.column) }} as {{ window.column }}
         {%- endfor %}
-    from {{ ref('int_segmentation__customers') }} as customers
+    from {{ ref('int_segmentation__customers_scored') }} as customers
     inner join dates on customers.as_of = dates.as_of
     {%- for table in tables %}
     left join {{ table }}_windows
@@ -126,7 +126,7 @@ select
     count(members.customer_key) as members,
     count(case when customers.is_buyer then members.customer_key end) as buying_members,
     coalesce(sum(case when members.customer_key is not null then customers.revenue__all end), 0) as members_revenue
-from {{ ref('int_segmentation__customers') }} as customers
+from {{ ref('int_segmentation__customers_scored') }} as customers
 inner join {{ ref('int_periods') }} as periods on customers.as_of = periods.as_of
 left join members on customers.customer_key = members.customer_key
 where periods.is_current
@@ -166,7 +166,7 @@ select
     avg(customers.{{ column }}) as {{ column }}__everyone
     {{- ',' if not loop.last }}
     {%- endfor %}
-from {{ ref('int_segmentation__customers') }} as customers
+from {{ ref('int_segmentation__customers_scored') }} as customers
 inner join {{ ref('int_periods') }} as periods on customers.as_of = periods.as_of
 left join members on customers.customer_key = members.customer_key
 where periods.is_current

@@ -5,7 +5,7 @@
 -#}
 {% macro rule_node(grammar, at, body) %}
     {%- if body is not mapping -%}
-        {%- do definition_error(at.subject, at.path, shown(body), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
+        {%- do definition_error(at.subject, at.path, format_value(body), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
     {%- endif -%}
     {%- if 'stay_until' in body -%}
         {%- do definition_error(at.subject, at.path ~ 'stay_until', 'stay_until inside a rule', 'stay_until beside the whole rule of a segment, and in no group') -%}
@@ -39,7 +39,7 @@
         {{- return({'kind': 'not', 'rule': rule_node(grammar, inside, parts)}) -}}
     {%- endif -%}
     {%- if parts is string or parts is mapping or parts is not iterable or not parts -%}
-        {%- do definition_error(at.subject, at.path ~ kind, shown(parts), 'a list of one or more rules') -%}
+        {%- do definition_error(at.subject, at.path ~ kind, format_value(parts), 'a list of one or more rules') -%}
     {%- endif -%}
     {%- set rules = [] -%}
     {%- for part in parts -%}
@@ -52,7 +52,7 @@
 
 {% macro rule_metric(grammar, at, body) %}
     {%- if body.metric is not string or body.metric not in grammar.metrics -%}
-        {%- do definition_error(at.subject, at.path ~ 'metric', shown(body.metric), 'the metrics ', grammar.metrics | list, body.metric) -%}
+        {%- do definition_error(at.subject, at.path ~ 'metric', format_value(body.metric), 'the metrics ', grammar.metrics | list, body.metric) -%}
     {%- endif -%}
     {%- set condition = metric_window(at.subject, at.path, body) -%}
     {%- set operators = grammar.operators | select('in', body) | list -%}
@@ -85,21 +85,21 @@
         {%- set allowed = 'a number without quotes, below 1e15 in size' -%}
     {%- endif -%}
     {%- if between and (value is string or value is mapping or value is not iterable or value | length != 2) -%}
-        {%- do definition_error(subject, path, shown(value), allowed) -%}
+        {%- do definition_error(subject, path, format_value(value), allowed) -%}
     {%- endif -%}
     {%- set numbers = [] -%}
     {%- for number in (value if between else [value]) -%}
         {#- The chained comparison also refuses .nan and .inf. -#}
         {%- if number is boolean or number is not number or not -1e15 < number < 1e15 -%}
-            {%- do definition_error(subject, path, shown(value), allowed) -%}
+            {%- do definition_error(subject, path, format_value(value), allowed) -%}
         {%- endif -%}
         {%- do numbers.append(number | int if number == number | int else number) -%}
     {%- endfor -%}
     {%- if percent and (not 0 < numbers[0] < 100 or numbers[0] | round(6) != numbers[0]) -%}
-        {%- do definition_error(subject, path, shown(value), allowed) -%}
+        {%- do definition_error(subject, path, format_value(value), allowed) -%}
     {%- endif -%}
     {%- if between and numbers[0] > numbers[1] -%}
-        {%- do definition_error(subject, path, shown(value), allowed) -%}
+        {%- do definition_error(subject, path, format_value(value), allowed) -%}
     {%- endif -%}
     {{- return(numbers if between else numbers[0]) -}}
 {% endmacro %}
@@ -107,17 +107,17 @@
 
 {% macro rule_attribute(grammar, at, body) %}
     {%- if body.attribute not in grammar.attributes -%}
-        {%- do definition_error(at.subject, at.path ~ 'attribute', shown(body.attribute), 'the attributes ', grammar.attributes, body.attribute) -%}
+        {%- do definition_error(at.subject, at.path ~ 'attribute', format_value(body.attribute), 'the attributes ', grammar.attributes, body.attribute) -%}
     {%- endif -%}
     {%- set values = body['in'] if 'in' in body else none -%}
     {%- set allowed = "a list of one or more texts or numbers, such as [North, South]; quote words that YAML takes for true or false, such as 'NO'" -%}
     {%- if values is string or values is mapping or values is not iterable or not values -%}
-        {%- do definition_error(at.subject, at.path ~ 'in', shown(values) if 'in' in body else 'nothing', allowed) -%}
+        {%- do definition_error(at.subject, at.path ~ 'in', format_value(values) if 'in' in body else 'nothing', allowed) -%}
     {%- endif -%}
     {%- set one_of = [] -%}
     {%- for value in values -%}
         {%- if value is boolean or (value is not string and value is not number) -%}
-            {%- do definition_error(at.subject, at.path ~ 'in[' ~ loop.index0 ~ ']', shown(value), allowed) -%}
+            {%- do definition_error(at.subject, at.path ~ 'in[' ~ loop.index0 ~ ']', format_value(value), allowed) -%}
         {%- endif -%}
         {#- Compared as text, whatever the type of the column. -#}
         {%- if value | string not in one_of -%}
@@ -135,12 +135,12 @@
     {%- set schemes = grammar.schemes | list + ['rule'] -%}
     {%- set parts = body.segment.split(':', 1) if body.segment is string else [] -%}
     {%- if parts | length != 2 or parts[0] not in schemes or not parts[1] -%}
-        {%- do definition_error(at.subject, path, shown(body.segment), "'scheme:segment', such as 'rfm:champions', with a scheme of ", schemes, parts | first if parts) -%}
+        {%- do definition_error(at.subject, path, format_value(body.segment), "'scheme:segment', such as 'rfm:champions', with a scheme of ", schemes, parts | first if parts) -%}
     {%- endif -%}
     {%- set scheme, name = parts -%}
     {%- set names = grammar.definitions | list if scheme == 'rule' else grammar.schemes[scheme] -%}
     {%- if names is not none and name not in names -%}
-        {%- do definition_error(at.subject, path, shown(body.segment), 'the segments of ' ~ scheme ~ ': ', names, name) -%}
+        {%- do definition_error(at.subject, path, format_value(body.segment), 'the segments of ' ~ scheme ~ ': ', names, name) -%}
     {%- endif -%}
     {%- set condition = {'kind': 'segment', 'scheme': scheme, 'name': name, 'segment_key': body.segment} -%}
     {%- do at.conditions.append(condition) -%}

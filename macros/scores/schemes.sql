@@ -27,24 +27,24 @@ end
     {% set limits = var('spend_limits') %}
     {% set expected = 'Expected a mapping of segment names (a-z, 0-9, _) to lower bounds in the reporting currency, all different, exactly one of them null.' %}
     {% if limits is not mapping %}
-        {% do stop("Var spend_limits is '" ~ limits ~ "'. " ~ expected) %}
+        {% do raise_config_error("Var spend_limits is '" ~ limits ~ "'. " ~ expected) %}
     {% endif %}
     {% set lowest, others = [], [] %}
     {% for segment, lower_bound in limits.items() %}
         {% if not modules.re.fullmatch('[a-z][a-z0-9_]*', segment | string) or segment == 'prospect' %}
-            {% do stop("Var spend_limits has the segment '" ~ segment ~ "'. " ~ expected) %}
+            {% do raise_config_error("Var spend_limits has the segment '" ~ segment ~ "'. " ~ expected) %}
         {% elif lower_bound is none %}
             {% do lowest.append({'segment': segment, 'from': none}) %}
         {% elif lower_bound is number and lower_bound is not boolean and lower_bound not in others | map(attribute='from') | list %}
             {% do others.append({'segment': segment, 'from': lower_bound}) %}
         {% else %}
-            {% do stop("Var spend_limits has '" ~ lower_bound ~ "' as the lower bound of '" ~ segment ~ "'. " ~ expected) %}
+            {% do raise_config_error("Var spend_limits has '" ~ lower_bound ~ "' as the lower bound of '" ~ segment ~ "'. " ~ expected) %}
         {% endif %}
     {% endfor %}
     {% if not others %}
-        {% do stop("Var spend_limits has no lower bound at all. " ~ expected) %}
+        {% do raise_config_error("Var spend_limits has no lower bound at all. " ~ expected) %}
     {% elif lowest | length != 1 %}
-        {% do stop("Var spend_limits has " ~ lowest | length ~ " segments without a lower bound. " ~ expected) %}
+        {% do raise_config_error("Var spend_limits has " ~ lowest | length ~ " segments without a lower bound. " ~ expected) %}
     {% endif %}
     {{ return(lowest + others | sort(attribute='from')) }}
 {% endmacro %}

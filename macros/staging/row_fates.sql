@@ -10,14 +10,14 @@
     and the rest. The result, a CTE `fates`, has them, first_loaded_at (of all repeats) where there is a loaded_at,
     failed_rule, masked_value and fate.
 
-    culprits maps a rule to the raw column whose value fails it. The value is kept in the quarantine with every letter
+    offending_columns maps a rule to the raw column whose value fails it. The value is kept in the quarantine with every letter
     replaced by x and every digit by 9: its form tells what is wrong with it, and nothing about anyone.
 
     Only repeated keys go through the windows. They are found by a hash of the key, which is cheaper to group by
     than the key itself; two keys with one hash are told apart by the windows. A model that has the hashes already names
     the CTE in keys_in: its column key_hash holds those of all rows where failed_rule is null; a few more do no harm.
 -#}
-{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], culprits={}, keys_in=none) %}
+{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], offending_columns={}, keys_in=none) %}
 {%- set columns = key + content + uncompared -%}
 {%- set key_hash = quick_hash(key) -%}
 {%- set newest_first = loaded_at or 'cast(null as timestamp)' -%}
@@ -80,9 +80,9 @@ fates as (
         {{ relation }}.{{ loaded_at }} as first_loaded_at,
         {%- endif %}
         {{ relation }}.failed_rule,
-        {% if culprits -%}
+        {% if offending_columns -%}
         case {{ relation }}.failed_rule
-            {%- for rule, column in culprits.items() %}
+            {%- for rule, column in offending_columns.items() %}
             when '{{ rule }}' then {{ masked(relation ~ '.' ~ column) }}
             {%- endfor %}
         end as masked_value,

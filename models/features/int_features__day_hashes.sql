@@ -13,17 +13,17 @@ with customers as (
         {{ attribute }},
         {%- endfor %}
         coalesce(known_from, date '0001-01-01') as day
-    from {{ ref('int_identity__customers') }}
+    from {{ ref('int_identity__customers_resolved') }}
     where not is_excluded
 ),
 
 {% for table, counting in metric_tables().items() -%}
 {#- Topics follow from the words, and are fitted after the periods are known. -#}
 {% set model = 'int_features__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
-{% set facts = columns_of(model, except=['known_on', 'doubted_on']) -%}
-{% do days.append([table, facts, 'known_on' if counting == 'by_knowledge' else 'day', '']) -%}
-{% if counting == 'by_knowledge' -%}
-{% do days.append([table, facts, 'doubted_on', '-']) -%}
+{% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}
+{% do days.append([table, facts, 'attributed_from' if counting == 'by_attribution' else 'day', '']) -%}
+{% if counting == 'by_attribution' -%}
+{% do days.append([table, facts, 'attributed_until', '-']) -%}
 {% endif -%}
 {{ table }} as (
     select * from {{ ref(model) }}

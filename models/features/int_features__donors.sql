@@ -13,7 +13,7 @@
 {% set is_needed = treatments | selectattr('missing', 'equalto', 'knn') | list | length > 0 -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

@@ -5,7 +5,7 @@
 --   1. the customer's who is named in the same session on the same day, if it is one only: it was the way to the log-in;
 --   2. in a session that names nobody, the customer's whom identity_links ties the visitor to.
 -- A link is known from its own day on, and until a link to somebody else makes it doubtful: a device that two people use is
--- nobody's. So such an event counts from known_on to doubted_on, and a link that comes later changes nothing before it.
+-- nobody's. So such an event counts from attributed_from to attributed_until, and a link that comes later changes nothing before it.
 -- A link without a date was always known. Who is forgotten is nobody here (-1), but still somebody else.
 --
 -- Each event is a move to the next one of the session that is known as long. Which of two at one instant came first is not
@@ -18,7 +18,7 @@
     'referrer'
 ] -%}
 
-with events as {{ read_again() }} (
+with events as {{ not_materialized() }} (
     select * from {{ ref('stg_events') }}
 ),
 
@@ -35,14 +35,14 @@ customer_references as (
 ),
 
 customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 zone_days as (
     {{ zone_days() | indent(4) }}
 ),
 
-human_events as {{ read_again() }} (
+human_events as {{ not_materialized() }} (
     select
         {%- for column in columns %}
         events.{{ column }},
@@ -68,7 +68,7 @@ human_events as {{ read_again() }} (
         and (events.anonymous_id is not null or events.customer_ref is not null)
 ),
 
-gaps as {{ read_again() }} (
+gaps as {{ not_materialized() }} (
     select
         *,
         case
@@ -81,7 +81,7 @@ gaps as {{ read_again() }} (
     window by_visitor as (partition by source_system, visitor, occurred_on order by occurred_at, event_id)
 ),
 
-idle_sessions as {{ read_again() }} (
+idle_sessions as {{ not_materialized() }} (
     select
         {%- for column in columns %}
         {{ column }},
@@ -97,7 +97,7 @@ idle_sessions as {{ read_again() }} (
     from gaps
 ),
 
-session_events as {{ read_again() }} (
+session_events as {{ not_materialized() }} (
     select
         {%- for column in columns %}
         {{ column }},
@@ -153,7 +153,7 @@ visitors as (
         anonymous_id,
         first_key as customer_key,
         min(seen_on) as linked_on,
-        min(case when customer_key <> first_key then seen_on else {{ never }} end) as doubted_on
+        min(case when customer_key <> first_key then seen_on else {{ never }} end) as attributed_until
     from ordered_links
     group by source_system, anonymous_id, first_key
 ),
@@ -170,11 +170,11 @@ attributed as (
             when session_events.named_key is null and named_sessions.session_id is null
                 then greatest(session_events.occurred_on, visitors.linked_on)
             else session_events.occurred_on
-        end as known_on,
+        end as attributed_from,
         case
-            when session_events.named_key is null and named_sessions.session_id is null then visitors.doubted_on
+            when session_events.named_key is null and named_sessions.session_id is null then visitors.attributed_until
             else {{ never }}
-        end as doubted_on
+        end as attributed_until
     from session_events
     left join named_sessions
         on
@@ -199,8 +199,8 @@ customer_events as (
 
         -- dates
         attributed.occurred_on as day,
-        attributed.known_on,
-        attributed.doubted_on,
+        attributed.attributed_from,
+        attributed.attributed_until,
         attributed.occurred_at,
 
         -- numbers
@@ -217,14 +217,14 @@ customer_events as (
     left join zone_days on {{ utc_date('attributed.occurred_at') }} = zone_days.utc_day
     where
         not customers.is_excluded
-        and attributed.doubted_on > attributed.known_on
+        and attributed.attributed_until > attributed.attributed_from
     window session as (
         partition by
             attributed.customer_key,
             {{ quick_hash(['attributed.source_system', 'attributed.session_id']) }},
             attributed.occurred_on,
-            attributed.known_on,
-            attributed.doubted_on
+            attributed.attributed_from,
+            attributed.attributed_until
         order by attributed.occurred_at, attributed.event_type
     )
 )

@@ -6,7 +6,7 @@
 {% set all_parts = score_parts() -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 weighed as (

@@ -20,8 +20,8 @@ cart_events as (
         source_system,
         session_id,
         day,
-        known_on,
-        doubted_on,
+        attributed_from,
+        attributed_until,
         product_id,
         cast({{ dbt.date_trunc('month', 'day') }} as date) as month,
         case when event_type = {{ sql_literal(cart.added) }} then 1 else -1 end as products
@@ -67,8 +67,8 @@ carts as (
         cart_events.source_system,
         cart_events.session_id,
         cart_events.day,
-        cart_events.known_on,
-        cart_events.doubted_on,
+        cart_events.attributed_from,
+        cart_events.attributed_until,
         sum(cart_events.products) as cart_products,
         sum(cart_events.products * prices.price) as cart_value
     from cart_events
@@ -81,8 +81,8 @@ carts as (
         cart_events.source_system,
         cart_events.session_id,
         cart_events.day,
-        cart_events.known_on,
-        cart_events.doubted_on
+        cart_events.attributed_from,
+        cart_events.attributed_until
 ),
 
 visits as (
@@ -91,8 +91,8 @@ visits as (
         source_system,
         session_id,
         day,
-        known_on,
-        doubted_on,
+        attributed_from,
+        attributed_until,
         min(hour) as hour,
         count(*) as events,
         cast({{ seconds_between('min(occurred_at)', 'max(occurred_at)') }} / 60.0 as decimal(18, 2)) as minutes,
@@ -101,7 +101,7 @@ visits as (
         coalesce(max(referrer), 'direct') as referrer,
         max(case when event_type = {{ sql_literal(cart.bought) }} then 1 else 0 end) = 1 as is_bought
     from events
-    group by customer_key, source_system, session_id, day, known_on, doubted_on
+    group by customer_key, source_system, session_id, day, attributed_from, attributed_until
 ),
 
 sessions as (
@@ -113,8 +113,8 @@ sessions as (
 
         -- dates
         visits.day,
-        visits.known_on,
-        visits.doubted_on,
+        visits.attributed_from,
+        visits.attributed_until,
 
         -- numbers
         visits.hour,
@@ -137,8 +137,8 @@ sessions as (
             and visits.source_system = carts.source_system
             and visits.session_id = carts.session_id
             and visits.day = carts.day
-            and visits.known_on = carts.known_on
-            and visits.doubted_on = carts.doubted_on
+            and visits.attributed_from = carts.attributed_from
+            and visits.attributed_until = carts.attributed_until
 )
 
 select * from sessions

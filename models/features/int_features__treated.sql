@@ -11,7 +11,7 @@
 {% set by_neighbours = treatments | selectattr('missing', 'equalto', 'knn') | map(attribute='column') | list -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

@@ -15,7 +15,7 @@
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

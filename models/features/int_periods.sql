@@ -9,7 +9,7 @@
 -- definitions, or the first date, from which rules with stay_until are replayed. The last build's own row of it says what
 -- did; that is noted only when all that is kept by period was written.
 
--- depends_on: {{ ref('int_identity__customers') }}
+-- depends_on: {{ ref('int_identity__customers_resolved') }}
 
 {% set definition = definition_hash() -%}
 {% set backfill = backfill_range() -%}

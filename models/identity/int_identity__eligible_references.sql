@@ -6,7 +6,7 @@ with customer_references as (
 ),
 
 customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 eligible_references as (

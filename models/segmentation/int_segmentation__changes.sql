@@ -11,7 +11,7 @@
     on_schema_change='append_new_columns'
 ) }}
 
-with memberships as {{ read_again() }} (
+with memberships as {{ not_materialized() }} (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
@@ -46,7 +46,7 @@ segments as (
     {{ numbered_segments('memberships') | indent(4) }}
 ),
 
-numbered_memberships as {{ read_again() }} (
+numbered_memberships as {{ not_materialized() }} (
     select
         memberships.as_of,
         memberships.customer_key,

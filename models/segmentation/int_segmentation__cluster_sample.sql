@@ -17,7 +17,7 @@
 {% endfor -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

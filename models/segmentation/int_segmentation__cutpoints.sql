@@ -14,7 +14,7 @@
 {% set tiers = value_tiers() -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

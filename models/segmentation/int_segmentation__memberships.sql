@@ -10,7 +10,7 @@
 -- depends_on: {{ ref('int_periods') }}
 
 with customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 rules as (

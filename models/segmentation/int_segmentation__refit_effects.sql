@@ -7,7 +7,7 @@
 {% set fitted_schemes = ['rfm', 'value_tier', 'spend_breaks', 'cluster', 'journeys'] -%}
 
 with customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 periods as (

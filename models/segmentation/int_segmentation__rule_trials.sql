@@ -8,10 +8,10 @@
     on_schema_change='sync_all_columns'
 ) }}
 
-{% set lasting = rule_segments() | rejectattr('stay_until', 'none') | list -%}
+{% set sticky_rules = rule_segments() | rejectattr('stay_until', 'none') | list -%}
 
 with features as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 cutpoints as (
@@ -24,7 +24,7 @@ held as (
         features.as_of,
         features.customer_key,
         {{ loop.first | lower }} as is_entry,
-        {{ matching_segments(lasting, part=part) | indent(8) }} as segment_key
+        {{ matching_segments(sticky_rules, part=part) | indent(8) }} as segment_key
     from features
     left join cutpoints on features.as_of = cutpoints.as_of
     {{ 'union all' if not loop.last }}

@@ -6,11 +6,11 @@
 
 {{ config(materialized='view') }}
 
-{% set lasting = rule_segments() | rejectattr('stay_until', 'none') | list -%}
-{% set brief = rule_segments() | selectattr('stay_until', 'none') | list -%}
+{% set sticky_rules = rule_segments() | rejectattr('stay_until', 'none') | list -%}
+{% set plain_rules = rule_segments() | selectattr('stay_until', 'none') | list -%}
 
 with features as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 periods as (
@@ -25,12 +25,12 @@ held as (
     select
         features.as_of,
         features.customer_key,
-        {{ matching_segments(brief) | indent(8) }} as segment_key
+        {{ matching_segments(plain_rules) | indent(8) }} as segment_key
     from features
     left join cutpoints on features.as_of = cutpoints.as_of
 ),
 
-{% if lasting -%}
+{% if sticky_rules -%}
 trials as (
     select * from {{ ref('int_segmentation__rule_trials') }}
 ),
@@ -70,7 +70,7 @@ replayed as (
 {% endif -%}
 rule_memberships as (
     select * from held
-    {% if lasting -%}
+    {% if sticky_rules -%}
     union all
     select
         as_of,

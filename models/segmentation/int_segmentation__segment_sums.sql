@@ -66,8 +66,8 @@ period_sessions as (
     inner join sessions
         on
             periods.as_of <= sessions.day
-            and periods.next_as_of > sessions.known_on
-            and periods.next_as_of <= sessions.doubted_on
+            and periods.next_as_of > sessions.attributed_from
+            and periods.next_as_of <= sessions.attributed_until
     group by periods.as_of, sessions.customer_key
 ),
 

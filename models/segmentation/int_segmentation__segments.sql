@@ -19,7 +19,7 @@ fitted_definitions as (
 
 customers as (
     select scored.*
-    from {{ ref('int_segmentation__customers') }} as scored
+    from {{ ref('int_segmentation__customers_scored') }} as scored
     inner join periods on scored.as_of = periods.as_of
 ),
 

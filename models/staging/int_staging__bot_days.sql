@@ -6,7 +6,7 @@
 {% set per_day = whole_number_var('bot_events_per_day', 1) -%}
 {% set per_minute = whole_number_var('bot_events_per_minute', 1) -%}
 
-with events as {{ read_again() }} (
+with events as {{ not_materialized() }} (
     select * from {{ ref('stg_events') }}
 ),
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from customer_segmentation.summary import percent, vars_of_last_command, working_file
 
-_WIDE_TABLE = "int_segmentation__customers"
+_WIDE_TABLE = "int_segmentation__customers_scored"
 _OVERLAPS_SHOWN = 15
 
 

@@ -3,7 +3,7 @@
 
 with customers as (
     select customers.*
-    from {{ ref('int_features__customers') }} as customers
+    from {{ ref('int_features__customers_measured') }} as customers
     inner join {{ ref('int_periods') }} as periods on customers.as_of = periods.as_of
     where periods.is_current
 ),

@@ -34,7 +34,7 @@ MODELS = {
         *(f"int_features__{name}" for name in ("sessions", "purchase_days", "interests")),
         *(f"int_features__{name[:-1]}_metrics" for name in ("orders", "lines", "events")),
         *(f"int_features__{name[:-1]}_metrics" for name in ("sessions", "touchpoints")),
-        "int_features__customers",
+        "int_features__customers_measured",
         "int_features__score_parts",
     ],
 }
@@ -62,7 +62,7 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
     | {"responded_on": DAY},
     "int_identity__references": dict.fromkeys(["source_system", "customer_ref"], TEXT)
     | {"customer_key": pa.int64()},
-    "int_identity__customers": {"customer_key": pa.int64(), "is_excluded": pa.bool_()}
+    "int_identity__customers_resolved": {"customer_key": pa.int64(), "is_excluded": pa.bool_()}
     | dict.fromkeys(
         ["customer_id", "age_band", "gender", "income_band", "household_size", "loyalty_tier"],
         TEXT,
@@ -123,7 +123,7 @@ class Built:
             {"source_system": system, "customer_ref": reference, "customer_key": key}
             for (system, reference), key in raw.customer_of.items()
         ]
-        tables["int_identity__customers"] = [
+        tables["int_identity__customers_resolved"] = [
             {"customer_key": key, "customer_id": str(key), "is_excluded": key in raw.excluded}
             | {"loyalty_tier": raw.tier.get(key)}
             for key in sorted(set(raw.customer_of.values()))
@@ -139,7 +139,7 @@ class Built:
             for model in models:
                 sql = rendered(folder, model, vars_json)
                 self.connection.execute(f"create or replace table {model} as {sql}")
-        self.features = self.read("int_features__customers order by as_of, customer_key")
+        self.features = self.read("int_features__customers_measured order by as_of, customer_key")
         self.interests = self.read("int_features__interests")
 
     def read(self, table: str) -> list[Row]:

@@ -32,7 +32,7 @@ def warehouse(workshop: Workshop) -> duckdb.DuckDBPyConnection:
         workshop.folder("behaviour-of-the-demo"),
         {path.stem: path for path in sorted(RAW.glob("*.parquet"))},
         variables,
-        args=["--select", "+int_features__customers", "--exclude-resource-type", "test"],
+        args=["--select", "+int_features__customers_measured", "--exclude-resource-type", "test"],
     )
     file = build.passed().folder / "warehouse" / "trial.duckdb"
     return duckdb.connect(str(file), read_only=True)
@@ -54,7 +54,8 @@ def behaviour(warehouse: duckdb.DuckDBPyConnection) -> Behaviour:
     """The raw rows; who is who is taken from the build."""
     references = warehouse.execute("from identity.int_identity__references").fetchall()
     customers = warehouse.execute(
-        "select customer_key, is_excluded, loyalty_tier from identity.int_identity__customers"
+        "select customer_key, is_excluded, loyalty_tier"
+        " from identity.int_identity__customers_resolved"
     ).fetchall()
     products = pd.read_parquet(RAW / "products.parquet", columns=["product_id", "category"])
     event = ["event_id", "source_system", "anonymous_id", "customer_ref", "session_id"]
@@ -79,7 +80,7 @@ def test_the_demos_features_are_those_of_the_definitions(
     warehouse: duckdb.DuckDBPyConnection, behaviour: Behaviour, as_of: date
 ) -> None:
     found = warehouse.execute(
-        "from features.int_features__customers where as_of = $1", [as_of]
+        "from features.int_features__customers_measured where as_of = $1", [as_of]
     ).to_arrow_table()
     got = {row["customer_key"]: row for row in found.to_pylist()}
     wanted = expected(behaviour, as_of, ZoneInfo(DEFAULTS["timezone"]), DEFAULTS)

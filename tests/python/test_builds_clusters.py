@@ -102,7 +102,7 @@ def test_sql_assigns_as_the_long_table_says(shoppers: Build, scheme: str) -> Non
             ln(1 + features.revenue__all::double) as monetary,
             {", ".join(shares)}
         from scores.int_segmentation__clusters as clusters
-        inner join features.int_features__customers as features using (as_of, customer_key)
+        inner join features.int_features__customers_measured as features using (as_of, customer_key)
         where clusters.scheme = '{scheme}'
         """
     ).df()

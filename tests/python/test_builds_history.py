@@ -219,7 +219,7 @@ def test_the_world_has_what_is_hard(built_at_once: Path) -> None:
         return int(connection.execute(query).fetchall()[0][0])
 
     assert number("select count(*) from features.int_periods") == 7
-    assert number("select max(records) from identity.int_identity__customers") > 1
+    assert number("select max(records) from identity.int_identity__customers_resolved") > 1
     trials = "select count(*) from scores.int_segmentation__rule_trials"
     assert number(f"{trials} where not is_entered") > 0
     assert number("select count(distinct cause) from scores.int_segmentation__changes") == 2

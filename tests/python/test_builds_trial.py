@@ -17,7 +17,7 @@ from customer_segmentation.trial import Trial, TrialError, print_trial, try_rule
 
 # A cut with a window, groups under not, attributes with references, another table's windows.
 TRIED = ["top_revenue_2y", "quiet_or_returning_goods", "northern_champions", "browsing_only"]
-WIDE_TABLE = "scores.int_segmentation__customers"
+WIDE_TABLE = "scores.int_segmentation__customers_scored"
 
 
 class Tries:

@@ -237,7 +237,7 @@ def test_what_chance_may_do_is_that_of_scipy() -> None:
         }
     )
     found = drift.rows("test in ('psi', 'ks') and segment_key <> 'all'")
-    beyond = found.set_index(["segment_key", "test"])["is_beyond_chance"]
+    beyond = found.set_index(["segment_key", "test"])["is_significant"]
     for segment, (before, now) in spread.items():
         bins = np.array(decile_counts(before, np.floor(now)))
         p_value = chi2_contingency(bins[:, bins.sum(axis=0) > 0], correction=False).pvalue

@@ -86,7 +86,7 @@ class Treated:
             for key, customer in enumerate(customers)
         ]
         table = pa.Table.from_pylist(completed, pa.schema(list(types.items())))
-        self._create("int_features__customers", table)
+        self._create("int_features__customers_measured", table)
         periods = {"as_of": [FITTED, LATER], "models_fitted_as_of": [fitted, fitted]}
         dates = pa.schema([(name, pa.date32()) for name in periods])
         self._create("int_periods", pa.Table.from_pydict(periods, dates))

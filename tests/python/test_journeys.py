@@ -38,8 +38,8 @@ INPUTS = {
         "source_system": pa.string(),
         "session_id": pa.string(),
         "day": pa.date32(),
-        "known_on": pa.date32(),
-        "doubted_on": pa.date32(),
+        "attributed_from": pa.date32(),
+        "attributed_until": pa.date32(),
         "occurred_at": pa.timestamp("us", "UTC"),
         "event_type": pa.string(),
     },
@@ -109,8 +109,8 @@ def inputs(
             "source_system": "web",
             "session_id": f"{customer}-{number}",
             "day": date(2024, 2, 1),
-            "known_on": date(2024, 2, 1),
-            "doubted_on": date.max,
+            "attributed_from": date(2024, 2, 1),
+            "attributed_until": date.max,
             "occurred_at": MORNING + timedelta(minutes=minute),
             "event_type": state,
         }
@@ -234,8 +234,8 @@ def test_events_that_are_not_the_customers_at_as_of_are_not_seen(mart: Any) -> N
     rows = inputs({1: ["ab"]})
     first = rows["int_features__events"][0]
     others = [
-        {**first, "session_id": "later", "known_on": AS_OF},
-        {**first, "session_id": "doubted", "doubted_on": AS_OF - timedelta(days=1)},
+        {**first, "session_id": "later", "attributed_from": AS_OF},
+        {**first, "session_id": "doubted", "attributed_until": AS_OF - timedelta(days=1)},
     ]
     more = {**rows, "int_features__events": [*rows["int_features__events"], *others]}
     for name in ("journey_transitions", "journey_paths"):

@@ -92,7 +92,7 @@ class Words:
             " as customer_key from stg_tickets where customer_ref is not null group by all",
         )
         self.create(
-            "int_identity__customers",
+            "int_identity__customers_resolved",
             "select customer_key, customer_ref = 'excluded' as is_excluded"
             " from int_identity__references",
         )

@@ -3,7 +3,7 @@
 {{ config(severity='error') }}
 
 with customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
     where is_buyer
 ),
 

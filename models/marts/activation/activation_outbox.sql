@@ -10,11 +10,11 @@
 {% set triggers = activation_triggers() -%}
 {% set text = dbt.type_string() -%}
 
-with changes as {{ read_again() }} (
+with changes as {{ not_materialized() }} (
     select * from {{ ref('segment_changes') }}
 ),
 
-memberships as {{ read_again() }} (
+memberships as {{ not_materialized() }} (
     select * from {{ ref('segment_memberships') }}
 ),
 
@@ -41,12 +41,12 @@ customers as (
         customers.activation_consent,
         customers.is_excluded or not coalesce(customers.activation_consent, true) as is_suppressed,
         withdrawals.withdrawn_on
-    from {{ ref('int_identity__customers') }} as customers
+    from {{ ref('int_identity__customers_resolved') }} as customers
     left join withdrawals on customers.customer_key = withdrawals.customer_key
 ),
 
 -- Of whom the receiver may be told. Kept, so that entries and memberships of others are left out before they are joined.
-addressable as {{ keep() }} (
+addressable as {{ materialized() }} (
     select customer_id
     from customers
     where activation_consent and not is_suppressed
@@ -121,7 +121,7 @@ unknown_receipts as (
 
 -- Members of whom nothing was handed over, as far as that shows; they alone are looked for among the other receipts, for
 -- their changes may have another date by now.
-unheld as {{ read_again() }} (
+unheld as {{ not_materialized() }} (
     select
         members.customer_id,
         members.segment_key

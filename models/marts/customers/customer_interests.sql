@@ -3,7 +3,7 @@ with interests as (
 ),
 
 customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 periods as (

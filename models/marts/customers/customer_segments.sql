@@ -1,5 +1,5 @@
 with customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 periods as (

@@ -1,7 +1,7 @@
 -- What happened on or after as_of is not used: neither customers who were unknown then nor later activity.
 
 with customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 customer_references as (

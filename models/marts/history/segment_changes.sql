@@ -16,7 +16,7 @@ periods as (
 ),
 
 customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 customer_ids as (

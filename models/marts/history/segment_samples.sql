@@ -5,12 +5,12 @@
 
 {% set sample_size = whole_number_var('segment_sample_size', 1) -%}
 
-with memberships as {{ read_again() }} (
+with memberships as {{ not_materialized() }} (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
-customers as {{ read_again() }} (
-    select * from {{ ref('int_segmentation__customers') }}
+customers as {{ not_materialized() }} (
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 periods as (
@@ -23,7 +23,7 @@ cutpoints as (
     {{ rule_cuts_in_force() | indent(4) }}
 ),
 
-current_memberships as {{ read_again() }} (
+current_memberships as {{ not_materialized() }} (
     select memberships.*
     from memberships
     inner join periods on memberships.as_of = periods.as_of

@@ -23,11 +23,11 @@ current_period as (
     where is_current
 ),
 
-known as {{ read_again() }} (
+known as {{ not_materialized() }} (
     select events.*
     from events
     inner join current_period
-        on events.known_on < current_period.as_of and events.doubted_on >= current_period.as_of
+        on events.attributed_from < current_period.as_of and events.attributed_until >= current_period.as_of
 ),
 
 -- Keys are hashes, so the customers with the lowest are a random sample, and the same one in every build.

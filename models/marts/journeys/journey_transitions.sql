@@ -48,7 +48,7 @@ session_stops as (
         events.event_type as state
     from events
     inner join current_period
-        on events.known_on < current_period.as_of and events.doubted_on >= current_period.as_of
+        on events.attributed_from < current_period.as_of and events.attributed_until >= current_period.as_of
 ),
 
 other_touches as (
@@ -181,7 +181,7 @@ moves as (
     where state = other_state
 ),
 
-current_memberships as {{ read_again() }} (
+current_memberships as {{ not_materialized() }} (
     select
         memberships.customer_key,
         memberships.segment_key

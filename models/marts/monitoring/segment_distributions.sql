@@ -16,13 +16,13 @@ with periods as (
     where is_built
 ),
 
-history as {{ read_again() }} (
+history as {{ not_materialized() }} (
     select
         kept.as_of,
         {{ compact_key('kept.customer_id') }} as customer_key,
         kept.recency_days,
-        {{ three_digits('kept.frequency') | indent(8) }} as frequency,
-        {{ three_digits('kept.monetary') | indent(8) }} as monetary,
+        {{ round_to_three_significant_digits('kept.frequency') | indent(8) }} as frequency,
+        {{ round_to_three_significant_digits('kept.monetary') | indent(8) }} as monetary,
         kept.recency_score,
         kept.frequency_score,
         kept.monetary_score
@@ -30,7 +30,7 @@ history as {{ read_again() }} (
     inner join periods on kept.as_of = periods.as_of
 ),
 
-built_memberships as {{ read_again() }} (
+built_memberships as {{ not_materialized() }} (
     select kept.*
     from {{ ref('int_segmentation__memberships') }} as kept
     inner join periods on kept.as_of = periods.as_of

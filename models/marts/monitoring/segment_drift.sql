@@ -168,7 +168,7 @@ compared as (
         {{ divergence(now_share, baseline_share) }} as kl,
         max(distance) as ks,
         {{ two_row_chi_square('customers', 'baseline_customers', 'all_customers', 'all_baseline') | indent(8) }}
-        > {{ rare_chi_square('(count(*) - 1)') }} as is_beyond_chance
+        > {{ chi_square_critical_value('(count(*) - 1)') }} as is_significant
     from bins
     group by {{ pair }}, metric, all_customers, all_baseline
 ),
@@ -193,7 +193,7 @@ scheme_changes as (
         all_baseline as baseline_customers,
         {{ two_row_chi_square('customers', 'baseline_customers', 'all_customers', 'all_baseline') | indent(8) }}
             as chi_square,
-        {{ rare_chi_square('(count(*) - 1)') }} as rare
+        {{ chi_square_critical_value('(count(*) - 1)') }} as rare
     from scheme_totals
     where scheme not in ('rule', 'all') and all_customers > 0 and all_baseline > 0
     group by period, baseline, baseline_as_of, scheme, all_customers, all_baseline
@@ -260,9 +260,9 @@ moved_centres as (
 ),
 
 measured as (
-    {% for test, is_beyond_chance in {
-        'psi': 'is_beyond_chance',
-        'kl': 'is_beyond_chance',
+    {% for test, is_significant in {
+        'psi': 'is_significant',
+        'kl': 'is_significant',
         'ks': 'ks > 2.4704 * sqrt(1 / cast(customers as double) + 1 / cast(baseline_customers as double))',
     }.items() -%}
     select
@@ -272,7 +272,7 @@ measured as (
         customers,
         baseline_customers,
         {{ test }} as statistic,
-        {{ is_beyond_chance }} as is_beyond_chance
+        {{ is_significant }} as is_significant
     from compared
     union all
     {% endfor -%}
@@ -291,7 +291,7 @@ measured as (
         customers,
         baseline_customers,
         {{ statistic }} as statistic,
-        chi_square > rare as is_beyond_chance
+        chi_square > rare as is_significant
     from scheme_changes
     union all
     {% endfor -%}
@@ -302,7 +302,7 @@ measured as (
         customers,
         baseline_customers,
         customers / cast(nullif(baseline_customers, 0) as double) - 1 as statistic,
-        null as is_beyond_chance
+        null as is_significant
     from sizes_of_both
     union all
     select
@@ -316,7 +316,7 @@ measured as (
         kept.stayers as customers,
         kept.customers as baseline_customers,
         kept.stayers / cast(kept.customers as double) as statistic,
-        null as is_beyond_chance
+        null as is_significant
     from kept
     inner join periods on kept.period = periods.as_of
     union all
@@ -331,7 +331,7 @@ measured as (
         null as customers,
         null as baseline_customers,
         distance as statistic,
-        null as is_beyond_chance
+        null as is_significant
     from moved_centres
 ),
 
@@ -383,7 +383,7 @@ final as (
         judged.verdict,
         case
             when judged.verdict <> 'drifted' then 'nothing'
-            when not judged.is_beyond_chance then 'nothing: chance alone may do as much'
+            when not judged.is_significant then 'nothing: chance alone may do as much'
             when
                 judged.test <> 'size_change'
                 and judged.scheme in ('cluster', 'journeys')
@@ -403,7 +403,7 @@ final as (
         end as recommendation,
 
         -- flags
-        judged.is_beyond_chance,
+        judged.is_significant,
 
         -- dates
         judged.baseline_as_of

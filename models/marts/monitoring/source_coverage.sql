@@ -12,11 +12,11 @@ reconciliation as (
 ),
 
 eligible_customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 record_pairs as (

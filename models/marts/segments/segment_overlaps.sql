@@ -11,7 +11,7 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
-current_memberships as {{ read_again() }} (
+current_memberships as {{ not_materialized() }} (
     select memberships.*
     from memberships
     inner join periods on memberships.as_of = periods.as_of
@@ -31,11 +31,11 @@ numbered_customers as (
     group by customer_key
 ),
 
-customer_sets as {{ keep() }} (
+customer_sets as {{ materialized() }} (
     select
         segments.number,
         cast(floor(numbered_customers.number / {{ customers_of_a_set }}) as integer) as set_number,
-        {{ set_of('mod(numbered_customers.number, ' ~ customers_of_a_set ~ ')', customers_of_a_set) }} as customers
+        {{ bitmap_agg('mod(numbered_customers.number, ' ~ customers_of_a_set ~ ')', customers_of_a_set) }} as customers
     from current_memberships
     inner join segments on current_memberships.segment_key = segments.segment_key
     inner join numbered_customers on current_memberships.customer_key = numbered_customers.customer_key
@@ -47,7 +47,7 @@ counted_pairs as (
     select
         sets.number,
         others.number as other_number,
-        sum({{ size_of_both('sets.customers', 'others.customers') }}) as customers
+        sum({{ bitmap_overlap('sets.customers', 'others.customers') }}) as customers
     from customer_sets as sets
     inner join customer_sets as others
         on

@@ -24,7 +24,7 @@ periods as (
     where is_current
 ),
 
-recent_lines as {{ read_again() }} (
+recent_lines as {{ not_materialized() }} (
     select
         lines.customer_key,
         lines.product_id,

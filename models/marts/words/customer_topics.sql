@@ -5,7 +5,7 @@ with tickets as (
 ),
 
 customers as (
-    select * from {{ ref('int_segmentation__customers') }}
+    select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
 topics as (

@@ -1,11 +1,11 @@
 -- Every raw receipt of a message handed over, with explicit types and its one fate: loaded, deduplicated or quarantined.
 -- A change may be handed over more than once; a receipt with the same instant is the same receipt.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'activation_receipts') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('change_id') }} as change_id,
@@ -19,7 +19,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ local_date('handed_over_at') }} as handed_over_on,

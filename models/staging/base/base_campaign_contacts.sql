@@ -1,11 +1,11 @@
 -- Every raw contact of a campaign with a customer, with explicit types and its one fate: loaded, deduplicated or
 -- quarantined. Contacts have no id: two that agree in everything are one.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'campaign_contacts') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('campaign_id') }} as campaign_id,
@@ -21,7 +21,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ local_date('contacted_at') }} as contacted_on,

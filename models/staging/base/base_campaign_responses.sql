@@ -3,11 +3,11 @@
 -- Responses have no id: two that agree in everything are one, such as two coupons redeemed on a day where only the day is
 -- known.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'campaign_responses') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('campaign_id') }} as campaign_id,
@@ -28,7 +28,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ local_date('responded_at') }} as responded_on,

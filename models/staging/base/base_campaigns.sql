@@ -1,10 +1,10 @@
 -- Every raw campaign with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'campaigns') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('campaign_id') }} as campaign_id,
@@ -24,7 +24,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields(

@@ -42,7 +42,7 @@ judged as (
     key=['customer_ref', 'source_system', 'purpose', 'recorded_at', 'granted'],
     content=[],
     uncompared=['readable_granted', 'is_synthetic', 'unusable_fields'],
-    culprits={'unknown_purpose': 'purpose'}
+    offending_columns={'unknown_purpose': 'purpose'}
 ) }}
 
 select * from fates

@@ -1,10 +1,10 @@
 -- Every raw control total with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'control_totals') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         coalesce({{ to_text('source_system') }}, 'default') as source_system,
@@ -22,14 +22,14 @@ typed as {{ read_again() }} (
     from source
 ),
 
-dated as {{ read_again() }} (
+dated as {{ not_materialized() }} (
     select
         *,
         {{ to_date('raw_day', 'source_system') }} as day
     from typed
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({
@@ -49,7 +49,7 @@ judged as {{ read_again() }} (
     key=['source_system', 'table_name', 'day'],
     content=['row_count', 'amount'],
     uncompared=['is_synthetic', 'unusable_fields'],
-    culprits={'impossible_date': 'raw_day'}
+    offending_columns={'impossible_date': 'raw_day'}
 ) }}
 
 select * from fates

@@ -5,9 +5,9 @@
 -- as birth_date_text: two records with the same impossible date may still be one person.
 
 {% set as_of = optional_date_var('as_of') -%}
-{% set too_old = dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'known_on') -%}
+{% set too_old = dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'attributed_from') -%}
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'customers') }}
 ),
 
@@ -18,7 +18,7 @@ as_of_date as (
     where status = 'completed'
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ safe_reference(to_text('record_id')) }} as record_id,
@@ -62,30 +62,30 @@ typed as {{ read_again() }} (
     from source
 ),
 
-dated as {{ read_again() }} (
+dated as {{ not_materialized() }} (
     select
         typed.*,
         case when {{ is_email('typed.raw_email') }} then typed.raw_email end as email,
         {{ to_date('typed.raw_birth_date', 'typed.source_system') }} as possible_birth_date,
         coalesce(
             {{ local_date('coalesce(typed.loaded_at, typed.updated_at, typed.created_at)') }}, as_of_date.as_of
-        ) as known_on
+        ) as attributed_from
     from typed
     cross join as_of_date
 ),
 
-plausible as {{ read_again() }} (
+plausible as {{ not_materialized() }} (
     select
         *,
         case
-            when possible_birth_date >= known_on then null
+            when possible_birth_date >= attributed_from then null
             when possible_birth_date < {{ too_old }} then null
             else possible_birth_date
         end as birth_date
     from dated
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields(

@@ -1,10 +1,10 @@
 -- Every raw web or app event with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'events') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('event_id') }} as event_id,
@@ -33,7 +33,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ local_date('occurred_at') }} as occurred_on,
@@ -56,7 +56,7 @@ judged as {{ read_again() }} (
     ],
     loaded_at='loaded_at',
     uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields'],
-    culprits={'impossible_date': 'raw_occurred_at'}
+    offending_columns={'impossible_date': 'raw_occurred_at'}
 ) }}
 
 select * from fates

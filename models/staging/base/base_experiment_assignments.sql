@@ -1,11 +1,11 @@
 -- Every raw assignment of a customer to a variant, with explicit types and its one fate: loaded, deduplicated or
 -- quarantined. A customer in two variants of one experiment was measured under both: neither assignment can be used.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'experiment_assignments') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('experiment_id') }} as experiment_id,
@@ -22,7 +22,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ local_date('assigned_at') }} as assigned_on,

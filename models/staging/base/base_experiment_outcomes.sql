@@ -1,10 +1,10 @@
 -- Every raw outcome of an experiment with explicit types and its one fate: loaded, deduplicated or quarantined.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'experiment_outcomes') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('experiment_id') }} as experiment_id,
@@ -21,7 +21,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({'value': 'raw_value'}) }} as unusable_fields,

@@ -3,11 +3,11 @@
 -- A link needs two of the three identifiers, whichever they are; the third may be null. It has no id: two that agree in
 -- everything are one.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'identity_links') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         coalesce({{ to_text('source_system') }}, 'default') as source_system,
@@ -24,7 +24,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({'seen_at': 'raw_seen_at'}) }} as unusable_fields,

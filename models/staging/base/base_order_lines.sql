@@ -5,11 +5,11 @@
 
 {{ config(materialized='view') }}
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'order_lines') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('order_id') }} as order_id,
@@ -31,7 +31,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({
@@ -52,7 +52,7 @@ judged as {{ read_again() }} (
     key=['order_id', 'source_system', 'line_number'],
     content=['product_id', 'quantity', 'amount', 'discount_amount'],
     uncompared=['is_synthetic', 'unusable_fields'],
-    culprits={'invalid_line_number': 'raw_line_number'}
+    offending_columns={'invalid_line_number': 'raw_line_number'}
 ) }}
 
 select * from fates

@@ -24,14 +24,14 @@
 {% set uncompared = ['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields']
     + (['read_from', 'definition_key'] if may_read_a_part else []) -%}
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'orders') }}
     {%- if read_from %}
     where {{ may_be_loaded_from('loaded_at', read_from) }}
     {%- endif %}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('order_id') }} as order_id,
@@ -63,7 +63,7 @@ zone_days as (
     {{ zone_days() | indent(4) }}
 ),
 
-dated as {{ read_again() }} (
+dated as {{ not_materialized() }} (
     select
         typed.*,
         {{ local_date_by_zone_day('typed.ordered_at') | indent(8) }} as ordered_on,
@@ -81,7 +81,7 @@ dated as {{ read_again() }} (
     {%- endif %}
 ),
 
-judged_alone as {{ read_again() }} (
+row_checks as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
@@ -102,7 +102,7 @@ judged_alone as {{ read_again() }} (
             when status = 'returned' and amount > 0 then 'positive_return'
             when {{ seconds_between('loaded_at', 'ordered_at') }} > 86400 then 'future_date'
             when ordered_on > {{ latest_plausible_date }} then 'future_date'
-        end as failed_rule_alone
+        end as failed_row_rule
     from dated
 ),
 
@@ -114,7 +114,7 @@ stored as (
 -- The keys of the rows that are read, and of those that were and may be gone.
 read_keys as (
     select {{ key | join(', ') }}
-    from judged_alone
+    from row_checks
     union
     select {{ key | join(', ') }}
     from stored
@@ -122,14 +122,14 @@ read_keys as (
 ),
 
 -- No gap rejects any of them: orders_read_from has seen to that.
-judged as {{ keep() }} (
+judged as {{ materialized() }} (
     select
         {{ (key + content + uncompared) | join(',\n        ') }},
         raw_ordered_at,
         raw_amount,
         status_word,
-        failed_rule_alone as failed_rule
-    from judged_alone
+        failed_row_rule as failed_rule
+    from row_checks
     union all
     select
         stored.{{ (key + content + uncompared) | join(',\n        stored.') }},
@@ -146,12 +146,12 @@ judged as {{ keep() }} (
 ),
 {%- else -%}
 -- What repeats and gaps are found by, kept: it is small.
-readable_rows as {{ keep() }} (
+readable_rows as {{ materialized() }} (
     select
         ordered_on,
         {{ quick_hash(['order_id', 'source_system']) }} as key_hash
-    from judged_alone
-    where failed_rule_alone is null
+    from row_checks
+    where failed_row_rule is null
 ),
 
 -- One order of 2087 must not move as_of, nor must a handful. Where the days with valid orders break off for more than
@@ -179,14 +179,14 @@ plausible_dates as (
     where days_to_next > 366 and orders_in_all - orders_until <= orders_until
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
-        judged_alone.*,
+        row_checks.*,
         case
-            when judged_alone.failed_rule_alone is not null then judged_alone.failed_rule_alone
-            when judged_alone.ordered_on >= plausible_dates.implausible_from then 'future_date'
+            when row_checks.failed_row_rule is not null then row_checks.failed_row_rule
+            when row_checks.ordered_on >= plausible_dates.implausible_from then 'future_date'
         end as failed_rule
-    from judged_alone
+    from row_checks
     cross join plausible_dates
 ),
 {%- endif %}
@@ -198,7 +198,7 @@ judged as {{ read_again() }} (
     content=content,
     loaded_at='loaded_at',
     uncompared=uncompared,
-    culprits={
+    offending_columns={
         'impossible_date': 'raw_ordered_at',
         'future_date': 'raw_ordered_at',
         'invalid_amount': 'raw_amount',

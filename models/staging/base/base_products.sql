@@ -4,11 +4,11 @@
 
 {{ config(materialized='view') }}
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'products') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('product_id') }} as product_id,
@@ -24,7 +24,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         case when product_id is null then 'missing_product_id' end as failed_rule

@@ -1,11 +1,11 @@
 -- Every raw ticket, review, survey answer or social post with explicit types and its one fate: loaded, deduplicated or
 -- quarantined. The text may hold anything about anyone, so it stays in the restricted schema.
 
-with source as {{ read_again() }} (
+with source as {{ not_materialized() }} (
     select * from {{ source('input', 'tickets') }}
 ),
 
-typed as {{ read_again() }} (
+typed as {{ not_materialized() }} (
     select
         -- ids
         {{ to_text('ticket_id') }} as ticket_id,
@@ -30,7 +30,7 @@ typed as {{ read_again() }} (
     from source
 ),
 
-known as {{ read_again() }} (
+known as {{ not_materialized() }} (
     select
         *,
         {{ local_date('opened_at') }} as opened_on,
@@ -38,7 +38,7 @@ known as {{ read_again() }} (
     from typed
 ),
 
-judged as {{ read_again() }} (
+judged as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({

@@ -12,7 +12,7 @@
 {% endfor -%}
 
 with customers as (
-    select * from {{ ref('int_identity__customers') }}
+    select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
 periods as (

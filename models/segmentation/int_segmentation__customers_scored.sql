@@ -8,7 +8,7 @@
 {% set lifecycle = lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') -%}
 
 with features as (
-    select * from {{ ref('int_features__customers') }}
+    select * from {{ ref('int_features__customers_measured') }}
 ),
 
 periods as (

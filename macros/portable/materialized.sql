@@ -2,27 +2,27 @@
     Written between `as` and the bracket of a CTE that is cheaper to compute again than to keep: DuckDB keeps what is
     used twice, and 20 million typed orders do not fit into memory.
 -#}
-{% macro read_again() %}
-    {{- return(adapter.dispatch('read_again', 'customer_segmentation')()) -}}
+{% macro not_materialized() %}
+    {{- return(adapter.dispatch('not_materialized', 'customer_segmentation')()) -}}
 {% endmacro %}
 
-{% macro duckdb__read_again() -%}
+{% macro duckdb__not_materialized() -%}
     not materialized
 {%- endmacro %}
 
 {#- Spark computes a CTE again wherever it is used, and has no words for it. -#}
-{% macro spark__read_again() -%}
+{% macro spark__not_materialized() -%}
 {%- endmacro %}
 
 
 {#- The opposite: a CTE that is small, costs much and is used more than once. -#}
-{% macro keep() %}
-    {{- return(adapter.dispatch('keep', 'customer_segmentation')()) -}}
+{% macro materialized() %}
+    {{- return(adapter.dispatch('materialized', 'customer_segmentation')()) -}}
 {% endmacro %}
 
-{% macro duckdb__keep() -%}
+{% macro duckdb__materialized() -%}
     materialized
 {%- endmacro %}
 
-{% macro spark__keep() -%}
+{% macro spark__materialized() -%}
 {%- endmacro %}

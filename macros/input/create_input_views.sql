@@ -6,7 +6,7 @@
     Statements go through run_query, which commits each of them: adapter.get_relation would open a
     transaction here, and the views would be rolled back with it.
 -#}
-{% macro open_input_door() %}
+{% macro create_input_views() %}
     {% if not execute %}
         {{ return('') }}
     {% endif %}
@@ -15,7 +15,7 @@
     {% set contract = input_contract() %}
     {% set found = find_raw_tables(contract) %}
     {% set schema = contract[0].schema %}
-    {% do claim_working_file(schema) %}
+    {% do lock_warehouse_to_dataset(schema) %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'rejected_lines') ~ ' (source_table ' ~ dbt.type_string() ~ ', line bigint, error ' ~ dbt.type_string() ~ ')') %}
     {% for table in contract %}
         {% do run_query(input_view(table, found.get(table.name))) %}
@@ -63,7 +63,7 @@
         {{ return(find_warehouse_tables(contract, raw_warehouse())) }}
     {% endif %}
     {% set found = {} %}
-    {% for file in answer_of('segmentation_find_raw_files', [var('raw_dir'), tojson(for_python(contract))]) %}
+    {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(for_python(contract))]) %}
         {% do found.update({file.table: file}) %}
     {% endfor %}
     {{ return(found) }}
@@ -93,7 +93,7 @@
         {{ return('read_parquet(' ~ sql_literal(file.path) ~ ')') }}
     {% endif %}
     {% set loaded = input_relation(schema, 'csv_' ~ file.table) | string %}
-    {% do answer_of('segmentation_load_csv', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
+    {% do call_plugin('segmentation_load_csv', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
     {{ return(loaded) }}
 {% endmacro %}
 
@@ -104,7 +104,7 @@
 
 
 {#- The result of a function of the Python package. What went wrong there stops the build in one sentence. -#}
-{% macro answer_of(function, arguments) %}
+{% macro call_plugin(function, arguments) %}
     {% set literals = [] %}
     {% for argument in arguments %}
         {% do literals.append(customer_segmentation.sql_literal(argument)) %}
@@ -141,7 +141,7 @@
     One working file belongs to one data set. The first build writes the name and the folder into it; a
     build that meets another's stops before it touches anything.
 -#}
-{% macro claim_working_file(schema) %}
+{% macro lock_warehouse_to_dataset(schema) %}
     {% do run_query('create schema if not exists ' ~ adapter.quote(schema)) %}
     {% set claim = input_relation(schema, 'data_set') %}
     {% do run_query('create table if not exists ' ~ claim ~ ' (dataset ' ~ dbt.type_string() ~ ', raw_dir ' ~ dbt.type_string() ~ ')') %}
@@ -150,7 +150,7 @@
     {% if owners | length == 0 %}
         {% do run_query('insert into ' ~ claim ~ ' values (' ~ sql_literal(var('dataset')) ~ ', ' ~ sql_literal(place) ~ ')') %}
     {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), place) %}
-        {% do stop(
+        {% do raise_config_error(
             "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
             ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ place
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."

@@ -1,0 +1,26 @@
+{#- An aggregate: which of the whole numbers from 0 to below `size` occur, as a set. -#}
+{% macro bitmap_agg(number, size) %}
+    {{- return(adapter.dispatch('bitmap_agg', 'customer_segmentation')(number, size)) -}}
+{% endmacro %}
+
+{% macro duckdb__bitmap_agg(number, size) -%}
+    bitstring_agg(cast({{ number }} as integer), 0, {{ size - 1 }})
+{%- endmacro %}
+
+{% macro spark__bitmap_agg(number, size) -%}
+    collect_set({{ number }})
+{%- endmacro %}
+
+
+{#- How many numbers are in both of two such sets of the same size. -#}
+{% macro bitmap_overlap(set, other_set) %}
+    {{- return(adapter.dispatch('bitmap_overlap', 'customer_segmentation')(set, other_set)) -}}
+{% endmacro %}
+
+{% macro duckdb__bitmap_overlap(set, other_set) -%}
+    bit_count({{ set }} & {{ other_set }})
+{%- endmacro %}
+
+{% macro spark__bitmap_overlap(set, other_set) -%}
+    size(array_intersect({{ set }}, {{ other_set }}))
+{%- endmacro %}

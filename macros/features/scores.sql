@@ -151,7 +151,8 @@
 {% macro core_windows() %}
     {%- set windows = [] -%}
     {%- for metric, days in [
-        ('sessions', 30), ('session_depth', 30), ('session_recency_days', none),
+        ('recency_days', none), ('tenure_days', none), ('orders', none), ('orders', 365), ('revenue', none), ('revenue', 365),
+        ('purchase_days', none), ('sessions', 30), ('session_depth', 30), ('session_recency_days', none),
         ('orders', 90), ('revenue', 90), ('purchase_months', none),
         ('decayed_revenue', none), ('monthly_revenue', 90), ('revenue_trend', 180), ('big_purchases', 30),
         ('weekend_order_share', none), ('evening_order_share', none),

@@ -105,26 +105,6 @@
 {% endmacro %}
 
 
-{#- The percents of var value_tiers: high, and medium below it. Something must be left for low. -#}
-{% macro value_tiers() %}
-    {% set tiers = whole_numbers_var('value_tiers', ['high', 'medium']) %}
-    {% if tiers.high + tiers.medium >= 100 %}
-        {% do raise_config_error('Var value_tiers adds up to ' ~ (tiers.high + tiers.medium) ~ ' %. Expected less than 100: the rest is low.') %}
-    {% endif %}
-    {{ return(tiers) }}
-{% endmacro %}
-
-
-{#- The days of var lifecycle_days. -#}
-{% macro lifecycle_days() %}
-    {% set days = whole_numbers_var('lifecycle_days', ['new', 'active', 'lapsed', 'gap']) %}
-    {% if days.active >= days.lapsed %}
-        {% do raise_config_error('Var lifecycle_days has active ' ~ days.active ~ ' and lapsed ' ~ days.lapsed ~ '. Expected active below lapsed.') %}
-    {% endif %}
-    {{ return(days) }}
-{% endmacro %}
-
-
 {#- The fewest and most clusters of var cluster_k. -#}
 {% macro cluster_k() %}
     {% set k = whole_numbers_var('cluster_k', ['min', 'max'], least=2) %}
@@ -170,12 +150,6 @@
 {#- The limits of var segment_products. -#}
 {% macro segment_products_settings() %}
     {{ return(whole_numbers_var('segment_products', ['window_days', 'buyers', 'least_buyers', 'top'])) }}
-{% endmacro %}
-
-
-{#- The attribute whose values are the segments of the scheme demographic. -#}
-{% macro demographic_attribute() %}
-    {{ return(choice_var('demographic_attribute', rule_attributes())) }}
 {% endmacro %}
 
 

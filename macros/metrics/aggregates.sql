@@ -40,6 +40,8 @@
         {{- return(rounded('sum(' ~ value ~ ' * ' ~ in_month ~ ') / ' ~ (months ** 3 - months) / 12)) -}}
     {%- elif metric.aggregate == 'mean' -%}
         {{- return('avg(' ~ value ~ ')') -}}
+    {%- elif metric.aggregate == 'last' -%}
+        {{- return(value_on_last_day(value, day)) -}}
     {%- elif metric.aggregate in ['count_distinct', 'count_days'] -%}
         {{- return('count(distinct ' ~ value ~ ')') -}}
     {%- elif metric.aggregate == 'days_since_first' -%}
@@ -55,3 +57,13 @@
 {% macro metric_absent(metric, column_sql) %}
     {{- return('coalesce(' ~ column_sql ~ ', 0)' if metric.absent == 0 else column_sql) -}}
 {% endmacro %}
+
+
+{#- The value of the newest day that has one, the largest where a day has several. -#}
+{% macro value_on_last_day(value, day) %}
+    {{- return(adapter.dispatch('value_on_last_day', 'customer_segmentation')(value, day)) -}}
+{% endmacro %}
+
+{% macro duckdb__value_on_last_day(value, day) -%}
+    arg_max({{ value }}, row({{ day }}, {{ value }}))
+{%- endmacro %}

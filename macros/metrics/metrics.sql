@@ -26,6 +26,7 @@
         'count_days': false,
         'days_since_first': false,
         'days_since_last': false,
+        'last': true,
         'share': false,
         'decayed_sum': true,
         'monthly_mean': true,

@@ -85,7 +85,7 @@
         {%- set window = metric_window(subject, path, entry) -%}
         {%- do windows.update({window.column: window}) -%}
     {%- endfor -%}
-    {%- for segment in rule_segments() -%}
+    {%- for segment in rule_segments() + schemes().values() | list -%}
         {%- for condition in segment.conditions if condition.kind == 'metric' -%}
             {%- do windows.update({condition.column: {
                 'metric': condition.metric,

@@ -36,8 +36,10 @@ cast(
 {#- What the segments of a scheme follow: `models` or `cutpoints` that are fitted, or `vars`. -#}
 {% macro fitted_by(scheme) -%}
 case
-    when {{ scheme }} in ('all', 'cluster', 'journeys') then 'models'
-    when {{ scheme }} in ('rfm', 'value_tier', 'spend_breaks', 'rule') then 'cutpoints'
+    when {{ scheme }} = 'all' then 'models'
+    {%- for name, fitted in dict(fitted_schemes(), rule='cutpoints').items() %}
+    when {{ scheme }} = '{{ name }}' then '{{ fitted }}'
+    {%- endfor %}
     else 'vars'
 end
 {%- endmacro %}

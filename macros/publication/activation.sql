@@ -5,7 +5,7 @@
         {% do raise_config_error("Var activation_triggers is '" ~ keys ~ "'. Expected a list of rule segments, such as [cart_abandoners].") %}
     {% endif %}
     {% set triggers = [] %}
-    {% for segment in rule_segments() if segment.key in keys %}
+    {% for segment in rule_segments() if segment.segment in keys %}
         {% do triggers.append(sql_literal(segment.segment_key)) %}
     {% endfor %}
     {{ return(triggers | join(', ') if triggers else 'null') }}

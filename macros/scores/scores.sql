@@ -65,3 +65,32 @@ case
         {%- endfor %}
 end
 {%- endmacro %}
+
+
+{#- Natural breaks are the upper bounds of the bands, inclusive. A break that the fit didn't find is null. -#}
+{% macro spend_band(revenue, cuts) -%}
+'band_' || cast(
+    1
+    {%- for cut in range(1, spend_bands()) %}
+    + case when {{ revenue }} > {{ cuts }}_{{ cut }} then 1 else 0 end
+    {%- endfor %}
+    as {{ dbt.type_string() }}
+)
+{%- endmacro %}
+
+
+{#-
+    The value that just reaches a score, as a case over the score: one better than the cut point below the score, or
+    the best value where that comes first. Whole numbers only, which recency and frequency are.
+-#}
+{% macro limit_of_score(score, cuts, worst_to_best) -%}
+case {{ score }}
+    {%- for reached in range(2, 6) %}
+    {%- if worst_to_best == 'desc' %}
+    when {{ reached }} then greatest({{ cuts }}_5, {{ cuts }}_{{ reached - 1 }} - 1)
+    {%- else %}
+    when {{ reached }} then least({{ cuts }}_5, {{ cuts }}_{{ reached - 1 }} + 1)
+    {%- endif %}
+    {%- endfor %}
+end
+{%- endmacro %}

@@ -28,10 +28,6 @@ periods as (
 
 {% endfor -%}
 
-purchase_days as (
-    select * from {{ ref('int_features__purchase_days') }}
-),
-
 interests as (
     select
         as_of,
@@ -79,8 +75,6 @@ features as (
 
         -- derived from them
         {{ money_mean('order_metrics.revenue__all', 'order_metrics.orders__all') }} as monetary_mean,
-        purchase_days.last_purchase_on,
-        purchase_days.previous_purchase_on,
         interests.top_category,
         interests.categories,
         interests.variety,
@@ -98,10 +92,6 @@ features as (
         on
             eligible_customers.as_of = session_metrics.as_of
             and eligible_customers.customer_key = session_metrics.customer_key
-    left join purchase_days
-        on
-            eligible_customers.as_of = purchase_days.as_of
-            and eligible_customers.customer_key = purchase_days.customer_key
     left join interests
         on
             eligible_customers.as_of = interests.as_of

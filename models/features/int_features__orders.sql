@@ -40,7 +40,8 @@ compared_orders as (
     select
         *,
         rank() over by_day - 1 as orders_before,
-        sum(amount) over earlier_days as amount_before
+        sum(amount) over earlier_days as amount_before,
+        case when is_completed then {{ days_between('max(day) over earlier_days', 'day') }} end as gap_days
     from customer_orders
     window
         by_day as (
@@ -67,6 +68,7 @@ final as (
         -- numbers
         hour,
         amount,
+        gap_days,
 
         -- flags
         is_weekend,

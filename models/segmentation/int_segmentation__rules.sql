@@ -18,7 +18,7 @@ periods as (
 ),
 
 cutpoints as (
-    {{ rule_cuts_in_force() | indent(4) }}
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 held as (

@@ -28,6 +28,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 if TYPE_CHECKING:
     from rule_grammar_project import GrammarProject
 
@@ -55,7 +57,16 @@ VARS: dict[str, Any] = {
         "refunded": "returned",
         "cancelled": "ignored",
     },
-    "spend_limits": {"small": None, "medium": 100, "large": 500.5},
+    "schemes": {
+        **yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]["schemes"],
+        "spend_limits": {
+            "segments": [
+                {"segment": "large", "rule": {"metric": "revenue", "at_least": 500.5}},
+                {"segment": "medium", "rule": {"metric": "revenue", "at_least": 100}},
+                {"segment": "small", "else": True},
+            ]
+        },
+    },
     # A second choice of clusters would cost every build too much: `shoppers` has it.
     "journey_features": [],
     # Fewer candidates than usual: which one is chosen is the matter of test_cluster_*.py.

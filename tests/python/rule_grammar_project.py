@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
 MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")
-MACROS += ("portable", "rules", "scores", "staging", "words")
+MACROS += ("portable", "rules", "scores", "settings", "staging", "words")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

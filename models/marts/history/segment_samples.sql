@@ -20,7 +20,7 @@ periods as (
 ),
 
 cutpoints as (
-    {{ rule_cuts_in_force() | indent(4) }}
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 current_memberships as {{ not_materialized() }} (

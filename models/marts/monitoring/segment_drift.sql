@@ -391,7 +391,7 @@ final as (
                 then 'nothing: the clusters were fitted anew'
             when
                 judged.test <> 'size_change'
-                and judged.scheme in ('rfm', 'value_tier', 'spend_breaks')
+                and judged.scheme in ('{{ fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | join("', '") }}')
                 and judged.period = periods.cutpoints_fitted_as_of
                 then 'nothing: its limits were fitted anew'
             when judged.baseline = 'previous' then 'look at the data: so much seldom changes at once'

@@ -157,16 +157,18 @@ measured as (
         'fail below' as judgement
     from reconciled_systems
     union all
+    {%- for attribute in schemes().values() | map(attribute='attribute') | select | unique %}
     select
         'customers' as source_table,
-        '{{ demographic_attribute() }}_known' as check_name,
-        avg(case when eligible_customers.demographic <> 'unknown' then 1.0 else 0.0 end) as value,
+        '{{ attribute }}_known' as check_name,
+        avg(case when eligible_customers.{{ attribute }} is not null then 1.0 else 0.0 end) as value,
         cast({{ number_var('min_demographics_share', 0, 1) }} as double) as threshold,
         'warn below' as judgement
     from eligible_customers
     inner join periods on eligible_customers.as_of = periods.as_of
     where eligible_customers.is_buyer
     union all
+    {%- endfor %}
     select
         'orders' as source_table,
         'periods_outdated' as check_name,

@@ -1,6 +1,6 @@
 {#-
     The one form of every complaint about a definition in YAML: what is wrong where, what was found, what is allowed.
-    `names` are appended to the allowed text, and those that resemble `word` are offered first.
+    `names` are appended to the allowed text, unless they are too many to read; those that resemble `word` come first.
 -#}
 {% macro definition_error(subject, path, found, allowed, names=[], word=none) %}
     {%- set place = (path | string).rstrip('.') -%}
@@ -8,7 +8,7 @@
     {%- do exceptions.raise_compiler_error(
         subject ~ (', at ' ~ place if place else '') ~ ': found ' ~ found ~ '.'
         ~ (' Did you mean ' ~ near | join(' or ') ~ '?' if near else '')
-        ~ ' Allowed: ' ~ allowed ~ names | join(', ') ~ '.'
+        ~ ' Allowed: ' ~ allowed ~ (names | join(', ') if names | length <= 200 else '') ~ '.'
     ) -%}
 {% endmacro %}
 

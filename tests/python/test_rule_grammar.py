@@ -406,11 +406,11 @@ BAD_METRICS: dict[str, tuple[Rule, list[str]]] = {
     ),
     "value is SQL": (
         {"aggregate": "sum", "value": "amount) + (1"},
-        ["at value: found 'amount) + (1'", "the name of a column of orders"],
+        ["at value: found 'amount) + (1'", "the name of a column of the table"],
     ),
     "filter": (
         {"filter": True},
-        ["at filter: found true", "an SQL condition over the columns of orders"],
+        ["at filter: found true", "an SQL condition over the columns of the table"],
     ),
     "absent": ({"absent": 1}, ["at absent: found 1", "0 or null"]),
     "absent is false": ({"absent": False}, ["at absent: found false", "0 or null"]),

@@ -16,7 +16,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score, silhouette_samples
 from threadpoolctl import threadpool_limits
 
-from customer_segmentation.clusters import candidates, choice, indices
+from customer_segmentation.fits.clusters import candidates, choice, indices
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -10,7 +10,7 @@ from cluster_settings import little_evidence
 from rule_grammar_project import ROOT
 from sklearn.metrics import adjusted_rand_score
 
-from customer_segmentation import clusters
+from customer_segmentation.fits import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
-from customer_segmentation import clusters
+from customer_segmentation.fits import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -17,7 +17,8 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_segmentation import linkage, people
+from customer_segmentation.identity import linkage, people
+from customer_segmentation.identity.comparisons import read_comparisons
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -108,7 +109,7 @@ def predict(records, comparisons, blocks):
     from splink import DuckDBAPI, Linker, block_on
 
     table = pa.Table.from_pandas(records)
-    specs = linkage.read_comparisons(comparisons, set(records.columns))
+    specs = read_comparisons(comparisons, set(records.columns))
     model = linkage.train(table, specs, 7).misc.save_model_to_json()
     model["blocking_rules_to_generate_predictions"] = [
         *(block_on(block).create_blocking_rule_dict("duckdb") for block in blocks),
@@ -239,7 +240,7 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     ],
 )
 def test_a_pair_falls_into_the_first_level_that_holds(comparison, left, right, label):
-    specs = linkage.read_comparisons(COMPARISONS, IDENTIFIERS)
+    specs = read_comparisons(COMPARISONS, IDENTIFIERS)
     (spec,) = (one for one in specs if one.name == comparison)
     names = ("given_name", "family_name")
     sides = {"l": left, "r": right}
@@ -488,7 +489,7 @@ def test_a_wrong_list_is_named():
 
 
 def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
-    loaded = "import sys, customer_segmentation.linkage; print('splink' in sys.modules)"
+    loaded = "import sys, customer_segmentation.identity.linkage; print('splink' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert found.stdout == "False\n", found.stderr
     before = logging.getLogger("splink").level
@@ -503,6 +504,6 @@ def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
 def test_the_comparisons_survive_json():
     """They come from dbt's vars, as YAML or JSON reads them."""
     columns = {*IDENTIFIERS, "number"}
-    assert linkage.read_comparisons(json.loads(json.dumps(COMPARISONS)), columns) == (
-        linkage.read_comparisons(COMPARISONS, columns)
+    assert read_comparisons(json.loads(json.dumps(COMPARISONS)), columns) == (
+        read_comparisons(COMPARISONS, columns)
     )

@@ -42,7 +42,7 @@ def query(sql: str, published: Path) -> None:
         connection.sql(sql).show(max_rows=100, max_width=200)
 
 
-def try_(rule: str, target: Path) -> None:
+def try_out(rule: str, target: Path) -> None:
     # dbt keeps all it loads for this: collecting garbage would only cost half a second.
     gc.disable()
     print_trial(try_rule(rule, target), _console())
@@ -66,43 +66,28 @@ def dictionary(target: Path) -> None:
 class Command(NamedTuple):
     handler: Callable[..., None]
     help: str
-    arguments: tuple[tuple[str, dict[str, Any]], ...]
+    arguments: list[tuple[str, dict[str, Any]]]
 
 
-def argument(name: str, **options: Any) -> tuple[str, dict[str, Any]]:
-    return name, options
-
-
-_TARGET = argument("--target", type=Path, default=Path("target"), help="dbt's target folder")
-_PUBLISHED = argument("--published", type=Path, default=PUBLISHED, help="the published file")
+_TARGET = "--target", {"type": Path, "default": Path("target"), "help": "dbt's target folder"}
+_PUBLISHED = "--published", {"type": Path, "default": PUBLISHED, "help": "the published file"}
+_CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
+_FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
+_FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
+_RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
+_RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
+_SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
+_SQL = "sql", {"help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
-    "check-input": Command(
-        check_input,
-        "check raw files without building",
-        (
-            argument("raw_dir", help="folder of the raw files"),
-            argument("--contract", type=Path, default=CONTRACT, help="the declared sources"),
-        ),
-    ),
-    "summary": Command(summary, "print the summary of the last build", (_TARGET,)),
-    "query": Command(query, "query the published file", (argument("sql"), _PUBLISHED)),
-    "try": Command(
-        try_,
-        "try a rule on the tables of the last build",
-        (argument("rule", help="as in rule_segments: '{metric: orders, at_least: 3}'"), _TARGET),
-    ),
+    "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
+    "summary": Command(summary, "print the summary of the last build", [_TARGET]),
+    "query": Command(query, "query the published file", [_SQL, _PUBLISHED]),
+    "try": Command(try_out, "try a rule on the tables of the last build", [_RULE, _TARGET]),
     "export": Command(
-        export,
-        "write the members of a segment to a file",
-        (
-            argument("segment", help="such as rule:recent_buyers"),
-            argument("--format", choices=FORMATS, default="csv"),
-            _PUBLISHED,
-            argument("--target", type=Path, default=Path("exports"), help="folder to write to"),
-        ),
+        export, "write a segment's members to a file", [_SEGMENT, _FORMAT, _PUBLISHED, _FOLDER]
     ),
-    "dictionary": Command(dictionary, "write a page of all published columns", (_TARGET,)),
+    "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
 
 

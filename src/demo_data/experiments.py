@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from demo_data.arrays import Array
 
 ASSIGNED_AT = np.datetime64("2017-10-01T14:00:00", "s")
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from demo_data.arrays import Array
 from demo_data.people import ID_SPACE
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 # Per topic: complaints, then praise.

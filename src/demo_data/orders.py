@@ -8,14 +8,11 @@ lifetime in calendar time. Drawn by thinning (Lewis, Shedler 1979).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from demo_data.arrays import Array
 from demo_data.people import AS_OF
-
-Array = npt.NDArray[Any]
 
 HISTORY_FROM = np.datetime64("2015-01-01T05:00:00", "s")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from demo_data import words
+from demo_data.arrays import Array
 from demo_data.rates import Households
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 # No number of one chunk is used in another; see `phone_numbers` for the largest use of it.

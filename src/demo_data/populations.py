@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from demo_data import words
+from demo_data.arrays import Array
 from demo_data.orders import (
     HISTORY_FROM,
     STRIKE_REGION,
@@ -52,8 +51,6 @@ from demo_data.tables import (
     order_table,
 )
 from demo_data.web import Volume
-
-Array = npt.NDArray[Any]
 
 DEMO_SEED = 20180101
 DEMO_STRANGERS = 80  # people without any tie to the panel, staff and test accounts among them

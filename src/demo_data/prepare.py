@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from demo_data.arrays import Array
 from demo_data.populations import Panel, check_apart, demo_companion, replaced
-
-Array = npt.NDArray[Any]
 
 # One statement per contract table. Ids become text; money becomes decimal before it is summed.
 _QUERIES = {

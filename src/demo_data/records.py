@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from demo_data import corruption, words
+from demo_data.arrays import Array
 from demo_data.people import AS_OF, ID_SPACE, People, without_accents
 from demo_data.rates import PRESENCE, SYSTEMS, Rates
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 PHONE_FORMATS: Mapping[str, Callable[[str], str]] = {

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from demo_data import experiments, feedback, truth, web
+from demo_data.arrays import Array
 from demo_data.orders import STRIKE, STRIKE_REGION, Orders
 from demo_data.people import AS_OF, ID_SPACE, PANEL_FROM, People
 from demo_data.rates import Wishes
 from demo_data.records import Records
 
-Array = npt.NDArray[Any]
 # A generator of chance for each part, so that a change to one leaves the others as they are.
 Stream = Callable[[str], np.random.Generator]
 Tables = dict[str, pa.Table]

@@ -22,14 +22,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from demo_data import words
+from demo_data.arrays import Array
 from demo_data.people import without_accents
 from demo_data.rates import SYSTEMS
-
-Array = npt.NDArray[Any]
 
 # An identifier of more people than this is evidence of none of them.
 LARGEST_GROUP = 6

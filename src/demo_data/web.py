@@ -8,14 +8,12 @@ means that the purchase was made on the web and picked up in the store.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from demo_data.arrays import Array
 from demo_data.people import AS_OF, ID_SPACE
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 BLOCKS = (

@@ -6,7 +6,6 @@ import re
 
 import duckdb
 
-from customer_segmentation.input.column_check import bad_values, clock_of, other_date_formats
 from customer_segmentation.input.contract import ContractTable, kind_of_column, missing_columns
 from customer_segmentation.input.raw_tables import (
     SPREAD_UP_TO,
@@ -15,7 +14,13 @@ from customer_segmentation.input.raw_tables import (
     read_contents,
 )
 from customer_segmentation.input.report import Report
-from customer_segmentation.input.values import EMAIL, kind_of_values
+from customer_segmentation.input.values import (
+    EMAIL,
+    bad_values,
+    clock_of,
+    kind_of_values,
+    other_date_formats,
+)
 from customer_segmentation.near_names import near_misses
 from customer_segmentation.sql import identifier
 

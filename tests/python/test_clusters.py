@@ -247,7 +247,7 @@ def test_no_rows_give_an_empty_table_of_the_same_types():
     [
         ([(None, None, None)] * 3, "no customer has a value for every feature"),
         ([(1, 1, 1)], "there is only one customer"),
-        ([(5, 2, 10.5)] * 40, "all 40 customers look the same"),
+        ([(5, 2, 10.5)] * 40, "all 40 customers have the same values"),
         ([(1, 1, 1), (90, 9, 9)] * 20, "40 customers with 2 different profiles are too few"),
         ([(1, 1, 1), (9, 9, 9), (70, 1, 90)], "3 customers with 3 different profiles"),
     ],

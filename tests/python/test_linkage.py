@@ -273,9 +273,8 @@ def test_the_long_table_has_its_form(half):
     assert set(first["part"]) == {"model", "why", "prior", "m", "u", "weight"}
     assert (only(first, "model").name, only(first, "model").value) == ("splink", 500)
     assert only(first, "why").name == (
-        "Learned from 500 records, of whose pairs 113 with the same full name and 227 with the "
-        "same birth date; 101 pairs are one person beyond doubt, so one pair in 865 is expected "
-        "to be."
+        "Learned from 500 records: 113 pairs with the same full name and 227 pairs with the same "
+        "birth date; 101 pairs are certainly one person, so one pair in 865 is expected to be."
     )
     assert set(second["part"]) == {"model", "why"}
     assert only(second, "model").name == "none"
@@ -340,7 +339,7 @@ def rows_of(count, **columns):
 @pytest.mark.parametrize(
     ("records", "why"),
     [
-        (rows_of(1), "there are 1 records, and it takes two"),
+        (rows_of(1), "there are 1 records; at least 2 are needed"),
         (rows_of(200), "0 pairs of records have the same full name"),
         (
             rows_of(200, given_name="g{}".format, family_name="f{}".format, birth_date=str),
@@ -357,7 +356,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "smith",
                 birth_date=lambda i: f"{1900 + (i % 2) * 50 + i // 4}",
             ),
-            "no two records are one person beyond doubt",
+            "no two records are certainly one person",
         ),
         (
             rows_of(
@@ -366,7 +365,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "test",
                 birth_date=lambda i: "1900-01-01",
             ),
-            "no two records are one person beyond doubt",
+            "no two records are certainly one person",
         ),
         (
             rows_of(
@@ -375,7 +374,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "smith",
                 birth_date=lambda i: "1985-03-07",
             ),
-            "most pairs of records are one person beyond doubt",
+            "most pairs of records are certainly one person",
         ),
     ],
 )

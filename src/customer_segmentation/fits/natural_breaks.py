@@ -1,4 +1,4 @@
-"""Natural breaks: cut one measure into bands whose members are as alike as possible."""
+"""Natural breaks: cuts of one measure into bands with members as similar as possible."""
 
 from __future__ import annotations
 

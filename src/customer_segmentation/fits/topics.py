@@ -1,4 +1,4 @@
-"""Topics of what customers write: TF-IDF and a truncated singular value decomposition."""
+"""Topics of customers' texts: TF-IDF and a truncated singular value decomposition."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ def fit_topics(
     Method: latent semantic analysis (Deerwester et al. 1990) as TfidfTransformer and TruncatedSVD
     of scikit-learn compute it: counts of a term times its idf, ln((1 + tickets) / (1 + tickets with
     the term)) + 1, each ticket scaled to length 1, not centred. At the first date topics are
-    numbered by singular value. Later, each has the number of the topic of the date before that it
-    is most like (pairs with the largest sum of absolute cosines).
+    numbered by singular value. Later, each gets the number of the most similar topic of the
+    previous date (pairs with the largest sum of absolute cosines).
 
     sample: one row per as_of (date), ticket_key and term, with customer_key and occurrences (a
     whole number from 1). Row order never matters.
-    count: topics asked for, at least 1. There are fewer where the matrix of tickets and terms has
-    a lower rank.
-    min_customers: a term that fewer customers use is not in the vocabulary: no model holds a word
-    that one person alone writes.
-    max_ticket_share: nor is one of more than this share of the tickets, 0 to 1.
-    max_terms: most terms; those that most customers use, of equals the first in the alphabet.
+    count: number of topics, at least 1; fewer if the matrix of tickets and terms has a lower rank.
+    min_customers: terms used by fewer customers are left out, so no model holds a word that only
+    one person writes.
+    max_ticket_share: terms in more than this share of the tickets, 0 to 1, are left out too.
+    max_terms: largest vocabulary; the terms used by most customers, ties in alphabetical order.
     seed: of the decomposition.
 
     Returns the columns as_of, part, name, number, feature and value, with these parts:
@@ -89,7 +88,7 @@ def _decomposed(
     tickets: pd.DataFrame, terms: list[str], count: int, seed: int
 ) -> tuple[pd.Series, pd.DataFrame]:
     """The idf of each term; the weight of each term (row) in each topic (column, from 1)."""
-    # A ticket without any of the terms counts as well: idf is made of all of them.
+    # Tickets without any of the terms count too: idf is computed from all tickets.
     documents = pd.Index(sorted(tickets["ticket_key"].unique()))
     # Sorted, so that sums have the same last bits whatever the order of the rows.
     kept = tickets[tickets["term"].isin(terms)].sort_values(["ticket_key", "term"])
@@ -104,8 +103,8 @@ def _decomposed(
         weights = np.ones((1, 1))
     else:
         decomposition = TruncatedSVD(min(count, len(terms)), random_state=seed)
-        # The few iterations of the default are meant: with many, topics of equal size would be told
-        # apart by rounding alone. Without any variance its shares are 0 / 0.
+        # The few default iterations are intended: with many, rounding alone would separate topics
+        # of equal size. Without any variance the shares are 0 / 0.
         with threadpool_limits(1), np.errstate(invalid="ignore"):
             decomposition.fit(weighted)
         is_real = decomposition.singular_values_ > 1e-6 * decomposition.singular_values_[0]
@@ -118,11 +117,11 @@ def _decomposed(
 
 
 def _renumbered(topics: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The topics in the numbers of those they are most like, and how like they are."""
+    """The topics renumbered after the most similar earlier ones, and their similarity."""
     terms = sorted({*topics.index, *before.index})
     now, then = (part.reindex(terms, fill_value=0.0).to_numpy() for part in (topics, before))
     likeness = np.abs(now.T @ then).clip(0, 1)
-    # A topic more than there were is like none of them.
+    # An additional topic is similar to none.
     numbers = range(1, max(likeness.shape) + 1)
     padded = np.zeros((likeness.shape[0], len(numbers)))
     padded[:, : likeness.shape[1]] = likeness

@@ -1,4 +1,4 @@
-"""Linkage: how much each agreement or difference says about two records being one person.
+"""Linkage: agreements and differences weighted as evidence that two records are one person.
 
 The model is that of Fellegi and Sunter (1969, "A theory for record linkage"): each comparison of
 two records falls into one level; m is the share of a level among pairs of one person, u among
@@ -47,9 +47,9 @@ _SURE_FOUND = 0.7  # share of all true pairs that a sure rule finds; half as man
 _CROWD = 100  # more records of one name and date or mailbox are a default value, not a person
 _FEWEST_PAIRS = 50  # in each block: below, EM follows single pairs
 # In each block and for u. On 20,000 records five times as many pairs moved the weights of common
-# levels by .1, of the rarest by 1.2, and took eight times as long.
+# levels by 0.1, of the rarest by 1.2, and took eight times as long.
 _MOST_PAIRS = 1e6
-_SAYS_NOTHING = 1.0  # m and u of a level without weight
+_NO_EVIDENCE = 1.0  # m and u of a level without weight
 
 
 def fit_linkage(
@@ -97,12 +97,9 @@ def fit_linkage(
     return pd.DataFrame(rows, columns=list(LONG_TABLE)).astype(LONG_TABLE)
 
 
-# training
-
-
 @dataclass(frozen=True)
 class Evidence:
-    """What there is to learn from: numbers of records, of pairs per block and of sure pairs."""
+    """The training data: numbers of records, of pairs per block and of sure pairs."""
 
     rows: int
     blocks: Mapping[str, int]
@@ -175,19 +172,19 @@ def _train(
 
 
 def why_untrainable(evidence: Evidence) -> str | None:
-    """Why nothing can be learned, in a sentence; None where something can."""
+    """Why no weights can be learned, in a sentence; None if they can."""
     if evidence.rows < 2:
-        return f"No weights were learned: there are {evidence.rows} records, and it takes two."
+        return f"No weights were learned: there are {evidence.rows} records; at least 2 are needed."
     for block, pairs in evidence.blocks.items():
         if pairs < _FEWEST_PAIRS:
             return (
-                f"No weights were learned: {pairs:,} pairs of records have {block}, "
-                f"and it takes {_FEWEST_PAIRS}."
+                f"No weights were learned: {pairs:,} pairs of records have {block}; at least "
+                f"{_FEWEST_PAIRS} are needed."
             )
     if evidence.sure == 0:
-        return "No weights were learned: no two records are one person beyond doubt."
+        return "No weights were learned: no two records are certainly one person."
     if evidence.prior >= 0.5:
-        return "No weights were learned: most pairs of records are one person beyond doubt."
+        return "No weights were learned: most pairs of records are certainly one person."
     return None
 
 
@@ -238,7 +235,7 @@ def _sure_pairs(columns: Sequence[str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Splink tells each step and warns of each unseen level; the stored table says it better."""
+    """Silences Splink, which logs each step and each unseen level; the stored table has them."""
     logger = logging.getLogger("splink")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -249,11 +246,11 @@ def _quiet() -> Iterator[None]:
 
 
 def _limit_shares(levels: list[dict[str, Any]], evidence: Evidence) -> None:
-    """Round m and u, and take a level that was never seen as seen once.
+    """Rounds m and u, and counts a level that was never seen as seen once.
 
-    Without that an unseen level would weigh without limit, or as much as Splink's stand-in of one
-    in a million for both, which is the same for 100 records as for 100,000. A level seen in
-    neither kind of pair, or one of a comparison that lacks m or u altogether, says nothing.
+    Otherwise an unseen level would have an infinite weight, or that of Splink's default of one in a
+    million, whatever the number of records. A level seen in neither kind of pair, or of a
+    comparison without m or u, is no evidence.
     """
     kinds = {
         "m_probability": 1 / evidence.matches,
@@ -268,14 +265,11 @@ def _limit_shares(levels: list[dict[str, Any]], evidence: Evidence) -> None:
                 share = found if _is_share(found) else 0.0
                 level[kind] = _tidy(max(share, min(once, 0.5)))
         else:
-            level.update(dict.fromkeys(kinds, _SAYS_NOTHING))
+            level.update(dict.fromkeys(kinds, _NO_EVIDENCE))
 
 
 def _is_share(value: object) -> TypeGuard[float]:
     return isinstance(value, float) and math.isfinite(value)
-
-
-# the long table
 
 
 def _fit_one(
@@ -305,17 +299,18 @@ def _level_rows(
             m, u = level["m_probability"], level["u_probability"]
             where = label, 0 if label == "else" else number, comparison.name
             yield "weight", *where, round(math.log2(m / u), 3)
-            if not m == u == _SAYS_NOTHING:
+            if not m == u == _NO_EVIDENCE:
                 yield "m", *where, m
                 yield "u", *where, u
 
 
 def _explain(evidence: Evidence) -> str:
-    found = " and ".join(f"{pairs:,} with {block}" for block, pairs in evidence.blocks.items())
+    found = " and ".join(
+        f"{pairs:,} pairs with {block}" for block, pairs in evidence.blocks.items()
+    )
     return (
-        f"Learned from {evidence.rows:,} records, of whose pairs {found}; "
-        f"{evidence.sure:,} pairs are one person beyond doubt, so one pair in "
-        f"{1 / evidence.prior:,.0f} is expected to be."
+        f"Learned from {evidence.rows:,} records: {found}; {evidence.sure:,} pairs are "
+        f"certainly one person, so one pair in {1 / evidence.prior:,.0f} is expected to be."
     )
 
 

@@ -1,8 +1,8 @@
 """People: which records belong to one person, given pairs of records that look alike.
 
-Links are taken strongest first, and two groups become one unless a record of one contradicts a
-record of the other. So a chain of small differences, or a hub such as a shared mailbox, ends where
-the first contradiction is, and the weaker link is the one that goes.
+Links are followed from the strongest, and two groups are merged unless a record of one contradicts
+a record of the other. So a chain of small differences, or a hub such as a shared mailbox, ends at
+the first contradiction, and the weaker link is dropped.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ def merge_records(
     that are computed should be rounded, or the last bit decides the order.
     vetoes: any of given_name and birth_date. Two groups in which a record of one and a record of
     the other contradict each other (see `names_agree` and `dates_agree`) are not merged.
-    cap: a group of more records is undone: only what people decided stays merged.
+    cap: a larger group is undone, except for merges that people decided.
     nicknames: (nickname, name) pairs, normalised.
     decisions: (left_key, right_key, is_same) of people. `True` merges first, against vetoes and
-    cap; all names and dates in a group that was decided so are right, and who agrees with one of
-    them contradicts none. `False` holds against everything, other decisions included: two such
-    records never end up in one group, not even by way of others.
+    cap; all names and dates in such a group are right, and a record that agrees with one of them
+    contradicts none. `False` overrides everything, other decisions included: two such records never
+    end up in one group, not even through others.
 
-    Pairs and decisions may come in any order and repeat; a record with itself says nothing.
-    Reasons of what is refused: decision, given_name, birth_date (the first that applies) and
-    over_cap, which is told of every link in the group that was undone.
+    Pairs and decisions may come in any order and repeat; pairs of a record with itself are ignored.
+    Reasons for refusals: decision, given_name, birth_date (the first that applies) and over_cap,
+    for every link in a group that was undone.
 
     Raises ValueError for an unknown veto, a cap below 1, a repeated record or one not in records.
     """
@@ -231,7 +231,7 @@ class _Groups:
         self._foes.setdefault(right, set()).add(left)
 
     def merge(self, left: int, right: int, vetoes: Collection[str]) -> str | None:
-        """Make the groups of two positions one, or tell why not."""
+        """Merges the groups of two positions, or returns the reason why not."""
         left, right = self.find(left), self.find(right)
         if left == right:
             return None

@@ -1,11 +1,11 @@
-"""Looks at the raw files of a data set and says what each contract table can be read from.
+"""Finds the raw file of each contract table.
 
-Parquet files are asked for their schema, CSV files for their header. The input door of the dbt
-project turns the answer into one view per contract table. CSV files are loaded first, because only
-a load can tell the lines that can't be read from the others.
+Parquet files are read for their schema, CSV files for their header. The dbt project turns the
+result into one view per contract table. CSV files are loaded first, because only a load finds the
+unreadable lines.
 
-No message repeats what a file holds, but for the names of contract columns and what looks like
-them: the first line of a file without a header is a person.
+Messages repeat nothing of a file but names of contract columns and near misses: the first line of a
+file without a header holds personal data.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
     if repeated or len(set(bare)) < len(bare):
         raise RawFileError(
             f"{path.as_posix()} names the column {', '.join(repeated) or 'of some name'} more than "
-            f"once (capitals don't tell columns apart). Expected each column once: rename or "
+            f"once (case is ignored). Expected each column once: rename or "
             f"remove the others."
         )
     return columns
@@ -128,20 +128,20 @@ def _checked_columns(path: Path, table: ContractTable) -> tuple[str, ...]:
 def load_csv(
     connection: duckdb.DuckDBPyConnection, file: RawFile, table: str, rejected_lines: str
 ) -> None:
-    """Loads a CSV file as text, column by column name, and notes the lines that can't be read.
+    """Loads a CSV file as text, column by column name, and records the unreadable lines.
 
     Args:
         connection: A connection to the working database, used for nothing else meanwhile.
         file: The file, with its columns in order.
         table: Quoted name of the table to make.
-        rejected_lines: Quoted name of a table (source_table, line, error) to add to.
+        rejected_lines: Quoted name of a table (source_table, line, error) to insert into.
 
     Raises:
         RawFileError: The file as a whole can't be read.
     """
     try:
         connection.execute(f"create or replace table {table} as select * from {relation_of(file)}")
-        # One line can have several errors; the first column's is told.
+        # One line can have several errors; that of the first column is kept.
         connection.execute(
             f"""
             insert into {rejected_lines}
@@ -159,9 +159,9 @@ def load_csv(
 
 
 def relation_of(file: RawFile) -> str:
-    """What a file is read from, for a from clause: CSV cells are text, its bad lines are set aside.
+    """The from clause that reads a file: CSV cells as text, without its unreadable lines.
 
-    Bad lines are in DuckDB's table ``reject_errors`` of the connection once the file was read.
+    Those are in DuckDB's table ``reject_errors`` of the connection after the file was read.
     """
     if file.format == "parquet":
         return f"read_parquet({literal(file.path)})"
@@ -178,7 +178,7 @@ def read_header(path: Path) -> tuple[str, ...]:
     if path.stat().st_size == 0:
         raise RawFileError(
             f"{path.as_posix()} is empty. Expected at least a header line; a table without rows "
-            f"is a file with only that."
+            f"is a file with nothing else."
         )
     with path.open("rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -190,14 +190,14 @@ def read_header(path: Path) -> tuple[str, ...]:
     except (pa.ArrowException, OSError, EOFError, csv.Error) as error:
         kind = "a Parquet file" if _format_of(path) == "parquet" else "a UTF-8 CSV file"
         raise RawFileError(
-            f"{path.as_posix()} can't be read as {kind}: {type(error).__name__}. Expected what "
-            f"its ending says; write the file again."
+            f"{path.as_posix()} can't be read as {kind}: {type(error).__name__}. Expected the "
+            f"format of its ending; write the file again."
         ) from error
 
 
 def _csv_header(path: Path) -> tuple[str, ...]:
     opener = gzip.open if path.suffix == ".gz" else open
-    # What isn't UTF-8 is for the load to judge, line by line.
+    # The load rejects what isn't UTF-8, line by line.
     with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
         header = next(csv.reader(lines), [])
     return tuple(name.strip() for name in header)

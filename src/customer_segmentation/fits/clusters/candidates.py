@@ -1,4 +1,4 @@
-"""Candidates: the groupings that are tried, each with the evidence that exists for it."""
+"""Candidates: clusterings by several algorithms, each with the indices that exist for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STARTS = 10
 
 @dataclass(frozen=True)
 class Candidate:
-    """One grouping of the rows, with its indices of fit. None: the index does not exist for it.
+    """One clustering of the rows with its indices. None: the index does not exist for it.
 
     labels: shape (rows,), from 0; noise is -1. centroids: shape (k, features), the means of the
     members; of density methods, whose groups have any shape, shape (0, features).
@@ -156,8 +156,8 @@ def _with_evidence(
 ) -> tuple[list[Candidate], int | None]:
     """k-means candidates with gap, elbow, stability and simulated silhouette, and the gap's k."""
     inertias = [indices.kmeans_inertia(matrix, 1, seed), *(c.inertia or 0.0 for c in found)]
-    # Without any spread left inside the clusters log W does not exist, nor for larger k: no gap
-    # could be larger than the first of these.
+    # Without spread inside the clusters log W does not exist, nor for larger k: no gap could be
+    # larger than the first of these.
     nothing = [i for i, inertia in enumerate(inertias) if inertia <= 1e-9 * inertias[0]]
     usable = inertias[: nothing[0]] if nothing else inertias
     gap, error = indices.gap_statistic(matrix, usable, seed=seed)
@@ -193,7 +193,7 @@ def _mini_batch(matrix: Matrix, k: int, seed: int, distances: Matrix) -> Candida
 
     started = time.perf_counter()
     model = MiniBatchKMeans(n_clusters=k, n_init=_STARTS, random_state=seed).fit(matrix)
-    # A centroid may end up without rows: then there are fewer clusters, and nothing for this k.
+    # A centroid may end up without rows; then there are fewer clusters and no candidate for k.
     _, labels = np.unique(model.labels_, return_inverse=True)
     return measure(matrix, labels.astype(np.int64), "minibatch", started, distances)
 

@@ -14,15 +14,15 @@ WITHIN = 0.9  # of the best silhouette
 GOOD, FAIR = 0.5, 0.25
 
 _MEANING = {
-    "good": "customers are clearly closer to their own group than to the next",
-    "fair": "the groups touch, so read them as bands of a continuum",
-    "weak": "the groups run into each other, so read them as bands of a continuum",
+    "good": "customers are clearly closer to their own cluster than to the next",
+    "fair": "the clusters touch, so read them as bands of a continuum",
+    "weak": "the clusters overlap, so read them as bands of a continuum",
 }
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate to put in force (None: everyone is one group), a verdict and a sentence why."""
+    """The candidate to put in force (None: one cluster of everyone), a verdict and its reason."""
 
     candidate: Candidate | None
     verdict: str
@@ -30,13 +30,13 @@ class Choice:
 
 
 def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
-    """The largest k that is almost as well separated as the best, if there are clusters at all.
+    """The largest stable k whose silhouette is within 10% of the best, if there are clusters.
 
-    No clusters, if the gap statistic says 1. Else eligible are candidates with k from k_min to
-    k_max, at least 1 % of the rows in the smallest cluster and a mean clusterwise Jaccard of at
-    least .75; of those within 10 % of the best silhouette among them the largest k is taken. An
-    index that does not exist satisfies nothing, so an algorithm without measured stability is
-    evidence only. Ties: the larger silhouette (to 12 digits), then the order given.
+    There are none if the gap statistic chooses 1. Otherwise candidates are eligible with k from
+    k_min to k_max, at least 1% of the rows in the smallest cluster and a mean clusterwise Jaccard
+    of at least 0.75; of those within 10% of their best silhouette the largest k is chosen. A
+    missing index satisfies nothing, so an algorithm without measured stability is evidence only.
+    Ties: the larger silhouette (to 12 digits), then the order given.
     """
     if screening.distinct < k_min or screening.rows <= k_min:
         return Choice(None, "none", explain_none(screening.rows, screening.distinct, k_min))
@@ -44,15 +44,15 @@ def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
         return Choice(
             None,
             "none",
-            "Everyone is in one group: by the gap statistic the customers are not grouped "
-            "more than evenly spread ones would be.",
+            "One cluster of everyone: by the gap statistic the customers are no more clustered "
+            "than evenly spread data.",
         )
     in_range = [c for c in screening.candidates if k_min <= c.k <= k_max]
     eligible = [c for c in in_range if is_eligible(c)]
     if not eligible:
         return Choice(None, "none", _explain_ineligible(in_range, k_min, k_max))
     best = max(tidy(c.silhouette or 0.0) for c in eligible)
-    # A negative best silhouette is not widened: 90 % of it would be better than itself.
+    # A negative best silhouette is not widened: 90% of it would exceed it.
     least = best * WITHIN if best > 0 else best
     near = [c for c in eligible if tidy(c.silhouette or 0.0) >= least]
     chosen = max(near, key=lambda c: (c.k, tidy(c.silhouette or 0.0)))
@@ -62,7 +62,7 @@ def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
 
 
 def is_eligible(candidate: Candidate) -> bool:
-    """Large enough in its smallest cluster, found again in bootstrap draws, with a silhouette."""
+    """Whether it has a silhouette, a large enough smallest cluster and stable clusters."""
     return (
         candidate.silhouette is not None
         and candidate.smallest_share >= SMALLEST_SHARE
@@ -72,9 +72,9 @@ def is_eligible(candidate: Candidate) -> bool:
 
 
 def verdict_of(candidate: Candidate) -> str:
-    """`judge`, but weak where data without clusters has a silhouette at least as large.
+    """`judge`, but weak if simulated data without clusters has at least this silhouette.
 
-    None where there are not two groups to tell apart.
+    "none" with fewer than two clusters.
     """
     if candidate.silhouette is None:
         return "none"
@@ -86,7 +86,7 @@ def verdict_of(candidate: Candidate) -> str:
 
 
 def judge(silhouette: float) -> str:
-    """Good from .5, fair from .25, else weak.
+    """Good from 0.5, fair from 0.25, else weak.
 
     The limits are those of Kaufman and Rousseeuw (1990, chapter 2), the words are ours.
     """
@@ -94,21 +94,21 @@ def judge(silhouette: float) -> str:
 
 
 def explain(chosen: Candidate, tried: Sequence[int], verdict: str) -> str:
-    """Why this k, in one sentence for people who don't read indices."""
+    """Why this k, in one sentence."""
     return (
-        f"Of {min(tried)} to {max(tried)} groups tried on {len(chosen.labels):,} customers, "
-        f"{chosen.k} are the most that separate about as well as the best and come back in new "
-        f"draws: {_silhouette_words(chosen, verdict)}"
+        f"Of {min(tried)} to {max(tried)} clusters tried on {len(chosen.labels):,} customers, "
+        f"{chosen.k} is the largest stable k whose silhouette is within 10% of the best: "
+        f"{_silhouette_words(chosen, verdict)}"
     )
 
 
 def explain_refit(
     found: Candidate, rows: int, chosen_on: str, verdict: str, *, is_update: bool
 ) -> str:
-    """What a refit or an update of the groups chosen at an earlier date is worth."""
-    done = "moved by" if is_update else "fitted again on"
+    """The quality of a refit or an update of the clusters chosen at an earlier date."""
+    done = "updated with" if is_update else "refitted on"
     return (
-        f"The {found.k} groups chosen as of {chosen_on}, {done} {rows:,} customers: "
+        f"The {found.k} clusters chosen as of {chosen_on}, {done} {rows:,} customers: "
         f"{_silhouette_words(found, verdict)}"
     )
 
@@ -116,7 +116,7 @@ def explain_refit(
 def _silhouette_words(found: Candidate, verdict: str) -> str:
     against = "1 is perfect, 0 is no separation"
     if found.simulated_silhouette is not None:
-        against += f", {found.simulated_silhouette:.3f} what data without groups has"
+        against += f", {found.simulated_silhouette:.3f} for simulated data without clusters"
     return (
         f"the silhouette is {found.silhouette or 0.0:.3f} ({against}), which is {verdict}: "
         f"{_MEANING[verdict]}."
@@ -124,38 +124,38 @@ def _silhouette_words(found: Candidate, verdict: str) -> str:
 
 
 def why_not(candidate: Candidate, choice: Choice, *, k_min: int, k_max: int) -> str:
-    """Why a candidate is not the one in force: the first reason that `choose` met."""
+    """Why a candidate is not in force: the first reason that `choose` finds."""
     if candidate.silhouette is None:
-        return "Finds fewer than two groups."
+        return "Finds fewer than two clusters."
     if not k_min <= candidate.k <= k_max:
-        return f"Has {candidate.k} groups; {k_min} to {k_max} are asked for."
+        return f"Has {candidate.k} clusters; var cluster_k allows {k_min} to {k_max}."
     if candidate.stability is None:
-        return "For comparison: whether its groups come back in new draws is not measured."
+        return "For comparison only: its stability is not measured."
     if candidate.smallest_share < SMALLEST_SHARE:
-        return "Has a group of under 1 % of the customers."
+        return "Has a cluster with under 1% of the customers."
     if candidate.stability < STABILITY:
-        return "Its groups do not come back in new draws."
+        return "Its clusters are not stable."
     if choice.candidate is None:
-        return "By the gap statistic there is one group."
+        return "The gap statistic chooses one cluster."
     if candidate.k > choice.candidate.k:
-        return "Separates less well than fewer groups do."
-    return "Has fewer groups and separates not much better, or less well."
+        return "Separates less well than fewer clusters do."
+    return "Has fewer clusters and separates not much better, or less well."
 
 
 def explain_none(rows: int, distinct: int, k_min: int) -> str:
-    """Why there is one group only."""
+    """Why there is only one cluster."""
     if rows == 0:
         reason = "no customer has a value for every feature"
     elif rows == 1:
         reason = "there is only one customer"
     elif distinct == 1:
-        reason = f"all {rows:,} customers look the same"
+        reason = f"all {rows:,} customers have the same values"
     else:
         reason = (
             f"{rows:,} customers with {distinct:,} different profiles are too few "
-            f"for {k_min} groups"
+            f"for {k_min} clusters"
         )
-    return f"Everyone is in one group: {reason}."
+    return f"One cluster of everyone: {reason}."
 
 
 def _explain_ineligible(candidates: Sequence[Candidate], k_min: int, k_max: int) -> str:
@@ -163,7 +163,6 @@ def _explain_ineligible(candidates: Sequence[Candidate], k_min: int, k_max: int)
     small = sum(c.smallest_share < SMALLEST_SHARE for c in judged)
     unstable = sum((c.stability or 0.0) < STABILITY for c in judged)
     return (
-        f"Everyone is in one group: of {len(judged)} groupings into {k_min} to {k_max} groups "
-        f"{small} have a group of under 1 % of the customers and {unstable} do not come back "
-        "in new draws."
+        f"One cluster of everyone: of {len(judged)} candidates with {k_min} to {k_max} clusters "
+        f"{small} have a cluster with under 1% of the customers and {unstable} are not stable."
     )

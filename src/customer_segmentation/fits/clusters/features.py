@@ -1,4 +1,4 @@
-"""Feature sets: what a column of the sample is, and how text becomes numbers."""
+"""Feature sets: the meaning of the sample's columns, and how text becomes numbers."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _WORDS: dict[str, dict[str, str]] = {
 class Feature:
     """What to do with one column of the sample.
 
-    column: where SQL found it in the wide table of features; not read here.
-    log: use log1p; values below 0 count as 0 then.
-    caps: two quantiles, from 0 to 1, that values are cut off at.
+    column: its column in the wide table of features; not read here.
+    log: use log1p; values below 0 count as 0.
+    caps: two quantiles, from 0 to 1, at which values are capped.
     scaling: z_score (mean, population standard deviation), min_max, or robust (median,
     interquartile range); all after log and caps.
     encoding: number; or, for text, one_hot (a column of 0 and 1 per level) or ordinal (the position
     in `levels` from 0). Encoded columns are neither logged nor capped.
-    levels: of text, both encodings need them; ordinal from the lowest to the highest.
+    levels: of text, required by both encodings; for ordinal from the lowest to the highest.
     word_low, word_high: words for a cluster well below or above the average; "" for none.
-    noun: what such a word describes, if not the customers in general ("big" -> "big spenders").
-    orders_clusters: cluster 1 is the highest in this feature.
+    noun: what such a word describes, if not customers in general ("big" -> "big spenders").
+    orders_clusters: whether cluster 1 is the highest in this feature.
     """
 
     name: str
@@ -120,7 +120,7 @@ def encoded(specs: Sequence[Feature]) -> tuple[Feature, ...]:
 
 
 def level_column(name: str, level: str) -> str:
-    """Such as age_band__45_54: the feature and the level in small letters, digits and _."""
+    """Such as age_band__45_54: the feature and the level in lower case, digits and _."""
     return f"{name}__{re.sub('[^a-z0-9]+', '_', level.lower())}"
 
 

@@ -79,21 +79,21 @@ def fit_clusters(
 ) -> pd.DataFrame:
     """The models of all refit dates, each from the one before it, in order of date.
 
-    At the first date and where `kind` is selection all candidates are screened and one is chosen,
-    or none. At the other dates algorithm and k stay and a verdict of none stays as well. A refit
-    starts from the centroids in force; an update moves them by the rows of its date and keeps
-    their scales. Clusters that continue one before keep key and name.
+    At the first date and where `kind` is selection all candidates are screened and one or none is
+    chosen. At the other dates algorithm, k and a verdict of none stay. A refit starts from the
+    centroids in force; an update moves them by the rows of its date and keeps their scales.
+    Clusters that continue an earlier one keep its key and name.
 
     sample: one row per as_of and customer: as_of (date), customer_key (integer, unique within a
     date), kind (selection, refit or update, one value a date) and one numeric column per encoded
     feature (see `features.encoded`). Rows where a feature is missing, infinite or beyond 1e100 are
     dropped. Row order never matters.
     features: dicts with the fields of `Feature`; only `name` is required. recency_days, frequency
-    and monetary bring their words. If no feature is marked to order the first clusters, monetary
-    does, without it the first.
-    k_min, k_max: the numbers of clusters to choose from, both included; from 2 on all are screened.
-    pca: measure distances on the components that hold more than 90 % of the variance.
-    noun: what customers are in the names of clusters, where no feature has a noun of its own.
+    and monetary have default words. If no feature is marked to order the first clusters, monetary
+    does, or else the first feature.
+    k_min, k_max: the numbers of clusters to choose from, inclusive; from 2 up all are screened.
+    pca: measure distances on the components that hold more than 90% of the variance.
+    noun: the noun in cluster names, unless a feature has its own.
 
     Returns the columns as_of, part, name, number, feature, value; values have 12 significant
     digits. `number` is the position of a cluster within its model, in order of key. Parts:
@@ -102,8 +102,8 @@ def fit_clusters(
     metric        name of the index, value: of the model
     key           number, name: c01, c02 ..; `everyone` for none
     cluster       number, name for people, value members in the sample
-    card, trait   number, name: a paragraph; what sets the cluster apart, such as "monetary high"
-    limit         number, value: the distance from which a customer does not belong to it
+    card, trait   number, name: a paragraph; what distinguishes the cluster, such as "monetary high"
+    limit         number, value: the distance beyond which a customer is an outlier
     scaler        name of the parameter (see `Scaler`), feature, value
     loading       number of the component, feature, value; with pca only, as is
     scree         number of the component, value: share of the variance
@@ -118,7 +118,7 @@ def fit_clusters(
     The last two are of the newest date only.
 
     Raises ValueError for a wrong feature specification, a missing column or an empty range of k.
-    No data makes it raise or warn: where nothing can be grouped the verdict is none and says why.
+    No data makes it raise or warn: without clusters the verdict is none, with the reason.
     """
     import pandas as pd
 
@@ -187,8 +187,8 @@ def _select(
     model, found = _in_force(now, settings, space, centroids, base, before, used)
     if not model.keys:
         return model, found + rows
-    told = [Row("verdict", name=choice.verdict), Row("why", name=choice.why)]
-    return model, found + rows + told + metric_rows(chosen)
+    verdict = [Row("verdict", name=choice.verdict), Row("why", name=choice.why)]
+    return model, found + rows + verdict + metric_rows(chosen)
 
 
 def _refit(
@@ -199,8 +199,8 @@ def _refit(
         return _without(
             now,
             before.chosen_on,
-            f"Everyone is in one group: none were found on {before.chosen_on}, and until the "
-            "next selection a refit keeps that.",
+            f"One cluster of everyone: none were found on {before.chosen_on}, and refits keep that "
+            "until the next selection.",
         )
     k = len(before.keys)
     if len(now.raw) == 0:
@@ -222,8 +222,8 @@ def _refit(
     measured = _measured(matrix, centroids, started, settings.seed)
     verdict = verdict_of(measured)
     why = explain_refit(measured, len(matrix), before.chosen_on, verdict, is_update=is_update)
-    told = [Row("verdict", name=verdict), Row("why", name=why)]
-    return model, found + told + metric_rows(measured)
+    found += [Row("verdict", name=verdict), Row("why", name=why)]
+    return model, found + metric_rows(measured)
 
 
 def _moved(before: Model, space: Space) -> Matrix:
@@ -248,7 +248,7 @@ def _measured(matrix: Matrix, centroids: Matrix, started: float, seed: int) -> C
     k = len(centroids)
     with threadpool_limits(1):
         labels, _ = assign(drawn, centroids)
-        # Of a drawn sample a small cluster may be gone; then the others are measured.
+        # A drawn sample may miss a small cluster; then the others are measured.
         _, labels = np.unique(labels, return_inverse=True)
         found = measure(drawn, labels.astype(np.int64), "kmeans", started)
         simulated = indices.simulated_silhouettes(drawn, [k], seed=seed)
@@ -264,7 +264,7 @@ def _in_force(
     before: Model | None,
     used: set[int],
 ) -> tuple[Model, list[Row]]:
-    """The model of given centroids, with keys, names, limits and all that is told of it."""
+    """The model of given centroids, with keys, names, limits and its rows."""
     specs = settings.specs
     matrix, scaled = space.place(now.raw), scale(now.raw, space.scaler)
     labels, _ = assign(matrix, centroids)
@@ -285,7 +285,7 @@ def _in_force(
     labels = np.where(is_outlier(distances, limits), -1, labels).astype(np.int64)
     value = next((i for i, spec in enumerate(specs) if spec.name == "monetary"), None)
     names_before = dict(zip(before.keys, before.names, strict=True)) if before is not None else {}
-    told = personas(
+    described = personas(
         profile(now.raw, scaled, labels, k, value),
         specs,
         customers=len(now.raw),
@@ -299,13 +299,13 @@ def _in_force(
         space=space,
         centroids=centroids,
         limits=limits,
-        names=tuple(persona.name for persona in told),
+        names=tuple(persona.name for persona in described),
         members=tuple(int((labels == i).sum()) for i in range(k)),
     )
     rows = [
         Row("model", len(now.raw), model.algorithm, k),
         *space_rows(space, specs),
-        *cluster_rows(model, told, labels, now.raw, scaled, specs),
+        *cluster_rows(model, described, labels, now.raw, scaled, specs),
     ]
     return model, rows
 

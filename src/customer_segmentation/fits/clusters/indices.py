@@ -1,4 +1,4 @@
-"""Evidence no library has: gap, Dunn, clusterwise Jaccard, elbow, data without clusters."""
+"""Indices that no library has: gap, Dunn, clusterwise Jaccard, elbow, simulated silhouette."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ def choose_by_gap(gap: Matrix, error: Matrix) -> int:
 def groups_by_gap(gap: Matrix, error: Matrix) -> int:
     """`choose_by_gap`, but 1 only if no larger k has a gap far above the first one.
 
-    The rule of the paper stops at the first k that the next one does not beat. Groups at the
-    corners of a cube are hardly better cut in two than not at all, so it calls five groups, five
-    deviations apart, one group in 4 of 10 draws: their gap is .7 and more above the first. That of
-    a long Gaussian with capped ends rises by up to .45, because its references are rounder. From
-    .55 up the first k within an error of the best is taken.
+    The rule of the paper stops at the first k that the next one does not beat. Clusters at the
+    corners of a cube are hardly better cut in two than not at all, so in 4 of 10 draws the rule
+    calls five clusters, five deviations apart, one cluster; their gap is at least 0.7 above the
+    first. The gap of a long Gaussian with capped ends rises by up to 0.45, because its references
+    are rounder. From 0.55 up the first k within one error of the best is taken.
     """
     best = int(np.argmax(gap))
     k = choose_by_gap(gap, error)
@@ -121,12 +121,12 @@ def clusterwise_jaccard(
     seed: int,
     draws: int = DRAWS,
 ) -> Matrix:
-    """How well each cluster is found again in bootstrap draws, shape (k,), from 0 to 1.
+    """Stability of each cluster in bootstrap draws, shape (k,), from 0 to 1.
 
     Hennig (2007), "Cluster-wise assessment of cluster stability", the bootstrap of R's
-    `fpc::clusterboot`, rows drawn twice taken once: the draw is clustered, and each cluster, as far
-    as it was drawn, is compared with the new one it overlaps most (intersection over union); the
-    mean over draws. A cluster of which nothing was drawn counts 0.
+    `fpc::clusterboot`, with repeated rows taken once: the draw is clustered, and the drawn part of
+    each cluster is compared with the new one it overlaps most (intersection over union); the mean
+    over draws. A cluster without drawn rows counts 0.
     labels: shape (rows,), 0 to k - 1. cluster: rows and a seed to labels from 0.
     """
     rng = np.random.default_rng(seed)
@@ -200,8 +200,8 @@ def knee(values: Sequence[float] | npt.NDArray[np.float64]) -> int:
     """Position where a convex curve turns from steep to flat: the knee farthest below its chord.
 
     Kneedle (Satopaa et al. 2011, "Finding a kneedle in a haystack") takes the first knee, which on
-    a curve of many measured points is some small bend; so all are asked for. Rising and falling
-    curves are read alike. The first in a tie; 0 for a flat curve or less than three values.
+    a curve of many measured points is a small bend; so all knees are compared. Rising and falling
+    curves are treated alike. The first in a tie; 0 for a flat curve or fewer than three values.
     """
     from kneed import KneeLocator
 

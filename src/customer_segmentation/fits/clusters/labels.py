@@ -1,6 +1,6 @@
-"""Stable labels: the same cluster keeps its key from one fit to the next, and what became of each.
+"""Stable labels: a cluster keeps its key from fit to fit; lineage says what became of each.
 
-Keys are whole numbers from 1, never used again for another cluster.
+Keys are whole numbers from 1 and are never reused for another cluster.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def match_keys(
     """The key of each new centroid: that of the old one it continues, or one never used before.
 
     new, old: shape (k, features), in one space (move the old ones there first, see
-    `update.move_centroids`). old_keys: one per old centroid. used_keys: all that were ever given.
-    A pair counts if the centroids are nearer than half the way from the old one to its nearest old
-    neighbour, so that a cluster that is gone never hands its key to one that is new. A single old
-    cluster has no neighbour and is continued in any case. Within reach is at most one old centroid,
-    so the assignment of the least sum of distances (Kuhn 1955, the Hungarian method) gives each old
-    one the nearest new one. New keys go up in the order of the new centroids.
+    `update.move_centroids`). old_keys: one per old centroid. used_keys: all ever assigned.
+    Two centroids match if they are nearer than half the distance from the old one to its nearest
+    old neighbour, so a vanished cluster never passes its key to a new one. A single old cluster has
+    no neighbour and is always continued. At most one old centroid is within reach, so the
+    assignment with the least sum of distances (Kuhn 1955, the Hungarian method) matches each old
+    one with the nearest new one. New keys ascend in the order of the new centroids.
     """
     if len(old) != len(old_keys):
         raise ValueError(f"{len(old)} old centroids, but {len(old_keys)} keys")

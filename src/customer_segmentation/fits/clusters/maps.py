@@ -1,4 +1,4 @@
-"""For looking only: coordinates of a sample in the plane, and the top of a tree of clusters."""
+"""For display only: coordinates of a sample in the plane, and the top of a tree of clusters."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def map_rows(matrix: Matrix, seed: int) -> tuple[Labels, Matrix, Matrix]:
 
 
 def _start(plane: Matrix) -> Matrix:
-    """The plane at the small scale t-SNE likes to start from (Kobak and Berens 2019)."""
+    """The plane at the small scale from which t-SNE should start (Kobak and Berens 2019)."""
     spread = plane[:, 0].std()
     started: Matrix = plane / (spread if spread > 0 else 1) * 1e-4
     return started

@@ -28,10 +28,10 @@ def name_clusters(
 
     centroids: shape (k, features), in standard deviations from the average customer; 0 where a word
     would mislead (see `personas.Profile`). correlated: shape (features, features), which features
-    say the same; none by default. noun: what those are whose words have none of their own.
-    A word needs a distance of .35 and is for the side the centroid is on. The two strongest are
-    used, one that says the same as a stronger one last. Equal names get all their words; then a
-    qualifier (very, fairly) for the word that tells them apart best; then the cluster number.
+    are redundant; none by default. noun: used where the words have no noun of their own.
+    A word needs a distance of 0.35 and describes the side the centroid is on. The two strongest are
+    used; a redundant one comes last. Equal names get all their words, then a qualifier (very,
+    fairly) for the word that differs most, then the cluster number.
     """
     words = [_strongest_words(centroid, specs, correlated) for centroid in centroids]
     shown = [found[:_WORDS_FIRST] for found in words]
@@ -50,7 +50,7 @@ def name_clusters(
 
 
 def strongest_first(effects: Matrix, correlated: npt.NDArray[np.bool_] | None = None) -> list[int]:
-    """Positions of the effects of .35 and more, the largest first, what repeats a larger one last.
+    """Positions of the effects of 0.35 and more, largest first, redundant ones last.
 
     effects: shape (features,), in standard deviations.
     """
@@ -106,7 +106,7 @@ def _qualify(word: str, qualifier: str) -> str:
 def _qualifiers(
     centroids: Matrix, shown: Sequence[Sequence[tuple[int, str]]], members: Sequence[int]
 ) -> dict[int, dict[int, str]]:
-    """For clusters of one name: very for the farthest, of three or more fairly for the nearest."""
+    """For clusters of one name: very for the farthest; fairly for the nearest of three or more."""
     if not shown[members[0]]:
         return {}
     distance = np.abs(centroids[list(members)])
@@ -127,16 +127,13 @@ def _same(names: Sequence[str]) -> list[list[int]]:
     return [found for found in positions.values() if len(found) > 1]
 
 
-# keep
-
-
 def keep_names(
     fresh: Sequence[str], kept: Sequence[str | None], centroids: Matrix, specs: Sequence[Feature]
 ) -> list[str]:
-    """The names in force where they still hold, else the fresh ones; no two are the same.
+    """The names in force that still hold, else the fresh ones; no two are the same.
 
-    kept: per cluster the name its key had, None for a new key. A name holds while each of its words
-    is for the side the centroid is on (any distance; .35 is for finding a new one). A fresh name
+    kept: per cluster the name of its key, None for a new key. A name holds while each of its words
+    describes the side the centroid is on (at any distance; 0.35 applies to new words). A fresh name
     that is taken gets a number.
     """
     names: list[str | None] = []
@@ -157,7 +154,7 @@ def keep_names(
 
 
 def name_holds(name: str, centroid: Matrix, specs: Sequence[Feature]) -> bool:
-    """Whether no word of the name is for the other side of the average than the centroid is on."""
+    """Whether each word of the name describes the side of the average the centroid is on."""
     for value, spec in zip(centroid, specs, strict=True):
         for side, word in [(-1, spec.word_low), (1, spec.word_high)]:
             said = word and re.search(rf"\b{re.escape(word)}\b", name, re.IGNORECASE)

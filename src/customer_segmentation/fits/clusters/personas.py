@@ -1,4 +1,4 @@
-"""Personas: what sets a cluster apart, in numbers that its name and its card never contradict."""
+"""Personas: what distinguishes a cluster; its name and card never contradict the numbers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from customer_segmentation.fits.clusters.base import Labels, Matrix
 from customer_segmentation.fits.clusters.features import Feature
 from customer_segmentation.fits.clusters.names import keep_names, name_clusters, strongest_first
 
-SAYS_THE_SAME = 0.7  # absolute correlation
+REDUNDANT_FROM = 0.7  # absolute correlation
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What the members of each cluster are like, against everyone; noise is part of everyone only.
+    """The members of each cluster compared with everyone; noise counts in everyone only.
 
-    sizes: shape (k,). effects: shape (k, features), mean of the members less that of everyone, in
-    standard deviations of everyone, after log, caps and scaling; 0 where the median is not on the
-    same side, because then the typical member is not what the mean says.
+    sizes: shape (k,). effects: shape (k, features), mean of the members minus that of everyone, in
+    standard deviations of everyone, after log, caps and scaling; 0 if the median is on the other
+    side, because then the mean does not describe the typical member.
     quartiles: shape (k, 3, features), in the features' own units; everyone: shape (3, features).
-    value_share: shape (k,), of the sum of the feature that tells value; nan if that is not above 0.
-    correlated: shape (features, features), whether two features say the same.
+    value_share: shape (k,), of the sum of the value feature; nan if that is not above 0.
+    correlated: shape (features, features), whether two features are redundant.
     """
 
     sizes: Labels
@@ -37,7 +37,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Persona:
-    """Name and card of a cluster, and the feature and side that sets it apart most.
+    """Name and card of a cluster, and the feature and side that distinguish it most.
 
     trait: such as "monetary high" or "recency_days low", a key for actions; "typical" for none.
     """
@@ -51,8 +51,8 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | No
     """The profile of k clusters that all have members.
 
     raw, scaled: shape (rows, features), the same rows before and after preparation. labels: shape
-    (rows,), 0 to k - 1 or -1. value: position of the feature whose sum tells a cluster's value,
-    None where there is none.
+    (rows,), 0 to k - 1 or -1. value: position of the feature whose sum is a cluster's value,
+    None for none.
     """
     deviation = scaled.std(axis=0)
     deviation = np.where(deviation > 1e-9, deviation, 1)  # constant but for the last bits
@@ -72,7 +72,7 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | No
         value_share=np.array(
             [raw[own, value].sum() / total if total > 0 else np.nan for own in members]
         ),
-        correlated=np.abs(standard.T @ standard) / len(scaled) >= SAYS_THE_SAME,
+        correlated=np.abs(standard.T @ standard) / len(scaled) >= REDUNDANT_FROM,
     )
 
 
@@ -87,9 +87,8 @@ def personas(
 ) -> list[Persona]:
     """A persona for each cluster of the profile; no two have the same name.
 
-    customers: all of the sample. value: position of the feature that tells value. noun: see
-    `name_clusters`. kept_names: the name each cluster's key had so far, None for new ones; it stays
-    while it holds.
+    customers: all of the sample. value: position of the value feature. noun: see `name_clusters`.
+    kept_names: the name of each cluster's key so far, None for new keys; it stays while it holds.
     """
     names = name_clusters(found.effects, specs, found.correlated, noun)
     if kept_names is not None:

@@ -1,8 +1,7 @@
 """Preparation: log, caps, scaling and principal components, all as parameters.
 
-The same arithmetic applies to customers outside the sample, in SQL: log1p, cut off at two caps,
-minus the centre, divided by the scale; then, if rotated, minus the rotation's centre and times its
-loadings.
+SQL applies the same arithmetic to customers outside the sample: log1p, two caps, minus the centre,
+divided by the scale; then, if rotated, minus the rotation's centre and times its loadings.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def _log_where(raw: Matrix, log_used: npt.NDArray[np.bool_]) -> Matrix:
 
 
 def fit_rotation(scaled: Matrix) -> Rotation:
-    """The fewest principal components that hold more than 90 % of the variance (Pearson 1901).
+    """The fewest principal components that hold more than 90% of the variance (Pearson 1901).
 
     scaled: shape (rows, features), at least one row. Without variance one component is kept and the
     scree is 0.
@@ -100,7 +99,7 @@ def fit_rotation(scaled: Matrix) -> Rotation:
 def principal_axes(scaled: Matrix, kept: int) -> Rotation:
     """The first principal components, at most as many as rows and features allow.
 
-    Each points the way of its largest loading, so that a sign never depends on the machine.
+    The largest loading of each is positive, so signs don't depend on the machine.
     """
     centre = scaled.mean(axis=0)
     _, spread, components = np.linalg.svd(scaled - centre, full_matrices=False)

@@ -83,7 +83,7 @@ def space_rows(space: Space, specs: Sequence[Feature]) -> list[Row]:
 
 def cluster_rows(
     model: Model,
-    told: Sequence[Persona],
+    described: Sequence[Persona],
     labels: Labels,
     raw: Matrix,
     scaled: Matrix,
@@ -97,7 +97,7 @@ def cluster_rows(
         coordinates = coordinates + model.space.rotation.centre @ model.space.rotation.loadings
         dimensions = [f"pc{i + 1}" for i in range(coordinates.shape[1])]
     rows = []
-    for i, (key, persona) in enumerate(zip(model.keys, told, strict=True)):
+    for i, (key, persona) in enumerate(zip(model.keys, described, strict=True)):
         own = labels == i
         rows += [
             Row("key", None, key_name(key), i + 1),
@@ -135,7 +135,7 @@ def metric_rows(of: Candidate) -> list[Row]:
 
 
 def flow_rows(before: Sample, now: Sample, old: Model, new: Model) -> list[Row]:
-    """Between each two clusters: who was relabelled (same data) and who moved (same model)."""
+    """Customers relabelled (same data) and moved (same model) between each two clusters."""
     if len(now.raw) == 0:
         return []
     shared, at_before, at_now = np.intersect1d(before.keys, now.keys, return_indices=True)

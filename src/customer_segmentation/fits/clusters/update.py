@@ -1,4 +1,4 @@
-"""What happens to centroids once a model is in force: assignment, refits, updates, outliers."""
+"""Centroids of a model in force: assignment, refits, updates, outliers."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def update_centroids(matrix: Matrix, centroids: Matrix, members: npt.ArrayLike) 
 
     MiniBatch k-means (Sculley 2010): each centroid is the running mean of what it was fitted on and
     of the new rows nearest to it. members: shape (k,), rows each centroid was fitted on, its weight
-    against the new ones. matrix: new rows, in an order that is always the same. No centroid is ever
-    put elsewhere (reassignment_ratio=0), so keys keep their meaning.
+    against the new ones. matrix: new rows, always in the same order. No centroid is ever reassigned
+    (reassignment_ratio=0), so keys keep their meaning.
     """
     from sklearn.cluster import MiniBatchKMeans
     from threadpoolctl import threadpool_limits
@@ -72,10 +72,10 @@ def move_centroids(
     old_rotation: Rotation | None = None,
     new_rotation: Rotation | None = None,
 ) -> Matrix:
-    """Centroids of one preparation in the space of another one of the same features and logs.
+    """Centroids of one preparation in the space of another with the same features and logs.
 
-    Exact without rotation; with one, what the components left out is lost. Caps are not applied: a
-    centroid lies within them.
+    Exact without rotation; a rotation loses the omitted components. Caps are not applied: they
+    contain the centroids.
     """
     scaled = centroids
     if old_rotation is not None:
@@ -85,10 +85,10 @@ def move_centroids(
 
 
 def outlier_distances(labels: Labels, distances: Matrix) -> Matrix:
-    """The distance from which a customer does not belong to a cluster, shape (k,).
+    """The distance beyond which a customer is an outlier of a cluster, shape (k,).
 
     Tukey's outer fence of the members' distances to their centroid: the third quartile plus three
-    interquartile ranges (Tukey 1977); the largest distance where the quartiles are equal.
+    interquartile ranges (Tukey 1977); the largest distance if the quartiles are equal.
     distances: shape (rows, k). An empty cluster has 0.
     """
     limits = np.zeros(distances.shape[1])

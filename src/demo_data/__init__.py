@@ -1,12 +1,12 @@
-"""Generated companion data: what the panel has not, with the truth about it.
+"""Generated raw data with the truth about it: a companion to the demo's panel, or any size alone.
 
-Two things are made from the same parts, and every row says `is_synthetic`:
+Two things are generated from the same parts, and every row is flagged `is_synthetic`:
 
 - `demo_companion`: for the households of the demo's panel, CRM records of several systems, web
   events, log-ins, consents, erasure requests, tickets and experiments. Orders stay the panel's own.
 - `generate`: a population of any size with orders at basket grain.
 
-What is planted, and at which rates: errors and duplicates in `rates.Rates` (light and heavy),
+Planted properties and their rates: errors and duplicates in `rates.Rates` (light and heavy),
 systems in `rates.SYSTEMS`, families, juniors, twins, shared mailboxes and internal accounts in
 `rates.Households`, withdrawn consents and erasures in `rates.Wishes`; sessions, kiosks, bots, late
 and repeated events in `web`; topics and moods in `feedback`; effects in `experiments`; histories,
@@ -22,9 +22,9 @@ The truth goes to a folder of its own, which no model reads:
 - tickets: ticket_id, topic, sentiment. experiments: experiment_id, metric, effect.
 - drift, at scale: attribute, value, first_day and end_day of the month without orders.
 
-Nothing about a panel household is made up that the panel itself could have said: no age band,
-income band, gender or household size. Where the panel knows the age band, the birth date fits it.
-No household of the panel withdraws a consent, asks for erasure or is an internal account.
+Nothing is generated about a panel household that the panel itself could hold: no age band, income
+band, gender or household size. If the panel has the age band, the birth date fits it. No household
+of the panel withdraws a consent, asks for erasure or is an internal account.
 """
 
 from demo_data.populations import Panel, demo_companion, generate

@@ -1,4 +1,4 @@
-"""What goes wrong when a value is written down. Each function takes one value and returns another.
+"""Errors in written values. Each function takes one value and returns another.
 
 The kinds of typing errors are those of Damerau (1964), "A technique for computer detection and
 correction of spelling errors": one letter wrong, missing, too many, or two swapped.

@@ -1,4 +1,4 @@
-"""Purchase histories of customers who are each their own: rate, spend, season, start and end.
+"""Purchase histories with a rate, spend, season, start and end for each customer.
 
 Each customer buys by a Poisson process whose rate swings over the year, from its start until it
 stops buying for good: the story behind the BG/NBD model (Fader, Hardie, Lee 2005), with a
@@ -22,7 +22,7 @@ RATE_SHAPE = 1.2  # of the gamma distribution of rates: many slow customers, few
 MEAN_LIFETIME = 4.0  # years
 GUEST_ORDERS = 0.03  # share of orders without a customer_ref
 RETURNS = 0.03  # share of orders that are followed by a return
-# Planted drift: nobody of this region buys from the first local day up to the second.
+# Planted drift: no customer of this region buys from the first local day up to the second.
 STRIKE_REGION = "NY"
 STRIKE = (np.datetime64("2017-09-01", "D"), np.datetime64("2017-10-01", "D"))
 _YEAR = 365.25 * 86_400
@@ -56,7 +56,7 @@ def make_orders(rng: np.random.Generator, since: Array) -> Orders:
 
     Args:
         rng: Source of chance.
-        since: When each customer began, in UTC; nobody buys before `HISTORY_FROM`.
+        since: When each customer began, in UTC; orders start at `HISTORY_FROM`.
     """
     count = len(since)
     rate = rng.gamma(RATE_SHAPE, MEAN_RATE / RATE_SHAPE, count) / _YEAR

@@ -1,4 +1,4 @@
-"""People as they are: households, names, birth dates, addresses, e-mails, phone numbers."""
+"""The true people: households, names, birth dates, addresses, e-mails, phone numbers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class People:
 
 
 def household_sizes(rng: Generator, people: int, shares: tuple[float, ...]) -> Array:
-    """Members per household, people in all. The last household takes what is left."""
+    """Members per household, people in all. The last household takes the remainder."""
     drawn = 1 + rng.choice(len(shares), size=people, p=shares)
     total = np.cumsum(drawn)
     last = int(np.searchsorted(total, people))
@@ -172,7 +172,7 @@ def make_people(
             named = np.flatnonzero(names == plain)
             names[named[rng.random(len(named)) < 0.5]] = accented
 
-    # A family shares what it shares in both versions, and moves together.
+    # A family shares both versions of an address or e-mail, and moves together.
     lives_with_head = (position > 0) & (
         (role == "spouse") | (rng.random(count) < households.at_home)
     )
@@ -308,7 +308,7 @@ def _ascii(name: str) -> str:
 
 def _mailboxes(rng: Generator, count: int, households: Households, chunk: int) -> Array:
     people = _some(rng, np.ones(count, dtype=bool), households.role_mailbox * count)
-    # Fewer would not be many enough to count as a mailbox of nobody in particular.
+    # Fewer people would not make it a shared mailbox.
     people = rng.permutation(people[: len(people) // _MAILBOX_PEOPLE * _MAILBOX_PEOPLE])
     mailbox = np.full(count, None, dtype=object)
     for number, person in enumerate(people.tolist()):

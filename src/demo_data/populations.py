@@ -58,9 +58,9 @@ DEMO_VOLUME = Volume(basket_share=0.04, other_sessions=8.0, kiosks=2, bots=12)
 SCALE_VOLUME = Volume(basket_share=0.04, other_sessions=0.8, kiosks=2, bots=5)
 SCALE_PRODUCTS = 500
 SCALE_CATEGORIES = ("pantry", "dairy", "produce", "bakery", "frozen", "household", "toys", "music")
-STORE_FIRST = 0.55  # share of customers who began in a store; the others in the web shop
+STORE_FIRST = 0.55  # share of customers who began in a store, not in the web shop
 FIRST_SYSTEM = 0.65  # share of orders placed where the customer began, if there is a choice
-QUIET_DAYS = 30  # a panel household without an order for so long writes as one who leaves
+QUIET_DAYS = 30  # without an order for this long, a panel household writes like a leaver
 
 _PARTS = (
     "people",
@@ -79,13 +79,13 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Panel:
-    """What the companion has to know of the panel. Households in any fixed order.
+    """The facts about the panel that the companion needs. Households in any fixed order.
 
     Attributes:
         household_id: Id of each household, as text.
-        spend: What it spent in all, in the reporting currency.
+        spend: Its total spend, in the reporting currency.
         last_order_at: Its last order, in UTC.
-        age_band: As the panel says, such as 25-34; None where it says nothing.
+        age_band: Such as 25-34; None if the panel has none.
         basket_household: Position of the household of each basket.
         basket_at: Instant of each basket, in UTC.
         product_id: Ids of products that may be looked at.
@@ -222,7 +222,7 @@ def generate(
 
 
 def check_apart(target: Path, truth: Path) -> None:
-    """Raises ValueError if one folder lies in the other: raw data must not hold the truth."""
+    """Raises ValueError if one folder lies in the other: raw data must not contain the truth."""
     one, other = target.resolve(), truth.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise ValueError(
@@ -233,7 +233,7 @@ def check_apart(target: Path, truth: Path) -> None:
 
 @contextmanager
 def replaced(target: Path) -> Iterator[Path]:
-    """A draft folder that takes the place of target when all went well."""
+    """A draft folder that replaces target on success."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -335,7 +335,7 @@ def _stream(seed: int, chunk: int) -> Stream:
 
 
 def birth_years(age_band: str | None) -> tuple[int, int]:
-    """First and last year of birth of somebody of that age at as_of; zeros where it is unknown."""
+    """First and last year of birth for an age at as_of; zeros if it is unknown."""
     if age_band is None:
         return 0, 0
     low, _, high = age_band.replace("+", "-88").partition("-")

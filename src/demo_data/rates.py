@@ -1,4 +1,4 @@
-"""How messy the generated records are."""
+"""Rates of errors and of special cases in the generated records."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ class System:
 
 @dataclass(frozen=True)
 class Households:
-    """Rates of what makes households hard to tell apart, as shares from 0 to 1.
+    """Rates of what makes household members hard to distinguish, as shares from 0 to 1.
 
-    Twins and juniors are several times as common as in life: they are what has to be tested.
+    Twins and juniors are several times as common as in life, for the sake of tests.
 
     Attributes:
         sizes: Share of households with 1, 2, 3 and 4 members.

@@ -1,4 +1,4 @@
-"""CRM records: what several systems wrote down about the same people."""
+"""CRM records: what several systems hold about the same people."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def make_records(
     panel_households: Array | None = None,
     spend: Array | None = None,
 ) -> Records:
-    """Writes down people in several systems, with errors.
+    """Records people in several systems, with errors.
 
     A record shows the address, e-mail and phone number of the time it was last changed.
 
@@ -85,7 +85,7 @@ def make_records(
         is_home = home == name
         is_there = is_home | (rng.random(count) < PRESENCE.get(name, 0.0))
         is_twice = is_there & (name in ("crm", "shop")) & (rng.random(count) < rates.second_record)
-        # Shuffled, so that no id tells who is who; a panel record has its household's id.
+        # Shuffled, so that ids reveal no identity; a panel record has its household's id.
         once = np.flatnonzero(is_there)
         index = np.concatenate([once, np.flatnonzero(is_twice)])
         is_first = np.concatenate([is_home[once], np.zeros(is_twice.sum(), dtype=bool)])

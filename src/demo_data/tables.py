@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from demo_data import experiments, feedback, truth, web
-from demo_data.arrays import Array
+from demo_data.arrays import Array, as_arrow, contract_table, ids, instants, money, of_words
 from demo_data.orders import STRIKE, STRIKE_REGION, Orders
 from demo_data.people import AS_OF, ID_SPACE, PANEL_FROM, People
 from demo_data.rates import Wishes
@@ -94,14 +94,16 @@ def companion_tables(
     devices = devices.rename(columns={"customer_ref": "reference"})
     assignments, outcomes = _experiments(stream("experiments"), people, records)
     tables = {
-        "customers": _table(customers),
+        "customers": contract_table(customers),
         "events": _event_table(events, accounts, product_ids),
-        "identity_links": _table(links),
-        "consents": _table(_consents(stream("consents"), people, records, asked, wishes)),
-        "erasure_requests": _table(_erasures(stream("erasures"), people, records, asked, wishes)),
-        "tickets": _table(_tickets(records, written)),
-        "experiment_assignments": _table(assignments),
-        "experiment_outcomes": _table(outcomes),
+        "identity_links": contract_table(links),
+        "consents": contract_table(_consents(stream("consents"), people, records, asked, wishes)),
+        "erasure_requests": contract_table(
+            _erasures(stream("erasures"), people, records, asked, wishes)
+        ),
+        "tickets": contract_table(_tickets(records, written)),
+        "experiment_assignments": contract_table(assignments),
+        "experiment_outcomes": contract_table(outcomes),
     }
     true = {
         "records": customers[["source_system", "record_id"]].assign(person=person),
@@ -111,13 +113,13 @@ def companion_tables(
         ),
         "tickets": pd.DataFrame(
             {
-                "ticket_id": _ids("t", written.number),
+                "ticket_id": ids("t", written.number),
                 "topic": written.topic,
                 "sentiment": np.where(written.is_negative, "negative", "positive"),
             }
         ),
     }
-    return tables, {name: _frame(frame) for name, frame in true.items()}
+    return tables, {name: as_arrow(frame) for name, frame in true.items()}
 
 
 def experiments_truth() -> pa.Table:
@@ -130,14 +132,14 @@ def experiments_truth() -> pa.Table:
             ("spend", experiment.spend),
         )
     ]
-    return _frame(pd.DataFrame(rows, columns=["experiment_id", "metric", "effect"]))
+    return as_arrow(pd.DataFrame(rows, columns=["experiment_id", "metric", "effect"]))
 
 
 def drift_truth() -> pa.Table:
     """The planted drift: customers with this value of the attribute buy nothing from day to day."""
     first, end = STRIKE
     days = {"first_day": str(first), "end_day": str(end)}
-    return _frame(pd.DataFrame([{"attribute": "region", "value": STRIKE_REGION, **days}]))
+    return as_arrow(pd.DataFrame([{"attribute": "region", "value": STRIKE_REGION, **days}]))
 
 
 def order_table(
@@ -157,17 +159,17 @@ def order_table(
     is_shop = records.system[record] == "shop"
     return pa.table(
         {
-            "order_id": _ids("o", np.arange(count) + chunk * ID_SPACE),
-            "source_system": _of_words(is_shop, ["store", "shop"]),
+            "order_id": ids("o", np.arange(count) + chunk * ID_SPACE),
+            "source_system": of_words(is_shop, ["store", "shop"]),
             "customer_ref": pa.array(records.reference, pa.string()).take(
                 pa.array(record, mask=orders.is_guest)
             ),
-            "ordered_at": _instants(orders.ordered_at),
+            "ordered_at": instants(orders.ordered_at),
             "amount": money(orders.cents),
-            "currency": _of_words(np.zeros(count), ["USD"]),
-            "status": _of_words(orders.is_return, ["completed", "returned"]),
-            "channel": _of_words(is_shop, ["store", "web"]),
-            "loaded_at": _instants(np.maximum(loaded, orders.ordered_at)),
+            "currency": of_words(np.zeros(count), ["USD"]),
+            "status": of_words(orders.is_return, ["completed", "returned"]),
+            "channel": of_words(is_shop, ["store", "web"]),
+            "loaded_at": instants(np.maximum(loaded, orders.ordered_at)),
             "is_synthetic": pa.array(np.ones(count, dtype=bool)),
         }
     )
@@ -191,7 +193,7 @@ def control_totals(
     return pa.table(
         {
             "source_system": pa.array(system, pa.string()),
-            "table_name": _of_words(np.zeros(len(day)), ["orders"]),
+            "table_name": of_words(np.zeros(len(day)), ["orders"]),
             "day": pa.array(day.astype("M8[D]")),
             "row_count": pa.array(rows + more, pa.int64()),
             "amount": money(np.rint(cents + more * mean).astype(np.int64)),
@@ -200,66 +202,26 @@ def control_totals(
     )
 
 
-def money(cents: Array) -> pa.Array:
-    """Whole cents as decimal(18,2), without a detour over floating point."""
-    unscaled = np.empty((len(cents), 2), dtype="<i8")
-    unscaled[:, 0], unscaled[:, 1] = cents, cents >> 63
-    return pa.Array.from_buffers(
-        pa.decimal128(18, 2), len(cents), [None, pa.py_buffer(unscaled.tobytes())]
-    )
-
-
-def _ids(prefix: str, number: Array) -> Array:
-    return np.array([f"{prefix}{n}" for n in number.tolist()], dtype=object)
-
-
-def _instants(values: Array) -> pa.Array:
-    return pa.array(values.astype("M8[us]")).cast(pa.timestamp("us", tz="UTC"))
-
-
-def _of_words(codes: Array, options: list[str]) -> pa.Array:
-    codes = pa.array(np.asarray(codes).astype(np.int8))
-    return pa.DictionaryArray.from_arrays(codes, pa.array(options)).cast(pa.string())
-
-
-def _frame(frame: pd.DataFrame) -> pa.Table:
-    columns = {}
-    for name in frame.columns:
-        values = frame[name]
-        if values.dtype.kind == "M":
-            columns[name] = _instants(values.to_numpy())
-        elif values.dtype.kind in "OUT":
-            texts = [value if isinstance(value, str) else None for value in values]
-            columns[name] = pa.array(texts, pa.string())
-        else:
-            columns[name] = pa.array(values)
-    return pa.table(columns)
-
-
-def _table(frame: pd.DataFrame) -> pa.Table:
-    return _frame(frame.assign(is_synthetic=True))
-
-
 def _event_table(events: web.Events, accounts: web.Accounts, product_ids: Array) -> pa.Table:
     count = len(events.number)
     references = pa.array(accounts.reference, pa.string())
     return pa.table(
         {
-            "event_id": _ids("e", events.number),
-            "source_system": _of_words(np.zeros(count), ["shop"]),
-            "anonymous_id": _ids("a", events.cookie),
+            "event_id": ids("e", events.number),
+            "source_system": of_words(np.zeros(count), ["shop"]),
+            "anonymous_id": ids("a", events.cookie),
             "customer_ref": references.take(pa.array(events.account, mask=events.account < 0)),
-            "session_id": _ids("s", events.session),
+            "session_id": ids("s", events.session),
             "event_type": pa.array(events.event_type, pa.string()),
-            "occurred_at": _instants(events.occurred_at),
+            "occurred_at": instants(events.occurred_at),
             "product_id": pa.array(product_ids, pa.string()).take(
                 pa.array(events.product, mask=events.product < 0)
             ),
             "page": pa.array([web.PAGES[name] for name in events.event_type], pa.string()),
             "device": pa.array(events.kind, pa.string()),
-            "country": _of_words(events.session % 50 == 0, ["US", "CA"]),
+            "country": of_words(events.session % 50 == 0, ["US", "CA"]),
             "referrer": pa.array(events.referrer, pa.string()),
-            "loaded_at": _instants(events.loaded_at),
+            "loaded_at": instants(events.loaded_at),
             "is_synthetic": pa.array(np.ones(count, dtype=bool)),
         }
     )
@@ -287,8 +249,8 @@ def _links(
         {
             "source_system": "shop",
             "customer_ref": accounts.reference[seen["account"].to_numpy(dtype=int)],
-            "anonymous_id": _ids("a", seen["cookie"].to_numpy()),
-            "device_id": _ids("d", seen["device"].to_numpy()),
+            "anonymous_id": ids("a", seen["cookie"].to_numpy()),
+            "device_id": ids("d", seen["device"].to_numpy()),
             "seen_at": seen["seen_at"].to_numpy(),
         }
     )
@@ -305,7 +267,7 @@ def _links(
             "source_system": "support",
             "customer_ref": records.reference[support],
             "anonymous_id": None,
-            "device_id": _ids("d", 2 * account_of + chunk * ID_SPACE),
+            "device_id": ids("d", 2 * account_of + chunk * ID_SPACE),
             "seen_at": opened + _part_of(rng, AS_OF - opened),
         }
     )
@@ -382,7 +344,7 @@ def _tickets(records: Records, written: feedback.Feedback) -> pd.DataFrame:
     systems = np.array([feedback.CHANNELS[name].system for name in written.channel], dtype=object)
     return pd.DataFrame(
         {
-            "ticket_id": _ids("t", written.number),
+            "ticket_id": ids("t", written.number),
             "source_system": systems,
             "customer_ref": reference,
             "opened_at": written.opened_at,

@@ -1,17 +1,17 @@
-"""Which records are the same person, and whether anything written in them still says so.
+"""Which records are one person, and whether their values still show it.
 
 A true pair is *linkable* when, after honest normalisation, at least one of these joins it:
 
-- e-mail or phone: both records hold the same value, and either nobody else's record holds it, or
+- e-mail or phone: both records hold the same value, and either no one else's record holds it, or
   at most `LARGEST_GROUP` people hold it and the given names agree too;
 - log-in: both records logged in from the same device, under the same condition;
 - name and birth date: given name, family name and birth date are the same;
 - name and address: given name, family name, street and postcode are the same.
 
-Honest normalisation undoes what carries no information: NFKC, invisible characters, spaces, case,
-accents, the tag of a plus address, the format of a phone number, St for Street, and the date format
-that each system declares. It guesses nothing: typing errors, nicknames, look-alike letters and
-swapped fields stay as they are. It is computed from the values written, not from what was planted.
+Honest normalisation removes differences without information: NFKC, invisible characters, spaces,
+case, accents, the tag of a plus address, the format of a phone number, St for Street, and the date
+format that each system declares. It doesn't guess: typing errors, nicknames, look-alike letters and
+swapped fields stay as they are. It uses the values written, not the errors planted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from demo_data.arrays import Array
 from demo_data.people import without_accents
 from demo_data.rates import SYSTEMS
 
-# An identifier of more people than this is evidence of none of them.
+# An identifier of more people than this is no evidence.
 LARGEST_GROUP = 6
 IDENTIFIERS = ("email", "phone", "login", "name_birth_date", "name_address")
 

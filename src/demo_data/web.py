@@ -97,7 +97,7 @@ class Events:
         session: Number of the session.
         device: Number of the device; devices of bots are those from `first_bot_device` on.
         cookie: Number of the anonymous id.
-        account: Position of the account, -1 while nobody is logged in.
+        account: Position of the account, -1 before the log-in.
         event_type: Word.
         occurred_at: Instant in UTC; loaded_at likewise.
         product: Position of the product, -1 for none.
@@ -169,7 +169,7 @@ def make_events(
     start = np.concatenate([start, _evenings(rng, earliest, bots)])
     device = np.concatenate([device, _first_bot(accounts, volume) + number + chunk * ID_SPACE])
     cookie = np.concatenate([cookie, 2 * device[len(device) - bots :]])
-    # Half of the bots say what they are.
+    # Half of the bots identify themselves.
     kind = np.concatenate([kind, np.where(number % 2 == 0, "bot", "desktop").astype(object)])
     return _unfolded(rng, blocks, account, start, device, cookie, kind, product_shares, chunk)
 

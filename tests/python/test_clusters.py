@@ -115,7 +115,7 @@ def test_planted_groups_are_found_named_and_ordered_by_spend():
     model = only(result, "model")
     assert (model.name, model.number, model.value) == ("kmeans", 3, 300)
     assert only(result, "verdict").name == "good"
-    assert "Of 2 to 5 groups tried on 300 customers, 3 are the most" in only(result, "why").name
+    assert "Of 2 to 5 clusters tried on 300 customers, 3 is the largest" in only(result, "why").name
     assert part(result, "key")["name"].tolist() == ["c01", "c02", "c03"]
     found = part(result, "cluster")
     assert found["number"].tolist() == [1, 2, 3]

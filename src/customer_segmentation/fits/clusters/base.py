@@ -11,7 +11,6 @@ Matrix = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 NOISE = -1  # the label of rows that a density method puts in no cluster
-SCREENED_ROWS = 2500
 
 _SAME_POINT = 6  # decimals of a standard deviation
 
@@ -24,8 +23,8 @@ def count_distinct(matrix: Matrix) -> int:
     return len(np.unique(np.round(matrix, _SAME_POINT), axis=0)) if len(matrix) else 0
 
 
-def draw_rows(rows: int, seed: int, most: int = SCREENED_ROWS) -> Labels:
-    """Positions of at most so many rows, ascending: all, or a seeded sample."""
+def draw_rows(rows: int, most: int, seed: int) -> Labels:
+    """Positions of all rows, or of a seeded sample of the largest number allowed; ascending."""
     if rows <= most:
         return np.arange(rows, dtype=np.int64)
     drawn = np.random.default_rng(seed).choice(rows, most, replace=False)

@@ -19,6 +19,7 @@ from customer_segmentation.fits.clusters.base import (
     load_fitters,
 )
 
+SCREENED_ROWS = 2500
 LINKAGES = ("ward", "complete", "average")
 
 _STARTS = 10
@@ -75,7 +76,7 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
     from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
-    matrix = matrix[draw_rows(len(matrix), seed)]
+    matrix = matrix[draw_rows(len(matrix), SCREENED_ROWS, seed)]
     distinct = count_distinct(matrix)
     largest = min(distinct, len(matrix) - 1, k_max)
     if largest < 2:

@@ -17,7 +17,12 @@ from customer_segmentation.fits.clusters.base import (
     draw_rows,
     load_fitters,
 )
-from customer_segmentation.fits.clusters.candidates import Candidate, measure, screen
+from customer_segmentation.fits.clusters.candidates import (
+    SCREENED_ROWS,
+    Candidate,
+    measure,
+    screen,
+)
 from customer_segmentation.fits.clusters.choice import (
     choose,
     explain_none,
@@ -244,7 +249,7 @@ def _measured(matrix: Matrix, centroids: Matrix, started: float, seed: int) -> C
     from threadpoolctl import threadpool_limits
 
     load_fitters()
-    drawn = matrix[draw_rows(len(matrix), seed)]
+    drawn = matrix[draw_rows(len(matrix), SCREENED_ROWS, seed)]
     k = len(centroids)
     with threadpool_limits(1):
         labels, _ = assign(drawn, centroids)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from customer_segmentation.fits.clusters.base import Labels, Matrix, draw_rows, load_fitters
-from customer_segmentation.fits.clusters.candidates import link
+from customer_segmentation.fits.clusters.candidates import SCREENED_ROWS, link
 from customer_segmentation.fits.clusters.prepare import principal_axes, rotate
 
 _MAPPED_ROWS = 500
@@ -40,7 +40,7 @@ def map_rows(matrix: Matrix, seed: int) -> tuple[Labels, Matrix, Matrix]:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    rows = draw_rows(len(matrix), seed, _MAPPED_ROWS)
+    rows = draw_rows(len(matrix), _MAPPED_ROWS, seed)
     if len(rows) < 3 or matrix.shape[1] < 2:
         return rows[:0], np.empty((0, 2)), np.empty((0, 2))
     drawn = matrix[rows]
@@ -69,7 +69,7 @@ def dendrogram(matrix: Matrix, linkage: str, seed: int) -> list[Branch]:
 
     linkage: ward, complete or average. Empty for fewer than two rows.
     """
-    matrix = matrix[draw_rows(len(matrix), seed)]
+    matrix = matrix[draw_rows(len(matrix), SCREENED_ROWS, seed)]
     if len(matrix) < 2:
         return []
     merges = link(matrix, linkage)

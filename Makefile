@@ -35,10 +35,10 @@ $(INSTALLED): pyproject.toml uv.lock
 
 demo: data/demo/orders.parquet ## Prepare the demo's raw files in data/demo
 
-GENERATORS := src/customer_segmentation/demo.py $(wildcard src/customer_segmentation/companion/*.py)
+GENERATORS := $(wildcard src/demo_data/*.py)
 
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
-	$(BIN)/customer-segmentation prepare-demo --target data/demo --truth data/demo_truth
+	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
 build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
 	$(DBT) build --vars '$(VARS)'

@@ -255,7 +255,7 @@ def _with_all_tables(folder: Path, customers: int) -> Contender:
     """The build of generated orders, records, events, tickets and campaigns, deduplicated."""
     raw = folder / "raw"
     if not raw.exists():
-        command = [str(Path(sys.executable).with_name("customer-segmentation")), "generate"]
+        command = [str(Path(sys.executable).with_name("demo-data")), "generate"]
         command += ["--customers", str(customers), "--target", str(raw)]
         subprocess.run([*command, "--truth", str(folder / "truth")], check=True)
     contender = _project(folder, raw, as_of=None)

@@ -49,6 +49,10 @@
 {% endmacro %}
 
 {% macro duckdb__to_instant(expression) -%}
+    {%- set text = 'trim(cast(' ~ expression ~ ' as varchar))' -%}
+    {%- set date = '\\d{4}-\\d{2}-\\d{2}' -%}
+    {%- set stamp = date ~ '[ T]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?' -%}
+    {%- set offset = ' ?(Z|UTC|[+-]\\d{2}(:?\\d{2})?)' -%}
     case
         when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
@@ -56,12 +60,12 @@
             then {{ finite_instant("timezone('" ~ timezone_var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when typeof({{ expression }}) like 'TIMESTAMP%'
             then {{ duckdb__instant_of_stamp(try_cast(expression, 'timestamp')) }}
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}$')
-            then timezone('{{ timezone_var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
-            then timezone('{{ timezone_var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
-            then try_cast(replace(replace(trim(cast({{ expression }} as varchar)), ' +', '+'), ' -', '-') as timestamp with time zone)
+        when regexp_full_match({{ text }}, '{{ date }}')
+            then timezone('{{ timezone_var("timezone") }}', try_cast({{ text }} as timestamp))
+        when regexp_full_match({{ text }}, '{{ stamp }}')
+            then timezone('{{ timezone_var("raw_timezone") }}', try_cast({{ text }} as timestamp))
+        when regexp_full_match({{ text }}, '{{ stamp ~ offset }}')
+            then try_cast(replace(replace({{ text }}, ' +', '+'), ' -', '-') as timestamp with time zone)
     end
 {%- endmacro %}
 

@@ -130,8 +130,11 @@ READ_AT_RUN_TIME |= {"raw_schema"}
 IMPORTED_BY_BUILDS = ["dbt.adapters.duckdb", "dbt.cli.main", "dbt.parser.manifest"]
 IMPORTED_BY_BUILDS += ["dbt.task.build", "jenkspy", "scipy.cluster.hierarchy", "scipy.stats"]
 IMPORTED_BY_BUILDS += ["sklearn.cluster", "sklearn.manifold", "sklearn.metrics", "splink"]
-IMPORTED_BY_BUILDS += ["customer_segmentation.clusters", "customer_segmentation.dbt_plugin"]
-IMPORTED_BY_BUILDS += ["customer_segmentation.linkage", "customer_segmentation.natural_breaks"]
+IMPORTED_BY_BUILDS += ["customer_segmentation.fits.clusters", "customer_segmentation.dbt_plugin"]
+IMPORTED_BY_BUILDS += [
+    "customer_segmentation.identity.linkage",
+    "customer_segmentation.fits.natural_breaks",
+]
 
 
 def parse_key(variables: Mapping[str, Any]) -> str:

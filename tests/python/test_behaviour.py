@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.metrics import roc_auc_score
 
-from customer_segmentation.companion.orders import make_orders
+from demo_data.orders import make_orders
 
 MODELS = {
     "identity": ["int_identity__eligible_references"],

@@ -12,7 +12,7 @@ import yaml
 from conftest import Build
 from rule_grammar_project import ROOT, GrammarProject
 
-from customer_segmentation.contract import CONTRACT, read_contract
+from customer_segmentation.input.contract import CONTRACT, read_contract
 
 WAREHOUSE_VARS = {
     "raw_dir": "nowhere",

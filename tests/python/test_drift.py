@@ -323,7 +323,7 @@ def test_planted_drift_is_found_in_its_period_and_segment() -> None:
 
 def test_the_drift_planted_in_generated_orders_is_found(tmp_path: Path) -> None:
     """The customers' figures are counted here, by customer_ref: no records are linked."""
-    companion = pytest.importorskip("customer_segmentation.companion")
+    companion = pytest.importorskip("demo_data")
     companion.generate(tmp_path / "raw", tmp_path / "truth", 3_000, seed=6)
     connection = duckdb.connect()
     connection.execute(f"set file_search_path = '{tmp_path / 'raw'}'")

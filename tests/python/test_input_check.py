@@ -15,14 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
-from customer_segmentation.contract import CONTRACT, kind_of_column, near_misses, read_contract
-from customer_segmentation.input_check import (
-    check_folder,
-    check_warehouse,
-    date_formats_of,
-    hours_ahead,
-    kind_of_values,
-)
+from customer_segmentation.input.check import check_folder, check_warehouse
+from customer_segmentation.input.contract import CONTRACT, kind_of_column, read_contract
+from customer_segmentation.input.values import date_formats_of, hours_ahead, kind_of_values
+from customer_segmentation.near_names import did_you_mean, near_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = read_contract(ROOT / CONTRACT)
@@ -314,6 +310,18 @@ def test_each_found_name_is_told_once_for_what_it_resembles_most() -> None:
     also_called = {"order_id": ["id"], "customer_ref": ["customer_id"]}
     near = near_misses(["order_id", "customer_ref"], ["CustomerID", "Ida", "Id"], also_called)
     assert near == {"order_id": "Id", "customer_ref": "CustomerID"}
+
+
+@pytest.mark.parametrize(
+    ("word", "offer"),
+    [
+        ("rfm:champion", "Did you mean rfm:champions?"),
+        ("Champions", "Did you mean rfm:champions?"),
+        ("xyz", "There are rfm:champions, rfm:loyal, rule:loyals."),
+    ],
+)
+def test_similar_names_are_offered_or_all(word: str, offer: str) -> None:
+    assert did_you_mean(word, ["rfm:champions", "rfm:loyal", "rule:loyals"]) == offer
 
 
 def test_the_contract_is_read_from_the_declared_sources() -> None:

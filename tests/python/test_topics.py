@@ -19,8 +19,8 @@ from rule_grammar_project import ROOT, GrammarProject
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from customer_segmentation.companion.feedback import make_feedback
-from customer_segmentation.topics import fit_topics
+from customer_segmentation.fits.topics import fit_topics
+from demo_data.feedback import make_feedback
 
 SETTINGS = {
     "count": 20,

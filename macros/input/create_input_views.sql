@@ -111,7 +111,7 @@
     {% endfor %}
     {% set answer = fromjson(run_query('select ' ~ function ~ '(' ~ literals | join(', ') ~ ')').columns[0].values()[0]) %}
     {% if answer.error %}
-        {% do customer_segmentation.stop(answer.error) %}
+        {% do customer_segmentation.raise_config_error(answer.error) %}
     {% endif %}
     {{ return(answer.result) }}
 {% endmacro %}

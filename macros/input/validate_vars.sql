@@ -1,5 +1,8 @@
 {#- Checks the vars that no macro reads before the build begins. The others are checked where models read them, at parse. -#}
 {% macro validate_vars() %}
+    {% for name, replacement in removed_vars().items() if var.has_var(name) %}
+        {% do raise_config_error('Var ' ~ name ~ ' was removed: ' ~ replacement) %}
+    {% endfor %}
     {% do raw_warehouse() %}
     {% do timezone_var('timezone') %}
     {% do timezone_var('raw_timezone') %}
@@ -11,7 +14,6 @@
     {% do whole_number_var('rebuild_periods') %}
     {% do number_var('max_reject_rate', 0, 1) %}
     {% do number_var('largest_plausible_amount') %}
-    {% do orders_lookback_days() %}
     {% do number_var('min_segment_share', 0, 1) %}
     {% do number_var('min_demographics_share', 0, 1) %}
     {% do number_var('min_reconciled_share', 0, 1) %}
@@ -35,4 +37,12 @@
     {% if var('dataset') is none or not modules.re.fullmatch('[A-Za-z0-9_-]+', var('dataset') | string) %}
         {% do raise_config_error("Var dataset is '" ~ var('dataset') ~ "'. Expected letters, digits, _ and - only: it names the working file.") %}
     {% endif %}
+{% endmacro %}
+
+
+{#- Vars of earlier versions, each with what replaces it. -#}
+{% macro removed_vars() %}
+    {{ return({
+        'orders_lookback_days': 'every build reads all raw orders. Delete the var.',
+    }) }}
 {% endmacro %}

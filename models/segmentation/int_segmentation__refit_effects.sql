@@ -42,7 +42,7 @@ earlier_customers as (
         memberships.customer_key
     from memberships
     inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built
-    where memberships.scheme in ('{{ fitted | join("', '") }}')
+    where memberships.scheme in ('{{ fitted | join("', '") }}')  -- noqa: LT05
     group by periods.as_of, memberships.customer_key
 ),
 

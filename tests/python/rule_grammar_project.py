@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import make_dbt_quicker, say_nothing_for_debugging
 from dbt.cli.main import dbtRunner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +35,6 @@ class GrammarProject:
     """
 
     def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
-        make_dbt_quicker()
-        say_nothing_for_debugging()
         (folder / "macros").mkdir()
         (folder / "macros" / "ref.sql").write_text(
             "{% macro ref(name) %}{{ return(name) }}{% endmacro %}"

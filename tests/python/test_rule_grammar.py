@@ -1016,7 +1016,8 @@ def test_reasons_read_well(project: GrammarProject) -> None:
     segments = {"base": RECENT, "stayed": stayed}
     segments |= {f"case_{number:02}": rule for number, (rule, _) in enumerate(REASONS)}
     template = (
-        "{% set reasons = [] %}{% for segment in rule_segments() if segment.segment[:5] == 'case_' %}"
+        "{% set reasons = [] %}"
+        "{% for segment in rule_segments() if segment.segment[:5] == 'case_' %}"
         "{% do reasons.append(rule_reason(segment)) %}{% endfor %}{{ tojson(reasons) }}"
     )
     reasons = json.loads(project.render(template, with_segments(segments)))

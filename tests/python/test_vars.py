@@ -29,8 +29,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"timezone": "Europe/Atlantis"},
         ["timezone", "Europe/Atlantis"],
     ),
-    ("orders_lookback_days()", {"orders_lookback_days": -1}, ["orders_lookback", "at least 0"]),
-    ("orders_lookback_days()", {"orders_lookback_days": "3"}, ["orders_lookback_days", "whole"]),
+    ("validate_vars()", {"orders_lookback_days": 3}, ["orders_lookback_days", "was removed"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
     ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),
     ("raw_warehouse()", {"raw_database": "shop"}, ["raw_database", "Set raw_schema"]),
@@ -117,8 +116,6 @@ SHAPE_NO_HISTORY = {
     "raw_schema",
     "raw_identifiers",
     "dataset",
-    # How much of the raw orders is read, which ends in the same rows.
-    "orders_lookback_days",
     "as_of",
     # The first date of the calendar, which int_periods compares by itself.
     "history_start",

@@ -54,7 +54,7 @@
             'slowing': '1 - (' ~ now_and_before.orders ~ ')',
         },
     } -%}
-    {%- set weights, parts = score_weights(), [] -%}
+    {%- set weights, parts = score_weights(values), [] -%}
     {%- for score, values_of_parts in values.items() -%}
         {%- for part, value in values_of_parts.items() -%}
             {%- do parts.append({'score': score, 'part': part, 'column': score ~ '__' ~ part, 'weight': weights[score][part], 'value': rounded(value)}) -%}
@@ -103,21 +103,15 @@
 
 
 {#- Var score_weights, checked: numbers from 0 on for each part of each score, not all of them 0. -#}
-{% macro score_weights() %}
+{% macro score_weights(parts) %}
     {%- set subject, given = 'Var score_weights', var('score_weights') -%}
-    {%- set parts = {
-        'engagement_score': ['sessions', 'depth', 'recency'],
-        'momentum_score': ['orders', 'revenue'],
-        'loyalty_score': ['tenure', 'regularity', 'breadth', 'full_price', 'tier'],
-        'churn_risk': ['silence', 'slowing'],
-    } -%}
     {%- if given is not mapping or given.keys() | sort != parts.keys() | sort -%}
         {%- do definition_error(subject, '', format_value(given), 'a mapping with the keys ', parts | list) -%}
     {%- endif -%}
-    {%- for score, names in parts.items() -%}
+    {%- for score, values in parts.items() -%}
         {%- set weights = given[score] -%}
-        {%- if weights is not mapping or weights.keys() | sort != names | sort -%}
-            {%- do definition_error(subject, score, format_value(weights), 'a mapping with the keys ', names) -%}
+        {%- if weights is not mapping or weights.keys() | sort != values.keys() | sort -%}
+            {%- do definition_error(subject, score, format_value(weights), 'a mapping with the keys ', values | list) -%}
         {%- endif -%}
         {%- for part, weight in weights.items() if weight is not number or weight is boolean or not 0 <= weight <= 1000 -%}
             {%- do definition_error(subject, score ~ '.' ~ part, format_value(weight), 'a number from 0 to 1000') -%}
@@ -147,20 +141,15 @@
 {% endmacro %}
 
 
-{#- The windows that the scores and the mart customer_features need, beside those of var feature_windows and the rules. -#}
-{% macro core_windows() %}
-    {%- set windows = [] -%}
-    {%- for metric, days in [
-        ('sessions', 30), ('session_depth', 30), ('session_recency_days', none),
-        ('orders', 90), ('revenue', 90), ('purchase_months', none),
-        ('decayed_revenue', none), ('monthly_revenue', 90), ('revenue_trend', 180), ('big_purchases', 30),
-        ('weekend_order_share', none), ('evening_order_share', none),
-        ('cart_abandonment', 90), ('cart_value_left', 90), ('abandoned_cart_days', none),
-    ] -%}
-        {%- do windows.append({'metric': metric, 'from_days_ago': days, 'to_days_ago': 0, 'column': metric_window_column(metric, days)}) -%}
-    {%- endfor -%}
-    {%- for metric in ['orders', 'revenue'] -%}
-        {%- do windows.append({'metric': metric, 'from_days_ago': 365, 'to_days_ago': 90, 'column': metric_window_column(metric, 365, 90)}) -%}
-    {%- endfor -%}
-    {{- return(windows) -}}
+{#- The columns over windows that the schemes, the scores and the marts need, whatever the vars ask for. -#}
+{% macro core_columns() %}
+    {{- return([
+        'recency_days__all', 'tenure_days__all', 'purchase_days__all', 'purchase_months__all',
+        'orders__all', 'orders__365d', 'orders__365d_to_90d', 'orders__90d',
+        'revenue__all', 'revenue__365d', 'revenue__365d_to_90d', 'revenue__90d',
+        'decayed_revenue__all', 'monthly_revenue__90d', 'revenue_trend__180d', 'big_purchases__30d',
+        'weekend_order_share__all', 'evening_order_share__all',
+        'sessions__30d', 'session_depth__30d', 'session_recency_days__all',
+        'cart_abandonment__90d', 'cart_value_left__90d', 'abandoned_cart_days__all',
+    ]) -}}
 {% endmacro %}

@@ -8,18 +8,11 @@
 {% endmacro %}
 
 
-{#- All windows of the wide table of features. The schemes and customer_features need some: without them dbt stops here. -#}
+{#- All windows of the wide table of features; a metric that one of its core columns needs and that is missing stops dbt. -#}
 {% macro wide_table_windows() %}
     {% set windows = metric_windows() %}
-    {% set columns = windows | map(attribute='column') | list %}
-    {% for needed in [
-        'recency_days__all', 'tenure_days__all', 'orders__all', 'orders__365d', 'revenue__all', 'revenue__365d',
-        'purchase_days__all'
-    ] if needed not in columns %}
-        {% do raise_config_error('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
-    {% endfor %}
-    {% for needed in core_windows() if needed.column not in columns %}
-        {% do raise_config_error('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
+    {% for column in core_columns() if column not in windows | map(attribute='column') %}
+        {% do raise_config_error('Var metrics has no ' ~ column.split('__')[0] ~ ', which the schemes, the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
     {% endfor %}
     {{ return(windows) }}
 {% endmacro %}

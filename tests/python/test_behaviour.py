@@ -32,8 +32,6 @@ MODELS = {
     "features": [
         *(f"int_features__{name}" for name in ("events", "orders", "lines", "touchpoints")),
         *(f"int_features__{name}" for name in ("sessions", "purchase_days", "interests")),
-        *(f"int_features__{name[:-1]}_metrics" for name in ("orders", "lines", "events")),
-        *(f"int_features__{name[:-1]}_metrics" for name in ("sessions", "touchpoints")),
         "int_features__customers_measured",
         "int_features__score_parts",
     ],
@@ -68,12 +66,13 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         TEXT,
     )
     | {"region": TEXT, "country": TEXT, "known_from": DAY},
-    "int_periods": {"as_of": DAY, "is_built": pa.bool_()},
+    "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY},
     # Words have tests of their own.
-    "int_features__ticket_metrics": {
-        "as_of": DAY,
+    "int_features__tickets": {
         "customer_key": pa.int64(),
-        "sentiment__all": pa.float64(),
+        "day": DAY,
+        "fitted_as_of": DAY,
+        "sentiment": pa.float64(),
     },
 }
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]

@@ -70,24 +70,15 @@
 {% endmacro %}
 
 
-{#- SQL of one score, over the columns of the wide table. -#}
+{#- SQL of one score, over the columns of its parts: their mean by weight, those left out that are null. -#}
 {% macro score(name, parts) -%}
-{%- set weighted = [] -%}
+{%- set weighted, known = [], [] -%}
 {%- for part in parts if part.score == name -%}
     {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') -%}
+    {%- do known.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
 {%- endfor -%}
-{{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known_weight(name, parts) ~ ', 0.0)') }}
+{{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known | join(' + ') ~ ', 0.0)') }}
 {%- endmacro %}
-
-
-{#- SQL of the weight that the parts of a score have which can be told of a customer. -#}
-{% macro known_weight(name, parts) %}
-    {%- set weights = [] -%}
-    {%- for part in parts if part.score == name -%}
-        {%- do weights.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
-    {%- endfor -%}
-    {{- return(weights | join(' + ')) -}}
-{% endmacro %}
 
 
 {#- A quantity of 0 or more as a value from 0 to 1, .5 at its half point. -#}

@@ -1,7 +1,3 @@
-{#-
-    A query of one row per as_of and customer with rows of a metric table that count then, with a column for each
-    (metric, window) pair over that table. `periods` is a relation with as_of, and for tickets with models_fitted_as_of.
--#}
 {% macro metric_table_windows(table, windows, periods) -%}
 {%- set declared = metrics() -%}
 {%- set counting = metric_tables()[table] -%}

@@ -8,7 +8,6 @@
 {% endmacro %}
 
 
-{#- All windows of the wide table of features; a metric that one of its core columns needs and that is missing stops dbt. -#}
 {% macro wide_table_windows() %}
     {% set windows = metric_windows() %}
     {% for column in core_columns() if column not in windows | map(attribute='column') %}

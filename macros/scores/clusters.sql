@@ -9,7 +9,7 @@
 {% endmacro %}
 
 
-{#- A query of the wide table of features, with <column>__treated for the columns that a cluster feature takes as treated. -#}
+{#- Only what is replaced is stored in int_features__treated, and it is joined only where a feature asks for it. -#}
 {% macro clustered_features() -%}
 {%- set treated = {} -%}
 {%- for features in cluster_schemes().values() -%}

@@ -30,7 +30,6 @@
     {% do whole_number_var('linkage_seed') %}
     {% do whole_number_var('max_segments', 1) %}
     {% do whole_number_var('cluster_seed') %}
-    {% do whole_number_var('imputation_neighbours', 1) %}
     {% if var('publish_targets') is string or var('publish_targets') is not iterable %}
         {% do raise_config_error("Var publish_targets is '" ~ var('publish_targets') ~ "'. Expected a list of targets, such as [local].") %}
     {% endif %}

@@ -127,7 +127,7 @@
     {% endif %}
     {% set numbers = derived_columns() + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
-        {% set keys = ['name', 'column', 'log', 'caps', 'scaling', 'encoding', 'levels', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
+        {% set keys = ['name', 'column', 'treated', 'log', 'caps', 'scaling', 'encoding', 'levels', 'word_low', 'word_high', 'noun', 'orders_clusters'] %}
         {% if feature is mapping and feature.keys() | reject('in', keys) | list %}
             {% do raise_config_error('Var ' ~ name ~ " holds '" ~ feature ~ "'. Expected of the keys " ~ keys | join(', ') ~ ' name, column and any others.') %}
         {% elif feature is not mapping or not modules.re.fullmatch('[a-z][a-z0-9_]*', feature.get('name', '') | string) %}
@@ -141,6 +141,8 @@
             {% do raise_config_error('Var ' ~ name ~ " has the levels '" ~ feature.get('levels') ~ "' of " ~ feature.name ~ '. Expected a list of at least two, the lowest first.') %}
         {% elif feature.get('column') not in columns %}
             {% do raise_config_error('Var ' ~ name ~ " names the column '" ~ feature.get('column') ~ "'. Expected one of " ~ columns | sort | join(', ') ~ '; or a metric and its window, such as orders__90d.') %}
+        {% elif feature.get('treated', false) is not boolean or (feature.get('treated') and feature.column not in var('feature_treatments')) %}
+            {% do raise_config_error('Var ' ~ name ~ " has '" ~ feature.treated ~ "' as treated of " ~ feature.name ~ '. Expected false, or true for a column of var feature_treatments: ' ~ var('feature_treatments') | join(', ') ~ '.') %}
         {% endif %}
     {% endfor %}
     {{ return(features) }}

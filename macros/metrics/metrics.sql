@@ -1,6 +1,6 @@
 {#-
-    The tables a metric may read, and from when on their rows count: by_day, from the day after theirs; by_attribution, after
-    attributed_from and up to attributed_until; by_fit, from the day after theirs, those made with the models in force (fitted_as_of).
+    A row counts at an as_of that is, by_day, after its day; by_attribution, after attributed_from and not after
+    attributed_until; by_fit, after its day, if it was made with the models in force (fitted_as_of).
 -#}
 {% macro metric_tables() %}
     {{- return({

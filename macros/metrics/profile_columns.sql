@@ -8,12 +8,10 @@
 {% endmacro %}
 
 
-{#- All windows of the wide table of features. Scores and marts need some: without their metrics dbt stops here. -#}
 {% macro wide_table_windows() %}
     {% set windows = metric_windows() %}
-    {% set columns = windows | map(attribute='column') | list %}
-    {% for needed in core_windows() if needed.column not in columns %}
-        {% do raise_config_error('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
+    {% for column in core_columns() if column not in windows | map(attribute='column') %}
+        {% do raise_config_error('Var metrics has no ' ~ column.split('__')[0] ~ ', which the schemes, the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
     {% endfor %}
     {{ return(windows) }}
 {% endmacro %}

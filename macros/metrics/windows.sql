@@ -95,17 +95,16 @@
             }}) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for window in core_windows() if window.metric in declared -%}
-        {%- do windows.update({window.column: window}) -%}
-    {%- endfor -%}
+    {%- set columns = core_columns() -%}
     {#- What is no list of mappings stops where cluster_features() checks it. -#}
     {%- for features in [var('cluster_features', []), var('journey_features', [])] if features is sequence and features is not string -%}
-        {%- for feature in features if feature is mapping -%}
-            {%- set window = window_of_column(feature.get('column'), declared) -%}
-            {%- if window -%}
-                {%- do windows.update({window.column: window}) -%}
-            {%- endif -%}
-        {%- endfor -%}
+        {%- do columns.extend(features | select('mapping') | map(attribute='column', default=none)) -%}
+    {%- endfor -%}
+    {%- for column in columns -%}
+        {%- set window = window_of_column(column, declared) -%}
+        {%- if window -%}
+            {%- do windows.update({column: window}) -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}
         {%- set least = 60 if declared[window.metric].aggregate == 'monthly_trend' else 1 -%}

@@ -17,7 +17,7 @@
 {% endfor -%}
 
 with features as (
-    select * from {{ ref('int_features__customers_measured') }}
+    {{ clustered_features() | indent(4) }}
 ),
 
 periods as (

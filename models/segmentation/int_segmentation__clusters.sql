@@ -9,7 +9,7 @@
 {% set same = '0.000000001' -%}
 
 with customers as (
-    select * from {{ ref('int_features__customers_measured') }}
+    {{ clustered_features() | indent(4) }}
 ),
 
 periods as (

@@ -13,7 +13,10 @@ IMPORTED_BY_BUILDS = ["dbt.cli.main", "dbt.adapters.duckdb", "jenkspy", "pytest"
 IMPORTED_BY_BUILDS += ["scipy.cluster.hierarchy", "scipy.stats", "sklearn.cluster"]
 IMPORTED_BY_BUILDS += ["sklearn.manifold", "sklearn.metrics", "splink"]
 IMPORTED_BY_BUILDS += ["customer_segmentation.fits.clusters"]
-IMPORTED_BY_BUILDS += ["customer_segmentation.dbt_plugin", "customer_segmentation.fits.natural_breaks"]
+IMPORTED_BY_BUILDS += [
+    "customer_segmentation.dbt_plugin",
+    "customer_segmentation.fits.natural_breaks",
+]
 IMPORTED_BY_BUILDS += ["customer_segmentation.identity.linkage"]
 
 LONGEST_BUILD_SECONDS = 300

@@ -523,7 +523,7 @@ def test_each_window_is_listed_once(project: GrammarProject) -> None:
     variables["metrics"] = {**METRICS, "returns": returns}
     windows = project.value("metric_windows()", variables)
     columns = [window["column"] for window in windows]
-    core = {window["column"] for window in project.value("core_windows()", variables)}
+    core = project.value("core_columns()", variables)
     assert len(columns) == len(set(columns))
     assert [column for column in columns if column not in core] == [
         "devices__7d",

@@ -56,11 +56,18 @@ VARS: dict[str, Any] = {
 def rendered(project: GrammarProject) -> Any:
     @functools.cache
     def render(name: str, sample_tickets: int) -> str:
-        (path,) = (ROOT / "models").rglob(f"{name}.sql")
+        template = TICKETS_METRICS
+        if name != "tickets_metrics":
+            (path,) = (ROOT / "models").rglob(f"{name}.sql")
+            template = path.read_text()
         topics = {**SETTINGS, "sample_tickets": sample_tickets}
-        return project.render(path.read_text(), {**VARS, "topics": topics})
+        return project.render(template, {**VARS, "topics": topics})
 
     return render
+
+
+# As in the wide table of features.
+TICKETS_METRICS = "{{ metric_table_windows('tickets', metric_windows(), 'int_periods') }}"
 
 
 class Words:
@@ -326,10 +333,10 @@ def test_metrics_take_the_topics_in_force(rendered: Any, companion: pd.DataFrame
     made = Words(
         rendered,
         companion,
-        models=("int_features__tickets", "int_features__ticket_metrics"),
+        models=("int_features__tickets", "tickets_metrics"),
         periods=((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)),
     )
-    metrics = made.frame("int_features__ticket_metrics").set_index(["as_of", "customer_key"])
+    metrics = made.frame("tickets_metrics").set_index(["as_of", "customer_key"])
     for as_of, fitted in ((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)):
         tickets = made.tickets(fitted)
         known = tickets[tickets["day"].dt.date < as_of]
@@ -348,14 +355,14 @@ def test_without_a_refit_date_tickets_have_moods_alone(rendered: Any) -> None:
     made = Words(
         rendered,
         some(["great parcel"]),
-        models=("int_features__tickets", "int_features__ticket_metrics"),
+        models=("int_features__tickets", "tickets_metrics"),
         periods=((AS_OF, None),),
     )
     (ticket,) = made.frame("int_features__tickets").to_dict("records")
     assert ticket["sentiment"] == 1
     assert pd.isna(ticket["topic_01"])
     assert pd.isna(ticket["main_topic"])
-    assert len(made.frame("int_features__ticket_metrics")) == 1
+    assert len(made.frame("tickets_metrics")) == 1
 
 
 def test_no_tickets_give_no_rows(rendered: Any) -> None:

@@ -29,7 +29,8 @@ _WORDS: dict[str, dict[str, str]] = {
 class Feature:
     """What to do with one column of the sample.
 
-    column: its column in the wide table of features; not read here.
+    column, treated: its column in the wide table of features, and whether SQL took its value with
+    gaps filled and outliers capped; not read here.
     log: use log1p; values below 0 count as 0.
     caps: two quantiles, from 0 to 1, at which values are capped.
     scaling: z_score (mean, population standard deviation), min_max, or robust (median,
@@ -44,6 +45,7 @@ class Feature:
 
     name: str
     column: str = ""
+    treated: bool = False
     log: bool = False
     caps: tuple[float, float] = (0.01, 0.99)
     scaling: str = "z_score"

@@ -20,7 +20,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-tests build-tests function-tests test-all docs clean check-input try export bench conventions hooks
+.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages demo-tests build-tests function-tests test-all docs clean check-input try export bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -88,18 +88,18 @@ lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/yamllint --strict .
-	@! grep -rnE --include='*.sql' '^.{121,}' models tests | grep -vE '^[^:]+:[0-9]+: *--' \
+	@! grep -rnE --include='*.sql' '^.{121,}' models analyses tests | grep -vE '^[^:]+:[0-9]+: *--' \
 		|| { echo 'Lines of SQL, but for comments, have at most 120 characters.'; exit 1; }
-	@! grep -rnE --include='*.sql' '[^ ].*\b(where|group by|having)\b|^[^(]*[^ (][^(]*\border by\b' models tests \
+	@! grep -rnE --include='*.sql' '[^ ].*\b(where|group by|having)\b|^[^(]*[^ (][^(]*\border by\b' models analyses tests \
 		| grep -vE '(--|\{#).*\b(where|by|having)\b|filter \(where |partition by ' \
 		|| { echo 'where, group by, having and order by begin a line, but for those in parentheses.'; exit 1; }
 	$(SQLFLUFF) lint --disable-progress-bar \
-		$(if $(EXCLUDED_RULES),--exclude-rules $(EXCLUDED_RULES)) models tests
+		$(if $(EXCLUDED_RULES),--exclude-rules $(EXCLUDED_RULES)) models analyses tests
 
 format: $(INSTALLED) ## Mend SQL and Python style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(SQLFLUFF) fix --disable-progress-bar models tests
+	$(SQLFLUFF) fix --disable-progress-bar models analyses tests
 
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
@@ -110,8 +110,11 @@ conventions: build ## Check the rules of the house: names, grain, descriptions, 
 hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
+demo-pages: build ## Compare what the documentation prints of the demo with the last build
+	$(BIN)/pytest tests/python/test_demo_pages.py
+
 # The dbt unit tests of the models run against the tables of a build.
-unit-tests: conventions ## Run the dbt unit tests
+unit-tests: conventions demo-pages ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
 # One job, lest others run between its parts, of which each waits for the one before.
@@ -122,7 +125,7 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
 
 function-tests: $(INSTALLED) ## Run all other pytest files
-	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py
 
 # Customers in the data sets, and how often each contender runs on each.
 SIZES ?= 10000 100000 1000000

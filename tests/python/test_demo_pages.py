@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from printed_examples import ROOT
 
-PAGES = ("README.md", "docs/summary.md", "docs/questions.md")
+PAGES = ("README.md", "docs/summary.md", "docs/rules.md", "docs/questions.md")
 # A named block with a command and its output, or with a command alone that later ones need.
 EXAMPLE = re.compile(
     r"<!-- (?P<name>demo-[\w-]+) -->\n```bash\n(?P<command>.*?)```\n"

@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests build-tests function-tests test-all docs clean check-input try export bench conventions hooks
+.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -78,12 +78,12 @@ lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/yamllint --strict .
-	$(BIN)/sqlfluff lint --disable-progress-bar models tests
+	$(BIN)/sqlfluff lint --disable-progress-bar models analyses tests
 
 format: $(INSTALLED) ## Fix the formatting of SQL and Python
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/sqlfluff fix --disable-progress-bar models tests
+	$(BIN)/sqlfluff fix --disable-progress-bar models analyses tests
 
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
@@ -94,15 +94,18 @@ conventions: build ## Check the rules of the house: names, grain, descriptions, 
 hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
+demo-pages: build ## Compare what the documentation prints of the demo with the last build
+	$(BIN)/pytest tests/python/test_demo_pages.py
+
 # The dbt unit tests of the models run against the tables of a build.
-unit-tests: conventions ## Run the dbt unit tests
+unit-tests: conventions demo-pages ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
 
 function-tests: $(INSTALLED) ## Run all other pytest files
-	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py
 
 # Customers in the data sets, and how often each contender runs on each.
 SIZES ?= 10000 100000 1000000

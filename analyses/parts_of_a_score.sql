@@ -1,0 +1,33 @@
+-- Why does this customer have this score?
+--
+-- One row per score and part. `value` says how much there is of the part, from 0 to 1; `weight` is its share of the
+-- score among the parts that are known of this customer. `contribution` is their product, and the contributions add up
+-- to the score. Parts that are unknown, such as the loyalty tier of a customer outside the programme, have no row. For
+-- another customer, change the first CTE to `select '...' as customer_id`.
+
+{{ config(enabled=false) }}
+
+with customer as (
+    select min(customer_id) as customer_id
+    from {{ ref('segment_samples') }}
+    where segment_key = 'rule:lapsed_regulars'
+),
+
+score_parts as (
+    select * from {{ ref('score_parts') }}
+),
+
+parts as (
+    select
+        score_parts.score,
+        score_parts.part,
+        score_parts.value,
+        score_parts.weight,
+        score_parts.contribution,
+        round(sum(score_parts.contribution) over (partition by score_parts.score), 6) as score_value
+    from score_parts
+    inner join customer on score_parts.customer_id = customer.customer_id
+)
+
+select * from parts
+order by score asc, contribution desc, part asc

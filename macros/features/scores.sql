@@ -34,7 +34,7 @@
         'engagement_score': {
             'sessions': 'case when has_events then ' ~ saturating_score('sessions__30d', 'sessions') ~ ' end',
             'depth': 'case when has_events then ' ~ saturating_score('coalesce(session_depth__30d, 0)', 'depth') ~ ' end',
-            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ half_points().recency ~ '.0), 0) end',
+            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ setting('score_half_points').recency ~ '.0), 0) end',
         },
         'momentum_score': momentum,
         'loyalty_score': {
@@ -45,12 +45,19 @@
             'tier': 'case when is_buyer then ' ~ loyalty_tier_value('loyalty_tier') ~ ' end',
         },
         'churn_risk': {
-            'silence': '1 - exp(-recency_days__all * cast(purchase_days__all as double) / (tenure_days__all - recency_days__all + ' ~ whole_number_var('prior_gap_days', 1) ~ '))',
+            'silence': '1 - exp(-recency_days__all * cast(purchase_days__all as double) / (tenure_days__all - recency_days__all + ' ~ setting('prior_gap_days') ~ '))',
             'slowing': '1 - (' ~ momentum.orders ~ ')',
         },
     } -%}
-    {%- set weights, parts = score_weights(values), [] -%}
+    {%- set kinds, weights, parts = {}, var('score_weights'), [] -%}
     {%- for score, values_of_parts in values.items() -%}
+        {%- do kinds.update({score: {'keys': dict.fromkeys(values_of_parts, {'number': [0, 1000]})}}) -%}
+    {%- endfor -%}
+    {%- do check('Var score_weights', '', weights, {'keys': kinds}) -%}
+    {%- for score, values_of_parts in values.items() -%}
+        {%- if not weights[score].values() | sum -%}
+            {%- do definition_error('Var score_weights', score, 'no weight above 0', 'at least one') -%}
+        {%- endif -%}
         {%- for part, value in values_of_parts.items() -%}
             {%- do parts.append({'score': score, 'part': part, 'column': score ~ '__' ~ part, 'weight': weights[score][part], 'value': rounded(value)}) -%}
         {%- endfor -%}
@@ -76,47 +83,13 @@
 
 
 {% macro saturating_score(column, part) %}
-    {{- return(column ~ ' / (' ~ column ~ ' + ' ~ half_points()[part] ~ '.0)') -}}
-{% endmacro %}
-
-
-{% macro half_points() %}
-    {{- return(whole_numbers_var('score_half_points', ['sessions', 'depth', 'recency', 'tenure', 'breadth'])) -}}
-{% endmacro %}
-
-
-{#- Weights are divided by their sum, so one of a score has to be above 0. -#}
-{% macro score_weights(parts) %}
-    {%- set subject, given = 'Var score_weights', var('score_weights') -%}
-    {%- if given is not mapping or given.keys() | sort != parts.keys() | sort -%}
-        {%- do definition_error(subject, '', format_value(given), 'a mapping with the keys ', parts | list) -%}
-    {%- endif -%}
-    {%- for score, values in parts.items() -%}
-        {%- set weights = given[score] -%}
-        {%- if weights is not mapping or weights.keys() | sort != values.keys() | sort -%}
-            {%- do definition_error(subject, score, format_value(weights), 'a mapping with the keys ', values | list) -%}
-        {%- endif -%}
-        {%- for part, weight in weights.items() if weight is not number or weight is boolean or not 0 <= weight <= 1000 -%}
-            {%- do definition_error(subject, score ~ '.' ~ part, format_value(weight), 'a number from 0 to 1000') -%}
-        {%- endfor -%}
-        {%- if not weights.values() | sum -%}
-            {%- do definition_error(subject, score, 'no weight above 0', 'at least one') -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{- return(given) -}}
+    {{- return(column ~ ' / (' ~ column ~ ' + ' ~ setting('score_half_points')[part] ~ '.0)') -}}
 {% endmacro %}
 
 
 {% macro loyalty_tier_value(column) %}
-    {%- set subject, given = 'Var loyalty_tiers', var('loyalty_tiers') -%}
-    {%- if given is not mapping -%}
-        {%- do definition_error(subject, '', format_value(given), 'a mapping from tiers to numbers from 0 to 1') -%}
-    {%- endif -%}
     {%- set cases = [] -%}
-    {%- for tier, value in given.items() -%}
-        {%- if value is not number or value is boolean or not 0 <= value <= 1 -%}
-            {%- do definition_error(subject, tier, format_value(value), 'a number from 0 to 1') -%}
-        {%- endif -%}
+    {%- for tier, value in setting('loyalty_tiers').items() -%}
         {%- do cases.append('when ' ~ sql_literal(tier | string | lower) ~ ' then ' ~ value) -%}
     {%- endfor -%}
     {{- return('case lower(' ~ column ~ ') ' ~ cases | join(' ') ~ ' end' if cases else 'cast(null as double)') -}}

@@ -69,7 +69,7 @@ select 0 as customers
 
 {#- First and last date of the periods that are asked for by var, or none. -#}
 {% macro backfill_range() %}
-    {%- set first, last = optional_date_var('backfill_from'), optional_date_var('backfill_to') -%}
+    {%- set first, last = setting('backfill_from'), setting('backfill_to') -%}
     {%- if not first and not last -%}
         {{- return(none) -}}
     {%- endif -%}

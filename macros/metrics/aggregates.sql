@@ -24,7 +24,7 @@
     {#- 0 on the day before as_of, or before the end of a window that ends earlier: no newer row can be known. -#}
     {%- set age = '(' ~ days_between(day, as_of) ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
     {%- if metric.aggregate == 'decayed_sum' -%}
-        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ whole_number_var('half_life_days', 1) ~ '.0))')) -}}
+        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '.0))')) -}}
     {%- elif metric.aggregate in ['monthly_mean', 'monthly_trend'] -%}
         {%- set days = window.from_days_ago - window.to_days_ago -%}
         {%- if metric.aggregate == 'monthly_mean' -%}

@@ -57,13 +57,13 @@
         when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
         when typeof({{ expression }}) = 'DATE'
-            then {{ finite_instant("timezone('" ~ timezone_var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+            then {{ finite_instant("timezone('" ~ setting('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when typeof({{ expression }}) like 'TIMESTAMP%'
             then {{ duckdb__instant_of_stamp(try_cast(expression, 'timestamp')) }}
         when regexp_full_match({{ text }}, '{{ date }}')
-            then timezone('{{ timezone_var("timezone") }}', try_cast({{ text }} as timestamp))
+            then timezone('{{ setting("timezone") }}', try_cast({{ text }} as timestamp))
         when regexp_full_match({{ text }}, '{{ stamp }}')
-            then timezone('{{ timezone_var("raw_timezone") }}', try_cast({{ text }} as timestamp))
+            then timezone('{{ setting("raw_timezone") }}', try_cast({{ text }} as timestamp))
         when regexp_full_match({{ text }}, '{{ stamp ~ offset }}')
             then try_cast(replace(replace({{ text }}, ' +', '+'), ' -', '-') as timestamp with time zone)
     end
@@ -71,10 +71,10 @@
 
 {#- A stamp in var raw_timezone. In UTC it has the microseconds of the instant; others ask the calendar of the zone. -#}
 {% macro duckdb__instant_of_stamp(stamp) -%}
-    {%- if timezone_var('raw_timezone') == 'UTC' -%}
+    {%- if setting('raw_timezone') == 'UTC' -%}
 case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
     {%- else -%}
-{{ finite_instant("timezone('" ~ timezone_var('raw_timezone') ~ "', " ~ stamp ~ ")") }}
+{{ finite_instant("timezone('" ~ setting('raw_timezone') ~ "', " ~ stamp ~ ")") }}
     {%- endif -%}
 {%- endmacro %}
 

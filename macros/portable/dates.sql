@@ -4,11 +4,11 @@
 {% endmacro %}
 
 {% macro duckdb__local_date(instant) -%}
-    cast(timezone('{{ timezone_var("timezone") }}', {{ instant }}) as date)
+    cast(timezone('{{ setting("timezone") }}', {{ instant }}) as date)
 {%- endmacro %}
 
 {% macro spark__local_date(instant) -%}
-    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}') as date)
+    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ setting("timezone") }}') as date)
 {%- endmacro %}
 
 
@@ -18,11 +18,11 @@
 {% endmacro %}
 
 {% macro duckdb__local_hour(instant) -%}
-    cast(extract(hour from timezone('{{ timezone_var("timezone") }}', {{ instant }})) as integer)
+    cast(extract(hour from timezone('{{ setting("timezone") }}', {{ instant }})) as integer)
 {%- endmacro %}
 
 {% macro spark__local_hour(instant) -%}
-    hour(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}'))
+    hour(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ setting("timezone") }}'))
 {%- endmacro %}
 
 
@@ -52,8 +52,8 @@ select
 from (
     select
         midnight,
-        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight)) as local_midnight,
-        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight + interval 1 day)) as next_local_midnight
+        timezone('{{ setting("timezone") }}', timezone('UTC', midnight)) as local_midnight,
+        timezone('{{ setting("timezone") }}', timezone('UTC', midnight + interval 1 day)) as next_local_midnight
     from (
         select unnest(generate_series(timestamp '1990-01-01', timestamp '2050-01-01', interval 1 day)) as midnight
     ) as days

@@ -77,7 +77,7 @@ left join {{ ref('int_features__treated') }} as treated_{{ column }}
 {% macro cluster_dimensions(columns) %}
     {% set dimensions = [] %}
     {% for column in columns %}
-        {% do dimensions.append('pc' ~ loop.index if choice_var('cluster_pca', [true, false]) else column.name) %}
+        {% do dimensions.append('pc' ~ loop.index if setting('cluster_pca') else column.name) %}
     {% endfor %}
     {{ return(dimensions) }}
 {% endmacro %}

@@ -10,7 +10,7 @@
         {%- do cuts.update({metric ~ '_' ~ number: ['rfm', metric, number]}) -%}
     {%- endfor -%}
 {%- endfor -%}
-{%- for number in range(1, spend_bands()) -%}
+{%- for number in range(1, setting('spend_breaks')) -%}
     {%- do cuts.update({'break_' ~ number: ['spend_breaks', 'revenue__all', number]}) -%}
 {%- endfor -%}
 {%- for cut in percentile_cuts() -%}

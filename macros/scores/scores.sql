@@ -71,7 +71,7 @@ end
 {% macro spend_band(revenue, cuts) -%}
 'band_' || cast(
     1
-    {%- for cut in range(1, spend_bands()) %}
+    {%- for cut in range(1, setting('spend_breaks')) %}
     + case when {{ revenue }} > {{ cuts }}_{{ cut }} then 1 else 0 end
     {%- endfor %}
     as {{ dbt.type_string() }}

@@ -42,7 +42,7 @@
         {%- if not is_list or not (value or kind.get('may_be_empty')) or value | length != kind.get('length', value | length) -%}
             {%- do definition_error(subject, path, format_value(value), allowed_words(kind)) -%}
         {%- endif -%}
-        {%- for item in value -%}
+        {%- for item in value if kind['items'] is not none -%}
             {%- do check(subject, path ~ '[' ~ loop.index0 ~ ']', item, kind['items']) -%}
         {%- endfor -%}
     {%- elif value is not mapping or ('values' in kind and not (value or kind.get('may_be_empty'))) -%}

@@ -12,7 +12,7 @@
 -- known: they follow in the order of their types.
 
 {% set never = "date '9999-12-31'" -%}
-{% set idle_minutes = whole_number_var('session_idle_minutes', 1) -%}
+{% set idle_minutes = setting('session_idle_minutes') -%}
 {% set columns = [
     'source_system', 'anonymous_id', 'occurred_on', 'occurred_at', 'event_type', 'product_id', 'device', 'country',
     'referrer'

@@ -2,7 +2,7 @@
 --
 -- An order is big by the customer's own orders of earlier days, so that no later order changes it.
 
-{% set big_purchase = whole_numbers_var('big_purchase', ['times', 'after_orders']) -%}
+{% set big_purchase = setting('big_purchase') -%}
 
 with orders as (
     select * from {{ ref('stg_orders') }}

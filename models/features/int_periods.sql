@@ -46,7 +46,7 @@ refit_calendar as (
         calendar.*,
         {{ is_refit_date('refit_cutpoints') }} as fits_cutpoints,
         calendar.asks_refit or {{ is_refit_date('refit_models') }} as fits_models,
-        calendar.asks_selection or {{ is_refit_date('reselect_models', ['year', 'never']) }} as selects_models,
+        calendar.asks_selection or {{ is_refit_date('reselect_models') }} as selects_models,
         calendar.as_of > first_purchase.first_bought_on as has_buyers,
         calendar.as_of > first_purchase.first_bought_on
         and coalesce(calendar.previous_as_of <= first_purchase.first_bought_on, true) as is_first
@@ -112,10 +112,10 @@ asked as (
             when is_current then 'current'
             when
                 built_data_hash <> data_hash
-                and periods_ago <= {{ whole_number_var('rebuild_periods') }} + 1
+                and periods_ago <= {{ setting('rebuild_periods') }} + 1
                 then 'late_data'
             when {{ is_asked }} then 'backfill'
-            when {{ number_var('score_slack', 0, 1) }} > 0 then 'slack'
+            when {{ setting('score_slack') }} > 0 then 'slack'
         end as build_reason
     from compared
 ),

@@ -64,7 +64,7 @@ sample_{{ scheme }} as (
         customer_key,
         {{ sample_hash(['customer_key', 'kind'] + own, 'as_of') }} as sample_hash
     from numbered_{{ scheme }}
-    where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
+    where position <= {{ setting('cluster_sample_rows') }}
 ),
 
 {% endfor -%}

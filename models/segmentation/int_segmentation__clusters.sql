@@ -5,7 +5,7 @@
 -- one with the lowest key is taken. Who is farther from every centroid than its limit is an outlier.
 
 {% set schemes = cluster_schemes() -%}
-{% set numbers = range(1, cluster_k().max + 1) -%}
+{% set numbers = range(1, setting('cluster_k').max + 1) -%}
 {% set same = '0.000000001' -%}
 
 with customers as (

@@ -2,7 +2,7 @@
 --
 -- The parameters in force at as_of are those of the last refit date; they come as columns of one row per as_of.
 
-{% set score_slack = number_var('score_slack', 0, 1) -%}
+{% set score_slack = setting('score_slack') -%}
 {% set score = 'kept_' if score_slack else '' -%}
 
 with features as (

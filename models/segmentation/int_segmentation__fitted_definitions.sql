@@ -69,7 +69,7 @@ rfm_definitions as (
 ),
 
 bands as (
-    {% for band in range(1, spend_bands() + 1) -%}
+    {% for band in range(1, setting('spend_breaks') + 1) -%}
     select
         {{ band }} as band,
         {{ 'break_' ~ (band - 1) if band > 1 else 'cast(null as double)' }} as lower_bound,

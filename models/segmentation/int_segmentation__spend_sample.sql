@@ -41,7 +41,7 @@ sample as (
         value,
         {{ sample_hash(['customer_key', 'value'], 'as_of') }} as sample_hash
     from numbered
-    where position <= {{ whole_number_var('break_sample_rows', 1) }}
+    where position <= {{ setting('break_sample_rows') }}
 )
 
 select * from sample

@@ -9,6 +9,7 @@ import yaml
 from dbt.cli.main import dbtRunner
 
 ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
 MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")

@@ -31,7 +31,7 @@ MODELS = {
     "staging": ["int_staging__bot_days"],
     "features": [
         *(f"int_features__{name}" for name in ("events", "orders", "lines", "touchpoints")),
-        *(f"int_features__{name}" for name in ("sessions", "purchase_days", "interests")),
+        *(f"int_features__{name}" for name in ("sessions", "interests")),
         "int_features__customers_measured",
     ],
 }
@@ -395,7 +395,7 @@ def test_the_metric_of_a_rule_may_read_lines_and_touchpoints() -> None:
             ["momentum_score", "above 0"],
         ),
         ({"score_half_points": {"sessions": 0}}, ["score_half_points", "breadth"]),
-        ({"loyalty_tiers": {"gold": 2}}, ["loyalty_tiers", "gold", "0 to 1"]),
+        ({"loyalty_tiers": {"gold": 2}}, ["loyalty_tiers", "gold", "at most 1"]),
         ({"prior_gap_days": 0}, ["prior_gap_days", "at least 1"]),
         ({"half_life_days": 0.5}, ["half_life_days", "whole number"]),
         (

@@ -19,7 +19,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from prefixspan import PrefixSpan
-from rule_grammar_project import ROOT, GrammarProject
+from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
 
 AS_OF = date(2024, 3, 1)
 MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
@@ -346,12 +346,13 @@ def test_length_and_bounds_of_paths(mart: Any) -> None:
         ({"min_support": 0}, "min_support"),
         ({"min_support": 1.5}, "min_support"),
         ({"max_length": 7}, "max_length"),
-        ({"min_length": 5}, "min_length"),
+        ({"min_length": 5}, "5 above 4"),
         ({"session_events": 0}, "session_events"),
-        ({"sessions": 1}, "Expected a mapping"),
+        ({"sessions": 1}, "at sessions: found an unknown key"),
     ],
 )
 def test_a_bad_limit_stops_dbt(project: GrammarProject, changed: dict[str, Any], word: str) -> None:
-    told = project.complaint("{{ journey_limits() }}", {"journey_paths": {**LIMITS, **changed}})
+    given = {**DEFAULTS, "journey_paths": {**LIMITS, **changed}}
+    told = project.complaint("{% do validate_vars() %}", given)
     assert "journey_paths" in told
     assert word in told

@@ -3,31 +3,36 @@
 from typing import Any
 
 import pytest
-import yaml
-from rule_grammar_project import ROOT, GrammarProject
+from rule_grammar_project import DEFAULTS, GrammarProject
 
-DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 # The macro that reads the var, the var, and words of the message.
 BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("validate_vars()", {"cluster_k": {"min": 6, "max": 3}}, ["Var cluster_k", "6 above 3"]),
+    ("validate_vars()", {"lifecycle_days": {"new": 3}}, ["lifecycle_days was removed", "schemes"]),
+    ("validate_vars()", {"rating_scales": {"review": [5, 5]}}, ["rating_scales, at review"]),
+    ("setting('as_of')", {"as_of": "2018-02-30"}, ["Var as_of", "2018-02-30", "calendar"]),
+    ("setting('topics')", {"topics": {"count": 51}}, ["Var topics", "min_customers"]),
+    ("setting('spend_breaks')", {"spend_breaks": True}, ["Var spend_breaks", "found true"]),
+    ("setting('score_slack')", {"score_slack": float("nan")}, ["Var score_slack"]),
     (
         "date_formats()",
         {"date_formats": {"crm": ["%d.%m."]}},
         ["date_formats", "%d.%m.", "%Y"],
     ),
     (
-        "by_table_var('freshness_days', 1)",
+        "setting('freshness_days')",
         {"freshness_days": {"order": 2}},
-        ["freshness_days", "order", "input contract"],
+        ["Var freshness_days, at order", "Did you mean orders"],
     ),
     (
-        "completeness_limits()",
+        "validate_vars()",
         {"min_completeness": {"orders": {"customer": 0.5}}},
-        ["min_completeness", "customer", "0 to 1"],
+        ["Var min_completeness, at orders", "'customer'", "customer_ref"],
     ),
     (
-        "timezone_var('timezone')",
+        "setting('timezone')",
         {"timezone": "Europe/Atlantis"},
-        ["timezone", "Europe/Atlantis"],
+        ["Var timezone", "Europe/Atlantis", "IANA"],
     ),
     ("validate_vars()", {"orders_lookback_days": 3}, ["orders_lookback_days", "was removed"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
@@ -44,9 +49,17 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"raw_schema": "s", "raw_identifiers": {"orders": "x y"}},
         ["raw_identifiers", "x y", "letters, digits"],
     ),
-    ("identity_vetoes()", {"identity_vetoes": ["name"]}, ["identity_vetoes", "given_name"]),
-    ("identity_vetoes()", {"identity_vetoes": "given_name"}, ["identity_vetoes", "list"]),
-    ("trusted_sources()", {"trusted_sources": {"crm": 1}}, ["trusted_sources", "[crm, shop]"]),
+    (
+        "setting('identity_vetoes')",
+        {"identity_vetoes": ["name"]},
+        ["identity_vetoes", "given_name"],
+    ),
+    ("setting('identity_vetoes')", {"identity_vetoes": "given_name"}, ["identity_vetoes", "list"]),
+    (
+        "setting('trusted_sources')",
+        {"trusted_sources": {"crm": 1}},
+        ["trusted_sources", "[crm, shop]"],
+    ),
     (
         "linkage_comparisons()",
         {"linkage_comparisons": [{"name": "age", "levels": [{"equal": "age"}]}]},
@@ -62,12 +75,16 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"linkage_comparisons": [{"name": "n", "levels": [{"edits": ["email", 0.5]}]}]},
         ["linkage_comparisons", "edits", "whole number"],
     ),
-    ("number_var('identity_threshold', 0, 1)", {"identity_threshold": 7}, ["at most 1"]),
-    ("drift_limits()", {"drift_limits": {"psi": [0.1, 0.25]}}, ["drift_limits", "cramers_v"]),
+    ("setting('identity_threshold')", {"identity_threshold": 7}, ["at most 1"]),
     (
-        "drift_limits()",
+        "setting('drift_limits')",
+        {"drift_limits": {"psi": [0.1, 0.25]}},
+        ["drift_limits", "cramers_v"],
+    ),
+    (
+        "validate_vars()",
         {"drift_limits": {**DEFAULTS["drift_limits"], "ks": [0.2, 0.1]}},
-        ["drift_limits", "ks", "the lower first"],
+        ["drift_limits", "ks", "the lower number first"],
     ),
     (
         "segment_goals()",
@@ -80,8 +97,12 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["champions"],
     ),
     ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
-    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list"]),
-    ("cluster_features()", {"cluster_features": []}, ["cluster_features", "'[]'", "a list"]),
+    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list of one of"]),
+    (
+        "cluster_features()",
+        {"cluster_features": []},
+        ["cluster_features", "an empty list", "a list"],
+    ),
     (
         "cluster_features('journey_features')",
         {"journey_features": [{"name": "buying", "column": "to_purchase_share__400"}]},
@@ -89,7 +110,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
     (
-        "choice_var('refit_models', ['period', 'quarter', 'year'])",
+        "setting('refit_models')",
         {"refit_models": "daily"},
         ["refit_models", "daily", "quarter"],
     ),

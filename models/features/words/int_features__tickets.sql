@@ -35,7 +35,7 @@ customer_tickets as (
         tickets.opened_on as day,
         tickets.channel,
         case tickets.channel
-            {%- for channel, scale in rating_scales().items() %}
+            {%- for channel, scale in setting('rating_scales').items() %}
             when '{{ channel }}'
                 then
                     case

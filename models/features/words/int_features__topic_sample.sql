@@ -40,7 +40,7 @@ sample as (
         occurrences,
         {{ sample_hash(['ticket_key', 'customer_key', 'term', 'occurrences'], 'as_of') }} as sample_hash
     from numbered
-    where position <= {{ topic_settings().sample_tickets }}
+    where position <= {{ setting('topics').sample_tickets }}
 )
 
 select * from sample

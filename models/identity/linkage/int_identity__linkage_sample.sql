@@ -39,7 +39,7 @@ sample as (
         {% endfor -%}
         {{ sample_hash(['record_key'] + compared, 'as_of') }} as sample_hash
     from known_records
-    where position <= {{ whole_number_var('linkage_sample_rows', 1) }}
+    where position <= {{ setting('linkage_sample_rows') }}
 )
 
 select * from sample

@@ -5,7 +5,7 @@
 -- lies below it, so values that many share make one bin, and no quantile has to be looked up. Example: half of the baseline
 -- has the value 1; then 1 is in the first bin and everything above it in the sixth or a later one.
 
-{% set limits = drift_limits() -%}
+{% set limits = setting('drift_limits') -%}
 {% set now_share = floored_share('customers', 'all_customers') -%}
 {% set baseline_share = floored_share('baseline_customers', 'all_baseline') -%}
 {% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
@@ -356,7 +356,7 @@ judged as (
         *,
         case
             when threshold is null then 'info'
-            when least(customers, baseline_customers) < {{ whole_number_var('min_drift_customers', 1) }} then 'too_few'
+            when least(customers, baseline_customers) < {{ setting('min_drift_customers') }} then 'too_few'
             when abs(statistic) < moderate_from then 'stable'
             when abs(statistic) < threshold then 'moderate'
             else 'drifted'

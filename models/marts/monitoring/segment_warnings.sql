@@ -2,7 +2,7 @@
 -- they are not in that says something. Segments that are not defined any more, such as a cluster of the model before, are
 -- nobody's concern.
 
-{% set least_share = percent_words(number_var('min_segment_share', 0, 1)) -%}
+{% set least_share = percent_words(setting('min_segment_share')) -%}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}

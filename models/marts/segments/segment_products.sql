@@ -4,7 +4,7 @@
 -- in the order of their keys, which are hashes, and only what enough of them bought: that bounds the pairs of members and
 -- items, which would be hundreds of millions. Lift is high by chance where few bought: support is asked of the members, too.
 
-{% set settings = segment_products_settings() -%}
+{% set settings = setting('segment_products') -%}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}

@@ -5,7 +5,7 @@
 
 {% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 {% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
-{% set latest = optional_date_var('latest_plausible_date') -%}
+{% set latest = setting('latest_plausible_date') -%}
 {% set latest_plausible_date = 'cast(' ~ (sql_literal(latest) if latest else 'null') ~ ' as date)' -%}
 
 with source as {{ not_materialized() }} (
@@ -69,7 +69,7 @@ row_checks as {{ not_materialized() }} (
             when ordered_at is null then 'impossible_date'
             when raw_amount is null then 'missing_amount'
             when amount is null then 'invalid_amount'
-            when abs(amount) > {{ number_var('largest_plausible_amount') }} then 'implausible_amount'
+            when abs(amount) > {{ setting('largest_plausible_amount') }} then 'implausible_amount'
             when currency <> {{ currency }} then 'other_currency'
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'

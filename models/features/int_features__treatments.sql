@@ -63,7 +63,7 @@ frequencies as (
         text_value,
         row_number() over (
             partition by as_of, feature
-            order by count(*) desc, number, text_value
+            order by count(*) desc, number asc, text_value asc
         ) as position
     from buyer_values
     where number is not null or text_value is not null

@@ -72,16 +72,6 @@
 {% endmacro %}
 
 
-{% macro score(name, parts) -%}
-{%- set weighted, known = [], [] -%}
-{%- for part in parts if part.score == name -%}
-    {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') -%}
-    {%- do known.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
-{%- endfor -%}
-{{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known | join(' + ') ~ ', 0.0)') }}
-{%- endmacro %}
-
-
 {% macro saturating_score(column, part) %}
     {{- return(column ~ ' / (' ~ column ~ ' + ' ~ setting('score_half_points')[part] ~ '.0)') -}}
 {% endmacro %}

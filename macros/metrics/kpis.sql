@@ -7,12 +7,6 @@
 {% endmacro %}
 
 
-{#- A KPI over that of the period before, less 1. In a model with `kpis` and `earlier`. -#}
-{% macro kpi_change(kpi) -%}
-kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1
-{%- endmacro %}
-
-
 {#- Var segment_goals: {segment_key: {kpi: name, change: share of the period before}}. -#}
 {% macro segment_goals() %}
     {% set goals, schemes = setting('segment_goals'), exclusive_schemes() | list + ['rule'] %}
@@ -22,22 +16,3 @@ kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1
     {% endfor %}
     {{ return(goals) }}
 {% endmacro %}
-
-
-{#- SQL of a part of the goal of each segment that has one: its kpi, its change, or how much of that was reached. -#}
-{% macro goal_case(goals, part) -%}
-{%- set type = dbt.type_string() if part == 'kpi' else 'double' -%}
-{%- if not goals -%}
-cast(null as {{ type }})
-{%- else -%}
-cast(case kpis.segment_key
-    {%- for segment_key, goal in goals.items() %}
-    when {{ sql_literal(segment_key) }} then {{ {
-        'kpi': "'" ~ goal.kpi ~ "'",
-        'change': goal.change,
-        'progress': '(' ~ kpi_change(goal.kpi) ~ ') / ' ~ goal.change,
-    }[part] }}
-    {%- endfor %}
-end as {{ type }})
-{%- endif -%}
-{%- endmacro %}

@@ -1,10 +1,10 @@
 {#- The feature columns that segments are profiled by: var feature_windows and those made of several metrics. -#}
 {% macro profile_columns() %}
     {% set columns = derived_columns() %}
-    {% for window in metric_windows() if window.column in feature_window_columns() %}
-        {% do columns.append(window.column) %}
+    {% for entry in var('feature_windows') %}
+        {% do columns.append(metric_window('Var feature_windows', '', entry).column) %}
     {% endfor %}
-    {{ return(columns | sort) }}
+    {{ return(columns | unique | sort) }}
 {% endmacro %}
 
 
@@ -20,18 +20,6 @@
 {#- The numbers of the wide table of features that are made of several metrics. -#}
 {% macro derived_columns() %}
     {{ return(['monetary_mean', 'categories', 'variety', 'discount_affinity'] + score_names()) }}
-{% endmacro %}
-
-
-{#- The columns of var feature_windows. -#}
-{% macro feature_window_columns() %}
-    {% set columns = [] %}
-    {% for entry in var('feature_windows') %}
-        {% do columns.append(metric_window_column(
-            entry.metric, entry.get('window_days', entry.get('from_days_ago')), entry.get('to_days_ago', 0)
-        )) %}
-    {% endfor %}
-    {{ return(columns) }}
 {% endmacro %}
 
 

@@ -73,16 +73,6 @@ left join {{ ref('int_features__treated') }} as treated_{{ column }}
 {% endmacro %}
 
 
-{#- The axes that distances are measured on: the columns, or with var cluster_pca at most as many components. -#}
-{% macro cluster_dimensions(columns) %}
-    {% set dimensions = [] %}
-    {% for column in columns %}
-        {% do dimensions.append('pc' ~ loop.index if setting('cluster_pca') else column.name) %}
-    {% endfor %}
-    {{ return(dimensions) }}
-{% endmacro %}
-
-
 {#-
     A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. A
     missing value counts as the centre.
@@ -104,20 +94,6 @@ case when {{ value }} is null then 0 else (
 -#}
 {% macro cluster_model_id(scheme, fitted_as_of, algorithm, k) -%}
     case when {{ scheme }} <> 'cluster' then {{ scheme }} || '-' else '' end || {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
-{%- endmacro %}
-
-
-{#-
-    Euclidean distance to a centroid, whose coordinates are columns `<dimension>_<number>`; null where there is none. A
-    model may have fewer components than there are columns: those it has not are 0 in the customer and null here.
--#}
-{% macro distance_to_centroid(dimensions, number) -%}
-sqrt(
-    {%- for dimension in dimensions %}
-    {%- set coordinate = dimension ~ '_' ~ number %}
-    power({{ dimension }} - {{ coordinate if loop.first else 'coalesce(' ~ coordinate ~ ', 0)' }}, 2){{ ' +' if not loop.last }}
-    {%- endfor %}
-)
 {%- endmacro %}
 
 

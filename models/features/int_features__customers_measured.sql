@@ -108,7 +108,12 @@ valued as (
 scored as (
     select
         {%- for name in score_names() %}
-        {{ score(name, parts) }} as {{ name }},
+        {%- set weighted, known = [], [] %}
+        {%- for part in parts if part.score == name %}
+        {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') %}
+        {%- do known.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') %}
+        {%- endfor %}
+        {{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known | join(' + ') ~ ', 0.0)') }} as {{ name }},
         {%- endfor %}
         valued.*
     from valued

@@ -285,7 +285,7 @@ class Workshop:
     def start(self, name: str) -> Future[Any]:
         if name not in self.made:
             make, needed = _SCENARIOS[name]
-            # Started before those that need them, so nobody waits for what isn't under way.
+            # Started before those that need them: no thread waits for a scenario that isn't under way.
             earlier = [self.start(other) for other in needed]
             self.made[name] = self.pool.submit(
                 lambda: make(self, *(other.result() for other in earlier))
@@ -366,9 +366,6 @@ ONE_MART = {
 }
 
 
-SCORES = "customer_features customer_segments customer_records segment_cutpoints"
-
-
 @dataclass(frozen=True)
 class Attempt:
     """A build over an older green one, with what became of the published file."""
@@ -423,54 +420,9 @@ def reference(workshop: Workshop) -> Build:
     return workshop.build(folder, tables, REFERENCE_VARS, four, with_artifacts=True)
 
 
-@scenario("reference")
-def reference_as_csv(workshop: Workshop, _: Build) -> Build:
-    """The same from CSV, rows and columns in another order, on one thread; without data tests."""
-    from test_builds_oracle import reference_data
-
-    tables = reference_data().tables()
-    files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
-    folder = workshop.folder("reference-as-csv")
-    args = ["--threads", "1", "--exclude-resource-type", "test", "unit_test"]
-    made = workshop.build(folder, files, REFERENCE_VARS, args)
-    return replace(made, is_published=False)
-
-
-@scenario("reference")
-def warnings_as_errors(workshop: Workshop, reference: Build) -> Build:
-    """The tests of its tables once more: what warned is an error, and what failed is stored."""
-    folder = workshop.folder("strict")
-    for part in ("raw", "warehouse"):
-        shutil.copytree(reference.folder / part, folder / part)
-    strict = {**REFERENCE_VARS, "test_severity": "error"}
-    stored = ["--exclude-resource-type", "unit_test", "--store-failures"]
-    return workshop.build(folder, None, strict, stored, "test", with_artifacts=True)
-
-
 @scenario()
 def one_customer(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("one-customer"), {"orders.csv": ONE_ORDER})
-
-
-@scenario()
-def no_orders(workshop: Workshop) -> Build:
-    """Nothing but headers; the scheme journeys is asked for."""
-    folder = workshop.folder("no-orders")
-    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
-    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
-
-
-@scenario()
-def only_guests(workshop: Workshop) -> Build:
-    orders = pd.DataFrame(
-        {
-            "order_id": [str(number) for number in range(20)],
-            "customer_ref": pd.Series([None] * 20, dtype="str"),
-            "ordered_at": pd.Timestamp("2024-03-05 12:00:00"),
-            "amount": 10.0,
-        }
-    )
-    return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
 @scenario()
@@ -479,19 +431,6 @@ def sixteen_tables(workshop: Workshop) -> Build:
     from test_builds_sixteen_tables import FILES, SIXTEEN_VARS
 
     return workshop.build(workshop.folder("sixteen-tables"), FILES, SIXTEEN_VARS)
-
-
-@scenario()
-def from_warehouse(workshop: Workshop) -> tuple[Build, Build]:
-    """A look at the tables of an attached database, and a build from them."""
-    from test_builds_warehouse import WAREHOUSE_VARS, make_warehouse
-
-    folder = workshop.folder("from-warehouse")
-    place = ["--profiles-dir", str(make_warehouse(folder, workshop.builder.project))]
-    marts = "customers customer_features source_coverage"
-    build = some_marts(workshop, marts, folder, None, WAREHOUSE_VARS, place)
-    look = ["check_input", *place]
-    return workshop.build(folder, None, WAREHOUSE_VARS, look, "run-operation"), build
 
 
 @scenario("one_customer")
@@ -515,70 +454,6 @@ def more_customers(workshop: Workshop, one_customer: Build) -> Attempt:
 @scenario("more_customers")
 def identical_customers(workshop: Workshop, more_customers: Attempt) -> Build:
     return more_customers.build
-
-
-@scenario()
-def seventy_percent_buy_once(workshop: Workshop) -> Build:
-    """And a quarter buys on the last day."""
-    from test_builds_rfm import mostly_one_time_buyers
-
-    orders = mostly_one_time_buyers(200, once=0.7, on_the_last_day=0.25)
-    folder = workshop.folder("seventy-percent")
-    return some_marts(workshop, SCORES, folder, {"orders": orders})
-
-
-@scenario()
-def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
-    from test_builds_rfm import mostly_one_time_buyers
-
-    orders = mostly_one_time_buyers(200, once=0.95, on_the_last_day=0.01)
-    folder = workshop.folder("ninety-five-percent")
-    return some_marts(workshop, SCORES, folder, {"orders": orders})
-
-
-@scenario()
-def shoppers(workshop: Workshop) -> Build:
-    """Four planted groups over three quarters, with outliers; as_of is a refit date.
-
-    Three planted kinds of journeys go across the groups.
-    """
-    from test_builds_clusters import SHOPPERS_VARS, shopper_events, shopper_orders
-
-    tables = {"orders": shopper_orders(), "events": shopper_events()}
-    return workshop.build(workshop.folder("shoppers"), tables, SHOPPERS_VARS)
-
-
-@scenario()
-def bookshop(workshop: Workshop) -> Build:
-    """Another project that uses this one as a package, with a segment and a metric of its own."""
-    folder = workshop.folder("bookshop")
-    shutil.copytree(ROOT / "integration_tests", folder, dirs_exist_ok=True)
-    package = {"packages": [{"local": str(workshop.builder.project)}]}
-    (folder / "packages.yml").write_text(json.dumps(package))
-    # Without tests that need more than the selected models.
-    needed = ["--select", "+letters", "--indirect-selection", "cautious"]
-    for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
-        where = ["--profiles-dir", ".", "--no-version-check"]
-        status = run_dbt(folder, ["--log-level-file", "none", *command, *where])
-    return Build(folder, status, (folder / "output.txt").read_text(errors="replace"))
-
-
-@scenario("one_customer")
-def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
-    """Each bad input on its own, over the published file of a green build."""
-    from test_builds_bad_input import BAD_INPUTS, FOUND_BY_TESTS, SOURCES_ALONE
-
-    return {
-        name: attempt(
-            workshop,
-            one_customer,
-            name,
-            tables,
-            variables,
-            SOURCES_ALONE if name in FOUND_BY_TESTS else [],
-        )
-        for name, (tables, variables, _) in BAD_INPUTS.items()
-    }
 
 
 @scenario()

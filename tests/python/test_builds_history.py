@@ -142,7 +142,8 @@ def live_through(workshop: Workshop, world: World, folder: Path, seed: int) -> N
         known |= set(order[:together])
         del order[:together]
         if rng.random() < 0.4:
-            moment = rng.uniform(0.5, 5)
+            # dbt needs more than a second before it runs the first model.
+            moment = rng.uniform(1.5, 6)
             build_all(workshop, folder, world.known(known, rng), killed_after=moment)
         build_all(workshop, folder, world.known(known, rng)).passed()
 

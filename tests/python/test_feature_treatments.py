@@ -420,7 +420,10 @@ REFUSED = {
     "unknown policy": ({"a__all": {"missing": "mean"}}, ["a__all.missing", "'mean'", "median"]),
     "median of text": ({"gender": {"missing": "median"}}, ["gender", "'median'", "unknown"]),
     "unknown number": ({"a__all": {"missing": "unknown"}}, ["a__all", "'unknown'", "median"]),
-    "outliers of text": ({"gender": {"outliers": {"iqr": 1}}}, ["gender.outliers", "the keys missing"]),
+    "outliers of text": (
+        {"gender": {"outliers": {"iqr": 1}}},
+        ["gender.outliers", "the keys missing"],
+    ),
     "unknown rule": ({"a__all": {"outliers": {"mad": 3}}}, ["a__all.outliers", "mad", "zscore"]),
     "two rules": ({"a__all": {"outliers": {"iqr": 1, "zscore": 3}}}, ["iqr, zscore", "or"]),
     "no factor": ({"a__all": {"outliers": {"iqr": 0}}}, ["a__all.outliers.iqr", "0", "above 0"]),

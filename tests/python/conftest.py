@@ -285,7 +285,7 @@ class Workshop:
     def start(self, name: str) -> Future[Any]:
         if name not in self.made:
             make, needed = _SCENARIOS[name]
-            # Started before those that need them: no thread waits for a scenario that isn't under way.
+            # Started before those that need them, so no thread waits for one not under way.
             earlier = [self.start(other) for other in needed]
             self.made[name] = self.pool.submit(
                 lambda: make(self, *(other.result() for other in earlier))

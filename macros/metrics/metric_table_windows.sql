@@ -8,8 +8,10 @@
 {%- set names = declared.values() | selectattr('table', 'equalto', table) | map(attribute='key') | list -%}
 {%- set wanted = (metric_windows() if windows is none else windows) | selectattr('metric', 'in', names) | list -%}
 {%- set counting = metric_tables()[table] -%}
+{#- Tickets have topics, which are fitted at dates of int_periods. -#}
+{%- set layer = 'int_features__' if counting == 'by_fit' else 'int_facts__' -%}
 with facts as (
-    select * from {{ ref('int_features__' ~ table) }}
+    select * from {{ ref(layer ~ table) }}
 ),
 
 periods as (

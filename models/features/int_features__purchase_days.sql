@@ -1,7 +1,7 @@
 -- One row per as_of and buyer: the last day with a completed order, and the one before it.
 
 with orders as (
-    select * from {{ ref('int_features__orders') }}
+    select * from {{ ref('int_facts__orders') }}
 ),
 
 periods as (

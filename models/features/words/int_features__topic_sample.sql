@@ -4,7 +4,7 @@
 -- Keys are hashes, so the customers with the lowest are a random sample, and the same one in every build.
 
 with terms as (
-    select * from {{ ref('int_features__ticket_terms') }}
+    select * from {{ ref('int_facts__ticket_terms') }}
     where kind is null
 ),
 

@@ -7,7 +7,7 @@ periods as (
 ),
 
 segments as (
-    select * from {{ ref('segments') }}
+    select * from {{ ref('int_segmentation__segments') }}
 ),
 
 final as (

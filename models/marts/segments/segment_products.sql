@@ -11,7 +11,7 @@ with memberships as (
 ),
 
 lines as (
-    select * from {{ ref('int_features__lines') }}
+    select * from {{ ref('int_facts__lines') }}
 ),
 
 products as (

@@ -9,7 +9,7 @@ with orders as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 zone_days as (

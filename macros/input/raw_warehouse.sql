@@ -83,15 +83,3 @@
     where table_catalog = {{ sql_literal(database) }} and table_schema = {{ sql_literal(schema) }}
     order by table_name, ordinal_position
 {%- endmacro %}
-
-{#- Spark has no catalog that can be queried: the columns are asked for table by table, and put together as a query. -#}
-{% macro spark__raw_columns(database, schema) -%}
-    {% set pairs = [] %}
-    {% for listed in run_query('show tables in ' ~ adapter.quote(schema)).rows %}
-        {% set relation = api.Relation.create(schema=schema, identifier=listed['tableName']) %}
-        {% for column in adapter.get_columns_in_relation(relation) %}
-            {% do pairs.append('(' ~ sql_literal(listed['tableName']) ~ ', ' ~ sql_literal(column.name) ~ ')') %}
-        {% endfor %}
-    {% endfor %}
-    select * from values {{ pairs | join(', ') or "('', '')" }}
-{%- endmacro %}

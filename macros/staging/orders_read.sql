@@ -92,7 +92,7 @@ order_days as (
 gaps as (
     select
         ordered_on,
-        {{ days_between('ordered_on', 'lead(ordered_on) over (order by ordered_on)') }} as days_to_next,
+        {{ dbt.datediff('ordered_on', 'lead(ordered_on) over (order by ordered_on)', 'day') }} as days_to_next,
         sum(orders) over (order by ordered_on) as orders_until,
         sum(orders) over () as orders_in_all
     from order_days
@@ -112,7 +112,7 @@ select
         when raw_rows.later = 0 then 'none was loaded since {{ read_from }}'
         when stored_rows.beyond_a_gap > 0 or coalesce(margins.orders <= raw_rows.in_all - raw_rows.earlier, true)
             then 'a gap of more than 366 days without orders decides what is plausible'
-        when {{ days_between('margins.newest_on', 'newest_read.ordered_on') }} > 366
+        when {{ dbt.datediff('margins.newest_on', 'newest_read.ordered_on', 'day') }} > 366
             then 'there are orders more than 366 days after the stored ones'
     end as reason
 from raw_rows

@@ -45,11 +45,11 @@ compared_orders as (
     window
         by_day as (
             partition by customer_key, is_completed
-            order by {{ days_between("date '1970-01-01'", 'day') }}
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
         ),
         earlier_days as (
             partition by customer_key, is_completed
-            order by {{ days_between("date '1970-01-01'", 'day') }}
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
             range between unbounded preceding and 1 preceding
         )
 ),

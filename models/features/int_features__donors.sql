@@ -1,6 +1,4 @@
 -- One row per refit date and donor: the buyers whose values fill gaps where a feature's policy is knn. No rows where none is.
---
--- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
 {{ config(
     materialized='incremental',
@@ -25,13 +23,15 @@ refit_dates as (
     from periods
 ),
 
-numbered as (
-    select
-        features.*,
-        row_number() over (partition by features.as_of order by features.customer_key) as position
+buyers as (
+    select features.*
     from features
     inner join refit_dates on features.as_of = refit_dates.as_of
     where features.is_buyer
+),
+
+drawn as (
+    {{ lowest_keys('buyers', whole_number_var('imputation_rows', 1) if is_needed else 0, part='as_of') | indent(4) }}
 ),
 
 donors as (
@@ -41,8 +41,7 @@ donors as (
         cast({{ feature.column }} as double) as {{ feature.column }},
         {%- endfor %}
         customer_key
-    from numbered
-    where position <= {{ whole_number_var('imputation_rows', 1) if is_needed else 0 }}
+    from drawn
 )
 
 select * from donors

@@ -44,7 +44,7 @@ scored as (
         end as {{ metric }}_score_{{ bound }},
         {% endfor -%}
         {% endfor -%}
-        {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
+        {{ dbt.datediff('features.previous_purchase_on', 'features.last_purchase_on', 'day') }} as gap_days,
         {%- for cut in range(1, spend_bands()) %}
         cuts.break_{{ cut }},
         {%- endfor %}

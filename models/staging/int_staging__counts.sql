@@ -63,7 +63,7 @@ last_read as (
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}
         {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
-        cast({{ days_between("date '1970-01-01'", newest) }} as bigint) as newest_day,
+        cast({{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint) as newest_day,
         {%- endif %}
         {%- if table == 'orders' %}
         {%- do checks.extend(['read_now', 'guests', 'other_currency']) %}

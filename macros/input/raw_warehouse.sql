@@ -14,8 +14,8 @@
         {% do raise_config_error("Var raw_identifiers is '" ~ identifiers ~ "'. Expected a mapping from tables of the input contract to their names in the warehouse.") %}
     {% endif %}
     {% for table, identifier in identifiers.items() %}
-        {% if table not in staged_tables() %}
-            {% do raise_config_error("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ staged_tables() | join(', ') ~ '.') %}
+        {% if table not in contract_tables() %}
+            {% do raise_config_error("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ contract_tables() | join(', ') ~ '.') %}
         {% elif not is_identifier(identifier) %}
             {% do raise_config_error("Var raw_identifiers has '" ~ identifier ~ "' for " ~ table ~ '. ' ~ expected) %}
         {% endif %}

@@ -226,7 +226,7 @@
     {% endif %}
     {% for table, value in given.items() %}
         {% set is_good = (value is string) if least is none else (value is number and value is not boolean and value >= least and (most is none or value <= most)) %}
-        {% if table not in staged_tables() or not is_good %}
+        {% if table not in contract_tables() or not is_good %}
             {% do raise_config_error("Var " ~ name ~ " has '" ~ value ~ "' for " ~ table ~ '. ' ~ expected) %}
         {% endif %}
     {% endfor %}
@@ -243,7 +243,7 @@
     {% endif %}
     {% for table, limits in given.items() %}
         {% for column, share in limits.items() %}
-            {% if table not in staged_tables() or column not in staged_tables()[table].columns or share is not number or share is boolean or share < 0 or share > 1 %}
+            {% if table not in contract_tables() or (execute and column not in staged_tables()[table].columns) or share is not number or share is boolean or share < 0 or share > 1 %}
                 {% do raise_config_error("Var min_completeness has '" ~ share ~ "' for the column " ~ column ~ " of " ~ table ~ '. ' ~ expected) %}
             {% endif %}
         {% endfor %}

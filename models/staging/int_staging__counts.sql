@@ -14,7 +14,7 @@ with rejected_lines as (
 ),
 
 readable_rows as (
-    {% for table in staged_tables() -%}
+    {% for table in contract_tables() -%}
     select
         '{{ table }}' as source_table,
         count(*) as value

@@ -20,7 +20,6 @@ import duckdb
 
 from customer_segmentation.contract import (
     ContractTable,
-    kind_of_column,
     missing_columns,
     near_misses,
 )
@@ -430,7 +429,7 @@ class _Look:
         instants = [
             name
             for name in (*self.table.required_columns, *self.table.columns)
-            if name in self.named and kind_of_column(name) == "instant"
+            if name in self.named and self.table.kind_of(name) == "instant"
         ]
         return instants[0] if instants else None
 
@@ -470,7 +469,7 @@ class _Look:
         kinds = {name: kind_of_values(self.sample[name]) for name in self.others}
         words = {name: f"'{found}' looks like {name}" for name, found in near.items()}
         for name in self.table.required_columns:
-            wanted = kind_of_column(name)
+            wanted = self.table.kind_of(name)
             alike = [
                 other
                 for other in self.others
@@ -507,7 +506,7 @@ class _Look:
             "date": self._judge_dates,
             "number": self._judge_numbers,
             "boolean": self._judge_booleans,
-        }.get(kind_of_column(column))
+        }.get(self.table.kind_of(column))
         if judge is not None and values:
             judge(found, values)
 

@@ -34,7 +34,8 @@ periods as (
 ),
 
 after_as_of as (
-    {% for table, staged in staged_tables().items() if staged.day -%}
+    {#- While dbt parses, no day is known and every table is read. -#}
+    {% for table, staged in staged_tables().items() if staged.day or not execute -%}
     select
         '{{ table }}' as source_table,
         'after_as_of' as check_name,

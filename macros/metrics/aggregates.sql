@@ -22,7 +22,7 @@
     {%- set counted = metric.value or ('1' if limits and metric.aggregate == 'count' else day) -%}
     {%- set value = 'case when ' ~ limits | join(' and ') ~ ' then ' ~ counted ~ ' end' if limits else counted -%}
     {#- 0 on the day before as_of, or before the end of a window that ends earlier: no newer row can be known. -#}
-    {%- set age = '(' ~ days_between(day, as_of) ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
+    {%- set age = '(' ~ dbt.datediff(day, as_of, 'day') ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
     {%- if metric.aggregate == 'decayed_sum' -%}
         {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '.0))')) -}}
     {%- elif metric.aggregate in ['monthly_mean', 'monthly_trend'] -%}
@@ -45,9 +45,9 @@
     {%- elif metric.aggregate in ['count_distinct', 'count_days'] -%}
         {{- return('count(distinct ' ~ value ~ ')') -}}
     {%- elif metric.aggregate == 'days_since_first' -%}
-        {{- return(days_between('min(' ~ value ~ ')', as_of)) -}}
+        {{- return(dbt.datediff('min(' ~ value ~ ')', as_of, 'day')) -}}
     {%- elif metric.aggregate == 'days_since_last' -%}
-        {{- return(days_between('max(' ~ value ~ ')', as_of)) -}}
+        {{- return(dbt.datediff('max(' ~ value ~ ')', as_of, 'day')) -}}
     {%- endif -%}
     {{- return(metric.aggregate ~ '(' ~ value ~ ')') -}}
 {% endmacro %}

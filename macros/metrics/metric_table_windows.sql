@@ -1,6 +1,8 @@
 {% macro metric_table_windows(table, windows, periods) -%}
 {%- set declared = metrics() -%}
 {%- set counting = metric_tables()[table] -%}
+{#- Tickets have topics, which are fitted at dates of int_periods. -#}
+{%- set layer = 'int_features__' if counting == 'by_fit' else 'int_facts__' -%}
 select
     periods.as_of,
     facts.customer_key
@@ -10,7 +12,7 @@ select
     {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
     {%- endfor %}
 from {{ periods }} as periods
-inner join {{ ref('int_features__' ~ table) }} as facts
+inner join {{ ref(layer ~ table) }} as facts
     on
         {%- if counting == 'by_attribution' %}
         periods.as_of > facts.attributed_from

@@ -29,10 +29,6 @@
     case when isfinite({{ try_cast(expression, 'double') }}) then {{ try_cast(expression, 'double') }} end
 {%- endmacro %}
 
-{% macro spark__to_number(expression) -%}
-    case when abs({{ try_cast(expression, 'double') }}) < double('infinity') then {{ try_cast(expression, 'double') }} end
-{%- endmacro %}
-
 
 {% macro to_boolean(expression) -%}
     {{ try_cast(to_text(expression), 'boolean') }}
@@ -90,10 +86,6 @@ case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
 
 {% macro default__instant(text) -%}
     cast({{ 'null' if text is none else sql_literal(text) }} as timestamp with time zone)
-{%- endmacro %}
-
-{% macro spark__instant(text) -%}
-    cast({{ 'null' if text is none else sql_literal(text) }} as timestamp)
 {%- endmacro %}
 
 

@@ -14,7 +14,7 @@
     {%- set share, count, flag = {'number': [0, 1]}, {'whole': [1]}, {'one_of': [true, false]} -%}
     {%- set day = {'date': true, 'nullable': true} -%}
     {%- set zone = {'one_of': modules.pytz.all_timezones, 'words': 'a zone of the IANA time zone database, such as Europe/Berlin or UTC'} -%}
-    {%- set tables = staged_tables() | list -%}
+    {%- set tables = contract_tables() -%}
     {%- set effect = {'items': {'number': [0]}, 'length': 2, 'words': 'two numbers of at least 0, the lower first'} -%}
     {{- return({
         'dataset': {'text': '[A-Za-z0-9_-]+', 'words': 'letters, digits, _ and - only, since it names the working file'},

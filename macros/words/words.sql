@@ -17,10 +17,6 @@
     unnest(regexp_extract_all({{ words_cleaned(expression) }}, '\pL{2,}'))
 {%- endmacro %}
 
-{% macro spark__words_of(expression) -%}
-    explode(regexp_extract_all({{ words_cleaned(expression) }}, r'(\pL{2,})', 1))
-{%- endmacro %}
-
 
 {#- The columns that hold a ticket's share of each topic: topic_01, topic_02 and so on. -#}
 {% macro topic_columns() %}

@@ -14,7 +14,7 @@ with rejected_lines as (
 ),
 
 readable_rows as (
-    {% for table in staged_tables() -%}
+    {% for table in contract_tables() -%}
     select
         '{{ table }}' as source_table,
         count(*) as value
@@ -56,7 +56,7 @@ raw_counts as (
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}
         {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
-        cast({{ days_between("date '1970-01-01'", newest) }} as bigint) as newest_day,
+        cast({{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint) as newest_day,
         {%- endif %}
         {%- if table == 'orders' %}
         {%- do checks.extend(['guests', 'other_currency']) %}

@@ -1,6 +1,7 @@
 """A throwaway dbt project with nothing but the grammar's macros, rendered by dbt itself."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class GrammarProject:
 
     def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
         (folder / "macros").mkdir()
+        (folder / "models").mkdir()
+        shutil.copy(ROOT / "models" / "staging" / "_input__sources.yml", folder / "models")
         (folder / "macros" / "ref.sql").write_text(
             "{% macro ref(name) %}{{ return(name) }}{% endmacro %}"
         )
@@ -82,7 +85,6 @@ class GrammarProject:
     def parse_complaint(self, model: str, variables: dict[str, Any]) -> str:
         """What dbt says at a real `dbt parse` of this project with one model."""
         path = self.folder / "models" / "one_model.sql"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(model)
         # A runner of its own: with a manifest at hand dbt would not parse.
         command = [*QUIET, "parse", *self.place, "--vars", as_yaml(variables)]

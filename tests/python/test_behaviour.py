@@ -27,11 +27,12 @@ from sklearn.metrics import roc_auc_score
 from demo_data.orders import make_orders
 
 MODELS = {
-    "identity": ["int_identity__eligible_references"],
     "staging": ["int_staging__bot_days"],
+    "facts": [
+        f"int_facts__{name}" for name in ("events", "orders", "lines", "touchpoints", "sessions")
+    ],
     "features": [
-        *(f"int_features__{name}" for name in ("events", "orders", "lines", "touchpoints")),
-        *(f"int_features__{name}" for name in ("sessions", "interests")),
+        "int_features__interests",
         "int_features__customers_measured",
     ],
 }

@@ -79,8 +79,8 @@ def test_a_cut_is_taken_at_the_last_refit_date(
     file = Path("warehouse") / f"{VARS['dataset']}.duckdb"
     with duckdb.connect(str(tmp_path / file)) as connection:
         connection.execute(
-            "update features.int_periods set cutpoints_fitted_as_of = "
-            "(select min(as_of) from features.int_periods)"
+            "update periods.int_periods set cutpoints_fitted_as_of = "
+            "(select min(as_of) from periods.int_periods)"
         )
     trial = tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])
     column = "revenue__730d"
@@ -107,7 +107,7 @@ def test_a_cut_of_a_period_that_was_kept_is_refused(
     file = tmp_path / "warehouse" / f"{VARS['dataset']}.duckdb"
     with duckdb.connect(str(file)) as connection:
         connection.execute(
-            "update features.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
+            "update periods.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
         )
     with pytest.raises(TrialError, match=r"as of 20\d\d-.* make backfill FROM=20"):
         tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])

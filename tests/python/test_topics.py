@@ -124,8 +124,7 @@ class Words:
             "int_periods",
             f"select *, true as is_built from (values {dates}) as t(as_of, models_fitted_as_of)",
         )
-        self.make("int_identity__eligible_references")
-        self.make("int_features__ticket_terms", "int_features__topic_sample")
+        self.make("int_facts__ticket_terms", "int_features__topic_sample")
         sample = self.frame("int_features__topic_sample").drop(columns="sample_hash")
         self.fit = fit_topics(sample, **FIT)
         self.create("int_features__topic_fit", "from frame", self.fit)
@@ -290,14 +289,14 @@ def test_mood_by_rating_or_words(
 )
 def test_words_of_a_text(rendered: Any, text: str, wanted: dict[str, int]) -> None:
     made = Words(rendered, some([text]), {"c0": ("max", "muster mann")})
-    terms = made.frame("int_features__ticket_terms")
+    terms = made.frame("int_facts__ticket_terms")
     assert dict(zip(terms["term"], terms["occurrences"], strict=True)) == wanted
 
 
 def test_names_are_dropped_in_letters_of_who_has_them(rendered: Any) -> None:
     """Price is a name and a word: left out where Mr Price writes, and kept where others do."""
     made = Words(rendered, some(["price tag, Price"] * 2), {"c0": ("john", "price")})
-    terms = made.frame("int_features__ticket_terms").groupby("customer_key")["term"].apply(set)
+    terms = made.frame("int_facts__ticket_terms").groupby("customer_key")["term"].apply(set)
     assert sorted(terms, key=len) == [{"tag"}, {"tag", "price"}]
 
 
@@ -315,7 +314,7 @@ def test_the_excluded_and_guests_teach_nothing(rendered: Any, words: Words) -> N
     tickets.loc[:5, "customer_ref"] = "excluded"
     tickets.loc[6:, "customer_ref"] = None
     made = Words(rendered, tickets)
-    assert made.frame("int_features__ticket_terms").empty
+    assert made.frame("int_facts__ticket_terms").empty
     assert made.frame("int_features__tickets").empty
 
 

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from rule_grammar_project import DEFAULTS, GrammarProject
+from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
+
+from customer_segmentation.input.contract import CONTRACT, read_contract
 
 # The macro that reads the var, the var, and words of the message.
 BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -128,6 +130,11 @@ def test_a_bad_var_is_refused(
 @pytest.mark.parametrize("macro", sorted({macro for macro, _, _ in BAD_VARS}))
 def test_the_shipped_value_is_good(project: GrammarProject, macro: str) -> None:
     assert project.render("{% do " + macro + " %}good", DEFAULTS).strip() == "good"
+
+
+def test_the_tables_that_macros_name_are_those_of_the_contract(project: GrammarProject) -> None:
+    declared = [table.name for table in read_contract(ROOT / CONTRACT)]
+    assert project.value("contract_tables()", DEFAULTS) == declared
 
 
 # These change where data lies, what is published, how checks end or which dates are built.

@@ -10,7 +10,7 @@
 {% set lengths = range(1, limits.max_length + 1) -%}
 
 with events as (
-    select * from {{ ref('int_features__events') }}
+    select * from {{ ref('int_facts__events') }}
 ),
 
 memberships as (

@@ -34,7 +34,8 @@ periods as (
 ),
 
 after_as_of as (
-    {% for table, staged in staged_tables().items() if staged.day -%}
+    {#- While dbt parses, no day is known and every table is read. -#}
+    {% for table, staged in staged_tables().items() if staged.day or not execute -%}
     select
         '{{ table }}' as source_table,
         'after_as_of' as check_name,
@@ -190,7 +191,7 @@ measured as (
     select
         counts.source_table,
         'days_old' as check_name,
-        greatest({{ days_between("date '1970-01-01'", 'periods.as_of') }} - counts.value, 0) as value,
+        greatest({{ dbt.datediff("date '1970-01-01'", 'periods.as_of', 'day') }} - counts.value, 0) as value,
         cast({{ freshness_limit }} as double) as threshold,
         'warn above' as judgement
     from counts

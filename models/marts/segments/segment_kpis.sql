@@ -5,7 +5,7 @@
 {% set changing = kpis_with_change() -%}
 
 with sizes as (
-    select * from {{ ref('int_segmentation__segment_sums') }}
+    select * from {{ ref('int_marts__segment_sums') }}
 ),
 
 segments as (
@@ -17,7 +17,7 @@ periods as (
 ),
 
 sessions as (
-    select * from {{ ref('int_features__sessions') }}
+    select * from {{ ref('int_facts__sessions') }}
 ),
 
 -- Without any session nothing is known of engagement; with some, a member without one has 0.

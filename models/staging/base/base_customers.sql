@@ -14,8 +14,8 @@ with source as {{ not_materialized() }} (
 as_of_date as (
     select
         cast({{ "max(date '" ~ as_of ~ "')" if as_of else dbt.dateadd('day', 1, 'max(ordered_on)') }} as date) as as_of
-    from {{ ref('stg_orders') }}
-    where status = 'completed'
+    from {{ ref('base_orders') }}
+    where fate = 'loaded' and status = 'completed'
 ),
 
 typed as {{ not_materialized() }} (

@@ -16,7 +16,7 @@ import yaml
 from customer_segmentation.near_names import near_misses
 
 CONTRACT = Path("models/staging/_input__sources.yml")  # in the project folder
-_NUMBERS = {"amount", "discount_amount", "quantity", "rating", "row_count", "value"}
+_KINDS = {"timestamp": "instant", "date": "date", "boolean": "boolean", "decimal": "number"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class ContractTable:
         columns: All its columns, in order.
         required_columns: Those that must be in the file.
         is_required: Whether the build stops without the file.
+        types: What columns hold, as data_type says; text without an entry.
         also_called: Names that other systems give the columns, best first.
         names: Names that other systems give the table.
     """
@@ -36,6 +37,7 @@ class ContractTable:
     columns: tuple[str, ...]
     required_columns: tuple[str, ...] = ()
     is_required: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
     also_called: Mapping[str, Sequence[str]] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
@@ -46,9 +48,16 @@ class ContractTable:
             columns=tuple(mapping["columns"]),
             required_columns=tuple(mapping.get("required_columns", ())),
             is_required=bool(mapping.get("is_required", False)),
+            types=mapping.get("types", {}),
             also_called=mapping.get("also_called", {}),
             names=tuple(mapping.get("names", ())),
         )
+
+    def kind_of(self, column: str) -> str:
+        """What a column holds: instant, date, number, boolean, email or text."""
+        if column == "email":
+            return "email"
+        return _KINDS.get(self.types.get(column, ""), "text")
 
 
 def read_contract(path: Path) -> list[ContractTable]:
@@ -68,6 +77,7 @@ def read_contract(path: Path) -> list[ContractTable]:
                 column["name"] for column in table["columns"] if meta(column).get("required")
             ),
             is_required=bool(meta(table).get("required", False)),
+            types={c["name"]: c["data_type"] for c in table["columns"] if "data_type" in c},
             also_called={
                 column["name"]: meta(column)["also_called"]
                 for column in table["columns"]
@@ -77,23 +87,6 @@ def read_contract(path: Path) -> list[ContractTable]:
         )
         for table in tables
     ]
-
-
-def kind_of_column(column: str) -> str:
-    """What a column of the contract holds, by the convention of its name.
-
-    Returns:
-        ``instant``, ``date``, ``number``, ``boolean``, ``email`` or ``text``.
-    """
-    if column.endswith("_at"):
-        return "instant"
-    if column.endswith(("_on", "_date")) or column == "day":
-        return "date"
-    if column.startswith("is_") or column == "granted":
-        return "boolean"
-    if column in _NUMBERS:
-        return "number"
-    return "email" if column == "email" else "text"
 
 
 def missing_columns(

@@ -8,7 +8,7 @@
 } -%}
 
 with customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 touchpoints as (

@@ -24,15 +24,15 @@ periods as (
 ),
 
 orders as (
-    select * from {{ ref('int_features__orders') }}
+    select * from {{ ref('int_facts__orders') }}
 ),
 
 sessions as (
-    select * from {{ ref('int_features__sessions') }}
+    select * from {{ ref('int_facts__sessions') }}
 ),
 
 contacts as (
-    select * from {{ ref('int_features__contacts') }}
+    select * from {{ ref('int_facts__contacts') }}
 ),
 
 customers as (

@@ -1,5 +1,6 @@
--- One row per day: a number that is the same as long as everything known of that day is. For customers, the day is that from
--- which they are known; for events, that on which they are, and once more that on which they are doubted.
+-- One row per day: a number that changes when anything known of that day does. For customers, the day is that from which they
+-- are known; for events, that of attributed_from, and once more that of attributed_until. Sessions follow from events and
+-- lines, so they have no hash of their own.
 --
 -- The numbers of the days before an as_of add up to one that tells whether the period has to be built again. They add up
 -- in any order, so it doesn't matter when a row arrived.
@@ -17,9 +18,9 @@ with customers as (
     where not is_excluded
 ),
 
-{% for table, counting in metric_tables().items() -%}
-{#- Topics follow from the words, and are fitted after the periods are known. -#}
-{% set model = 'int_features__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
+{% for table, counting in metric_tables().items() if table != 'sessions' -%}
+{#- Topics follow from the terms, and are fitted at dates of int_periods. -#}
+{% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
 {% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}
 {% do days.append([table, facts, 'attributed_from' if counting == 'by_attribution' else 'day', '']) -%}
 {% if counting == 'by_attribution' -%}

@@ -9,7 +9,7 @@ with orders as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 zone_days as (
@@ -41,16 +41,16 @@ compared_orders as (
         *,
         rank() over by_day - 1 as orders_before,
         sum(amount) over earlier_days as amount_before,
-        case when is_completed then {{ days_between('max(day) over earlier_days', 'day') }} end as gap_days
+        case when is_completed then {{ dbt.datediff('max(day) over earlier_days', 'day', 'day') }} end as gap_days
     from customer_orders
     window
         by_day as (
             partition by customer_key, is_completed
-            order by {{ days_between("date '1970-01-01'", 'day') }}
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
         ),
         earlier_days as (
             partition by customer_key, is_completed
-            order by {{ days_between("date '1970-01-01'", 'day') }}
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
             range between unbounded preceding and 1 preceding
         )
 ),

@@ -14,7 +14,7 @@ orders as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 customer_orders as (

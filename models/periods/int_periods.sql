@@ -20,11 +20,11 @@ with calendar as (
 ),
 
 customer_orders as (
-    select * from {{ ref('int_features__orders') }}
+    select * from {{ ref('int_facts__orders') }}
 ),
 
 day_hashes as (
-    select * from {{ ref('int_features__day_hashes') }}
+    select * from {{ ref('int_periods__day_hashes') }}
 ),
 
 built as (

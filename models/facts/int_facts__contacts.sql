@@ -11,7 +11,7 @@ responses as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 contacted as (

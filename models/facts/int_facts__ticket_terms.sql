@@ -9,7 +9,7 @@ with tickets as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 records as (

@@ -7,11 +7,11 @@
 {% set cart = cart_event_types() -%}
 
 with events as (
-    select * from {{ ref('int_features__events') }}
+    select * from {{ ref('int_facts__events') }}
 ),
 
 lines as (
-    select * from {{ ref('int_features__lines') }}
+    select * from {{ ref('int_facts__lines') }}
 ),
 
 cart_events as (

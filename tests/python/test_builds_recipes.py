@@ -20,7 +20,8 @@ from printed_examples import ROOT, copy_project, run
 
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 PLACE = re.compile(
-    r'^(?:#|--|\{#) (?P<file>[\w/.]+)(?:, (?P<how>after|before|in place of) "(?P<line>.+)")?(?: #\})?$'
+    r"^(?:#|--|\{#) (?P<file>[\w/.]+)"
+    r'(?:, (?P<how>after|before|in place of) "(?P<line>.+)")?(?: #\})?$'
 )
 VISITS = """visit_id,source_system,customer_ref,visited_at
 1,default,c1,2025-06-20 10:00:00

@@ -10,8 +10,8 @@
         'journeys': none,
     } -%}
     {%- for scheme, entry in declared_schemes().items() -%}
-        {%- set names = entry.segments | map(attribute='segment') | list -%}
-        {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names + ['prospect']}) -%}
+        {%- set names = entry.segments | map(attribute='segment') | list + (['prospect'] if entry.get('who') != 'eligible' else []) -%}
+        {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names}) -%}
     {%- endfor -%}
     {{- return(schemes) -}}
 {% endmacro %}
@@ -42,7 +42,7 @@
     {%- set schemes = var('schemes', {}) or {} -%}
     {%- set subject, attributes = 'Var schemes', {'one_of': rule_attributes(), 'words': 'the attributes '} -%}
     {%- set example = 'segments such as {segment: large, rule: {metric: revenue, at_least: 2000}}' -%}
-    {%- set texts = {} -%}
+    {%- set rule, texts = {'values': none, 'words': 'a rule such as {metric: orders, window_days: 30, at_least: 1}'}, {} -%}
     {%- for text in segment_texts() -%}
         {%- do texts.update({text: none}) -%}
     {%- endfor -%}
@@ -63,7 +63,7 @@
             {%- elif 'else' in part -%}
                 {%- do check(subject, path, part, {'keys': {'segment': none, 'else': {'one_of': [true]}}, 'optional': texts}) -%}
             {%- else -%}
-                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': none}, 'optional': texts}) -%}
+                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': rule}, 'optional': texts}) -%}
             {%- endif -%}
             {%- if 'attribute' not in part -%}
                 {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
@@ -99,6 +99,8 @@
                 {%- do conditions.update({condition.column ~ ' ' ~ condition.words: condition}) -%}
             {%- elif condition.scheme in declared -%}
                 {%- do definition_error(segment.subject, 'rule', format_value(condition.segment_key), 'segments of rfm, spend_breaks, cluster, journeys and rule, which are known before; or the rule written out') -%}
+            {%- elif condition.scheme != 'rule' -%}
+                {%- do conditions.update({condition.scheme: {'kind': 'segment', 'column': condition.scheme, 'subject': condition.scheme | replace('_', ' ')}}) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- set others = (earlier[:-1] | join(', ') ~ ' or ' if earlier | length > 1 else '') ~ earlier | last | default('') -%}

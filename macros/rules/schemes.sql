@@ -52,7 +52,8 @@
     }}) -%}
     {#- A scheme is a column of int_segmentation__customers_scored, beside these. -#}
     {%- set taken = ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
-        + ['is_buyer', 'has_events', 'top_category'] + rule_attributes() + derived_columns() -%}
+        + ['is_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
+        + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
         {%- do check_name(subject, 'the name of a scheme', scheme, taken) -%}
         {%- set names = ['prospect', 'returns_only'] -%}

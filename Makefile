@@ -4,9 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DBT := $(BIN)/dbt
-# Looking for garbage as often as Python does takes a fifth of the time.
-SQLFLUFF := DBT_TARGET_PATH=target/lint $(BIN)/python -c \
-	"import gc; gc.set_threshold(100_000, 50, 100); from sqlfluff.cli.commands import cli; cli(prog_name='sqlfluff')"
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
@@ -20,7 +17,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages demo-tests build-tests function-tests test-all docs clean check-input try export bench conventions hooks
+.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,10 +32,10 @@ $(INSTALLED): pyproject.toml uv.lock
 
 demo: data/demo/orders.parquet ## Prepare the demo's raw files in data/demo
 
-GENERATORS := src/customer_segmentation/demo.py $(wildcard src/customer_segmentation/companion/*.py)
+GENERATORS := $(wildcard src/demo_data/*.py)
 
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
-	$(BIN)/customer-segmentation prepare-demo --target data/demo --truth data/demo_truth
+	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
 build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
 	$(DBT) build --vars '$(VARS)'
@@ -70,16 +67,9 @@ FORMAT ?= csv
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
-# Two checks at a time, in this order so that two cores are busy to the end: the builds run two by two themselves. Each
-# prints when it is done. The layout of SQL costs as much to check as all else in it: that is left to `make lint`, which the
-# hooks and the workflow run. The other rules are those of .sqlfluff. What mypy would keep for its next run is not written:
-# that takes a third of its time.
+# Two checks at a time; each prints when it is done.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
-	@echo "Two checks run at a time and print when they are done: a few minutes in all."
-	@MYPY_CACHE_DIR=/dev/null $(MAKE) --no-print-directory --jobs=2 --output-sync=target \
-		lint demo-tests types function-tests build-tests \
-		EXCLUDED_RULES=$(shell sed -n 's/^exclude_rules = //p' .sqlfluff | tr -d ' '),layout
-	@echo "All tests passed."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests
 
 test-all: lint types unit-tests ## All of it, with the slow tests and all examples of properties
 	ALL_EXAMPLES=1 $(BIN)/pytest -m "slow or not slow"
@@ -88,18 +78,12 @@ lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/yamllint --strict .
-	@! grep -rnE --include='*.sql' '^.{121,}' models analyses tests | grep -vE '^[^:]+:[0-9]+: *--' \
-		|| { echo 'Lines of SQL, but for comments, have at most 120 characters.'; exit 1; }
-	@! grep -rnE --include='*.sql' '[^ ].*\b(where|group by|having)\b|^[^(]*[^ (][^(]*\border by\b' models analyses tests \
-		| grep -vE '(--|\{#).*\b(where|by|having)\b|filter \(where |partition by ' \
-		|| { echo 'where, group by, having and order by begin a line, but for those in parentheses.'; exit 1; }
-	$(SQLFLUFF) lint --disable-progress-bar \
-		$(if $(EXCLUDED_RULES),--exclude-rules $(EXCLUDED_RULES)) models analyses tests
+	$(BIN)/sqlfluff lint --disable-progress-bar models analyses tests
 
-format: $(INSTALLED) ## Mend SQL and Python style
+format: $(INSTALLED) ## Fix the formatting of SQL and Python
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(SQLFLUFF) fix --disable-progress-bar models analyses tests
+	$(BIN)/sqlfluff fix --disable-progress-bar models analyses tests
 
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
@@ -116,10 +100,6 @@ demo-pages: build ## Compare what the documentation prints of the demo with the 
 # The dbt unit tests of the models run against the tables of a build.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
-
-# One job, lest others run between its parts, of which each waits for the one before.
-demo-tests: $(INSTALLED) ## Build the demo, check the rules of the house and run the dbt unit tests
-	@$(MAKE) --no-print-directory unit-tests
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py

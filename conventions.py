@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 from dbt_score import Macro, Model, RuleViolation, rule
 
 LONGEST_PYTHON_MODEL = 15
-# A name begins with its layer and, except in the marts, its folder.
+# A model reads models of its own layer and of those before it.
+FLOW = ["base", "staging", "identity", "facts", "periods", "features", "segmentation", "marts"]
+# A name begins with its layer, except in the marts. The names that differ from int_<layer>__:
 PREFIXES = {
     "base": ("base_",),
     "staging": ("stg_", "int_staging__"),
     "identity": ("int_identity__", "identity_review"),
-    "features": ("int_features__", "int_periods"),
-    "segmentation": ("int_segmentation__",),
+    "periods": ("int_periods",),
 }
 # Raw rows that were not loaded may be the same in everything.
 WITHOUT_GRAIN = {"quarantined_records"}
@@ -25,6 +26,10 @@ WITHOUT_GRAIN = {"quarantined_records"}
 def _layer(model: Model) -> str:
     parts = PurePosixPath(model.original_file_path).parts
     return "base" if "base" in parts else parts[1]
+
+
+def _is_mart(model: Model) -> bool:
+    return _layer(model) == "marts" and "/intermediate/" not in model.original_file_path
 
 
 @rule
@@ -39,11 +44,22 @@ def description_begins_with_the_grain(model: Model) -> RuleViolation | None:
 def name_begins_with_its_layer(model: Model) -> RuleViolation | None:
     """A model is named after its layer, a mart with plain words."""
     layer = _layer(model)
-    if layer == "marts":
+    if _is_mart(model):
         is_fine = re.fullmatch(r"[a-z][a-z_]*", model.name) and "__" not in model.name
     else:
         is_fine = model.name.startswith(PREFIXES.get(layer, f"int_{layer}__"))
     return None if is_fine else RuleViolation(f"A model of {layer} is not named so.")
+
+
+@rule
+def reads_only_what_lies_before_it(model: Model) -> RuleViolation | None:
+    """The flow has one direction: no model reads a layer that comes after its own."""
+    if _layer(model) not in FLOW:
+        return RuleViolation(f"The layer {_layer(model)} has no place in FLOW of conventions.py.")
+    before = FLOW[: FLOW.index(_layer(model)) + 1]
+    parents = [parent for parent in model.parents if isinstance(parent, Model)]
+    later = [parent.name for parent in parents if _layer(parent) not in before]
+    return RuleViolation(f"It reads {', '.join(later)}.") if later else None
 
 
 @rule
@@ -58,7 +74,7 @@ def only_staging_reads_sources(model: Model) -> RuleViolation | None:
 @rule
 def marts_test_their_grain(model: Model) -> RuleViolation | None:
     """A mart has a test that no two rows are of the same thing."""
-    if _layer(model) != "marts" or model.name in WITHOUT_GRAIN:
+    if not _is_mart(model) or model.name in WITHOUT_GRAIN:
         return None
     tests = [*model.tests, *(test for column in model.columns for test in column.tests)]
     if any(test.type in ("unique", "unique_combination") for test in tests):
@@ -78,7 +94,7 @@ def python_models_only_call(model: Model) -> RuleViolation | None:
 @rule
 def macros_that_others_call_are_described(macro: Macro) -> RuleViolation | None:
     """A macro has a description; the bodies for one engine and generic tests need none."""
-    is_body = re.match(r"(default|duckdb|spark)__|test_", macro.name)
+    is_body = re.match(r"(default|duckdb)__|test_", macro.name)
     if macro.description or is_body:
         return None
     return RuleViolation("No description in the _macros.yml of its folder.")

@@ -21,7 +21,6 @@ import venv
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ OTHER_ENVIRONMENT = BENCH / ".venv-openretailscience"
 SEED = 20260101
 THREADS = 2
 SLOWEST = 10
-LOOKBACK_DAYS = 3
 # At this size the build with all tables of the input contract is measured as well.
 SIZE_WITH_ALL_TABLES = 100_000
 
@@ -66,16 +64,13 @@ class Contender:
     command: list[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[], object] = lambda: None
     measured: Measured = field(default_factory=Measured)
 
     def run(self, keep: bool = True) -> None:
         """One run; the output goes to a file, whose end is shown when the run fails.
 
-        What `prepare` does before is not measured, nor what was written before and is not on the
-        disk yet.
+        What was written before and is not on the disk yet is not measured.
         """
-        self.prepare()
         os.sync()
         log = self.folder / f"{self.name}.log"
         with log.open("wb") as output:
@@ -175,8 +170,6 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         project.folder / "warehouse", few_rules.folder / "warehouse", dirs_exist_ok=True
     )
     few_rules.run(keep=False)
-    next_day = _next_day(home / "project_next_day", raw / "orders.parquet")
-    contenders.append(next_day)
     if customers == SIZE_WITH_ALL_TABLES:
         all_tables = _with_all_tables(home / "project_all_tables", customers)
         all_tables.run(keep=False)
@@ -198,7 +191,6 @@ def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, 
         },
         "parts_of_the_build": _parts_of_the_build(project.folder),
         "slowest": _slowest(project.folder),
-        "orders_read_next_day": _orders_read(next_day.folder),
         "outputs_are_equal": True,
     }
 
@@ -209,53 +201,11 @@ def _apart(work: Callable[..., Any], *args: Any) -> Any:
         return pool.submit(work, *args).result()
 
 
-def _write_orders_loaded_before(day: date, orders: Path, target: Path) -> None:
-    with duckdb.connect() as connection:
-        connection.execute("set memory_limit = '2500MB'")
-        connection.execute(
-            f"copy (from '{orders}' where loaded_at < timestamp '{day}' order by loaded_at) "
-            f"to '{target}'"
-        )
-
-
-def _next_day(folder: Path, orders: Path) -> Contender:
-    """The build of a day, which goes on each time from the same tables of the day before.
-
-    Neither day begins a month, so no parameters are fitted; the history has one closed period.
-    """
-    today = date.fromisoformat(AS_OF) - timedelta(days=1)
-    yesterday = today - timedelta(days=1)
-    raw = folder / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    for day in (yesterday, today):
-        _apart(_write_orders_loaded_before, day, orders, folder / f"{day}.parquet")
-
-    contender = _project(
-        folder,
-        raw,
-        # The day after the newest order, as every day: another var would be another parse.
-        as_of=None,
-        history_start=str(today.replace(day=1)),
-        orders_lookback_days=LOOKBACK_DAYS,
-    )
-    shutil.copy(folder / f"{yesterday}.parquet", raw / "orders.parquet")
-    contender.run(keep=False)
-    tables = folder / "warehouse/bench.duckdb"
-    shutil.copy(tables, folder / f"{yesterday}.duckdb")
-
-    def prepare() -> None:
-        shutil.copy(folder / f"{yesterday}.duckdb", tables)
-        shutil.copy(folder / f"{today}.parquet", raw / "orders.parquet")
-
-    contender.name, contender.prepare = "project_next_day", prepare
-    return contender
-
-
 def _with_all_tables(folder: Path, customers: int) -> Contender:
     """The build of generated orders, records, events, tickets and campaigns, deduplicated."""
     raw = folder / "raw"
     if not raw.exists():
-        command = [str(Path(sys.executable).with_name("customer-segmentation")), "generate"]
+        command = [str(Path(sys.executable).with_name("demo-data")), "generate"]
         command += ["--customers", str(customers), "--target", str(raw)]
         subprocess.run([*command, "--truth", str(folder / "truth")], check=True)
     contender = _project(folder, raw, as_of=None)
@@ -327,16 +277,6 @@ def stored_parameters(folder: Path) -> dict[str, Any]:
             for number in sorted(keys)
         ],
     }
-
-
-def _orders_read(folder: Path) -> int:
-    """Raw orders that the last build read, as it says itself."""
-    with duckdb.connect(str(folder / "published/segments.duckdb"), read_only=True) as connection:
-        (rows,) = connection.execute(
-            "select value from monitoring.source_coverage "
-            "where source_table = 'orders' and check_name = 'read_now'"
-        ).fetchall()[0]
-    return int(rows)
 
 
 def _results_of_the_build(folder: Path) -> dict[str, Any]:

@@ -1,17 +1,14 @@
 {#-
-    The scores of a customer, each the weighted mean of its parts: score, part, weight, its column in the wide table of
-    features and value, SQL from 0 (least) to 1 over others of its columns, null where it can't be told. What can't be told is
-    left out of the mean.
+    A score is the mean of its parts by weight; a part that is null is left out. A quantity becomes a value from 0 to 1 by
+    x / (x + h), which is 0.5 at x = h, and a time by 0.5 ^ (days / h), which is 0.5 after h days; h is in var
+    score_half_points.
 
-    A quantity becomes a value by x / (x + h), which is .5 at x = h, and a time by .5 ^ (days / h), which is .5 after h days;
-    h is in var score_half_points.
-
-    engagement_score, null while no events are known of anybody:
+    engagement_score, null where no events are loaded:
       sessions   sessions in the last 30 days, x / (x + h)
       depth      mean events of these sessions, x / (x + h)
-      recency    days since the last session, .5 ^ (days / h); 0 without one
-    momentum_score, the last 90 days against the customer's own time before, back to 365 days; .5 is no change. Null for who
-    bought first in the last 90 days:
+      recency    days since the last session, 0.5 ^ (days / h); 0 without one
+    momentum_score, the last 90 days against the customer's own time before, back to 365 days; 0.5 is no change. Null for
+    customers whose first order is at most 90 days old:
       orders     orders a day now / (now + before)
       revenue    the same of revenue, not below 0
     loyalty_score, null for prospects:
@@ -19,43 +16,48 @@
       regularity calendar months with an order, of those from the first order to as_of
       breadth    distinct categories bought, x / (x + h)
       full_price share of bought lines without a discount
-      tier       of the loyalty programme, as var loyalty_tiers values it; left out where unknown
+      tier       of the loyalty programme, as var loyalty_tiers values it; null without one
     churn_risk, null for prospects:
-      silence    1 - exp(-days since the last order / the customer's own mean gap): how unlikely it is that somebody who
-                 orders at random at that pace (a Poisson process) is silent for so long. The mean gap of days with orders
+      silence    1 - exp(-days since the last order / the customer's own mean gap): how unlikely so long a silence is for
+                 a customer who orders at random at that pace (a Poisson process). The mean gap of days with orders
                  counts one gap of var prior_gap_days, so that one order has a gap as well.
       slowing    1 - the part orders of the momentum
 -#}
 {% macro score_parts() %}
-    {%- set months = "greatest(purchase_months__all, 1 + floor(tenure_days__all / 30.4375))" -%}
-    {%- set past_days = 'least(tenure_days__all, 365) - 90.0' -%}
-    {%- set now_and_before = {} -%}
+    {%- set momentum = {} -%}
     {%- for metric in ['orders', 'revenue'] -%}
         {%- set now = 'greatest(' ~ metric ~ '__90d, 0) / 90.0' -%}
-        {%- set before = 'greatest(' ~ metric ~ '__365d_to_90d, 0) / (' ~ past_days ~ ')' -%}
-        {%- do now_and_before.update({metric: 'case when tenure_days__all > 90 then ' ~ now ~ ' / nullif(' ~ now ~ ' + ' ~ before ~ ', 0) end'}) -%}
+        {%- set before = 'greatest(' ~ metric ~ '__365d_to_90d, 0) / (least(tenure_days__all, 365) - 90.0)' -%}
+        {%- do momentum.update({metric: 'case when tenure_days__all > 90 then ' ~ now ~ ' / nullif(' ~ now ~ ' + ' ~ before ~ ', 0) end'}) -%}
     {%- endfor -%}
     {%- set values = {
         'engagement_score': {
             'sessions': 'case when has_events then ' ~ saturating_score('sessions__30d', 'sessions') ~ ' end',
             'depth': 'case when has_events then ' ~ saturating_score('coalesce(session_depth__30d, 0)', 'depth') ~ ' end',
-            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ half_points().recency ~ '.0), 0) end',
+            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ setting('score_half_points').recency ~ '.0), 0) end',
         },
-        'momentum_score': now_and_before,
+        'momentum_score': momentum,
         'loyalty_score': {
             'tenure': saturating_score('tenure_days__all', 'tenure'),
-            'regularity': 'case when is_buyer then purchase_months__all / cast(' ~ months ~ ' as double) end',
+            'regularity': 'case when is_buyer then purchase_months__all / cast(greatest(purchase_months__all, 1 + floor(tenure_days__all / 30.4375)) as double) end',
             'breadth': 'case when is_buyer and categories > 0 then ' ~ saturating_score('categories', 'breadth') ~ ' end',
             'full_price': '1 - discount_affinity',
             'tier': 'case when is_buyer then ' ~ loyalty_tier_value('loyalty_tier') ~ ' end',
         },
         'churn_risk': {
-            'silence': '1 - exp(-recency_days__all * cast(purchase_days__all as double) / (tenure_days__all - recency_days__all + ' ~ whole_number_var('prior_gap_days', 1) ~ '))',
-            'slowing': '1 - (' ~ now_and_before.orders ~ ')',
+            'silence': '1 - exp(-recency_days__all * cast(purchase_days__all as double) / (tenure_days__all - recency_days__all + ' ~ setting('prior_gap_days') ~ '))',
+            'slowing': '1 - (' ~ momentum.orders ~ ')',
         },
     } -%}
-    {%- set weights, parts = score_weights(), [] -%}
+    {%- set kinds, weights, parts = {}, var('score_weights'), [] -%}
     {%- for score, values_of_parts in values.items() -%}
+        {%- do kinds.update({score: {'keys': dict.fromkeys(values_of_parts, {'number': [0, 1000]})}}) -%}
+    {%- endfor -%}
+    {%- do check('Var score_weights', '', weights, {'keys': kinds}) -%}
+    {%- for score, values_of_parts in values.items() -%}
+        {%- if not weights[score].values() | sum -%}
+            {%- do definition_error('Var score_weights', score, 'no weight above 0', 'at least one') -%}
+        {%- endif -%}
         {%- for part, value in values_of_parts.items() -%}
             {%- do parts.append({'score': score, 'part': part, 'column': score ~ '__' ~ part, 'weight': weights[score][part], 'value': rounded(value)}) -%}
         {%- endfor -%}
@@ -64,103 +66,35 @@
 {% endmacro %}
 
 
-{#- The names of the scores, which are columns of the wide table of features. -#}
+{#- Columns of the wide table of features. -#}
 {% macro score_names() %}
     {{- return(['engagement_score', 'momentum_score', 'loyalty_score', 'churn_risk']) -}}
 {% endmacro %}
 
 
-{#- SQL of one score, over the columns of the wide table. -#}
-{% macro score(name, parts) -%}
-{%- set weighted = [] -%}
-{%- for part in parts if part.score == name -%}
-    {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') -%}
-{%- endfor -%}
-{{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known_weight(name, parts) ~ ', 0.0)') }}
-{%- endmacro %}
-
-
-{#- SQL of the weight that the parts of a score have which can be told of a customer. -#}
-{% macro known_weight(name, parts) %}
-    {%- set weights = [] -%}
-    {%- for part in parts if part.score == name -%}
-        {%- do weights.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') -%}
-    {%- endfor -%}
-    {{- return(weights | join(' + ')) -}}
-{% endmacro %}
-
-
-{#- A quantity of 0 or more as a value from 0 to 1, .5 at its half point. -#}
 {% macro saturating_score(column, part) %}
-    {{- return(column ~ ' / (' ~ column ~ ' + ' ~ half_points()[part] ~ '.0)') -}}
+    {{- return(column ~ ' / (' ~ column ~ ' + ' ~ setting('score_half_points')[part] ~ '.0)') -}}
 {% endmacro %}
 
 
-{#- Var score_half_points, checked. -#}
-{% macro half_points() %}
-    {{- return(whole_numbers_var('score_half_points', ['sessions', 'depth', 'recency', 'tenure', 'breadth'])) -}}
-{% endmacro %}
-
-
-{#- Var score_weights, checked: numbers from 0 on for each part of each score, not all of them 0. -#}
-{% macro score_weights() %}
-    {%- set subject, given = 'Var score_weights', var('score_weights') -%}
-    {%- set parts = {
-        'engagement_score': ['sessions', 'depth', 'recency'],
-        'momentum_score': ['orders', 'revenue'],
-        'loyalty_score': ['tenure', 'regularity', 'breadth', 'full_price', 'tier'],
-        'churn_risk': ['silence', 'slowing'],
-    } -%}
-    {%- if given is not mapping or given.keys() | sort != parts.keys() | sort -%}
-        {%- do definition_error(subject, '', format_value(given), 'a mapping with the keys ', parts | list) -%}
-    {%- endif -%}
-    {%- for score, names in parts.items() -%}
-        {%- set weights = given[score] -%}
-        {%- if weights is not mapping or weights.keys() | sort != names | sort -%}
-            {%- do definition_error(subject, score, format_value(weights), 'a mapping with the keys ', names) -%}
-        {%- endif -%}
-        {%- for part, weight in weights.items() if weight is not number or weight is boolean or not 0 <= weight <= 1000 -%}
-            {%- do definition_error(subject, score ~ '.' ~ part, format_value(weight), 'a number from 0 to 1000') -%}
-        {%- endfor -%}
-        {%- if not weights.values() | sum -%}
-            {%- do definition_error(subject, score, 'no weight above 0', 'at least one') -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{- return(given) -}}
-{% endmacro %}
-
-
-{#- SQL of the value of a loyalty tier by var loyalty_tiers, null for one that isn't named there. -#}
 {% macro loyalty_tier_value(column) %}
-    {%- set subject, given = 'Var loyalty_tiers', var('loyalty_tiers') -%}
-    {%- if given is not mapping -%}
-        {%- do definition_error(subject, '', format_value(given), 'a mapping from tiers to numbers from 0 to 1') -%}
-    {%- endif -%}
     {%- set cases = [] -%}
-    {%- for tier, value in given.items() -%}
-        {%- if value is not number or value is boolean or not 0 <= value <= 1 -%}
-            {%- do definition_error(subject, tier, format_value(value), 'a number from 0 to 1') -%}
-        {%- endif -%}
+    {%- for tier, value in setting('loyalty_tiers').items() -%}
         {%- do cases.append('when ' ~ sql_literal(tier | string | lower) ~ ' then ' ~ value) -%}
     {%- endfor -%}
     {{- return('case lower(' ~ column ~ ') ' ~ cases | join(' ') ~ ' end' if cases else 'cast(null as double)') -}}
 {% endmacro %}
 
 
-{#- The windows that the scores and the mart customer_features need, beside those of var feature_windows and the rules. -#}
-{% macro core_windows() %}
-    {%- set windows = [] -%}
-    {%- for metric, days in [
-        ('sessions', 30), ('session_depth', 30), ('session_recency_days', none),
-        ('orders', 90), ('revenue', 90), ('purchase_months', none),
-        ('decayed_revenue', none), ('monthly_revenue', 90), ('revenue_trend', 180), ('big_purchases', 30),
-        ('weekend_order_share', none), ('evening_order_share', none),
-        ('cart_abandonment', 90), ('cart_value_left', 90), ('abandoned_cart_days', none),
-    ] -%}
-        {%- do windows.append({'metric': metric, 'from_days_ago': days, 'to_days_ago': 0, 'column': metric_window_column(metric, days)}) -%}
-    {%- endfor -%}
-    {%- for metric in ['orders', 'revenue'] -%}
-        {%- do windows.append({'metric': metric, 'from_days_ago': 365, 'to_days_ago': 90, 'column': metric_window_column(metric, 365, 90)}) -%}
-    {%- endfor -%}
-    {{- return(windows) -}}
+{#- They are computed whatever the vars ask for. -#}
+{% macro core_columns() %}
+    {{- return([
+        'recency_days__all', 'tenure_days__all', 'purchase_days__all', 'purchase_months__all',
+        'orders__all', 'orders__365d', 'orders__365d_to_90d', 'orders__90d',
+        'revenue__all', 'revenue__365d', 'revenue__365d_to_90d', 'revenue__90d',
+        'decayed_revenue__all', 'monthly_revenue__90d', 'revenue_trend__180d', 'big_purchases__30d',
+        'weekend_order_share__all', 'evening_order_share__all',
+        'sessions__30d', 'session_depth__30d', 'session_recency_days__all',
+        'cart_abandonment__90d', 'cart_value_left__90d', 'abandoned_cart_days__all',
+    ]) -}}
 {% endmacro %}

@@ -1,38 +1,37 @@
 {#-
     All changes of memberships as a query: those between two periods, and the entries of the first period, which are its
-    memberships. customer_ids has customer_key and customer_id.
+    memberships. Everyone who is eligible is in the current period, which has the ids.
 -#}
-{% macro all_changes(memberships, changes, periods, customer_ids) -%}
+{% macro all_changes() -%}
 select
-    {{ customer_ids }}.customer_id,
-    {{ memberships }}.scheme,
-    {{ memberships }}.segment_key,
-    'entered' as change,
-    {{ memberships }}.as_of as changed_on,
-    'behaviour' as cause
-from {{ memberships }}
-inner join {{ periods }} on {{ memberships }}.as_of = {{ periods }}.as_of
-inner join {{ customer_ids }} on {{ memberships }}.customer_key = {{ customer_ids }}.customer_key
-where {{ periods }}.previous_as_of is null
-union all
-select
-    {{ customer_ids }}.customer_id,
-    {{ changes }}.scheme,
-    {{ changes }}.segment_key,
-    {{ changes }}.change,
-    {{ changes }}.changed_on,
-    {{ changes }}.cause
-from {{ changes }}
-inner join {{ customer_ids }} on {{ changes }}.customer_key = {{ customer_ids }}.customer_key
-{%- endmacro %}
-
-
-{#- The ids of all who are or were in a segment, as a query: everyone who is eligible is in the current period. -#}
-{% macro customer_ids(customers, periods) -%}
-select
-    {{ customers }}.customer_key,
-    {{ customers }}.customer_id
-from {{ customers }}
-inner join {{ periods }} on {{ customers }}.as_of = {{ periods }}.as_of
-where {{ periods }}.is_current
+    customers.customer_id,
+    changes.scheme,
+    changes.segment_key,
+    changes.change,
+    changes.changed_on,
+    changes.cause
+from (
+    select
+        memberships.customer_key,
+        memberships.scheme,
+        memberships.segment_key,
+        'entered' as change,
+        memberships.as_of as changed_on,
+        'behaviour' as cause
+    from {{ ref('int_segmentation__memberships') }} as memberships
+    inner join {{ ref('int_periods') }} as periods on memberships.as_of = periods.as_of
+    where periods.previous_as_of is null
+    union all
+    select
+        customer_key,
+        scheme,
+        segment_key,
+        change,
+        changed_on,
+        cause
+    from {{ ref('int_segmentation__changes') }}
+) as changes
+inner join {{ ref('int_segmentation__customers_scored') }} as customers on changes.customer_key = customers.customer_key
+inner join {{ ref('int_periods') }} as current_period on customers.as_of = current_period.as_of
+where current_period.is_current
 {%- endmacro %}

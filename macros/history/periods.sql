@@ -69,7 +69,7 @@ select 0 as customers
 
 {#- First and last date of the periods that are asked for by var, or none. -#}
 {% macro backfill_range() %}
-    {%- set first, last = optional_date_var('backfill_from'), optional_date_var('backfill_to') -%}
+    {%- set first, last = setting('backfill_from'), setting('backfill_to') -%}
     {%- if not first and not last -%}
         {{- return(none) -}}
     {%- endif -%}
@@ -104,9 +104,8 @@ select 0 as customers
         'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'latest_plausible_date',
         'date_formats', 'oldest_plausible_age', 'segmentation_consent', 'identity_threshold', 'identity_review_from',
         'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
-        'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments', 'imputation_rows',
-        'imputation_neighbours', 'value_tiers', 'spend_breaks', 'spend_limits', 'frequent_from_orders', 'lifecycle_days',
-        'demographic_attribute', 'cluster_features', 'journey_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
+        'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments',
+        'spend_breaks', 'schemes', 'cluster_features', 'journey_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
         'cart_event_types', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
         'prior_gap_days', 'topics', 'rating_scales', 'score_slack',

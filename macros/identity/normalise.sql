@@ -44,11 +44,11 @@
 {%- endmacro %}
 
 
-{#- An e-mail address without plus-addressing. Null where it has not the form of one. -#}
+{#- An e-mail address without plus-addressing. Null unless it has the form of one. -#}
 {% macro normalised_email(expression) -%}
 {%- set text = regex_replace(expression, '\\s', '') -%}
     case
-        when {{ regex_matches(text, '^[^@]+@[^@.]+([.][^@.]+)+$') }}
+        when {{ regex_matches(text, '^' ~ email_form() ~ '$') }}
             then {{ regex_replace(text, '[+][^@]*@', '@') }}
     end
 {%- endmacro %}

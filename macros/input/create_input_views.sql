@@ -27,12 +27,15 @@
 
 
 {#-
-    The declared sources as a list of {name, schema, view, columns, required_columns, is_required, also_called, names}.
+    The declared sources as a list of {name, schema, view, columns, required_columns, is_required, types, also_called, names}.
 -#}
 {% macro input_contract() %}
     {% set tables = [] %}
     {% for node in graph.sources.values() if node.package_name == 'customer_segmentation' and node.source_name == 'input' %}
-        {% set required, also_called = [], {} %}
+        {% set required, types, also_called = [], {}, {} %}
+        {% for column in node.columns.values() if column.data_type %}
+            {% do types.update({column.name: column.data_type}) %}
+        {% endfor %}
         {% for column in node.columns.values() if column.meta.get('required') or column.get('config', {}).get('meta', {}).get('required') %}
             {% do required.append(column.name) %}
         {% endfor %}
@@ -46,6 +49,7 @@
             'columns': node.columns.keys() | list,
             'required_columns': required,
             'is_required': node.config.meta.get('required', false) or node.meta.get('required', false),
+            'types': types,
             'also_called': also_called,
             'names': node.meta.get('also_called', []),
         }) %}
@@ -111,7 +115,7 @@
     {% endfor %}
     {% set answer = fromjson(run_query('select ' ~ function ~ '(' ~ literals | join(', ') ~ ')').columns[0].values()[0]) %}
     {% if answer.error %}
-        {% do customer_segmentation.stop(answer.error) %}
+        {% do customer_segmentation.raise_config_error(answer.error) %}
     {% endif %}
     {{ return(answer.result) }}
 {% endmacro %}

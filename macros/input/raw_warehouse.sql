@@ -14,8 +14,8 @@
         {% do raise_config_error("Var raw_identifiers is '" ~ identifiers ~ "'. Expected a mapping from tables of the input contract to their names in the warehouse.") %}
     {% endif %}
     {% for table, identifier in identifiers.items() %}
-        {% if table not in staged_tables() %}
-            {% do raise_config_error("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ staged_tables() | join(', ') ~ '.') %}
+        {% if table not in contract_tables() %}
+            {% do raise_config_error("Var raw_identifiers names the table '" ~ table ~ "'. Expected one of " ~ contract_tables() | join(', ') ~ '.') %}
         {% elif not is_identifier(identifier) %}
             {% do raise_config_error("Var raw_identifiers has '" ~ identifier ~ "' for " ~ table ~ '. ' ~ expected) %}
         {% endif %}
@@ -82,16 +82,4 @@
     from information_schema.columns
     where table_catalog = {{ sql_literal(database) }} and table_schema = {{ sql_literal(schema) }}
     order by table_name, ordinal_position
-{%- endmacro %}
-
-{#- Spark has no catalog that can be queried: the columns are asked for table by table, and put together as a query. -#}
-{% macro spark__raw_columns(database, schema) -%}
-    {% set pairs = [] %}
-    {% for listed in run_query('show tables in ' ~ adapter.quote(schema)).rows %}
-        {% set relation = api.Relation.create(schema=schema, identifier=listed['tableName']) %}
-        {% for column in adapter.get_columns_in_relation(relation) %}
-            {% do pairs.append('(' ~ sql_literal(listed['tableName']) ~ ', ' ~ sql_literal(column.name) ~ ')') %}
-        {% endfor %}
-    {% endfor %}
-    select * from values {{ pairs | join(', ') or "('', '')" }}
 {%- endmacro %}

@@ -22,9 +22,9 @@
     {%- set counted = metric.value or ('1' if limits and metric.aggregate == 'count' else day) -%}
     {%- set value = 'case when ' ~ limits | join(' and ') ~ ' then ' ~ counted ~ ' end' if limits else counted -%}
     {#- 0 on the day before as_of, or before the end of a window that ends earlier: no newer row can be known. -#}
-    {%- set age = '(' ~ days_between(day, as_of) ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
+    {%- set age = '(' ~ dbt.datediff(day, as_of, 'day') ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
     {%- if metric.aggregate == 'decayed_sum' -%}
-        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ whole_number_var('half_life_days', 1) ~ '.0))')) -}}
+        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '.0))')) -}}
     {%- elif metric.aggregate in ['monthly_mean', 'monthly_trend'] -%}
         {%- set days = window.from_days_ago - window.to_days_ago -%}
         {%- if metric.aggregate == 'monthly_mean' -%}
@@ -40,12 +40,14 @@
         {{- return(rounded('sum(' ~ value ~ ' * ' ~ in_month ~ ') / ' ~ (months ** 3 - months) / 12)) -}}
     {%- elif metric.aggregate == 'mean' -%}
         {{- return('avg(' ~ value ~ ')') -}}
+    {%- elif metric.aggregate == 'last' -%}
+        {{- return(value_on_last_day(value, day)) -}}
     {%- elif metric.aggregate in ['count_distinct', 'count_days'] -%}
         {{- return('count(distinct ' ~ value ~ ')') -}}
     {%- elif metric.aggregate == 'days_since_first' -%}
-        {{- return(days_between('min(' ~ value ~ ')', as_of)) -}}
+        {{- return(dbt.datediff('min(' ~ value ~ ')', as_of, 'day')) -}}
     {%- elif metric.aggregate == 'days_since_last' -%}
-        {{- return(days_between('max(' ~ value ~ ')', as_of)) -}}
+        {{- return(dbt.datediff('max(' ~ value ~ ')', as_of, 'day')) -}}
     {%- endif -%}
     {{- return(metric.aggregate ~ '(' ~ value ~ ')') -}}
 {% endmacro %}
@@ -55,3 +57,13 @@
 {% macro metric_absent(metric, column_sql) %}
     {{- return('coalesce(' ~ column_sql ~ ', 0)' if metric.absent == 0 else column_sql) -}}
 {% endmacro %}
+
+
+{#- The value of the newest day that has one, the largest where a day has several. -#}
+{% macro value_on_last_day(value, day) %}
+    {{- return(adapter.dispatch('value_on_last_day', 'customer_segmentation')(value, day)) -}}
+{% endmacro %}
+
+{% macro duckdb__value_on_last_day(value, day) -%}
+    arg_max({{ value }}, row({{ day }}, {{ value }}))
+{%- endmacro %}

@@ -1,6 +1,6 @@
 {#-
-    The tables a metric may read, and from when on their rows count: by_day, from the day after theirs; by_attribution, after
-    attributed_from and up to attributed_until; by_fit, from the day after theirs, those made with the models in force (fitted_as_of).
+    A row counts at an as_of that is, by_day, after its day; by_attribution, after attributed_from and not after
+    attributed_until; by_fit, after its day, if it was made with the models in force (fitted_as_of).
 -#}
 {% macro metric_tables() %}
     {{- return({
@@ -26,6 +26,7 @@
         'count_days': false,
         'days_since_first': false,
         'days_since_last': false,
+        'last': true,
         'share': false,
         'decayed_sum': true,
         'monthly_mean': true,
@@ -34,72 +35,52 @@
 {% endmacro %}
 
 
-{#- Keep the result: each call checks the whole list again. -#}
+{#- Vars metrics and extra_metrics, checked. Treat the result as read-only. -#}
 {% macro metrics() %}
-    {%- set declared = var('metrics', {}) or {} -%}
-    {%- if declared is not mapping -%}
-        {%- do definition_error('Var metrics', '', format_value(declared), 'a mapping from the name of a metric to its definition') -%}
+    {%- set cache, key = cache_of_this_run(), ['metrics', var('metrics', {}), var('extra_metrics', {})] | string -%}
+    {%- if key not in cache -%}
+        {%- do cache.update({key: checked_metrics()}) -%}
     {%- endif -%}
-    {%- set extra = var('extra_metrics', {}) or {} -%}
-    {%- if extra is not mapping -%}
-        {%- do definition_error('Var extra_metrics', '', format_value(extra), 'a mapping from the name of a metric to its definition') -%}
-    {%- endif -%}
-    {%- set declared = dict(declared, **extra) -%}
-    {%- set tables = metric_tables() -%}
-    {%- set aggregates = metric_aggregates() -%}
-    {%- set required = ['table', 'aggregate', 'absent', 'unit', 'description'] -%}
-    {%- set optional = ['value', 'filter'] -%}
+    {{- return(cache[key]) -}}
+{% endmacro %}
+
+
+{% macro checked_metrics() %}
+    {%- set aggregates, declared = metric_aggregates(), {} -%}
+    {#- `absent` has no default on purpose: a forgotten 0 makes `at_most: 0` miss everyone without rows. -#}
+    {%- set kind = {
+        'keys': {
+            'table': {'one_of': metric_tables() | list},
+            'aggregate': {'one_of': aggregates | list},
+            'absent': {'whole': [0, 0], 'nullable': true, 'words': '0 or null, the value of a customer without rows'},
+            'unit': {'text': none},
+            'description': {'text': none},
+        },
+        'optional': {
+            'value': {'text': '[A-Za-z_][A-Za-z0-9_]*', 'words': 'the name of a column of the table'},
+            'filter': {'text': none, 'words': 'an SQL condition over the columns of the table, or no such key'},
+        },
+    } -%}
+    {%- for name in ['metrics', 'extra_metrics'] -%}
+        {%- set given = var(name, {}) or {} -%}
+        {%- if given is not mapping -%}
+            {%- do definition_error('Var ' ~ name, '', format_value(given), 'a mapping from the name of a metric to its definition') -%}
+        {%- endif -%}
+        {%- do declared.update(given) -%}
+    {%- endfor -%}
     {%- set checked = {} -%}
     {%- for key, entry in declared.items() -%}
         {%- set subject = "Metric '" ~ key ~ "' in var metrics" -%}
-        {%- if key is not string or not modules.re.fullmatch('[a-z][a-z0-9_]*', key) -%}
-            {%- do definition_error(subject, 'its name', format_value(key), 'lower-case letters, digits and _, starting with a letter') -%}
-        {%- endif -%}
-        {%- if entry is not mapping -%}
-            {%- do definition_error(subject, '', format_value(entry), 'a mapping with the keys ', required + optional) -%}
-        {%- endif -%}
-        {%- for name in entry if name not in required + optional -%}
-            {%- do definition_error(subject, name, 'an unknown key', 'the keys ', required + optional, name) -%}
-        {%- endfor -%}
-        {#- `absent` has no default on purpose: a forgotten 0 makes `at_most: 0` miss everyone without rows. -#}
-        {%- for name in required if name not in entry -%}
-            {%- do definition_error(subject, name, 'nothing', 'a metric has the keys ' ~ required | join(', ') ~ '; value and filter where they apply') -%}
-        {%- endfor -%}
-        {%- if entry.table not in tables -%}
-            {%- do definition_error(subject, 'table', format_value(entry.table), '', tables | list, entry.table) -%}
-        {%- endif -%}
-        {%- if entry.aggregate is not string or entry.aggregate not in aggregates -%}
-            {%- do definition_error(subject, 'aggregate', format_value(entry.aggregate), '', aggregates | list, entry.aggregate) -%}
-        {%- endif -%}
-        {%- if aggregates[entry.aggregate] -%}
-            {%- if entry.value is not string or not modules.re.fullmatch('[A-Za-z_][A-Za-z0-9_]*', entry.value) -%}
-                {%- do definition_error(subject, 'value', format_value(entry.value) if 'value' in entry else 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
-            {%- endif -%}
-        {%- elif 'value' in entry -%}
+        {%- do check(subject, 'its name', key, name_kind()) -%}
+        {%- do check(subject, '', entry, kind) -%}
+        {%- if aggregates[entry.aggregate] and 'value' not in entry -%}
+            {%- do definition_error(subject, 'value', 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
+        {%- elif 'value' in entry and not aggregates[entry.aggregate] -%}
             {%- do definition_error(subject, 'value', format_value(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
-        {%- endif -%}
-        {%- if 'filter' in entry and (entry.filter is not string or not entry.filter | trim) -%}
-            {%- do definition_error(subject, 'filter', format_value(entry.filter), 'an SQL condition over the columns of ' ~ entry.table ~ ', or no such key') -%}
-        {%- endif -%}
-        {%- if entry.aggregate == 'share' and 'filter' not in entry -%}
+        {%- elif entry.aggregate == 'share' and 'filter' not in entry -%}
             {%- do definition_error(subject, 'filter', 'nothing', 'an SQL condition over the columns of ' ~ entry.table ~ ', because aggregate is share') -%}
         {%- endif -%}
-        {%- if entry.absent is not none and (entry.absent is not integer or entry.absent != 0) -%}
-            {%- do definition_error(subject, 'absent', format_value(entry.absent), '0 or null, the value of a customer without rows') -%}
-        {%- endif -%}
-        {%- for name in ['unit', 'description'] if entry[name] is not string or not entry[name] | trim -%}
-            {%- do definition_error(subject, name, format_value(entry[name]), 'some words') -%}
-        {%- endfor -%}
-        {%- do checked.update({key: {
-            'key': key,
-            'table': entry.table,
-            'aggregate': entry.aggregate,
-            'value': entry.value if 'value' in entry else none,
-            'filter': entry.filter if 'filter' in entry else none,
-            'absent': entry.absent,
-            'unit': entry.unit,
-            'description': entry.description,
-        }}) -%}
+        {%- do checked.update({key: dict(entry, key=key, value=entry.get('value'), filter=entry.get('filter'))}) -%}
     {%- endfor -%}
     {{- return(checked) -}}
 {% endmacro %}

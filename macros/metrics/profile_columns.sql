@@ -1,25 +1,17 @@
 {#- The feature columns that segments are profiled by: var feature_windows and those made of several metrics. -#}
 {% macro profile_columns() %}
     {% set columns = derived_columns() %}
-    {% for window in metric_windows() if window.column in feature_window_columns() %}
-        {% do columns.append(window.column) %}
+    {% for entry in var('feature_windows') %}
+        {% do columns.append(metric_window('Var feature_windows', '', entry).column) %}
     {% endfor %}
-    {{ return(columns | sort) }}
+    {{ return(columns | unique | sort) }}
 {% endmacro %}
 
 
-{#- All windows of the wide table of features. The schemes and customer_features need some: without them dbt stops here. -#}
 {% macro wide_table_windows() %}
     {% set windows = metric_windows() %}
-    {% set columns = windows | map(attribute='column') | list %}
-    {% for needed in [
-        'recency_days__all', 'tenure_days__all', 'orders__all', 'orders__365d', 'revenue__all', 'revenue__365d',
-        'purchase_days__all'
-    ] if needed not in columns %}
-        {% do raise_config_error('Var feature_windows has no entry for the column ' ~ needed ~ ', which the schemes need. Expected {metric: ' ~ needed.split('__')[0] ~ (', window_days: 365' if '365d' in needed else '') ~ '} in it.') %}
-    {% endfor %}
-    {% for needed in core_windows() if needed.column not in columns %}
-        {% do raise_config_error('Var metrics has no ' ~ needed.metric ~ ', which the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
+    {% for column in core_columns() if column not in windows | map(attribute='column') %}
+        {% do raise_config_error('Var metrics has no ' ~ column.split('__')[0] ~ ', which the schemes, the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') %}
     {% endfor %}
     {{ return(windows) }}
 {% endmacro %}
@@ -28,18 +20,6 @@
 {#- The numbers of the wide table of features that are made of several metrics. -#}
 {% macro derived_columns() %}
     {{ return(['monetary_mean', 'categories', 'variety', 'discount_affinity'] + score_names()) }}
-{% endmacro %}
-
-
-{#- The columns of var feature_windows. -#}
-{% macro feature_window_columns() %}
-    {% set columns = [] %}
-    {% for entry in var('feature_windows') %}
-        {% do columns.append(metric_window_column(
-            entry.metric, entry.get('window_days', entry.get('from_days_ago')), entry.get('to_days_ago', 0)
-        )) %}
-    {% endfor %}
-    {{ return(columns) }}
 {% endmacro %}
 
 

@@ -67,25 +67,19 @@
     {%- set windows = {} -%}
     {%- set declared = metrics() -%}
     {%- set subject, entries = 'Var feature_windows', var('feature_windows', []) or [] -%}
-    {%- if entries is string or entries is mapping or entries is not iterable -%}
-        {%- do definition_error(subject, '', format_value(entries), 'a list such as [{metric: orders, window_days: 30}]') -%}
-    {%- endif -%}
+    {%- do check(subject, '', entries, {
+        'may_be_empty': true,
+        'words': 'a list such as [{metric: orders, window_days: 30}]',
+        'items': {
+            'keys': {'metric': {'one_of': declared | list, 'words': 'the metrics '}},
+            'optional': {'window_days': none, 'from_days_ago': none, 'to_days_ago': none},
+        },
+    }) -%}
     {%- for entry in entries -%}
-        {%- set path = '[' ~ loop.index0 ~ '].' -%}
-        {%- set keys = ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] -%}
-        {%- if entry is not mapping -%}
-            {%- do definition_error(subject, path, format_value(entry), 'a mapping with the keys ', keys) -%}
-        {%- endif -%}
-        {%- for name in entry if name not in keys -%}
-            {%- do definition_error(subject, path ~ name, 'an unknown key', 'the keys ', keys, name) -%}
-        {%- endfor -%}
-        {%- if entry.metric is not string or entry.metric not in declared -%}
-            {%- do definition_error(subject, path ~ 'metric', format_value(entry.metric) if 'metric' in entry else 'nothing', 'the metrics ', declared | list, entry.metric) -%}
-        {%- endif -%}
-        {%- set window = metric_window(subject, path, entry) -%}
+        {%- set window = metric_window(subject, '[' ~ loop.index0 ~ '].', entry) -%}
         {%- do windows.update({window.column: window}) -%}
     {%- endfor -%}
-    {%- for segment in rule_segments() -%}
+    {%- for segment in rule_segments() + schemes().values() | list -%}
         {%- for condition in segment.conditions if condition.kind == 'metric' -%}
             {%- do windows.update({condition.column: {
                 'metric': condition.metric,
@@ -95,17 +89,16 @@
             }}) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for window in core_windows() if window.metric in declared -%}
-        {%- do windows.update({window.column: window}) -%}
-    {%- endfor -%}
+    {%- set columns = core_columns() -%}
     {#- What is no list of mappings stops where cluster_features() checks it. -#}
     {%- for features in [var('cluster_features', []), var('journey_features', [])] if features is sequence and features is not string -%}
-        {%- for feature in features if feature is mapping -%}
-            {%- set window = window_of_column(feature.get('column'), declared) -%}
-            {%- if window -%}
-                {%- do windows.update({window.column: window}) -%}
-            {%- endif -%}
-        {%- endfor -%}
+        {%- do columns.extend(features | select('mapping') | map(attribute='column', default=none)) -%}
+    {%- endfor -%}
+    {%- for column in columns -%}
+        {%- set window = window_of_column(column, declared) -%}
+        {%- if window -%}
+            {%- do windows.update({column: window}) -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}
         {%- set least = 60 if declared[window.metric].aggregate == 'monthly_trend' else 1 -%}

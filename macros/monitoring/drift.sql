@@ -15,29 +15,13 @@ cast(
 {%- endmacro %}
 
 
-{#- Var drift_limits: for each test two effect sizes, from which a change is moderate and from which it counts as drift. -#}
-{% macro drift_limits() %}
-    {% set limits = var('drift_limits') %}
-    {% set tests = ['psi', 'ks', 'cramers_v', 'size_change'] %}
-    {% set expected = 'Expected a mapping with the keys ' ~ tests | join(', ') ~ ', each with two numbers above 0, the lower first.' %}
-    {% if limits is not mapping or limits.keys() | sort != tests | sort %}
-        {% do raise_config_error("Var drift_limits is '" ~ limits ~ "'. " ~ expected) %}
-    {% endif %}
-    {% for test, pair in limits.items() %}
-        {% set numbers = [] if pair is string or pair is mapping or pair is not iterable else pair | select('number') | reject('boolean') | list %}
-        {% if numbers | length != 2 or pair | length != 2 or not 0 < numbers[0] <= numbers[1] %}
-            {% do raise_config_error("Var drift_limits has '" ~ pair ~ "' for " ~ test ~ '. ' ~ expected) %}
-        {% endif %}
-    {% endfor %}
-    {{ return(limits) }}
-{% endmacro %}
-
-
 {#- What the segments of a scheme follow: `models` or `cutpoints` that are fitted, or `vars`. -#}
 {% macro fitted_by(scheme) -%}
 case
-    when {{ scheme }} in ('all', 'cluster', 'journeys') then 'models'
-    when {{ scheme }} in ('rfm', 'value_tier', 'spend_breaks', 'rule') then 'cutpoints'
+    when {{ scheme }} = 'all' then 'models'
+    {%- for name, fitted in dict(fitted_schemes(), rule='cutpoints').items() %}
+    when {{ scheme }} = '{{ name }}' then '{{ fitted }}'
+    {%- endfor %}
     else 'vars'
 end
 {%- endmacro %}

@@ -7,10 +7,6 @@
     bitstring_agg(cast({{ number }} as integer), 0, {{ size - 1 }})
 {%- endmacro %}
 
-{% macro spark__bitmap_agg(number, size) -%}
-    collect_set({{ number }})
-{%- endmacro %}
-
 
 {#- How many numbers are in both of two such sets of the same size. -#}
 {% macro bitmap_overlap(set, other_set) %}
@@ -19,8 +15,4 @@
 
 {% macro duckdb__bitmap_overlap(set, other_set) -%}
     bit_count({{ set }} & {{ other_set }})
-{%- endmacro %}
-
-{% macro spark__bitmap_overlap(set, other_set) -%}
-    size(array_intersect({{ set }}, {{ other_set }}))
 {%- endmacro %}

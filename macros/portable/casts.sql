@@ -29,10 +29,6 @@
     case when isfinite({{ try_cast(expression, 'double') }}) then {{ try_cast(expression, 'double') }} end
 {%- endmacro %}
 
-{% macro spark__to_number(expression) -%}
-    case when abs({{ try_cast(expression, 'double') }}) < double('infinity') then {{ try_cast(expression, 'double') }} end
-{%- endmacro %}
-
 
 {% macro to_boolean(expression) -%}
     {{ try_cast(to_text(expression), 'boolean') }}
@@ -49,28 +45,32 @@
 {% endmacro %}
 
 {% macro duckdb__to_instant(expression) -%}
+    {%- set text = 'trim(cast(' ~ expression ~ ' as varchar))' -%}
+    {%- set date = '\\d{4}-\\d{2}-\\d{2}' -%}
+    {%- set stamp = date ~ '[ T]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?' -%}
+    {%- set offset = ' ?(Z|UTC|[+-]\\d{2}(:?\\d{2})?)' -%}
     case
         when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
         when typeof({{ expression }}) = 'DATE'
-            then {{ finite_instant("timezone('" ~ timezone_var('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
+            then {{ finite_instant("timezone('" ~ setting('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}
         when typeof({{ expression }}) like 'TIMESTAMP%'
             then {{ duckdb__instant_of_stamp(try_cast(expression, 'timestamp')) }}
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}$')
-            then timezone('{{ timezone_var("timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$')
-            then timezone('{{ timezone_var("raw_timezone") }}', try_cast(trim(cast({{ expression }} as varchar)) as timestamp))
-        when regexp_matches(trim(cast({{ expression }} as varchar)), '^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)? ?(Z|UTC|[+-]\d{2}(:?\d{2})?)$')
-            then try_cast(replace(replace(trim(cast({{ expression }} as varchar)), ' +', '+'), ' -', '-') as timestamp with time zone)
+        when regexp_full_match({{ text }}, '{{ date }}')
+            then timezone('{{ setting("timezone") }}', try_cast({{ text }} as timestamp))
+        when regexp_full_match({{ text }}, '{{ stamp }}')
+            then timezone('{{ setting("raw_timezone") }}', try_cast({{ text }} as timestamp))
+        when regexp_full_match({{ text }}, '{{ stamp ~ offset }}')
+            then try_cast(replace(replace({{ text }}, ' +', '+'), ' -', '-') as timestamp with time zone)
     end
 {%- endmacro %}
 
 {#- A stamp in var raw_timezone. In UTC it has the microseconds of the instant; others ask the calendar of the zone. -#}
 {% macro duckdb__instant_of_stamp(stamp) -%}
-    {%- if timezone_var('raw_timezone') == 'UTC' -%}
+    {%- if setting('raw_timezone') == 'UTC' -%}
 case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
     {%- else -%}
-{{ finite_instant("timezone('" ~ timezone_var('raw_timezone') ~ "', " ~ stamp ~ ")") }}
+{{ finite_instant("timezone('" ~ setting('raw_timezone') ~ "', " ~ stamp ~ ")") }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -86,10 +86,6 @@ case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
 
 {% macro default__instant(text) -%}
     cast({{ 'null' if text is none else sql_literal(text) }} as timestamp with time zone)
-{%- endmacro %}
-
-{% macro spark__instant(text) -%}
-    cast({{ 'null' if text is none else sql_literal(text) }} as timestamp)
 {%- endmacro %}
 
 

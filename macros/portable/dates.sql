@@ -4,11 +4,7 @@
 {% endmacro %}
 
 {% macro duckdb__local_date(instant) -%}
-    cast(timezone('{{ timezone_var("timezone") }}', {{ instant }}) as date)
-{%- endmacro %}
-
-{% macro spark__local_date(instant) -%}
-    cast(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}') as date)
+    cast(timezone('{{ setting("timezone") }}', {{ instant }}) as date)
 {%- endmacro %}
 
 
@@ -18,17 +14,13 @@
 {% endmacro %}
 
 {% macro duckdb__local_hour(instant) -%}
-    cast(extract(hour from timezone('{{ timezone_var("timezone") }}', {{ instant }})) as integer)
-{%- endmacro %}
-
-{% macro spark__local_hour(instant) -%}
-    hour(from_utc_timestamp(to_utc_timestamp({{ instant }}, current_timezone()), '{{ timezone_var("timezone") }}'))
+    cast(extract(hour from timezone('{{ setting("timezone") }}', {{ instant }})) as integer)
 {%- endmacro %}
 
 
 {#- Whether a date is a Saturday or a Sunday. 1 January 1900 was a Monday; engines number the days of a week differently. -#}
 {% macro is_weekend(day) -%}
-    mod({{ days_between("date '1900-01-01'", day) }}, 7) >= 5
+    mod({{ dbt.datediff("date '1900-01-01'", day, 'day') }}, 7) >= 5
 {%- endmacro %}
 
 
@@ -52,20 +44,12 @@ select
 from (
     select
         midnight,
-        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight)) as local_midnight,
-        timezone('{{ timezone_var("timezone") }}', timezone('UTC', midnight + interval 1 day)) as next_local_midnight
+        timezone('{{ setting("timezone") }}', timezone('UTC', midnight)) as local_midnight,
+        timezone('{{ setting("timezone") }}', timezone('UTC', midnight + interval 1 day)) as next_local_midnight
     from (
         select unnest(generate_series(timestamp '1990-01-01', timestamp '2050-01-01', interval 1 day)) as midnight
     ) as days
 ) as midnights
-{%- endmacro %}
-
-{#- Spark converts each instant as fast as it would join it. -#}
-{% macro spark__zone_days() -%}
-select
-    cast(null as date) as utc_day,
-    cast(null as bigint) as offset_microseconds
-where false
 {%- endmacro %}
 
 
@@ -75,10 +59,6 @@ where false
 
 {% macro duckdb__utc_date(instant) -%}
     cast(make_timestamp(epoch_us({{ instant }})) as date)
-{%- endmacro %}
-
-{% macro spark__utc_date(instant) -%}
-    cast(to_utc_timestamp({{ instant }}, current_timezone()) as date)
 {%- endmacro %}
 
 
@@ -93,10 +73,6 @@ where false
     )
 {%- endmacro %}
 
-{% macro spark__local_date_by_zone_day(instant, zone_days) -%}
-    {{ local_date(instant) }}
-{%- endmacro %}
-
 
 {% macro local_hour_by_zone_day(instant, zone_days='zone_days') %}
     {{- return(adapter.dispatch('local_hour_by_zone_day', 'customer_segmentation')(instant, zone_days)) -}}
@@ -109,10 +85,6 @@ where false
     )
 {%- endmacro %}
 
-{% macro spark__local_hour_by_zone_day(instant, zone_days) -%}
-    {{ local_hour(instant) }}
-{%- endmacro %}
-
 
 {#- A relation with one column `day`: every date from one expression to another, both included, by a step. -#}
 {% macro dates_between(first, last, step) %}
@@ -123,10 +95,6 @@ where false
     select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 {{ step }})) as date) as day
 {%- endmacro %}
 
-{% macro spark__dates_between(first, last, step) -%}
-    select explode(sequence({{ first }}, {{ last }}, interval 1 {{ step }})) as day
-{%- endmacro %}
-
 
 {#- Seconds from one instant to another. -#}
 {% macro seconds_between(from_instant, to_instant) %}
@@ -135,8 +103,4 @@ where false
 
 {% macro duckdb__seconds_between(from_instant, to_instant) -%}
     (epoch({{ to_instant }}) - epoch({{ from_instant }}))
-{%- endmacro %}
-
-{% macro spark__seconds_between(from_instant, to_instant) -%}
-    (unix_timestamp({{ to_instant }}) - unix_timestamp({{ from_instant }}))
 {%- endmacro %}

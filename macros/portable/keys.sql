@@ -22,10 +22,6 @@
     cast('0x' || substr({{ hashed_id }}, 1, 15) as bigint)
 {%- endmacro %}
 
-{% macro spark__compact_key(hashed_id) -%}
-    cast(conv(substr({{ hashed_id }}, 1, 15), 16, 10) as bigint)
-{%- endmacro %}
-
 
 {#-
     A reference that is safe to show. One that may be an e-mail address, a phone number or a person's name is replaced by
@@ -63,9 +59,21 @@
     hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
-{% macro spark__quick_hash(columns) -%}
-    xxhash64({{ columns | join(', ') }})
+{#-
+    A query of the rows of a CTE with the lowest keys, within each value of part where there is one. Keys are hashes, so they
+    are a random sample, and the same one in every build. Rows with one key are drawn together.
+-#}
+{% macro lowest_keys(relation, size, key='customer_key', part=none) -%}
+select *
+from (
+    select
+        *,
+        dense_rank() over ({{ 'partition by ' ~ part ~ ' ' if part }}order by {{ key }}) as position
+    from {{ relation }}
+) as ranked
+where position <= {{ size }}
 {%- endmacro %}
+
 
 {#- A whole number that is the same for all rows of a sample and another one when any row changes, comes or goes. Row order
     doesn't matter. The columns include a unique one: equal rows would cancel each other out.

@@ -10,10 +10,6 @@
     not materialized
 {%- endmacro %}
 
-{#- Spark computes a CTE again wherever it is used, and has no words for it. -#}
-{% macro spark__not_materialized() -%}
-{%- endmacro %}
-
 
 {#- The opposite: a CTE that is small, costs much and is used more than once. -#}
 {% macro materialized() %}
@@ -22,7 +18,4 @@
 
 {% macro duckdb__materialized() -%}
     materialized
-{%- endmacro %}
-
-{% macro spark__materialized() -%}
 {%- endmacro %}

@@ -19,14 +19,6 @@
     quantile_disc({{ expression }}, [0.25, 0.5, 0.75])
 {%- endmacro %}
 
-{% macro spark__quartiles(expression) -%}
-    array(
-        percentile_disc(0.25) within group (order by {{ expression }}),
-        percentile_disc(0.5) within group (order by {{ expression }}),
-        percentile_disc(0.75) within group (order by {{ expression }})
-    )
-{%- endmacro %}
-
 
 {#- An element of a list, counted from 1. -#}
 {% macro list_element(list, number) %}
@@ -35,8 +27,4 @@
 
 {% macro duckdb__list_element(list, number) -%}
     {{ list }}[{{ number }}]
-{%- endmacro %}
-
-{% macro spark__list_element(list, number) -%}
-    element_at({{ list }}, {{ number }})
 {%- endmacro %}

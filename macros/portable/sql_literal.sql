@@ -6,8 +6,3 @@
 {% macro default__sql_literal(text) %}
     {{- return("'" ~ (text | string).replace("'", "''") ~ "'") -}}
 {% endmacro %}
-
-{#- In Spark a doubled quote joins two texts and a backslash escapes. -#}
-{% macro spark__sql_literal(text) %}
-    {{- return("'" ~ (text | string).replace("\\", "\\\\").replace("'", "\\'") ~ "'") -}}
-{% endmacro %}

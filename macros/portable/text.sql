@@ -7,10 +7,6 @@
     regexp_replace({{ expression }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 
-{% macro spark__regex_replace(expression, pattern, replacement) -%}
-    regexp_replace({{ expression }}, r'{{ pattern }}', '{{ replacement }}')
-{%- endmacro %}
-
 
 {#- Whether a regular expression matches anywhere in a text. -#}
 {% macro regex_matches(expression, pattern) %}
@@ -19,10 +15,6 @@
 
 {% macro default__regex_matches(expression, pattern) -%}
     regexp_matches({{ expression }}, '{{ pattern }}')
-{%- endmacro %}
-
-{% macro spark__regex_matches(expression, pattern) -%}
-    {{ expression }} rlike r'{{ pattern }}'
 {%- endmacro %}
 
 

@@ -36,7 +36,7 @@
         and result.node.package_name == 'customer_segmentation'
         and ' as finding' in (result.node.compiled_code or '') %}
         {% for finding in run_query(result.node.compiled_code).columns[0].values()[:5] %}
-            {% do log('It should be that ' ~ result.node.name | replace('_', ' ') ~ ', but: ' ~ finding, info=true) %}
+            {% do log('Check failed: ' ~ result.node.name | replace('_', ' ') ~ '. ' ~ finding, info=true) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}

@@ -5,34 +5,28 @@
 
 
 {% macro rule_sql(node, features, cutpoints) %}
-    {%- if node.kind == 'metric' -%}
-        {%- set value = features ~ '.' ~ node.column -%}
-        {%- if node.operator == 'between' -%}
-            {{- return('(' ~ value ~ ' between ' ~ node.limit[0] ~ ' and ' ~ node.limit[1] ~ ')') -}}
-        {%- endif -%}
-        {%- set comparison = rule_operators()[node.operator].sql -%}
-        {%- if 'cut_column' in node -%}
-            {#- The cut is taken among values above 0, and nobody without any is in the top or bottom of them. -#}
-            {{- return('(' ~ value ~ ' > 0 and ' ~ value ~ ' ' ~ comparison ~ ' ' ~ cutpoints ~ '.' ~ node.cut_column ~ ')') -}}
-        {%- endif -%}
-        {{- return(value ~ ' ' ~ comparison ~ ' ' ~ node.limit) -}}
-    {%- elif node.kind == 'attribute' -%}
-        {%- set values = [] -%}
-        {%- for value in node.one_of -%}
-            {%- do values.append(sql_literal(value)) -%}
+    {%- if node.kind in ['all', 'any'] -%}
+        {%- set parts = [] -%}
+        {%- for part in node.rules -%}
+            {%- do parts.append(rule_sql(part, features, cutpoints)) -%}
         {%- endfor -%}
-        {{- return('cast(' ~ features ~ '.' ~ node.attribute ~ ' as ' ~ dbt.type_string() ~ ') in (' ~ values | join(', ') ~ ')') -}}
-    {%- elif node.kind == 'segment' -%}
-        {%- if 'rule' in node -%}
-            {{- return(rule_sql(node.rule, features, cutpoints)) -}}
-        {%- endif -%}
-        {{- return(features ~ '.' ~ node.scheme ~ ' = ' ~ sql_literal(node.name)) -}}
+        {{- return('(' ~ parts | join(' and ' if node.kind == 'all' else ' or ') ~ ')') -}}
     {%- elif node.kind == 'not' -%}
         {{- return('not (' ~ rule_sql(node.rule, features, cutpoints) ~ ')') -}}
+    {%- elif node.kind == 'segment' -%}
+        {{- return(rule_sql(node.rule, features, cutpoints) if 'rule' in node else features ~ '.' ~ node.scheme ~ ' = ' ~ sql_literal(node.name)) -}}
     {%- endif -%}
-    {%- set parts = [] -%}
-    {%- for part in node.rules -%}
-        {%- do parts.append(rule_sql(part, features, cutpoints)) -%}
-    {%- endfor -%}
-    {{- return('(' ~ parts | join(' and ' if node.kind == 'all' else ' or ') ~ ')') -}}
+    {%- set value = condition_value(node, features) -%}
+    {%- if 'cut_column' in node -%}
+        {#- The cut is taken among values above 0: a customer without one is in neither end. -#}
+        {{- return('(' ~ value ~ ' > 0 and ' ~ value ~ ' ' ~ rule_operators()[node.operator].sql ~ ' ' ~ cutpoints ~ '.' ~ node.cut_column ~ ')') -}}
+    {%- endif -%}
+    {{- return('(' ~ value ~ ' ' ~ node.test ~ ')') -}}
+{% endmacro %}
+
+
+{#- The customer's value that a condition looks at; attributes are compared as text. -#}
+{% macro condition_value(condition, features) %}
+    {%- set value = features ~ '.' ~ condition.column -%}
+    {{- return('cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')' if condition.kind == 'attribute' else value) -}}
 {% endmacro %}

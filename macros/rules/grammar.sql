@@ -6,32 +6,7 @@
 {% endmacro %}
 
 
-{#- Exclusive schemes and their segments; none where the data or another var decides on them. -#}
-{% macro exclusive_schemes() %}
-    {{- return({
-        'rfm': [
-            'hibernating', 'at_risk', 'cannot_lose', 'about_to_sleep', 'need_attention', 'loyal', 'promising',
-            'recent_occasional', 'potential_loyalist', 'champions', 'prospect',
-        ],
-        'value_tier': ['high', 'medium', 'low', 'none', 'prospect'],
-        'spend_breaks': none,
-        'spend_limits': none,
-        'purchase_rhythm': ['frequent', 'occasional', 'inactive', 'prospect'],
-        'lifecycle': ['new', 'returning', 'active', 'lapsing', 'lapsed', 'prospect'],
-        'demographic': none,
-        'cluster': none,
-        'journeys': none,
-    }) -}}
-{% endmacro %}
-
-
-{#- Schemes that a customer, also a buyer, may be in no segment of. -#}
-{% macro partial_schemes() %}
-    {{- return(['journeys']) -}}
-{% endmacro %}
-
-
-{#- Each operator in words and in SQL; the percent operators and between have their own SQL. -#}
+{#- Each operator in words and in SQL; `between` has SQL of its own. -#}
 {% macro rule_operators() %}
     {{- return({
         'at_least': {'words': 'at least', 'sql': '>='},
@@ -46,12 +21,12 @@
 
 
 {#- What may stand beside the rule of a segment. -#}
-{% macro rule_segment_texts() %}
+{% macro segment_texts() %}
     {{- return(['name', 'description', 'owner', 'recommended_action', 'channel', 'offer']) -}}
 {% endmacro %}
 
 
-{#- The keys of each kind of rule; the first one tells the kind. -#}
+{#- The keys of each kind of rule; the first one names the kind. -#}
 {% macro rule_kinds() %}
     {{- return({
         'all': ['all'],

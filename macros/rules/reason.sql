@@ -1,6 +1,45 @@
+{#- Why a customer is in a segment, in the customer's own values, from the definitions that decide the membership. -#}
+{% macro membership_reason(memberships, features) -%}
+case
+    when {{ memberships }}.segment_key = {{ memberships }}.scheme || ':prospect' then 'no completed order'
+    {%- for segment in rule_segments() %}
+    when {{ memberships }}.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment, features) | indent(4) }}
+    {%- endfor %}
+    {%- for name, scheme in schemes().items() %}
+    when {{ memberships }}.scheme = '{{ name }}' then {{ scheme_reason(scheme, features) | indent(4) }}
+    {%- endfor %}
+    when {{ memberships }}.scheme = 'rfm' then
+        'last order ' || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago (score ' || {{ features }}.recency_score || '), '
+        || {{ counted(features ~ '.orders__all', 'order') }} || ' (score ' || {{ features }}.frequency_score || ')'
+    when {{ memberships }}.scheme = 'spend_breaks' then 'lifetime revenue: ' || {{ money_words(features ~ '.revenue__all') }}
+    {%- for scheme in ['cluster', 'journeys'] %}
+    when {{ memberships }}.scheme = '{{ scheme }}' then coalesce(
+        case when {{ features }}.{{ scheme }} = 'outlier' then 'far from every centre, the nearest is ' else 'nearest centre, ' end
+        || cast(round({{ features }}.{{ scheme }}_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
+        'no clusters were found'
+    )
+    {%- endfor %}
+end
+{%- endmacro %}
+
+
+{#- The values that the rules of a scheme look at. -#}
+{% macro scheme_reason(scheme, features) %}
+    {%- set clauses = {} -%}
+    {%- for condition in scheme.conditions -%}
+        {%- set value = rounded_text(features ~ '.' ~ condition.column) if condition.kind == 'metric' else condition_value(condition, features) -%}
+        {%- if condition.column == scheme.attribute -%}
+            {%- set value = 'coalesce(' ~ value ~ ", 'unknown')" -%}
+        {%- endif -%}
+        {%- do clauses.update({condition.column: sql_literal(condition.subject ~ ': ') ~ ' || ' ~ value}) -%}
+    {%- endfor -%}
+    {{- return("left(concat_ws('; ', " ~ clauses.values() | join(', ') ~ '), 200)' if clauses else "'everyone'") -}}
+{% endmacro %}
+
+
 {#-
-    Why a member is a member: the conditions that held, each with the customer's own value. Whoever only stays is told
-    apart, since the entry rule no longer holds for them.
+    Why a member is a member of a rule segment: the conditions that held, each with the customer's own value. Where only
+    stay_until holds, the reason says so.
 -#}
 {% macro rule_reason(segment, features='features', cutpoints='cutpoints') %}
     {%- set reason = rule_clauses(segment.rule, features, cutpoints, false) -%}
@@ -45,26 +84,15 @@
 {#- One clause as SQL text: orders in the last 30 days: 2 (at least 1) -#}
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
-    {%- if node.kind == 'metric' -%}
-        {%- set value = rule_value_sql(features ~ '.' ~ node.column) -%}
-        {%- set before = sql_literal(prefix ~ rule_metric_words(node) ~ ': ') -%}
-        {%- if 'cut_column' in node -%}
-            {#- No cut exists while nobody has a value above 0; a null would swallow the clause. -#}
-            {%- set cut = "coalesce(" ~ rule_value_sql(cutpoints ~ '.' ~ node.cut_column) ~ ", 'no limit yet')" -%}
-            {%- set side = 'at least' if node.operator == 'top_percent' else 'at most' -%}
-            {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (' ~ rule_limit_words(node) ~ ', ' ~ side ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
-        {%- endif -%}
-        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (' ~ rule_limit_words(node) ~ ')')) -}}
-    {%- elif node.kind == 'attribute' -%}
-        {%- set value = 'cast(' ~ features ~ '.' ~ node.attribute ~ ' as ' ~ dbt.type_string() ~ ')' -%}
-        {%- set before = sql_literal(prefix ~ node.attribute | replace('_', ' ') ~ ': ') -%}
-        {{- return(before ~ ' || ' ~ value ~ ' || ' ~ sql_literal(' (one of ' ~ node.one_of | join(', ') ~ ')')) -}}
+    {%- if node.kind == 'segment' -%}
+        {{- return(sql_literal(prefix ~ rule_words(node))) -}}
     {%- endif -%}
-    {{- return(sql_literal(prefix ~ rule_reference_words(node))) -}}
-{% endmacro %}
-
-
-{#- Two decimals are enough for money, minutes and means; whole numbers keep none. -#}
-{% macro rule_value_sql(value_sql) %}
-    {{- return('cast(round(' ~ value_sql ~ ', 2) as ' ~ dbt.type_string() ~ ')') -}}
+    {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(features ~ '.' ~ node.column) -%}
+    {%- set before = sql_literal(prefix ~ node.subject ~ ': ') ~ ' || ' ~ value ~ ' || ' -%}
+    {%- if 'cut_column' in node -%}
+        {#- No cut exists while every value is 0; a null would swallow the clause. -#}
+        {%- set cut = 'coalesce(' ~ rounded_text(cutpoints ~ '.' ~ node.cut_column) ~ ", 'no limit yet')" -%}
+        {{- return(before ~ sql_literal(' (' ~ node.words ~ ', ' ~ cut_side(node) ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
+    {%- endif -%}
+    {{- return(before ~ sql_literal(' (' ~ node.words ~ ')')) -}}
 {% endmacro %}

@@ -1,19 +1,19 @@
 {#-
-    Hangs the rule of the named segment into each reference, so that a tree can be written out without the others.
-    Segments wait until all they refer to is done; those that wait for ever stand on a cycle or behind one.
-    A reference means the entry rule of the other segment. Whoever only stays there does not satisfy it.
+    Puts the rule of the referenced segment into each reference, so that a tree can be written out on its own. Segments wait
+    until everything they refer to is linked; those still waiting are on a cycle or depend on one. A reference means the
+    entry rule of the other segment: members kept by its stay_until alone do not satisfy it.
 -#}
-{% macro rule_resolve_references(segments) %}
+{% macro link_references(segments) %}
     {%- set done = {} -%}
     {%- set progress = namespace(waiting=segments | list) -%}
     {%- for round in segments -%}
         {%- set still = [] -%}
         {%- for key in progress.waiting -%}
-            {%- if segments[key].references | map(attribute='target') | reject('in', done) | list -%}
+            {%- if segments[key].references | map(attribute='condition.segment_key') | reject('in', done) | list -%}
                 {%- do still.append(key) -%}
             {%- else -%}
                 {%- if segments[key].references -%}
-                    {%- do rule_link_references(segments, segments[key]) -%}
+                    {%- do link_rules_of(segments, segments[key]) -%}
                 {%- endif -%}
                 {%- do done.update({key: true}) -%}
             {%- endif -%}
@@ -26,10 +26,10 @@
 {% endmacro %}
 
 
-{% macro rule_link_references(segments, segment) %}
-    {%- set subject = "Segment '" ~ segment.key ~ "' in var rule_segments" -%}
+{% macro link_rules_of(segments, segment) %}
+    {%- set subject = segment.subject -%}
     {%- for reference in segment.references -%}
-        {%- set target = segments[reference.target] -%}
+        {%- set target = segments[reference.condition.segment_key] -%}
         {%- if reference.under_not and target.stay_until is not none -%}
             {%- do definition_error(subject, reference.path, format_value(reference.condition.segment_key) ~ ' under not, which has a stay_until', 'under not, segments without stay_until; or the rule written out') -%}
         {%- endif -%}
@@ -51,7 +51,7 @@
 {% macro rule_cycle_error(segments, waiting, done) %}
     {%- set next = {} -%}
     {%- for key in waiting -%}
-        {%- do next.update({key: segments[key].references | map(attribute='target') | reject('in', done) | first}) -%}
+        {%- do next.update({key: segments[key].references | map(attribute='condition.segment_key') | reject('in', done) | first}) -%}
     {%- endfor -%}
     {%- set here = namespace(key=waiting[0]) -%}
     {%- for step in waiting -%}
@@ -64,7 +64,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- do definition_error(
-        "Segment '" ~ here.key ~ "' in var rule_segments", 'segment', 'a cycle of references, ' ~ cycle | join(' -> '),
+        segments[here.key].subject, 'segment', 'a cycle of references, ' ~ cycle | map('replace', 'rule:', '', 1) | join(' -> '),
         'references that lead to no segment twice'
     ) -%}
 {% endmacro %}

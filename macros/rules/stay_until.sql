@@ -1,10 +1,10 @@
 {#-
-    A stay_until keeps members longer than the entry rule does. One that is stricter would throw out people who have
-    just come in, so it must follow from the entry rule, and one that says the same would do nothing.
+    A stay_until keeps members longer than the entry rule does (hysteresis). A stricter one would drop members who have
+    just entered, so it must follow from the entry rule; one that says the same would have no effect.
 -#}
 {% macro rule_check_stay(grammar, segment) %}
     {%- if segment.stay_until is not none -%}
-        {%- set subject = "Segment '" ~ segment.key ~ "' in var rule_segments" -%}
+        {%- set subject = segment.subject -%}
         {%- if not rule_implies(grammar, segment.rule, segment.stay_until) -%}
             {%- do definition_error(subject, 'stay_until', "'" ~ rule_words(segment.stay_until) ~ "', which does not follow from the entry rule '" ~ rule_words(segment.rule) ~ "'", 'a looser rule: conditions of the entry rule with the same or wider limits, or fewer of them') -%}
         {%- elif rule_implies(grammar, segment.stay_until, segment.rule) -%}
@@ -48,8 +48,8 @@
     {%- endif -%}
     {%- if strict.kind == 'metric' and loose.kind == 'metric' and strict.metric == loose.metric -%}
         {{- return(rule_limit_implies(grammar.metrics[strict.metric], strict, loose)) -}}
-    {%- elif strict.kind == 'attribute' and loose.kind == 'attribute' and strict.attribute == loose.attribute -%}
-        {{- return(not strict.one_of | reject('in', loose.one_of) | list) -}}
+    {%- elif strict.kind == 'attribute' and loose.kind == 'attribute' and strict.column == loose.column -%}
+        {{- return(not strict.limit | reject('in', loose.limit) | list) -}}
     {%- endif -%}
     {{- return(false) -}}
 {% endmacro %}

@@ -6,14 +6,14 @@
 -#}
 {% macro trial_queries(definition, built_columns) %}
     {%- set segments = rule_segments({'this_rule': definition}) -%}
-    {%- set segment = segments | selectattr('key', 'equalto', 'this_rule') | first -%}
-    {%- set cuts = rule_percentile_cuts([segment]) -%}
+    {%- set segment = segments | selectattr('segment', 'equalto', 'this_rule') | first -%}
+    {%- set cuts = percentile_cuts([segment]) -%}
     {%- set built, missing = {}, {} -%}
     {%- for condition in segment.conditions -%}
         {%- if condition.kind == 'metric' -%}
             {%- do (built if condition.column in built_columns else missing).update({condition.column: condition}) -%}
         {%- elif condition.kind == 'attribute' -%}
-            {%- do built.update({condition.attribute: condition}) -%}
+            {%- do built.update({condition.column: condition}) -%}
         {%- elif 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}
         {%- endif -%}
@@ -87,8 +87,7 @@ features as (
 cutpoints as (
     select
         {%- for cut in cuts %}
-        {%- set value_above_0 = 'case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end' %}
-        cast({{ quantile(value_above_0, cut.quantile) }} as double) as {{ cut.cut_column }},
+        cast({{ percentile_value(cut) }} as double) as {{ cut.cut_column }},
         {%- endfor %}
         max(features.as_of) as as_of
     from features

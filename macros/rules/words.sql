@@ -1,40 +1,46 @@
-{#- A rule in words: what `segments.definition` and messages show. -#}
-{% macro rule_words(node, inside=false) %}
-    {%- if node.kind == 'metric' -%}
-        {{- return(rule_metric_words(node) ~ (' in the ' if 'cut_column' in node else ' ') ~ rule_limit_words(node)) -}}
-    {%- elif node.kind == 'attribute' -%}
-        {{- return(node.attribute | replace('_', ' ') ~ ' one of ' ~ node.one_of | join(', ')) -}}
+{#- A rule in words: what messages and definitions show. `marks` puts a mark behind each percentile, for definition_sql. -#}
+{% macro rule_words(node, inside=false, marks=false) %}
+    {%- if node.kind == 'not' -%}
+        {{- return('not (' ~ rule_words(node.rule, false, marks) ~ ')') -}}
     {%- elif node.kind == 'segment' -%}
-        {{- return(rule_reference_words(node)) -}}
-    {%- elif node.kind == 'not' -%}
-        {{- return('not (' ~ rule_words(node.rule) ~ ')') -}}
+        {#- A reference means the entry rule alone; where stay_until keeps further members, the words say so. -#}
+        {{- return('in ' ~ node.segment_key ~ (' by its entry rule' if node.get('has_stay_until') else '')) -}}
+    {%- elif 'cut_column' in node -%}
+        {{- return(node.subject ~ ' in the ' ~ node.words ~ ('\x1f' ~ cut_side(node) ~ ' ' ~ node.cut_column ~ '\x1f' if marks else '')) -}}
+    {%- elif node.kind not in ['all', 'any'] -%}
+        {{- return(node.subject ~ ' ' ~ node.words) -}}
     {%- endif -%}
     {%- set parts = [] -%}
     {%- for part in node.rules -%}
-        {%- do parts.append(rule_words(part, true)) -%}
+        {%- do parts.append(rule_words(part, true, marks)) -%}
     {%- endfor -%}
     {%- set words = parts | join(' and ' if node.kind == 'all' else ' or ') -%}
     {{- return('(' ~ words ~ ')' if inside else words) -}}
 {% endmacro %}
 
 
-{#- 'orders in the last 30 days' -#}
-{% macro rule_metric_words(condition) %}
-    {{- return((condition.metric | replace('_', ' ') ~ ' ' ~ metric_window_words(condition)).rstrip()) -}}
+{#- The definition of a segment as SQL: its words, and behind each percentile the value in force, a column of `cutpoints`. -#}
+{% macro definition_sql(segment, cutpoints='cutpoints') %}
+    {%- set parts = [] -%}
+    {%- for text in segment.marked_definition.split('\x1f') -%}
+        {%- if loop.index is odd -%}
+            {%- do parts.append(sql_literal(text)) -%}
+        {%- else -%}
+            {%- set side, cut = text.rsplit(' ', 1) -%}
+            {%- do parts.append("coalesce(' (" ~ side ~ " ' || " ~ rounded_text(cutpoints ~ '.' ~ cut) ~ " || ')', '')") -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return(parts | join(' || ')) -}}
 {% endmacro %}
 
 
-{#- 'at least 1', 'between 2 and 5', 'top 25 %' -#}
-{% macro rule_limit_words(condition) %}
-    {%- set words = rule_operators()[condition.operator].words -%}
-    {%- if condition.operator == 'between' -%}
-        {{- return(words ~ ' ' ~ condition.limit | join(' and ')) -}}
-    {%- endif -%}
-    {{- return(words ~ ' ' ~ condition.limit ~ (' %' if 'cut_column' in condition else '')) -}}
+{#- Which side of its cut point a percentile condition is on. -#}
+{% macro cut_side(condition) %}
+    {{- return('at least' if condition.operator == 'top_percent' else 'at most') -}}
 {% endmacro %}
 
 
-{#- A reference takes the entry rule only; where the segment also has members who merely stay, the words say so. -#}
-{% macro rule_reference_words(condition) %}
-    {{- return('in ' ~ condition.segment_key ~ (' by its entry rule' if condition.has_stay_until else '')) -}}
+{#- A number as text with at most two decimals, enough for money, minutes and means; whole numbers keep none. -#}
+{% macro rounded_text(expression) %}
+    {{- return('cast(round(' ~ expression ~ ', 2) as ' ~ dbt.type_string() ~ ')') -}}
 {% endmacro %}

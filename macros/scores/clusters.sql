@@ -9,6 +9,30 @@
 {% endmacro %}
 
 
+{#- Only what is replaced is stored in int_features__treated, and it is joined only where a feature asks for it. -#}
+{% macro clustered_features() -%}
+{%- set treated = {} -%}
+{%- for features in cluster_schemes().values() -%}
+    {%- for feature in features if feature.get('treated') -%}
+        {%- do treated.update({feature.column: 'number' if feature.get('encoding', 'number') == 'number' else 'text_value'}) -%}
+    {%- endfor -%}
+{%- endfor -%}
+select
+    customers.*
+    {%- for column, value in treated.items() %},
+    coalesce(treated_{{ column }}.{{ value }}, customers.{{ column }}) as {{ column }}__treated
+    {%- endfor %}
+from {{ ref('int_features__customers_measured') }} as customers
+{%- for column in treated %}
+left join {{ ref('int_features__treated') }} as treated_{{ column }}
+    on
+        customers.as_of = treated_{{ column }}.as_of
+        and customers.customer_key = treated_{{ column }}.customer_key
+        and treated_{{ column }}.feature = '{{ column }}'
+{%- endfor %}
+{%- endmacro %}
+
+
 {#- Whether a customer is in a scheme: buyers are in cluster; who has a value in each column is in journeys. -#}
 {% macro is_clustered(scheme, customers, columns) %}
     {% if scheme == 'cluster' %}
@@ -25,7 +49,7 @@
 {% macro cluster_columns(customers, features) %}
     {% set columns = [] %}
     {% for feature in features %}
-        {% set value = customers ~ '.' ~ feature.column %}
+        {% set value = customers ~ '.' ~ feature.column ~ ('__treated' if feature.get('treated') else '') %}
         {% set text = 'coalesce(cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ "), 'unknown')" %}
         {% set encoding = feature.get('encoding', 'number') %}
         {% if encoding == 'number' %}
@@ -46,16 +70,6 @@
         {% endif %}
     {% endfor %}
     {{ return(columns) }}
-{% endmacro %}
-
-
-{#- The axes that distances are measured on: the columns, or with var cluster_pca at most as many components. -#}
-{% macro cluster_dimensions(columns) %}
-    {% set dimensions = [] %}
-    {% for column in columns %}
-        {% do dimensions.append('pc' ~ loop.index if choice_var('cluster_pca', [true, false]) else column.name) %}
-    {% endfor %}
-    {{ return(dimensions) }}
 {% endmacro %}
 
 
@@ -80,20 +94,6 @@ case when {{ value }} is null then 0 else (
 -#}
 {% macro cluster_model_id(scheme, fitted_as_of, algorithm, k) -%}
     case when {{ scheme }} <> 'cluster' then {{ scheme }} || '-' else '' end || {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
-{%- endmacro %}
-
-
-{#-
-    Euclidean distance to a centroid, whose coordinates are columns `<dimension>_<number>`; null where there is none. A
-    model may have fewer components than there are columns: those it has not are 0 in the customer and null here.
--#}
-{% macro distance_to_centroid(dimensions, number) -%}
-sqrt(
-    {%- for dimension in dimensions %}
-    {%- set coordinate = dimension ~ '_' ~ number %}
-    power({{ dimension }} - {{ coordinate if loop.first else 'coalesce(' ~ coordinate ~ ', 0)' }}, 2){{ ' +' if not loop.last }}
-    {%- endfor %}
-)
 {%- endmacro %}
 
 

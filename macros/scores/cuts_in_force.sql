@@ -1,38 +1,33 @@
-{#- A query with one row per fit: all cut points of rfm, value_tier and spend_breaks as columns. -#}
-{% macro cuts_in_force() -%}
+{#-
+    The cut points in force as a query: one row per as_of with a column for each of them. recency_1 to recency_5 with
+    recency_status, likewise frequency and monetary; break_1 and so on of spend_breaks; and the cut_column of each
+    percentile. fitted_as_of is the column of `periods` that says which fit is meant.
+-#}
+{% macro cuts_in_force(periods=none, fitted_as_of='cutpoints_fitted_as_of') -%}
+{%- set cuts = {} -%}
+{%- for metric in rfm_metrics() -%}
+    {%- for number in range(1, 6) -%}
+        {%- do cuts.update({metric ~ '_' ~ number: ['rfm', metric, number]}) -%}
+    {%- endfor -%}
+{%- endfor -%}
+{%- for number in range(1, setting('spend_breaks')) -%}
+    {%- do cuts.update({'break_' ~ number: ['spend_breaks', 'revenue__all', number]}) -%}
+{%- endfor -%}
+{%- for cut in percentile_cuts() -%}
+    {%- do cuts.update({cut.cut_column: [cut.scheme, cut.metric, cut.cut_number]}) -%}
+{%- endfor -%}
 select
-    cutpoints.fitted_as_of
-    {%- for metric in rfm_metrics() %}
-    {%- for cut in range(1, 6) %},
+    periods.as_of,
+    {%- for column, cut in cuts.items() %}
     max(
-        case when cutpoints.scheme = 'rfm' and cutpoints.metric = '{{ metric }}' and cutpoints.cut_number = {{ cut }} then cutpoints.cut_value end
-    ) as {{ metric }}_{{ cut }}
-    {%- endfor %},
-    max(case when cutpoints.scheme = 'rfm' and cutpoints.metric = '{{ metric }}' then cutpoints.status end) as {{ metric }}_status
-    {%- endfor %},
-    max(case when cutpoints.scheme = 'value_tier' and cutpoints.cut_number = 1 then cutpoints.cut_value end) as medium_from,
-    max(case when cutpoints.scheme = 'value_tier' and cutpoints.cut_number = 2 then cutpoints.cut_value end) as high_from
-    {%- for cut in range(1, spend_bands()) %},
-    max(case when cutpoints.scheme = 'spend_breaks' and cutpoints.cut_number = {{ cut }} then cutpoints.cut_value end) as break_{{ cut }}
+        case when fitted.scheme = '{{ cut[0] }}' and fitted.metric = '{{ cut[1] }}' and fitted.cut_number = {{ cut[2] }} then fitted.cut_value end
+    ) as {{ column }},
     {%- endfor %}
-from (
-    select
-        fitted_as_of,
-        scheme,
-        metric,
-        cut_number,
-        cut_value,
-        status
-    from {{ ref('int_segmentation__cutpoints') }}
-    union all
-    select
-        as_of as fitted_as_of,
-        'spend_breaks' as scheme,
-        null as metric,
-        cut_number,
-        cut_value,
-        status
-    from {{ ref('int_segmentation__spend_breaks') }}
-) as cutpoints
-group by cutpoints.fitted_as_of
+    {%- for metric in rfm_metrics() %}
+    max(case when fitted.scheme = 'rfm' and fitted.metric = '{{ metric }}' then fitted.status end) as {{ metric }}_status,
+    {%- endfor %}
+    max(fitted.fitted_as_of) as cutpoints_fitted_as_of
+from {{ periods or ref('int_periods') }} as periods
+left join {{ ref('int_segmentation__cutpoints') }} as fitted on periods.{{ fitted_as_of }} = fitted.fitted_as_of
+group by periods.as_of
 {%- endmacro %}

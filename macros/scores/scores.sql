@@ -35,33 +35,30 @@ end
 {%- endmacro %}
 
 
+{#- Natural breaks are the upper bounds of the bands, inclusive. A break that the fit didn't find is null. -#}
+{% macro spend_band(revenue, cuts) -%}
+'band_' || cast(
+    1
+    {%- for cut in range(1, setting('spend_breaks')) %}
+    + case when {{ revenue }} > {{ cuts }}_{{ cut }} then 1 else 0 end
+    {%- endfor %}
+    as {{ dbt.type_string() }}
+)
+{%- endmacro %}
+
+
 {#-
-    The score that a customer keeps while the value is within var score_slack of a cut point, replayed over the periods as
-    stay_until is. For each score from 2 on a customer is at it or above from the period at which the value beats the harder
-    cut points, and no longer from the one at which it misses the easier ones; at the first period the cut points alone count.
-    In a model with as_of and, for the metric, _score, _score_at_least, _score_at_most, and the window so_far.
+    The value that just reaches a score, as a case over the score: one better than the cut point below the score, or
+    the best value where that comes first. Whole numbers only, which recency and frequency are.
 -#}
-{% macro replayed_score(metric) -%}
-case
-    when {{ metric }}_score is null then null
-    else
-        1
-        {%- for score in range(2, 6) %}
-        + case
-            when
-                max(
-                    case
-                        when {{ metric }}_score_at_least >= {{ score }} then as_of
-                        when as_of = first_as_of and {{ metric }}_score >= {{ score }} then as_of
-                    end
-                ) over so_far
-                > coalesce(
-                    max(case when {{ metric }}_score_at_most < {{ score }} then as_of end) over so_far,
-                    date '0001-01-01'
-                )
-                then 1
-            else 0
-        end
-        {%- endfor %}
+{% macro limit_of_score(score, cuts, worst_to_best) -%}
+case {{ score }}
+    {%- for reached in range(2, 6) %}
+    {%- if worst_to_best == 'desc' %}
+    when {{ reached }} then greatest({{ cuts }}_5, {{ cuts }}_{{ reached - 1 }} - 1)
+    {%- else %}
+    when {{ reached }} then least({{ cuts }}_5, {{ cuts }}_{{ reached - 1 }} + 1)
+    {%- endif %}
+    {%- endfor %}
 end
 {%- endmacro %}

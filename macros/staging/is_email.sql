@@ -7,5 +7,11 @@
 {% endmacro %}
 
 {% macro duckdb__is_email(expression) -%}
-    regexp_full_match({{ expression }}, '[\s\p{Z}\p{Cf}]*[^@\s\p{Z}]{1,64}@[^@\s\p{Z}.]+([.][^@\s\p{Z}.]+)+[\s\p{Z}\p{Cf}]*')
+    {%- set around = '[\\s\\p{Z}\\p{Cf}]*' -%}
+    regexp_full_match({{ expression }}, '{{ around ~ email_form() ~ around }}')
+{%- endmacro %}
+
+{#- The form itself, as a regular expression; values.py has the same for the check of raw data. -#}
+{% macro email_form() -%}
+    [^@\s\p{Z}]{1,64}@[^@\s\p{Z}.]+([.][^@\s\p{Z}.]+)+
 {%- endmacro %}

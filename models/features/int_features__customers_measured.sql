@@ -7,7 +7,7 @@
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
 {% set tables = [] -%}
-{% for window in windows -%}
+{% for window in windows if declared[window.metric].table not in tables -%}
 {% do tables.append(declared[window.metric].table) -%}
 {% endfor -%}
 
@@ -19,17 +19,6 @@ periods as (
     select *
     from {{ ref('int_periods') }}
     where is_built
-),
-
-{% for table in tables | unique | sort -%}
-{{ table[:-1] }}_metrics as (
-    select * from {{ ref('int_features__' ~ table[:-1] ~ '_metrics') }}
-),
-
-{% endfor -%}
-
-purchase_days as (
-    select * from {{ ref('int_features__purchase_days') }}
 ),
 
 interests as (
@@ -44,9 +33,15 @@ interests as (
     group by as_of, customer_key
 ),
 
+{% for table in tables -%}
+{{ table }}_metrics as (
+    {{ metric_table_windows(table, windows, 'periods') | indent(4) }}
+),
+
+{% endfor -%}
 dates_with_events as (
     select distinct as_of
-    from session_metrics
+    from sessions_metrics
 ),
 
 eligible_customers as (
@@ -73,63 +68,31 @@ features as (
 
         -- metrics over windows
         {%- for window in windows %}
-        {%- set table = declared[window.metric].table[:-1] ~ '_metrics' %}
-        {{ metric_absent(declared[window.metric], table ~ '.' ~ window.column) }} as {{ window.column }},
+        {%- set metric = declared[window.metric] %}
+        {{ metric_absent(metric, metric.table ~ '_metrics.' ~ window.column) }} as {{ window.column }},
         {%- endfor %}
 
         -- derived from them
-        {{ money_mean('order_metrics.revenue__all', 'order_metrics.orders__all') }} as monetary_mean,
-        purchase_days.last_purchase_on,
-        purchase_days.previous_purchase_on,
+        {{ money_mean('orders_metrics.revenue__all', 'orders_metrics.orders__all') }} as monetary_mean,
         interests.top_category,
         interests.categories,
         interests.variety,
         interests.discount_affinity,
 
         -- flags
-        coalesce(order_metrics.orders__all, 0) > 0 as is_buyer,
+        coalesce(orders_metrics.orders__all, 0) > 0 as is_buyer,
         dates_with_events.as_of is not null as has_events
     from eligible_customers
-    left join order_metrics
-        on
-            eligible_customers.as_of = order_metrics.as_of
-            and eligible_customers.customer_key = order_metrics.customer_key
-    left join session_metrics
-        on
-            eligible_customers.as_of = session_metrics.as_of
-            and eligible_customers.customer_key = session_metrics.customer_key
-    left join purchase_days
-        on
-            eligible_customers.as_of = purchase_days.as_of
-            and eligible_customers.customer_key = purchase_days.customer_key
     left join interests
         on
             eligible_customers.as_of = interests.as_of
             and eligible_customers.customer_key = interests.customer_key
-    {%- if 'lines' in tables %}
-    left join line_metrics
+    {%- for table in tables %}
+    left join {{ table }}_metrics
         on
-            eligible_customers.as_of = line_metrics.as_of
-            and eligible_customers.customer_key = line_metrics.customer_key
-    {%- endif %}
-    {%- if 'events' in tables %}
-    left join event_metrics
-        on
-            eligible_customers.as_of = event_metrics.as_of
-            and eligible_customers.customer_key = event_metrics.customer_key
-    {%- endif %}
-    {%- if 'touchpoints' in tables %}
-    left join touchpoint_metrics
-        on
-            eligible_customers.as_of = touchpoint_metrics.as_of
-            and eligible_customers.customer_key = touchpoint_metrics.customer_key
-    {%- endif %}
-    {%- if 'tickets' in tables %}
-    left join ticket_metrics
-        on
-            eligible_customers.as_of = ticket_metrics.as_of
-            and eligible_customers.customer_key = ticket_metrics.customer_key
-    {%- endif %}
+            eligible_customers.as_of = {{ table }}_metrics.as_of
+            and eligible_customers.customer_key = {{ table }}_metrics.customer_key
+    {%- endfor %}
     left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
 ),
 
@@ -145,7 +108,12 @@ valued as (
 scored as (
     select
         {%- for name in score_names() %}
-        {{ score(name, parts) }} as {{ name }},
+        {%- set weighted, known = [], [] %}
+        {%- for part in parts if part.score == name %}
+        {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') %}
+        {%- do known.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') %}
+        {%- endfor %}
+        {{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known | join(' + ') ~ ', 0.0)') }} as {{ name }},
         {%- endfor %}
         valued.*
     from valued

@@ -4,7 +4,7 @@
 -- Returns are taken off; a category in which nothing is left has share 0.
 
 with lines as (
-    select * from {{ ref('int_features__lines') }}
+    select * from {{ ref('int_facts__lines') }}
 ),
 
 periods as (

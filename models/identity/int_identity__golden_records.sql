@@ -7,7 +7,7 @@
 {{ config(schema='restricted') }}
 
 {% set fields = golden_fields() -%}
-{% set trusted = trusted_sources() -%}
+{% set trusted = setting('trusted_sources') -%}
 
 with records as (
     select * from {{ ref('int_identity__records') }}

@@ -1,4 +1,4 @@
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
@@ -6,7 +6,7 @@ def model(dbt, session):
         session,
         dbt.ref("int_segmentation__cluster_sample"),
         stored=dbt.this,
-        fit="clusters.fit_clusters",
+        fit="fits.clusters.fit_clusters",
         is_chain=True,
         schemes=dbt.config.meta_get("schemes"),
         k_min=dbt.config.meta_get("k_min"),

@@ -1,7 +1,5 @@
 -- One row per scheme, refit date and sampled customer of the scheme: the features that its clusters are fitted on.
 -- sample_hash says whether a stored fit may be used again. Features that only another scheme has are null.
---
--- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
 {{ config(
     materialized='incremental',
@@ -17,7 +15,7 @@
 {% endfor -%}
 
 with features as (
-    select * from {{ ref('int_features__customers_measured') }}
+    {{ clustered_features() | indent(4) }}
 ),
 
 periods as (
@@ -39,18 +37,21 @@ refit_dates as (
 {% for scheme, features in schemes.items() -%}
 {% set columns = cluster_columns('features', features) -%}
 {% set own = columns | map(attribute='name') | list -%}
-numbered_{{ scheme }} as (
+customers_{{ scheme }} as (
     select
         features.as_of,
         features.customer_key,
-        refit_dates.kind,
         {%- for column in columns %}
         cast({{ column.sql }} as double) as {{ column.name }},
         {%- endfor %}
-        row_number() over (partition by features.as_of order by features.customer_key) as position
+        refit_dates.kind
     from features
     inner join refit_dates on features.as_of = refit_dates.as_of
     where {{ is_clustered(scheme, 'features', columns) }}
+),
+
+drawn_{{ scheme }} as (
+    {{ lowest_keys('customers_' ~ scheme, setting('cluster_sample_rows'), part='as_of') | indent(4) }}
 ),
 
 sample_{{ scheme }} as (
@@ -63,8 +64,7 @@ sample_{{ scheme }} as (
         {%- endfor %}
         customer_key,
         {{ sample_hash(['customer_key', 'kind'] + own, 'as_of') }} as sample_hash
-    from numbered_{{ scheme }}
-    where position <= {{ whole_number_var('cluster_sample_rows', 1) }}
+    from drawn_{{ scheme }}
 ),
 
 {% endfor -%}

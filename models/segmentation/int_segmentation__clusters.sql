@@ -5,11 +5,11 @@
 -- one with the lowest key is taken. Who is farther from every centroid than its limit is an outlier.
 
 {% set schemes = cluster_schemes() -%}
-{% set numbers = range(1, cluster_k().max + 1) -%}
+{% set numbers = range(1, setting('cluster_k').max + 1) -%}
 {% set same = '0.000000001' -%}
 
 with customers as (
-    select * from {{ ref('int_features__customers_measured') }}
+    {{ clustered_features() | indent(4) }}
 ),
 
 periods as (
@@ -22,7 +22,11 @@ fit as (
 
 {% for scheme, features in schemes.items() -%}
 {% set columns = cluster_columns('customers', features) -%}
-{% set dimensions = cluster_dimensions(columns) -%}
+{#- The axes that distances are measured on: the columns, or as many components, of which a fit may have fewer. -#}
+{% set dimensions = [] -%}
+{% for column in columns -%}
+{% do dimensions.append('pc' ~ loop.index if setting('cluster_pca') else column.name) -%}
+{% endfor -%}
 parameters_of_{{ scheme }} as (
     select
         as_of as fitted_as_of,
@@ -33,7 +37,7 @@ parameters_of_{{ scheme }} as (
             case when {{ is_feature }} and part = 'scaler' and name = '{{ name }}' then value end
         ) as {{ column.name }}_{{ name }},
         {%- endfor %}
-        {%- for dimension in dimensions if var('cluster_pca') %}
+        {%- for dimension in dimensions if setting('cluster_pca') %}
         max(
             case when {{ is_feature }} and part = 'loading' and number = {{ loop.index }} then value end
         ) as {{ column.name }}_{{ dimension }},
@@ -71,7 +75,7 @@ scaled_{{ scheme }} as (
     where {{ is_clustered(scheme, 'customers', columns) }}
 ),
 
-{% if var('cluster_pca') -%}
+{% if setting('cluster_pca') -%}
 placed_{{ scheme }} as (
     select
         *,
@@ -92,12 +96,17 @@ distances_of_{{ scheme }} as (
         customer_key,
         fitted_as_of,
         {%- for number in numbers %}
-        {{ distance_to_centroid(dimensions, number) | indent(8) }} as distance_{{ number }},
+        sqrt(
+            {%- for dimension in dimensions %}
+            {%- set centre = dimension ~ '_' ~ number %}
+            {{ '+ ' if not loop.first }}power({{ dimension }} - {{ centre if loop.first else 'coalesce(' ~ centre ~ ', 0)' }}, 2)
+            {%- endfor %}
+        ) as distance_{{ number }},
         limit_{{ number }},
         key_{{ number }},
         {%- endfor %}
         algorithm
-    from {{ 'placed' if var('cluster_pca') else 'scaled' }}_{{ scheme }}
+    from {{ 'placed' if setting('cluster_pca') else 'scaled' }}_{{ scheme }}
 ),
 
 {% endfor -%}

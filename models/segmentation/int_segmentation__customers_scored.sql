@@ -1,18 +1,12 @@
 -- One row per as_of and eligible customer: features, scores, and the segment in every exclusive scheme.
 --
--- The parameters in force at as_of are those of the last refit date; they come as columns of one row per fit.
+-- The parameters in force at as_of are those of the last refit date; they come as columns of one row per as_of.
 
-{% set score_slack = number_var('score_slack', 0, 1) -%}
-{% set score = 'scored.kept_' if score_slack else 'scored.' -%}
-{% set prospect = "'prospect'" -%}
-{% set lifecycle = lifecycle_segment('scored.tenure_days__all', 'scored.recency_days__all', 'scored.gap_days') -%}
+{% set score_slack = setting('score_slack') -%}
+{% set score = 'kept_' if score_slack else '' -%}
 
 with features as (
     select * from {{ ref('int_features__customers_measured') }}
-),
-
-periods as (
-    select * from {{ ref('int_periods') }}
 ),
 
 clusters as (
@@ -23,39 +17,35 @@ rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
 
-cuts as (
+cutpoints as (
     {{ cuts_in_force() | indent(4) }}
 ),
 
 scored as (
     select
-        features.*,
-        {% for metric, rfm in rfm_metrics().items() -%}
+        {%- for metric, rfm in rfm_metrics().items() %}
         case
             when features.is_buyer
                 then
-                    {{ rfm_score('features.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(20) }}
+                    {{ rfm_score('features.' ~ rfm.column, 'cutpoints.' ~ metric, rfm.worst_to_best) | indent(20) }}
         end as {{ metric }}_score,
-        {% for bound, slack in {'at_least': score_slack, 'at_most': -score_slack}.items() if score_slack -%}
+        {%- for bound, slack in {'at_least': score_slack, 'at_most': -score_slack}.items() if score_slack %}
         case
             when features.is_buyer
                 then
-                    {{ rfm_score('features.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best, slack) | indent(20) }}
+                    {{ rfm_score('features.' ~ rfm.column, 'cutpoints.' ~ metric, rfm.worst_to_best, slack) | indent(20) }}
         end as {{ metric }}_score_{{ bound }},
-        {% endfor -%}
-        {% endfor -%}
-        {{ days_between('features.previous_purchase_on', 'features.last_purchase_on') }} as gap_days,
-        {%- for cut in range(1, spend_bands()) %}
-        cuts.break_{{ cut }},
         {%- endfor %}
-        cuts.high_from,
-        cuts.medium_from
+        {%- endfor %}
+        features.*
     from features
-    inner join periods on features.as_of = periods.as_of
-    left join cuts on periods.cutpoints_fitted_as_of = cuts.fitted_as_of
+    left join cutpoints on features.as_of = cutpoints.as_of
 ),
 
 {% if score_slack -%}
+-- With var score_slack a customer keeps a score while the value is within that share of a cut point, replayed over the
+-- periods as stay_until is: from the period at which the value beats the harder cut points to the one at which it misses the
+-- easier ones. At the first period the cut points alone count.
 first_scored as (
     select
         *,
@@ -66,7 +56,28 @@ first_scored as (
 kept as (
     select
         {%- for metric in rfm_metrics() %}
-        {{ replayed_score(metric) | indent(8) }} as kept_{{ metric }}_score,
+        case
+            when {{ metric }}_score is null then null
+            else
+                1
+                {%- for score in range(2, 6) %}
+                + case
+                    when
+                        max(
+                            case
+                                when {{ metric }}_score_at_least >= {{ score }} then as_of
+                                when as_of = first_as_of and {{ metric }}_score >= {{ score }} then as_of
+                            end
+                        ) over so_far
+                        > coalesce(
+                            max(case when {{ metric }}_score_at_most < {{ score }} then as_of end) over so_far,
+                            date '0001-01-01'
+                        )
+                        then 1
+                    else 0
+                end
+                {%- endfor %}
+        end as kept_{{ metric }}_score,
         {%- endfor %}
         first_scored.*
     from first_scored
@@ -77,7 +88,8 @@ kept as (
 ),
 
 {% endif -%}
-segmented as (
+-- The schemes that are fitted or found, which the rules of others may name.
+fitted as (
     select
         scored.as_of,
         scored.customer_key,
@@ -93,63 +105,33 @@ segmented as (
         {%- for column in derived_columns() %}
         scored.{{ column }},
         {%- endfor %}
-        scored.gap_days,
         scored.top_category,
         scored.is_buyer,
         scored.has_events,
 
         -- scores
         {%- for metric in rfm_metrics() %}
-        {{ score ~ metric }}_score as {{ metric }}_score,
+        scored.{{ score ~ metric }}_score as {{ metric }}_score,
         {%- endfor %}
 
-        -- exclusive schemes
+        -- schemes
+        case when scored.is_buyer then rfm_labels.segment else 'prospect' end as rfm,
         case
-            when scored.is_buyer then rfm_labels.segment else {{ prospect }}
-        end as rfm,
-        case
-            when scored.is_buyer
-                then {{ value_tier('scored.revenue__365d', 'scored.high_from', 'scored.medium_from') | indent(16) }}
-            else {{ prospect }}
-        end as value_tier,
-        case
-            when scored.is_buyer
-                then {{ spend_band('scored.revenue__all', 'scored.break') | indent(16) }}
-            else {{ prospect }}
+            when scored.is_buyer then {{ spend_band('scored.revenue__all', 'cutpoints.break') | indent(12) }}
+            else 'prospect'
         end as spend_breaks,
-        case
-            when scored.is_buyer
-                then {{ spend_limit_segment('scored.revenue__all') | indent(16) }}
-            else {{ prospect }}
-        end as spend_limits,
-        case
-            when scored.is_buyer
-                then {{ purchase_rhythm('scored.orders__365d') | indent(16) }}
-            else {{ prospect }}
-        end as purchase_rhythm,
-        case
-            when scored.is_buyer
-                then
-                    {{ lifecycle | indent(20) }}
-            else {{ prospect }}
-        end as lifecycle,
-        case
-            when scored.is_buyer then coalesce(scored.{{ demographic_attribute() }}, 'unknown')
-            else {{ prospect }}
-        end as demographic,
-        case
-            when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else {{ prospect }}
-        end as cluster,
+        case when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else 'prospect' end as cluster,
         clusters.distance as cluster_distance,
         clusters.confidence as cluster_confidence,
         journeys.cluster_key as journeys,
         journeys.distance as journeys_distance,
         journeys.confidence as journeys_confidence
     from {{ 'kept as scored' if score_slack else 'scored' }}
+    left join cutpoints on scored.as_of = cutpoints.as_of
     left join rfm_labels
         on
-            {{ score }}recency_score = rfm_labels.recency_score
-            and {{ score }}frequency_score = rfm_labels.frequency_score
+            scored.{{ score }}recency_score = rfm_labels.recency_score
+            and scored.{{ score }}frequency_score = rfm_labels.frequency_score
     left join clusters
         on
             scored.as_of = clusters.as_of
@@ -160,6 +142,16 @@ segmented as (
             scored.as_of = journeys.as_of
             and scored.customer_key = journeys.customer_key
             and journeys.scheme = 'journeys'
+),
+
+segmented as (
+    select
+        {%- for name, scheme in schemes().items() %}
+        {{ scheme_segment(scheme, 'fitted', 'cutpoints') | indent(8) }} as {{ name }},
+        {%- endfor %}
+        fitted.*
+    from fitted
+    left join cutpoints on fitted.as_of = cutpoints.as_of
 )
 
 select * from segmented

@@ -1,7 +1,7 @@
 -- One row per refit date, scheme, metric and cut: every threshold that is computed from the customers.
 --
 -- Always an observed value (percentile_disc), so that a customer at the limit can be pointed at. Fitted at the refit
--- dates alone; which fit is in force at a date is said by int_periods.
+-- dates alone; int_periods says which fit is in force at a date.
 
 {{ config(
     materialized='incremental',
@@ -10,11 +10,14 @@
     on_schema_change='sync_all_columns'
 ) }}
 
-{% set percentile_rules = rule_percentile_cuts() -%}
-{% set tiers = value_tiers() -%}
+{% set percentiles = percentile_cuts() -%}
 
 with features as (
     select * from {{ ref('int_features__customers_measured') }}
+),
+
+spend_breaks as (
+    select * from {{ ref('int_segmentation__spend_breaks') }}
 ),
 
 periods as (
@@ -47,21 +50,10 @@ rfm_fit as (
     group by as_of
 ),
 
-value_tier_fit as (
+percentile_fit as (
     select
-        as_of,
-        {{ quantile('revenue__365d', top_share(tiers.high)) }} as high_from,
-        {{ quantile('revenue__365d', top_share(tiers.high + tiers.medium)) }} as medium_from
-    from fitted_on
-    where revenue__365d > 0
-    group by as_of
-),
-
-rule_fit as (
-    select
-        {%- for cut in percentile_rules %}
-        {%- set value_above_0 = 'case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end' %}
-        {{ quantile(value_above_0, cut.quantile) }} as {{ cut.cut_column }},
+        {%- for cut in percentiles | unique(attribute='cut_column') %}
+        {{ percentile_value(cut) }} as {{ cut.cut_column }},
         {%- endfor %}
         as_of
     from fitted_on
@@ -69,7 +61,7 @@ rule_fit as (
 ),
 
 cutpoints as (
-    {% for metric, rfm in rfm_metrics().items() -%}
+    {% for metric in rfm_metrics() -%}
     {% for cut in range(1, 6) -%}
     select
         as_of as fitted_as_of,
@@ -86,29 +78,28 @@ cutpoints as (
     union all
     {% endfor -%}
     {% endfor -%}
-    {% for cut in ['medium_from', 'high_from'] -%}
+    {% for cut in percentiles -%}
     select
         as_of as fitted_as_of,
-        'value_tier' as scheme,
-        'revenue__365d' as metric,
-        {{ loop.index }} as cut_number,
-        cast({{ cut }} as double) as cut_value,
-        'ok' as status
-    from value_tier_fit
-    {{ 'union all' if not loop.last or percentile_rules }}
-    {% endfor -%}
-    {% for cut in percentile_rules -%}
-    select
-        as_of as fitted_as_of,
-        'rule' as scheme,
-        '{{ cut.cut_column }}' as metric,
-        1 as cut_number,
+        '{{ cut.scheme }}' as scheme,
+        '{{ cut.metric }}' as metric,
+        {{ cut.cut_number }} as cut_number,
         cast({{ cut.cut_column }} as double) as cut_value,
         'ok' as status
-    from rule_fit
+    from percentile_fit
     where {{ cut.cut_column }} is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    union all
+    {% endfor -%}
+    select
+        spend_breaks.as_of as fitted_as_of,
+        'spend_breaks' as scheme,
+        'revenue__all' as metric,
+        spend_breaks.cut_number,
+        spend_breaks.cut_value,
+        spend_breaks.status
+    from spend_breaks
+    inner join periods on spend_breaks.as_of = periods.as_of
+    where periods.is_built
 )
 
 select * from cutpoints

@@ -1,5 +1,5 @@
--- One row per segment whose limits are fitted (rfm, value_tier, spend_breaks): its definition in words, with the
--- limits in force at the newest as_of. Where nothing could be fitted the segments are listed all the same.
+-- One row per segment of rfm and spend_breaks: its definition in words, with the limits in force at the newest as_of.
+-- Where nothing could be fitted the segments are listed all the same.
 
 with rfm_labels as (
     select * from {{ ref('rfm_labels') }}
@@ -11,33 +11,8 @@ periods as (
     where is_current
 ),
 
-cutpoints as (
-    select fitted.*
-    from {{ ref('int_segmentation__cutpoints') }} as fitted
-    inner join periods on fitted.fitted_as_of = periods.cutpoints_fitted_as_of
-),
-
-spend_breaks as (
-    select fitted.*
-    from {{ ref('int_segmentation__spend_breaks') }} as fitted
-    inner join periods on fitted.as_of = periods.cutpoints_fitted_as_of
-),
-
 limits as (
-    select
-        {%- for metric in ['recency', 'frequency'] %}
-        {%- set is_metric = "scheme = 'rfm' and metric = '" ~ metric ~ "'" %}
-        {%- for cut in range(1, 6) %}
-        max(
-            case when {{ is_metric }} and cut_number = {{ cut }} then cast(cut_value as bigint) end
-        ) as {{ metric }}_{{ cut }},
-        {%- endfor %}
-        max(case when {{ is_metric }} then status end) as {{ metric }}_status,
-        {%- endfor %}
-        max(case when scheme = 'value_tier' and cut_number = 1 then cut_value end) as medium_from,
-        max(case when scheme = 'value_tier' and cut_number = 2 then cut_value end) as high_from,
-        max(fitted_as_of) as fitted_as_of
-    from cutpoints
+    {{ cuts_in_force('periods') | indent(4) }}
 ),
 
 -- Each label is a rectangle of scores. The scores just above it give its other limits.
@@ -55,12 +30,12 @@ rfm_rectangles as (
 rfm_limits as (
     select
         rfm_rectangles.segment,
-        limits.fitted_as_of,
+        limits.cutpoints_fitted_as_of as fitted_as_of,
         coalesce(limits.recency_status = 'one_value' or limits.frequency_status = 'one_value', false) as is_one_value,
-        {{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(8) }} as most_days,
-        {{ limit_of_score('rfm_rectangles.recency_out', 'limits.recency', 'desc') | indent(8) }} + 1 as fewest_days,
-        {{ limit_of_score('rfm_rectangles.lowest_frequency', 'limits.frequency', 'asc') | indent(8) }} as fewest_orders,
-        {{ limit_of_score('rfm_rectangles.frequency_out', 'limits.frequency', 'asc') | indent(8) }} - 1 as most_orders
+        cast({{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(8) }} as bigint) as most_days,
+        cast({{ limit_of_score('rfm_rectangles.recency_out', 'limits.recency', 'desc') | indent(8) }} as bigint) + 1 as fewest_days,
+        cast({{ limit_of_score('rfm_rectangles.lowest_frequency', 'limits.frequency', 'asc') | indent(8) }} as bigint) as fewest_orders,
+        cast({{ limit_of_score('rfm_rectangles.frequency_out', 'limits.frequency', 'asc') | indent(8) }} as bigint) - 1 as most_orders
     from rfm_rectangles
     cross join limits
 ),
@@ -93,32 +68,14 @@ rfm_definitions as (
     from rfm_limits
 ),
 
-value_tier_definitions as (
-    {% set revenue = "'revenue in the last 365 days " -%}
-    {% for segment, definition in {
-        'high': revenue ~ "of at least ' || " ~ money_words('high_from'),
-        'medium': revenue ~ "of at least ' || " ~ money_words('medium_from') ~ " || ' and below the limit of high'",
-        'low': revenue ~ "above 0 and below the limit of medium'",
-        'none': "'buyers without " ~ revenue[1:] ~ "above 0'",
-    }.items() -%}
-    select
-        'value_tier' as scheme,
-        '{{ segment }}' as segment,
-        coalesce({{ definition }}, 'nobody has revenue in the last 365 days') as definition,
-        fitted_as_of
-    from limits
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
-
 bands as (
-    {% for band in range(1, spend_bands() + 1) -%}
+    {% for band in range(1, setting('spend_breaks') + 1) -%}
     select
         {{ band }} as band,
-        max(case when cut_number = {{ band - 1 }} then cut_value end) as lower_bound,
-        max(case when cut_number = {{ band }} then cut_value end) as upper_bound,
-        max(as_of) as fitted_as_of
-    from spend_breaks
+        {{ 'break_' ~ (band - 1) if band > 1 else 'cast(null as double)' }} as lower_bound,
+        {{ 'break_' ~ band if not loop.last else 'cast(null as double)' }} as upper_bound,
+        cutpoints_fitted_as_of as fitted_as_of
+    from limits
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -141,8 +98,6 @@ spend_break_definitions as (
 
 fitted_definitions as (
     select * from rfm_definitions
-    union all
-    select * from value_tier_definitions
     union all
     select * from spend_break_definitions
 )

@@ -1,4 +1,8 @@
 -- One row per as_of, eligible customer and segment the customer is in, over all schemes.
+--
+-- All rules are tried in one pass over the wide table; each becomes one condition of a list. A segment with stay_until is
+-- entered by its rule and left when stay_until fails, so a customer is in who entered later than stay_until last failed. That
+-- is replayed over the periods, from the first on.
 
 {{ config(
     materialized='incremental',
@@ -7,14 +11,79 @@
     on_schema_change='sync_all_columns'
 ) }}
 
--- depends_on: {{ ref('int_periods') }}
+{% set sticky_rules = rule_segments() | rejectattr('stay_until', 'none') | list -%}
+{% set plain_rules = rule_segments() | selectattr('stay_until', 'none') | list -%}
 
-with customers as (
+with features as (
     select * from {{ ref('int_segmentation__customers_scored') }}
 ),
 
-rules as (
-    select * from {{ ref('int_segmentation__rules') }}
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+cutpoints as (
+    {{ cuts_in_force() | indent(4) }}
+),
+
+held as (
+    select
+        features.as_of,
+        features.customer_key,
+        {{ matching_segments(plain_rules) | indent(8) }} as segment_key
+    from features
+    left join cutpoints on features.as_of = cutpoints.as_of
+),
+
+{% if sticky_rules -%}
+trials as (
+    select * from {{ ref('int_segmentation__rule_trials') }}
+),
+
+first_entries as (
+    select
+        customer_key,
+        segment_key,
+        min(as_of) as entered_on
+    from trials
+    where is_entered
+    group by customer_key, segment_key
+),
+
+-- A customer is known from the first entry on, so a period without a trial is one in which both rules failed.
+replayed as (
+    select
+        periods.as_of,
+        periods.is_built,
+        first_entries.customer_key,
+        first_entries.segment_key,
+        max(case when trials.is_entered then periods.as_of end) over up_to_as_of as last_entered,
+        max(case when trials.as_of is null then periods.as_of end) over up_to_as_of as last_failed
+    from first_entries
+    inner join periods on first_entries.entered_on <= periods.as_of
+    left join trials
+        on
+            periods.as_of = trials.as_of
+            and first_entries.customer_key = trials.customer_key
+            and first_entries.segment_key = trials.segment_key
+    window up_to_as_of as (
+        partition by first_entries.customer_key, first_entries.segment_key
+        order by periods.as_of
+    )
+),
+
+{% endif -%}
+rule_memberships as (
+    select * from held
+    {% if sticky_rules -%}
+    union all
+    select
+        as_of,
+        customer_key,
+        segment_key
+    from replayed
+    where is_built and (last_failed is null or last_entered > last_failed)
+    {%- endif %}
 ),
 
 memberships as (
@@ -24,10 +93,8 @@ memberships as (
         customer_key,
         '{{ scheme }}' as scheme,
         '{{ scheme }}:' || {{ scheme }} as segment_key
-    from customers
-    {%- if scheme in partial_schemes() %}
+    from features
     where {{ scheme }} is not null
-    {%- endif %}
     union all
     {% endfor -%}
     select
@@ -35,7 +102,7 @@ memberships as (
         customer_key,
         'rule' as scheme,
         segment_key
-    from rules
+    from rule_memberships
 )
 
 select * from memberships

@@ -1,10 +1,12 @@
 -- One row per as_of, customer and scheme where new parameters alone changed the segment: with the parameters of the period
 -- before, the customer would still be in the segment of the period before.
 --
--- For rfm, value_tier and spend_breaks the customer is scored again with the cut points of the period before. A customer who
--- changes the cluster when a new model comes into force is counted here whatever the old model would have said.
+-- Where cut points decide, the customer is segmented again with those of the period before. A customer who changes the
+-- cluster when a new model comes into force is counted here whatever the old model would have said.
 
-{% set fitted_schemes = ['rfm', 'value_tier', 'spend_breaks', 'cluster', 'journeys'] -%}
+{% set fitted = fitted_schemes() -%}
+{% set by_cutpoints = fitted.items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
+{% set by_models = fitted.items() | selectattr(1, 'equalto', 'models') | map('first') | list -%}
 
 with customers as (
     select * from {{ ref('int_segmentation__customers_scored') }}
@@ -29,7 +31,7 @@ memberships as (
 earlier_customers as (
     select
         periods.as_of,
-        {%- for scheme in fitted_schemes %}
+        {%- for scheme in fitted %}
         max(
             case
                 when memberships.scheme = '{{ scheme }}'
@@ -40,12 +42,12 @@ earlier_customers as (
         memberships.customer_key
     from memberships
     inner join periods on memberships.as_of = periods.previous_as_of and periods.is_built
-    where memberships.scheme in ('{{ fitted_schemes | join("', '") }}')
+    where memberships.scheme in ('{{ fitted | join("', '") }}')  -- noqa: LT05
     group by periods.as_of, memberships.customer_key
 ),
 
-cuts as (
-    {{ cuts_in_force() | indent(4) }}
+earlier_cutpoints as (
+    {{ cuts_in_force('periods', 'previously_fitted_as_of') | indent(4) }}
 ),
 
 rfm_labels as (
@@ -56,10 +58,9 @@ rfm_labels as (
 changed as (
     select
         customers.*,
-        periods.previously_fitted_as_of,
-        earlier.rfm as earlier_rfm,
-        earlier.value_tier as earlier_value_tier,
-        earlier.spend_breaks as earlier_spend_breaks
+        {%- for scheme in by_cutpoints %}
+        earlier.{{ scheme }} as earlier_{{ scheme }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from customers
     inner join periods
         on
@@ -71,47 +72,48 @@ changed as (
             and customers.customer_key = earlier.customer_key
             and earlier.rfm <> 'prospect'
     where
-        customers.rfm <> earlier.rfm
-        or customers.value_tier <> earlier.value_tier
-        or customers.spend_breaks <> earlier.spend_breaks
+        {%- for scheme in by_cutpoints %}
+        {{ 'or ' if not loop.first }}customers.{{ scheme }} <> earlier.{{ scheme }}
+        {%- endfor %}
 ),
 
 rescored as (
     select
         changed.*,
-        {% for metric, rfm in rfm_metrics().items() if metric != 'monetary' -%}
-        {{ rfm_score('changed.' ~ rfm.column, 'cuts.' ~ metric, rfm.worst_to_best) | indent(8) }}
+        {%- for metric, rfm in rfm_metrics().items() if metric != 'monetary' %}
+        {{ rfm_score('changed.' ~ rfm.column, 'earlier_cutpoints.' ~ metric, rfm.worst_to_best) | indent(8) }}
             as {{ metric }}_score_before,
-        {% endfor -%}
-        {{ value_tier('changed.revenue__365d', 'cuts.high_from', 'cuts.medium_from') | indent(8) }}
-            as value_tier_before,
-        {{ spend_band('changed.revenue__all', 'cuts.break') | indent(8) }} as spend_breaks_before
+        {%- endfor %}
+        {%- for name, scheme in schemes().items() if scheme.is_fitted %}
+        {{ scheme_segment(scheme, 'changed', 'earlier_cutpoints') | indent(8) }} as {{ name }}_before,
+        {%- endfor %}
+        {{ spend_band('changed.revenue__all', 'earlier_cutpoints.break') | indent(8) }} as spend_breaks_before
     from changed
-    inner join cuts on changed.previously_fitted_as_of = cuts.fitted_as_of
+    inner join earlier_cutpoints on changed.as_of = earlier_cutpoints.as_of
 ),
 
-effects as (
+labelled as (
     select
-        rescored.as_of,
-        rescored.customer_key,
-        'rfm' as scheme
+        rescored.*,
+        rfm_labels.segment as rfm_before
     from rescored
-    inner join rfm_labels
+    left join rfm_labels
         on
             rescored.recency_score_before = rfm_labels.recency_score
             and rescored.frequency_score_before = rfm_labels.frequency_score
-    where rescored.rfm <> rescored.earlier_rfm and rfm_labels.segment = rescored.earlier_rfm
-    {%- for scheme in ['value_tier', 'spend_breaks'] %}
-    union all
+),
+
+effects as (
+    {% for scheme in by_cutpoints -%}
     select
         as_of,
         customer_key,
         '{{ scheme }}' as scheme
-    from rescored
+    from labelled
     where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
-    {%- endfor %}
-    {%- for scheme in ['cluster', 'journeys'] %}
     union all
+    {% endfor -%}
+    {% for scheme in by_models -%}
     select
         customers.as_of,
         customers.customer_key,
@@ -124,7 +126,8 @@ effects as (
             and customers.customer_key = earlier.customer_key
             and earlier.{{ scheme }} <> 'prospect'
     where customers.{{ scheme }} <> earlier.{{ scheme }}
-    {%- endfor %}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 )
 
 select * from effects

@@ -15,7 +15,7 @@ with features as (
 ),
 
 cutpoints as (
-    {{ rule_cuts_in_force() | indent(4) }}
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 held as (

@@ -1,7 +1,9 @@
--- One row per segment, also those nobody is in: what it means in words at the newest as_of, and what to do.
+-- One row per segment, empty ones too: what it means in words at the newest as_of, and what to do.
 
-{% set words = ['name', 'description', 'owner', 'recommended_action', 'channel', 'offer'] -%}
+{% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+{% set in_yaml = rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
+{% set outside = exclusive_schemes() | reject('in', ['journeys']) | list -%}
 
 with cards as (
     select * from {{ ref('segment_cards') }}
@@ -17,6 +19,10 @@ fitted_definitions as (
     select * from {{ ref('int_segmentation__fitted_definitions') }}
 ),
 
+cutpoints as (
+    {{ cuts_in_force('periods') | indent(4) }}
+),
+
 customers as (
     select scored.*
     from {{ ref('int_segmentation__customers_scored') }} as scored
@@ -27,25 +33,6 @@ cluster_fit as (
     select fit.*
     from {{ ref('int_segmentation__cluster_fit') }} as fit
     inner join periods on fit.as_of = periods.models_fitted_as_of
-),
-
-fixed_definitions as (
-    {% for segment in fixed_definitions() -%}
-    select
-        '{{ segment.scheme }}' as scheme,
-        '{{ segment.segment }}' as segment,
-        '{{ segment.definition }}' as definition
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
-
-demographic_definitions as (
-    select distinct
-        'demographic' as scheme,
-        demographic as segment,
-        '{{ demographic_attribute() | replace("_", " ") }}: ' || demographic as definition
-    from customers
-    where demographic <> 'prospect'
 ),
 
 clusters as (
@@ -72,7 +59,7 @@ cluster_definitions as (
         coalesce(trait, segment) as card_segment,
         case
             when segment = 'everyone' and scheme = 'cluster' then 'all buyers: no clusters were found'
-            when segment = 'everyone' then 'all who have moved: no clusters were found'
+            when segment = 'everyone' then 'all customers with events: no clusters were found'
             else
                 'nearest to the centre of ' || lower(name) || ' and at most '
                 || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations from it'
@@ -92,26 +79,50 @@ cluster_definitions as (
     where segment <> 'everyone'
 ),
 
-rules as (
-    {% for segment in rule_segments() -%}
+yaml_definitions as (
+    {% for segment in in_yaml -%}
+    {% set is_fitted = schemes()[segment.scheme].is_fitted if segment.scheme != 'rule'
+        else segment.conditions | selectattr('cut_column', 'defined') | list -%}
     select
-        'rule' as scheme,
-        '{{ segment.key }}' as segment,
-        {%- for field in words %}
-        {{ sql_literal(segment[field]) if segment[field] is not none else no_text }} as {{ field }},
+        '{{ segment.scheme }}' as scheme,
+        '{{ segment.segment }}' as segment,
+        {%- for text in texts %}
+        {{ sql_literal(segment[text]) if segment[text] else no_text }} as {{ text }},
         {%- endfor %}
-        {{ sql_literal(segment.definition) }} as definition
+        {{ definition_sql(segment) | indent(8) }} as definition,
+        {{ 'cutpoints_fitted_as_of' if is_fitted else 'cast(null as date)' }} as fitted_as_of
+    from cutpoints
     union all
     {% endfor -%}
-    -- so that no rule at all is valid
-    select
-        'rule' as scheme,
-        {{ no_text }} as segment,
-        {%- for field in words %}
-        {{ no_text }} as {{ field }},
+    {% for name, scheme in schemes().items() if scheme.attribute -%}
+    select distinct
+        '{{ name }}' as scheme,
+        {{ name }} as segment,
+        {%- for text in texts %}
+        {{ no_text }} as {{ text }},
         {%- endfor %}
-        {{ no_text }} as definition
-    where false
+        '{{ scheme.attribute | replace("_", " ") }}: ' || {{ name }} as definition,
+        cast(null as date) as fitted_as_of
+    from customers
+    where
+        {{ name }} not in (
+            'prospect'
+            {%- for segment in scheme.segments %}, {{ sql_literal(segment.segment) }}{% endfor -%}
+        )
+    union all
+    {% endfor -%}
+    -- a segment of every scheme that is for buyers
+    {% for scheme in outside -%}
+    select
+        '{{ scheme }}' as scheme,
+        'prospect' as segment,
+        {%- for text in texts %}
+        {{ {'name': "'Prospects'", 'description': "'Known, but without a completed order'"}.get(text, no_text) }} as {{ text }},
+        {%- endfor %}
+        'no completed order before as_of' as definition,
+        cast(null as date) as fitted_as_of
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 definitions as (
@@ -121,21 +132,14 @@ definitions as (
         definition,
         fitted_as_of
     from fitted_definitions
+    {% for found in ['cluster_definitions', 'yaml_definitions'] -%}
     union all
     select
         scheme,
         segment,
         definition,
         fitted_as_of
-    from cluster_definitions
-    {% for fixed in ['fixed_definitions', 'demographic_definitions', 'rules'] -%}
-    union all
-    select
-        scheme,
-        segment,
-        definition,
-        cast(null as date) as fitted_as_of
-    from {{ fixed }}
+    from {{ found }}
     {% endfor %}
 ),
 
@@ -145,24 +149,22 @@ segments as (
         definitions.scheme,
         definitions.segment,
         coalesce(
-            rules.name,
+            yaml_definitions.name,
             cluster_definitions.name,
             cards.name,
-            case when definitions.segment = 'prospect' then 'Prospects' end,
-            {{ capitalised("replace(definitions.segment, '_', ' ')") }}
+            upper(substr(definitions.segment, 1, 1)) || replace(substr(definitions.segment, 2), '_', ' ')
         ) as name,
         definitions.definition,
         coalesce(
-            rules.description,
+            yaml_definitions.description,
             cluster_definitions.description,
             cards.description,
-            case when definitions.segment = 'prospect' then 'Known, but without a completed order' end,
             definitions.definition
         ) as description,
-        rules.owner,
-        coalesce(rules.recommended_action, cards.recommended_action) as recommended_action,
-        coalesce(rules.channel, cards.channel) as channel,
-        coalesce(rules.offer, cards.offer) as offer,
+        yaml_definitions.owner,
+        {%- for text in ['recommended_action', 'channel', 'offer'] %}
+        coalesce(yaml_definitions.{{ text }}, cards.{{ text }}) as {{ text }},
+        {%- endfor %}
         definitions.scheme <> 'rule' as is_exclusive,
         definitions.fitted_as_of,
         periods.as_of
@@ -174,8 +176,8 @@ segments as (
         on
             definitions.scheme = cards.scheme
             and coalesce(cluster_definitions.card_segment, definitions.segment) = cards.segment
-    left join rules
-        on definitions.scheme = rules.scheme and definitions.segment = rules.segment
+    left join yaml_definitions
+        on definitions.scheme = yaml_definitions.scheme and definitions.segment = yaml_definitions.segment
 )
 
 select * from segments

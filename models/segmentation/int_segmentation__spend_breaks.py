@@ -1,4 +1,4 @@
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
@@ -6,6 +6,6 @@ def model(dbt, session):
         session,
         dbt.ref("int_segmentation__spend_sample"),
         stored=dbt.this,
-        fit="natural_breaks.fit_natural_breaks",
+        fit="fits.natural_breaks.fit_natural_breaks",
         classes=dbt.config.meta_get("classes"),
     )

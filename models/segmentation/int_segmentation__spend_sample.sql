@@ -1,7 +1,5 @@
 -- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks. sample_hash says
 -- whether a stored fit may be used again.
---
--- Keys are hashes, so the lowest of them are a random sample, and the same one in every build.
 
 {{ config(
     materialized='incremental',
@@ -23,15 +21,18 @@ refit_dates as (
     from periods
 ),
 
-numbered as (
+buyers as (
     select
         features.as_of,
         features.customer_key,
-        features.revenue__all as value,
-        row_number() over (partition by features.as_of order by features.customer_key) as position
+        features.revenue__all as value
     from features
     inner join refit_dates on features.as_of = refit_dates.as_of
     where features.is_buyer
+),
+
+drawn as (
+    {{ lowest_keys('buyers', setting('break_sample_rows'), part='as_of') | indent(4) }}
 ),
 
 sample as (
@@ -40,8 +41,7 @@ sample as (
         customer_key,
         value,
         {{ sample_hash(['customer_key', 'value'], 'as_of') }} as sample_hash
-    from numbered
-    where position <= {{ whole_number_var('break_sample_rows', 1) }}
+    from drawn
 )
 
 select * from sample

@@ -3,8 +3,8 @@
 
 {{ config(schema='restricted', materialized='table') }}
 
-{% set per_day = whole_number_var('bot_events_per_day', 1) -%}
-{% set per_minute = whole_number_var('bot_events_per_minute', 1) -%}
+{% set per_day = setting('bot_events_per_day') -%}
+{% set per_minute = setting('bot_events_per_minute') -%}
 
 with events as {{ not_materialized() }} (
     select * from {{ ref('stg_events') }}

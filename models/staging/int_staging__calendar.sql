@@ -5,9 +5,9 @@
 -- weights of the first date, then of as many later ones as var refit_models and the seed refits say. A row of that seed
 -- takes effect at the first date on or after its own.
 
-{% set as_of = optional_date_var('as_of') -%}
-{% set has_history = var('history_start') != 'as_of' -%}
-{% set history_start = optional_date_var('history_start') if has_history else none -%}
+{% set as_of = setting('as_of') -%}
+{% set has_history = setting('history_start') != 'as_of' -%}
+{% set history_start = setting('history_start') if has_history else none -%}
 {% if as_of and history_start and history_start > as_of -%}
     {% do raise_config_error(
         "Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of

@@ -14,7 +14,7 @@ with rejected_lines as (
 ),
 
 readable_rows as (
-    {% for table in staged_tables() -%}
+    {% for table in contract_tables() -%}
     select
         '{{ table }}' as source_table,
         count(*) as value
@@ -32,13 +32,6 @@ raw_counts as (
     left join rejected_lines on readable_rows.source_table = rejected_lines.source_table
 ),
 
-{% if orders_lookback_days() is not none -%}
-last_read as (
-    select max(read_from) as read_from
-    from {{ ref('base_orders') }}
-),
-
-{% endif -%}
 {% for table, staged in staged_tables().items() -%}
 {%- set checks = ['loaded', 'deduplicated', 'quarantined'] %}
 {{ table }}_counts as (
@@ -63,17 +56,10 @@ last_read as (
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}
         {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
-        cast({{ days_between("date '1970-01-01'", newest) }} as bigint) as newest_day,
+        cast({{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint) as newest_day,
         {%- endif %}
         {%- if table == 'orders' %}
-        {%- do checks.extend(['read_now', 'guests', 'other_currency']) %}
-        {% if orders_lookback_days() is none -%}
-        count(*) as read_now,
-        {%- else -%}
-        count(
-            case when read_from is not distinct from (select last_read.read_from from last_read) then 1 end
-        ) as read_now,
-        {%- endif %}
+        {%- do checks.extend(['guests', 'other_currency']) %}
         count(case when fate = 'loaded' and customer_ref is null then 1 end) as guests,
         count(case when failed_rule = 'other_currency' then 1 end) as other_currency,
         {%- endif %}

@@ -1,9 +1,7 @@
-"""Pure functions behind the customer_segmentation dbt project.
+"""The Python half of the customer_segmentation dbt project.
 
-The dbt models do what SQL can do. This package holds the rest: looking at raw files before a
-build (:mod:`raw_files`), fitting models on samples (:mod:`clusters`, :mod:`natural_breaks`),
-replacing the published file (:mod:`publication`) and telling people what was built
-(:mod:`summary`). :mod:`dbt_plugin` makes the first and the third callable from SQL.
+The dbt models do what SQL can do; this package does the rest, grouped by the flow of the data:
+:mod:`input` checks and loads raw files, :mod:`identity` and :mod:`fits` are called by the Python
+models, :mod:`output` publishes the marts and reports on them. :mod:`dbt_plugin` makes functions of
+them available in SQL, :mod:`cli` on the command line.
 """
-
-__version__ = "0.1.0"

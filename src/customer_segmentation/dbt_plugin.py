@@ -1,10 +1,10 @@
-"""The part of the package that dbt-duckdb loads: functions that the project's macros call in SQL.
+"""The plugin that dbt-duckdb loads: functions that the project's macros call in SQL.
 
 Listed in ``profiles.yml`` as ``plugins: [{module: customer_segmentation.dbt_plugin}]``.
 
-The functions answer with JSON that has either the result or a key ``error``. An exception inside a
-SQL function would reach the user as a database error around a traceback; this way the macro can
-stop the build with the sentence alone.
+Functions that can fail return JSON with a key ``result`` or ``error``. An exception inside a SQL
+function would reach the user as a database error around a traceback; this way the macro can stop
+the build with the message alone.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ import atexit
 import dataclasses
 import gc
 import hashlib
-import hmac
 import json
-import os
 import re
 import time
-import unicodedata
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +26,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
-# A dbt package brings this file along (module_paths in the profile), but no libraries.
+# A dbt package contains this file (module_paths in the profile), but not the libraries.
 try:
     metadata.version("customer-segmentation")
 except metadata.PackageNotFoundError:
@@ -38,37 +35,36 @@ except metadata.PackageNotFoundError:
         "pip install ./dbt_packages/customer_segmentation"
     ) from None
 
-from customer_segmentation.contract import ContractTable
-from customer_segmentation.identifiers import fold_text
-from customer_segmentation.input_check import check_folder, check_warehouse
-from customer_segmentation.publication import PublicationError, PublishedTable, publish
-from customer_segmentation.raw_files import (
+from customer_segmentation.code_hash import code_hash, modules_of
+from customer_segmentation.identity.identifiers import fold_text, has_own_hash_key, keyed_hash
+from customer_segmentation.input.check import check_folder, check_warehouse
+from customer_segmentation.input.contract import ContractTable
+from customer_segmentation.input.raw_files import (
     RawFile,
     RawFileError,
     find_raw_files,
     load_csv,
 )
-from customer_segmentation.stored_fits import code_and_libraries
+from customer_segmentation.output.publication import PublicationError, PublishedTable, publish
 
-DEMO_HASH_KEY = "demo-key-set-SEGMENTATION_HASH_KEY-for-real-data"
 SECONDS_TO_WAIT_FOR_LOCK = 30
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
-    """Opens the working file politely and registers the project's functions."""
+    """Waits for the file lock, opens the warehouse and registers the project's functions."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        # What dbt has parsed by now stays to the end. Looking through it for garbage as often as
-        # Python does takes a tenth of a run of unit tests.
+        # What dbt has parsed stays in memory to the end. Collecting garbage as often as Python does
+        # by default takes a tenth of a run of unit tests.
         gc.set_threshold(100_000, 50, 100)
         if creds.path == ":memory:":
             return
         path = Path(creds.path)
         if not _DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
             raise DbtRuntimeError(
-                f"'{path.stem}' is no name for a data set. Expected letters, digits, _ and - only "
-                f"in the var dataset: it names the working file."
+                f"Var dataset is '{path.stem}'. Expected only letters, digits, _ and -: it names "
+                f"the working file."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         _wait_for_lock(path, config)
@@ -95,7 +91,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
         def load(file: str, table: str, rejected_lines: str) -> str:
             found = RawFile(**json.loads(file))
-            # Rejects are kept in tables of the connection, so each file gets one of its own.
+            # Rejected lines are kept in tables of the connection, so each file gets its own.
             return _answer(lambda: load_csv(conn.cursor(), found, table, rejected_lines))
 
         def replace_published_file(request: str) -> str:
@@ -107,7 +103,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 )
             )
 
-        # A connection with functions, left open at the end, fills the screen with "leaked".
+        # A connection with functions that is open at exit prints warnings about leaks.
         atexit.register(conn.close)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
@@ -120,44 +116,33 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function("segmentation_code_hash", project_hash, [text], text)
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
-        # It reads the tables again each time it is called, so it must not be folded or cached.
+        # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True
         )
 
 
-def keyed_hash(value: str) -> str:
-    """HMAC-SHA-256 of a text, keyed by SEGMENTATION_HASH_KEY, as 32 hexadecimal digits.
-
-    Spellings of one address give one hash: the text is NFKC-normalised, case-folded and stripped
-    first. The key stays in the environment: it is in no SQL text, manifest or log.
-    """
-    key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
-    text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
-
-
 def project_hash(folder: str) -> str:
-    """JSON with a hash of the code that decides results: the project's SQL and seeds, this package.
+    """JSON with a hash of the code that shapes tables: the project's SQL, seeds and Python models.
+
+    Of this package it covers fits, identity, the loading of raw files, and this module. The check
+    of raw data, the command line and all output are left out: they don't change history.
 
     folder: the project's, as an absolute path.
     """
-    digest = hashlib.sha256(code_and_libraries().encode())
+    digest = hashlib.sha256(code_hash("input.raw_files", *modules_of("fits", "identity")).encode())
+    files = [Path(__file__)]
     for part in ("macros", "models", "seeds"):
-        for path in sorted(Path(folder, part).rglob("*")):
-            if path.suffix in {".sql", ".py", ".csv"}:
-                digest.update(path.read_bytes())
+        files += sorted(Path(folder, part).rglob("*"))
+    for path in files:
+        if path.suffix in {".sql", ".py", ".csv"}:
+            digest.update(path.read_bytes())
     return _answer(digest.hexdigest)
 
 
 def package_version() -> str:
     """The installed version of this package, which the macros compare with their own."""
     return metadata.version("customer-segmentation")
-
-
-def has_own_hash_key() -> bool:
-    """Whether SEGMENTATION_HASH_KEY is set; else hashes use a key that everyone can read here."""
-    return bool(os.environ.get("SEGMENTATION_HASH_KEY"))
 
 
 def _answer(work: Callable[[], Any]) -> str:
@@ -168,7 +153,7 @@ def _answer(work: Callable[[], Any]) -> str:
 
 
 def _wait_for_lock(path: Path, config: dict[str, Any]) -> None:
-    """Waits while another process has the file open, then says which one it is."""
+    """Waits while another process has the file open; names the process if it takes too long."""
     if not path.exists():
         return
     deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
@@ -181,11 +166,11 @@ def _wait_for_lock(path: Path, config: dict[str, Any]) -> None:
             if holder is None:
                 raise DbtRuntimeError(
                     f"{path.as_posix()} can't be opened as a DuckDB file. If it is damaged, delete "
-                    f"it and build again: it holds nothing that the raw data doesn't give."
+                    f"it and build again: everything in it is computed from the raw data."
                 ) from error
             if time.monotonic() > deadline:
                 raise DbtRuntimeError(
-                    f"{path.as_posix()} is in use by process {holder[1]}, still after "
-                    f"{SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
+                    f"{path.as_posix()} is in use by process {holder[1]} and was not released "
+                    f"within {SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
                 ) from error
             time.sleep(0.5)

@@ -1,4 +1,4 @@
--- Var min_demographics_share: below it, demographic segments describe only those who told, which is not everyone.
+-- Var min_demographics_share: below it, segments made of an attribute describe only the customers it is known for.
 
 {{ config(severity=gate_severity('coverage')) }}
 
@@ -7,8 +7,8 @@ with coverage as (
 )
 
 select
-    '{{ demographic_attribute() | replace("_", " ") }} is known for '
+    replace(check_name, '_known', '') || ' is known for '
     || {{ percent_words('value') }} || ' of the buyers, expected at least '
     || {{ percent_words('threshold') }} as finding
 from coverage
-where check_name like '%_known' and verdict = 'warn'
+where source_table = 'customers' and check_name like '%_known' and verdict = 'warn'

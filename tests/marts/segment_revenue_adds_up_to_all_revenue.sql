@@ -3,7 +3,7 @@
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
-    where scheme not in ('{{ (['rule'] + partial_schemes()) | join("', '") }}')
+    where scheme not in ('{{ (['rule'] + partial_schemes()) | join("', '") }}')  -- noqa: LT05
 ),
 
 customers as (

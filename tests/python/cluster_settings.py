@@ -9,7 +9,7 @@ import pytest
 import sklearn.manifold
 from numpy.typing import NDArray
 
-from customer_segmentation.clusters import indices
+from customer_segmentation.fits.clusters import indices
 
 
 class _FlatMap:

@@ -2,45 +2,38 @@
 
 A build is an ordinary `dbt build` in a process of its own and in a folder of its own: raw data,
 working file, published file, target and logs lie there, so nothing in the repository is touched.
-Two things make it quick. The processes are forked from a server that has imported dbt and parsed
-the project once (run as a script, this file is that server). And scenarios, which are session
-fixtures that build something, start two at a time as soon as the tests to run are known.
+Scenarios, which are session fixtures that build something, start two at a time as soon as the tests
+to run are known.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import functools
-import gc
 import hashlib
-import importlib
 import json
 import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pandas as pd
+import pytest
+import yaml
+from dbt_process import run_dbt
+
 if TYPE_CHECKING:
     from rule_grammar_project import GrammarProject
-
-# Looking for garbage as often as Python does takes a twentieth of the time.
-gc.set_threshold(100_000, 50, 100)
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS_OF_THE_PROJECT = ["dbt_project.yml", "profiles.yml", "selectors.yml"]
 PARTS_OF_THE_PROJECT += ["models", "macros", "seeds", "tests"]
 BUILDS_AT_A_TIME = int(os.environ.get("BUILDS_AT_A_TIME", "2"))
-LONGEST_BUILD_SECONDS = 120
 
-# The vars most scenarios share: for others dbt parses the project anew (but see below).
+# The vars most scenarios share: for others dbt parses the project anew.
 VARS: dict[str, Any] = {
     "raw_dir": "raw",
     "dataset": "trial",
@@ -55,7 +48,16 @@ VARS: dict[str, Any] = {
         "refunded": "returned",
         "cancelled": "ignored",
     },
-    "spend_limits": {"small": None, "medium": 100, "large": 500.5},
+    "schemes": {
+        **yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]["schemes"],
+        "spend_limits": {
+            "segments": [
+                {"segment": "large", "rule": {"metric": "revenue", "at_least": 500.5}},
+                {"segment": "medium", "rule": {"metric": "revenue", "at_least": 100}},
+                {"segment": "small", "else": True},
+            ]
+        },
+    },
     # A second choice of clusters would cost every build too much: `shoppers` has it.
     "journey_features": [],
     # Fewer candidates than usual: which one is chosen is the matter of test_cluster_*.py.
@@ -110,197 +112,9 @@ VARS: dict[str, Any] = {
 }
 
 REFERENCE_VARS = {"history_start": "2024-02-01"}
-# Vars that are read when models run and change nothing in what dbt knows after parsing, so that
-# builds which differ in these alone share a parse.
-READ_AT_RUN_TIME = {"currency", "history_start", "raw_database", "raw_dir", "raw_identifiers"}
-READ_AT_RUN_TIME |= {"raw_schema"}
-
-# What a build imports, some of it only when it fits a model.
-IMPORTED_BY_BUILDS = ["dbt.adapters.duckdb", "dbt.cli.main", "dbt.parser.manifest"]
-IMPORTED_BY_BUILDS += ["dbt.task.build", "jenkspy", "scipy.cluster.hierarchy", "scipy.stats"]
-IMPORTED_BY_BUILDS += ["sklearn.cluster", "sklearn.manifold", "sklearn.metrics", "splink"]
-IMPORTED_BY_BUILDS += ["customer_segmentation.clusters", "customer_segmentation.dbt_plugin"]
-IMPORTED_BY_BUILDS += ["customer_segmentation.linkage", "customer_segmentation.natural_breaks"]
-
-
-def parse_key(variables: Mapping[str, Any]) -> str:
-    """The name of the folder in which dbt's parse for these vars is kept."""
-    read = {name: value for name, value in variables.items() if name not in READ_AT_RUN_TIME}
-    return hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]
-
-
-# --- The server ------------------------------------------------------------------------------
-
-
-@functools.cache
-def make_dbt_quicker() -> None:
-    """Saves a fifth of a small build, and nothing that a test looks at.
-
-    dbt's own tests keep what was parsed of a text; so do these. Beyond that the empty table that
-    each statement without rows returns is made only once, and no source file is read to find out
-    which module has a behaviour flag. A template is compiled once, and not by each build. A name is
-    looked up in one table of all macros, which dbt puts together from five for each node.
-    """
-    from dbt.context.macros import MacroNamespace
-    from dbt_common.behavior_flags import BehaviorFlagRendered
-    from dbt_common.clients import agate_helper
-    from dbt_common.clients.jinja import MacroFuzzEnvironment
-    from dbt_common.tests import enable_test_caching
-
-    agate_helper.empty_table = functools.cache(agate_helper.empty_table)
-    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")
-    enable_test_caching()
-
-    compile_anew = MacroFuzzEnvironment.compile
-    compiled: dict[Any, Any] = {}
-
-    def compile_once(self: Any, source: Any, *args: Any) -> Any:
-        key = (type(self), source, *args)
-        if key not in compiled:
-            compiled[key] = compile_anew(self, source, *args)
-        return compiled[key]
-
-    MacroFuzzEnvironment.compile = compile_once
-
-    def all_macros(self: Any) -> dict[str, Any]:
-        if "all_macros" not in vars(self):
-            self.all_macros = {}
-            for part in reversed(list(self._search_order())):
-                self.all_macros.update(part)
-        return self.all_macros
-
-    MacroNamespace.__getitem__ = lambda self, name: all_macros(self)[name]
-    MacroNamespace._keys = all_macros
-
-
-@functools.cache
-def say_nothing_for_debugging() -> None:
-    """Drops dbt's debug events before they are put together for nobody: a tenth of a build."""
-    from dbt_common.events.base_types import BaseEvent, DebugLevel
-    from dbt_common.events.event_manager import EventManager
-
-    fire, make = EventManager.fire_event, BaseEvent.__init__
-
-    def fire_unless_debug(self: Any, event: Any, level: Any = None, **how: Any) -> None:
-        if level is not None or not isinstance(event, DebugLevel):
-            fire(self, event, level=level, **how)
-
-    def make_unless_debug(self: Any, *args: Any, **content: Any) -> None:
-        if not isinstance(self, DebugLevel):
-            make(self, *args, **content)
-
-    EventManager.fire_event = fire_unless_debug
-    BaseEvent.__init__ = make_unless_debug
-
-
-def _serve(project: Path, parsed: Path) -> None:
-    """Answers each line {"id", "folder", "args", "parsed", "killed_after"} with {"id", "status"}.
-
-    parsed: the vars whose parse the build uses; null where it parses for itself.
-    """
-    for name in IMPORTED_BY_BUILDS:
-        importlib.import_module(name)
-    make_dbt_quicker()
-    import dbt_extractor
-    from dbt.cli.main import dbtRunner
-    from dbt_common.clients.jinja import template_cache
-
-    # The extractor has a thread pool of its own that would not survive a fork. Without it this
-    # parse is slower, and where it can't do without, each build parses for itself, with it.
-    users = [
-        importlib.import_module(f"dbt.{module}")
-        for module in ("clients.jinja_static", "parser.models", "parser.unit_tests")
-    ]
-    extract = dbt_extractor.py_extract_from_source
-
-    def refuse(source: str) -> None:
-        raise dbt_extractor.ExtractionError
-
-    for module in users:
-        module.py_extract_from_source = refuse
-    quiet = ["--log-level", "none", "--log-level-file", "none"]
-    where = ["--project-dir", str(project), "--profiles-dir", str(project), "--no-version-check"]
-
-    @functools.cache
-    def manifest(variables: str) -> Any:
-        """What dbt knows after parsing; null where it can't: the build will say for itself why."""
-        folder = parsed / parse_key(json.loads(variables))
-        kept = ["--target-path", str(folder), "--vars", variables]
-        found = dbtRunner().invoke([*quiet, "parse", *where, *kept]).result
-        # Compiled once here and not in every build.
-        for macro in found.macros.values() if found else ():
-            template_cache.get_node_template(macro)
-        # What was parsed stays: collecting it again and again would cost each build a second.
-        gc.collect()
-        gc.freeze()
-        return found
-
-    manifest(json.dumps(VARS))
-    os.write(1, b"ready\n")
-
-    def build(folder: str, args: list[str], known: Any, killed_after: float) -> int:
-        gc.disable()
-        for module in users:
-            module.py_extract_from_source = extract
-        if "none" in args:  # no log file
-            say_nothing_for_debugging()
-        # Nobody handles the signal, so the process is gone at that moment, whatever it does.
-        signal.setitimer(signal.ITIMER_REAL, killed_after)
-        faulthandler.dump_traceback_later(LONGEST_BUILD_SECONDS, exit=True)
-        os.chdir(folder)
-        output = os.open("output.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-        for stream in (1, 2):
-            os.dup2(output, stream)
-        result = dbtRunner(manifest=known).invoke(args)
-        sys.stdout.flush()
-        # As the command line does it: 2 where dbt could not run, 1 where something failed.
-        return 0 if result.success else 1 if result.exception is None else 2
-
-    running: dict[int, int] = {}
-    pending = b""
-    is_open = True
-    while is_open or running:
-        if is_open and select.select([0], [], [], 0.03)[0]:
-            read = os.read(0, 1 << 16)
-            is_open = bool(read)
-            *lines, pending = (pending + read).split(b"\n")
-            for line in lines:
-                request = json.loads(line)
-                known = request["parsed"] and manifest(json.dumps(request["parsed"]))
-                process = os.fork()
-                if process == 0:
-                    status = 70
-                    try:
-                        status = build(
-                            request["folder"],
-                            request["args"],
-                            known,
-                            request["killed_after"],
-                        )
-                    finally:
-                        os._exit(status)
-                running[process] = request["id"]
-        while running:
-            process, wait_status = os.waitpid(-1, os.WNOHANG)
-            if process == 0:
-                break
-            answer = {
-                "id": running.pop(process),
-                "status": os.waitstatus_to_exitcode(wait_status),
-            }
-            os.write(1, json.dumps(answer).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), Path(sys.argv[2]))
-    os._exit(0)
 
 
 # --- Builds ----------------------------------------------------------------------------------
-
-import duckdb  # noqa: E402
-import pandas as pd  # noqa: E402
-import pytest  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -392,24 +206,13 @@ def write_raw(folder: Path, tables: Mapping[str, Any]) -> None:
             (raw / name).write_text(content, encoding="utf-8", newline="")
 
 
-@dataclass
 class Builder:
     """Runs dbt on a copy of the project, made once so that edits meanwhile change nothing."""
 
-    home: Path
-    _server: subprocess.Popen[bytes] = field(init=False)
-    _listener: threading.Thread = field(init=False)
-    _answers: dict[int, Future[int]] = field(default_factory=dict)
-    # The vars of each parse.
-    _vars: dict[str, Mapping[str, Any]] = field(default_factory=lambda: {parse_key(VARS): VARS})
-    _is_ready: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self.project = self.home / "project"
-        self.parsed = self.home / "parsed"
-        self.parsed.mkdir(parents=True)
-        self.project.mkdir()
+    def __init__(self, home: Path) -> None:
+        self.project, self.parsed = home / "project", home / "parsed"
+        self.project.mkdir(parents=True)
+        self.parsed.mkdir()
         for part in PARTS_OF_THE_PROJECT:
             source = ROOT / part
             if source.is_dir():
@@ -418,103 +221,43 @@ class Builder:
                 shutil.copytree(source, self.project / part, ignore=ignored)
             else:
                 shutil.copy(source, self.project / part)
-        self._server = subprocess.Popen(
-            [sys.executable, __file__, str(self.project), str(self.parsed)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self.home / "server.txt").open("wb"),
-            cwd=self.home,
-            # Two builds at a time, with one thread each, are quicker than one with two.
-            env={**os.environ, "SEGMENTATION_THREADS": "1"},
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self._server.stdout is not None
-        for line in self._server.stdout:
-            if line == b"ready\n":
-                self._is_ready.set()
-                continue
-            answer = json.loads(line)
-            self._answers[answer["id"]].set_result(answer["status"])
 
     def build(
         self,
-        tmp_path: Path,
+        folder: Path,
         tables: Mapping[str, Any] | None,
         variables: Mapping[str, Any] | None = None,
         args: Sequence[str] = (),
         command: str = "build",
         with_artifacts: bool = False,
-        killed_after: float = 0,
+        killed_after: float | None = None,
     ) -> Build:
         """Runs dbt in a folder on raw tables (None: those that are there already).
 
-        killed_after: seconds after which the process is killed, if it still runs; 0: never.
+        killed_after: seconds after which the process is killed, if it still runs.
         """
-        variables = {**VARS, **(variables or {})}
-        assert self._is_ready.wait(LONGEST_BUILD_SECONDS), "dbt could not be started"
         for name in ("warehouse", "published", "target"):
-            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         if tables is not None:
-            write_raw(tmp_path, tables)
-        key = parse_key(variables)
-        parse = self.parsed / key / "partial_parse.msgpack"
-        target = tmp_path / "target" / parse.name
-        # The first build with its vars parses for itself and leaves the parse to the server, and
-        # another project or target is parsed for itself.
-        is_of_this = not {"--project-dir", "--target"} & set(args)
-        if parse.exists() and (with_artifacts or not is_of_this):
-            shutil.copy(parse, target)
-        parsed = self._vars.setdefault(key, variables) if parse.exists() and is_of_this else None
-        flags = ["--no-use-colors"]
+            write_raw(folder, tables)
+        given = json.dumps({**VARS, **(variables or {})})
+        where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+        where += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+        flags = ["--no-use-colors", "--no-version-check"]
         if not with_artifacts:
             flags += ["--log-level-file", "none", "--no-write-json"]
-        where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")]
-        where += ["--no-version-check", "--vars", json.dumps(variables)]
-        status = self.run(tmp_path, [*flags, command, *where, *args], parsed, killed_after)
-        if target.exists() and not parse.exists() and "--target" not in args:
-            parse.parent.mkdir(exist_ok=True)
-            shutil.copy(target, parse)
-        output = tmp_path / "output.txt"
+        # dbt takes a stored parse for what it is: with other vars it parses anew.
+        stored = self.parsed / hashlib.sha256(given.encode()).hexdigest()
+        parse = folder / "target" / "partial_parse.msgpack"
+        if stored.exists():
+            shutil.copy(stored, parse)
+        status = run_dbt(folder, [*flags, command, *where, "--vars", given, *args], killed_after)
+        if parse.exists() and not (stored.exists() or killed_after or "--project-dir" in args):
+            shutil.copy(parse, folder / "parse")
+            (folder / "parse").replace(stored)
+        output = folder / "output.txt"
         text = output.read_text(errors="replace") if output.exists() else ""
-        return Build(tmp_path, status, text)
-
-    def run(
-        self,
-        folder: Path,
-        args: list[str],
-        parsed: Mapping[str, Any] | None = None,
-        killed_after: float = 0,
-    ) -> int:
-        """Runs dbt in a folder; its output lands in output.txt there."""
-        assert self._server.stdin is not None
-        with self._lock:
-            number = len(self._answers)
-            self._answers[number] = Future()
-            request = {
-                "id": number,
-                "folder": str(folder),
-                "args": args,
-                "parsed": parsed,
-                "killed_after": killed_after,
-            }
-            self._server.stdin.write(json.dumps(request).encode() + b"\n")
-            self._server.stdin.flush()
-        return self._answers[number].result(timeout=LONGEST_BUILD_SECONDS + 30)
-
-    def close(self) -> None:
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        try:
-            self._server.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-        self._listener.join(timeout=30)
-        if self._server.stdout is not None:
-            self._server.stdout.close()
+        return Build(folder, status, text)
 
 
 # --- Scenarios -------------------------------------------------------------------------------
@@ -542,7 +285,7 @@ class Workshop:
     def start(self, name: str) -> Future[Any]:
         if name not in self.made:
             make, needed = _SCENARIOS[name]
-            # Started before those that need them, so nobody waits for what isn't under way.
+            # Started before those that need them, so no thread waits for one not under way.
             earlier = [self.start(other) for other in needed]
             self.made[name] = self.pool.submit(
                 lambda: make(self, *(other.result() for other in earlier))
@@ -583,7 +326,6 @@ def workshop(
                 made.start(name)
     yield made
     made.pool.shutdown(cancel_futures=True)
-    builder.close()
 
 
 @pytest.fixture(scope="session")
@@ -622,9 +364,6 @@ ONE_MART = {
         select 1 from {{ ref('orders') }} where amount is null
     """,
 }
-
-
-SCORES = "customer_features customer_segments customer_records segment_cutpoints"
 
 
 @dataclass(frozen=True)
@@ -681,54 +420,9 @@ def reference(workshop: Workshop) -> Build:
     return workshop.build(folder, tables, REFERENCE_VARS, four, with_artifacts=True)
 
 
-@scenario("reference")
-def reference_as_csv(workshop: Workshop, _: Build) -> Build:
-    """The same from CSV, rows and columns in another order, on one thread; without data tests."""
-    from test_builds_oracle import reference_data
-
-    tables = reference_data().tables()
-    files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
-    folder = workshop.folder("reference-as-csv")
-    args = ["--threads", "1", "--exclude-resource-type", "test", "unit_test"]
-    made = workshop.build(folder, files, REFERENCE_VARS, args)
-    return replace(made, is_published=False)
-
-
-@scenario("reference")
-def warnings_as_errors(workshop: Workshop, reference: Build) -> Build:
-    """The tests of its tables once more: what warned is an error, and what failed is stored."""
-    folder = workshop.folder("strict")
-    for part in ("raw", "warehouse"):
-        shutil.copytree(reference.folder / part, folder / part)
-    strict = {**REFERENCE_VARS, "test_severity": "error"}
-    stored = ["--exclude-resource-type", "unit_test", "--store-failures"]
-    return workshop.build(folder, None, strict, stored, "test", with_artifacts=True)
-
-
 @scenario()
 def one_customer(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("one-customer"), {"orders.csv": ONE_ORDER})
-
-
-@scenario()
-def no_orders(workshop: Workshop) -> Build:
-    """Nothing but headers; the scheme journeys is asked for."""
-    folder = workshop.folder("no-orders")
-    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
-    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
-
-
-@scenario()
-def only_guests(workshop: Workshop) -> Build:
-    orders = pd.DataFrame(
-        {
-            "order_id": [str(number) for number in range(20)],
-            "customer_ref": pd.Series([None] * 20, dtype="str"),
-            "ordered_at": pd.Timestamp("2024-03-05 12:00:00"),
-            "amount": 10.0,
-        }
-    )
-    return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
 @scenario()
@@ -737,19 +431,6 @@ def sixteen_tables(workshop: Workshop) -> Build:
     from test_builds_sixteen_tables import FILES, SIXTEEN_VARS
 
     return workshop.build(workshop.folder("sixteen-tables"), FILES, SIXTEEN_VARS)
-
-
-@scenario()
-def from_warehouse(workshop: Workshop) -> tuple[Build, Build]:
-    """A look at the tables of an attached database, and a build from them."""
-    from test_builds_warehouse import WAREHOUSE_VARS, make_warehouse
-
-    folder = workshop.folder("from-warehouse")
-    place = ["--profiles-dir", str(make_warehouse(folder, workshop.builder.project))]
-    marts = "customers customer_features source_coverage"
-    build = some_marts(workshop, marts, folder, None, WAREHOUSE_VARS, place)
-    look = ["check_input", *place]
-    return workshop.build(folder, None, WAREHOUSE_VARS, look, "run-operation"), build
 
 
 @scenario("one_customer")
@@ -773,70 +454,6 @@ def more_customers(workshop: Workshop, one_customer: Build) -> Attempt:
 @scenario("more_customers")
 def identical_customers(workshop: Workshop, more_customers: Attempt) -> Build:
     return more_customers.build
-
-
-@scenario()
-def seventy_percent_buy_once(workshop: Workshop) -> Build:
-    """And a quarter buys on the last day."""
-    from test_builds_rfm import mostly_one_time_buyers
-
-    orders = mostly_one_time_buyers(200, once=0.7, on_the_last_day=0.25)
-    folder = workshop.folder("seventy-percent")
-    return some_marts(workshop, SCORES, folder, {"orders": orders})
-
-
-@scenario()
-def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
-    from test_builds_rfm import mostly_one_time_buyers
-
-    orders = mostly_one_time_buyers(200, once=0.95, on_the_last_day=0.01)
-    folder = workshop.folder("ninety-five-percent")
-    return some_marts(workshop, SCORES, folder, {"orders": orders})
-
-
-@scenario()
-def shoppers(workshop: Workshop) -> Build:
-    """Four planted groups over three quarters, with outliers; as_of is a refit date.
-
-    Three planted kinds of journeys go across the groups.
-    """
-    from test_builds_clusters import SHOPPERS_VARS, shopper_events, shopper_orders
-
-    tables = {"orders": shopper_orders(), "events": shopper_events()}
-    return workshop.build(workshop.folder("shoppers"), tables, SHOPPERS_VARS)
-
-
-@scenario()
-def bookshop(workshop: Workshop) -> Build:
-    """Another project that uses this one as a package, with a segment and a metric of its own."""
-    folder = workshop.folder("bookshop")
-    shutil.copytree(ROOT / "integration_tests", folder, dirs_exist_ok=True)
-    package = {"packages": [{"local": str(workshop.builder.project)}]}
-    (folder / "packages.yml").write_text(json.dumps(package))
-    # Without tests that need more than the selected models.
-    needed = ["--select", "+letters", "--indirect-selection", "cautious"]
-    for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
-        where = ["--profiles-dir", ".", "--no-version-check"]
-        status = workshop.builder.run(folder, ["--log-level-file", "none", *command, *where])
-    return Build(folder, status, (folder / "output.txt").read_text(errors="replace"))
-
-
-@scenario("one_customer")
-def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
-    """Each bad input on its own, over the published file of a green build."""
-    from test_builds_bad_input import BAD_INPUTS, FOUND_BY_TESTS, SOURCES_ALONE
-
-    return {
-        name: attempt(
-            workshop,
-            one_customer,
-            name,
-            tables,
-            variables,
-            SOURCES_ALONE if name in FOUND_BY_TESTS else [],
-        )
-        for name, (tables, variables, _) in BAD_INPUTS.items()
-    }
 
 
 @scenario()

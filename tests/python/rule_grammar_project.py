@@ -1,19 +1,20 @@
 """A throwaway dbt project with nothing but the grammar's macros, rendered by dbt itself."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import make_dbt_quicker, say_nothing_for_debugging
 from dbt.cli.main import dbtRunner
 
 ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
 MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")
-MACROS += ("portable", "rules", "scores", "staging", "words")
+MACROS += ("portable", "rules", "scores", "settings", "staging", "words")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:
@@ -36,9 +37,9 @@ class GrammarProject:
     """
 
     def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
-        make_dbt_quicker()
-        say_nothing_for_debugging()
         (folder / "macros").mkdir()
+        (folder / "models").mkdir()
+        shutil.copy(ROOT / "models" / "staging" / "_input__sources.yml", folder / "models")
         (folder / "macros" / "ref.sql").write_text(
             "{% macro ref(name) %}{{ return(name) }}{% endmacro %}"
         )
@@ -84,7 +85,6 @@ class GrammarProject:
     def parse_complaint(self, model: str, variables: dict[str, Any]) -> str:
         """What dbt says at a real `dbt parse` of this project with one model."""
         path = self.folder / "models" / "one_model.sql"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(model)
         # A runner of its own: with a manifest at hand dbt would not parse.
         command = [*QUIET, "parse", *self.place, "--vars", as_yaml(variables)]

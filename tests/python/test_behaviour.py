@@ -24,18 +24,16 @@ from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.metrics import roc_auc_score
 
-from customer_segmentation.companion.orders import make_orders
+from demo_data.orders import make_orders
 
 MODELS = {
-    "identity": ["int_identity__eligible_references"],
     "staging": ["int_staging__bot_days"],
+    "facts": [
+        f"int_facts__{name}" for name in ("events", "orders", "lines", "touchpoints", "sessions")
+    ],
     "features": [
-        *(f"int_features__{name}" for name in ("events", "orders", "lines", "touchpoints")),
-        *(f"int_features__{name}" for name in ("sessions", "purchase_days", "interests")),
-        *(f"int_features__{name[:-1]}_metrics" for name in ("orders", "lines", "events")),
-        *(f"int_features__{name[:-1]}_metrics" for name in ("sessions", "touchpoints")),
+        "int_features__interests",
         "int_features__customers_measured",
-        "int_features__score_parts",
     ],
 }
 TEXT, DAY, MONEY = pa.string(), pa.date32(), pa.decimal128(18, 2)
@@ -68,12 +66,14 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         TEXT,
     )
     | {"region": TEXT, "country": TEXT, "known_from": DAY},
-    "int_periods": {"as_of": DAY, "is_built": pa.bool_()},
+    "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY}
+    | {"is_current": pa.bool_()},
     # Words have tests of their own.
-    "int_features__ticket_metrics": {
-        "as_of": DAY,
+    "int_features__tickets": {
         "customer_key": pa.int64(),
-        "sentiment__all": pa.float64(),
+        "day": DAY,
+        "fitted_as_of": DAY,
+        "sentiment": pa.float64(),
     },
 }
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
@@ -128,19 +128,23 @@ class Built:
             | {"loyalty_tier": raw.tier.get(key)}
             for key in sorted(set(raw.customer_of.values()))
         ]
-        tables["int_periods"] = [{"as_of": day, "is_built": True} for day in as_of]
+        tables["int_periods"] = [
+            {"as_of": day, "is_built": True, "is_current": day == max(as_of)} for day in as_of
+        ]
         for name, columns in INPUTS.items():
             schema = pa.schema(list(columns.items()))
             rows = [{column: row.get(column) for column in columns} for row in tables[name]]
             self.connection.register("content", pa.Table.from_pylist(rows, schema))
-            self.connection.execute(f"create or replace table {name} as from content")
+            self.create(name, "from content")
         vars_json = json.dumps(variables or SMALL)
         for folder, models in MODELS.items():
             for model in models:
-                sql = rendered(folder, model, vars_json)
-                self.connection.execute(f"create or replace table {model} as {sql}")
+                self.create(model, rendered(folder, model, vars_json))
         self.features = self.read("int_features__customers_measured order by as_of, customer_key")
         self.interests = self.read("int_features__interests")
+
+    def create(self, table: str, sql: str) -> None:
+        self.connection.execute(f"create or replace table {table} as {sql}")
 
     def read(self, table: str) -> list[Row]:
         found = self.connection.sql(f"from {table}").to_arrow_table().to_pylist()
@@ -293,14 +297,20 @@ def test_what_comes_later_changes_no_feature_before_it(seed: int, as_of: date) -
 @given(seeds)
 def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
     built = Built(behaviour(seed), DATES[1:])
-    sums: dict[tuple[date, int, str], float] = {}
-    for part in built.read("int_features__score_parts"):
-        assert 0 <= part["value"] <= 1
-        key = part["as_of"], part["customer_key"], part["score"]
-        sums[key] = sums.get(key, 0) + part["contribution"]
+    # What the scores are made of is passed on as it is.
+    built.create("int_segmentation__customers_scored", "from int_features__customers_measured")
+    built.create("score_parts", rendered("marts/customers", "score_parts", json.dumps(SMALL)))
+    sums: dict[tuple[str, str], float] = {}
+    for part in built.read("score_parts"):
+        assert (part["value"] is None) == (part["contribution"] is None)
+        if part["value"] is not None:
+            assert 0 <= part["value"] <= 1
+            key = part["customer_id"], part["score"]
+            sums[key] = sums.get(key, 0) + part["contribution"]
     scores = {
-        (row["as_of"], row["customer_key"], name): row[name]
+        (row["customer_id"], name): row[name]
         for row in built.features
+        if row["as_of"] == DATES[2]
         for name in SMALL["score_weights"]
         if row[name] is not None
     }
@@ -386,7 +396,7 @@ def test_the_metric_of_a_rule_may_read_lines_and_touchpoints() -> None:
             ["momentum_score", "above 0"],
         ),
         ({"score_half_points": {"sessions": 0}}, ["score_half_points", "breadth"]),
-        ({"loyalty_tiers": {"gold": 2}}, ["loyalty_tiers", "gold", "0 to 1"]),
+        ({"loyalty_tiers": {"gold": 2}}, ["loyalty_tiers", "gold", "at most 1"]),
         ({"prior_gap_days": 0}, ["prior_gap_days", "at least 1"]),
         ({"half_life_days": 0.5}, ["half_life_days", "whole number"]),
         (

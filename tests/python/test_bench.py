@@ -27,7 +27,6 @@ BENCH_VARS: dict[str, Any] = {
     "dataset": "bench",
     "timezone": TIMEZONE,
     "as_of": AS_OF,
-    "spend_limits": {"small": None, "medium": 500, "large": 2000},
     "rule_segments": as_project_var(RULES),
     # Those of the project: in a small sample of these customers there are no clusters.
     "cluster_k": {"min": 3, "max": 8},

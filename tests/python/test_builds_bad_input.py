@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import HEADER, ONE_ORDER, VARS, Attempt
+from conftest import HEADER, ONE_ORDER, VARS, Attempt, Build, Workshop, attempt, scenario
 from test_builds_oracle import CANARIES
 
 ORDERS = {"orders.csv": ONE_ORDER}
@@ -72,6 +72,22 @@ FOUND_BY_TESTS = {"two currencies", "currency of no order", "too many rejected"}
 FOUND_BY_TESTS |= {"fewer orders than the source holds"}
 # What comes before the test is enough; test_builds_publication.py has a whole build that fails.
 SOURCES_ALONE = ["--select", "models/staging", "tests/staging"]
+
+
+@scenario("one_customer")
+def bad_inputs(workshop: Workshop, one_customer: Build) -> dict[str, Attempt]:
+    """Each bad input on its own, over the published file of a green build."""
+    return {
+        name: attempt(
+            workshop,
+            one_customer,
+            name,
+            tables,
+            variables,
+            SOURCES_ALONE if name in FOUND_BY_TESTS else [],
+        )
+        for name, (tables, variables, _) in BAD_INPUTS.items()
+    }
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, Build
+from conftest import ROOT, Build, Workshop, scenario
 from sklearn.metrics import adjusted_rand_score
 from test_cluster_fits import assigned, planted_sessions
 
@@ -83,6 +83,16 @@ def shopper_events() -> pd.DataFrame:
 @functools.cache
 def working(build: Build) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(build.passed().folder / "warehouse" / "trial.duckdb"), read_only=True)
+
+
+@scenario()
+def shoppers(workshop: Workshop) -> Build:
+    """Four planted groups over three quarters, with outliers; as_of is a refit date.
+
+    Three planted kinds of journeys go across the groups.
+    """
+    tables = {"orders": shopper_orders(), "events": shopper_events()}
+    return workshop.build(workshop.folder("shoppers"), tables, SHOPPERS_VARS)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

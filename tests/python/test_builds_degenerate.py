@@ -8,10 +8,32 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from conftest import Attempt, Build
+from conftest import HEADER, Attempt, Build, Workshop, scenario
 
 DEGENERATE = ["no_orders", "only_guests", "one_customer", "identical_customers"]
+
+
+@scenario()
+def no_orders(workshop: Workshop) -> Build:
+    """Nothing but headers; the scheme journeys is asked for."""
+    folder = workshop.folder("no-orders")
+    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
+    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
+
+
+@scenario()
+def only_guests(workshop: Workshop) -> Build:
+    orders = pd.DataFrame(
+        {
+            "order_id": [str(number) for number in range(20)],
+            "customer_ref": pd.Series([None] * 20, dtype="str"),
+            "ordered_at": pd.Timestamp("2024-03-05 12:00:00"),
+            "amount": 10.0,
+        }
+    )
+    return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
 @pytest.fixture(params=DEGENERATE)

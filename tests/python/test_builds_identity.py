@@ -103,7 +103,7 @@ class Generated:
 @scenario()
 def generated(workshop: Workshop) -> Generated:
     """The default settings, on generated people of one light seed."""
-    from customer_segmentation.companion import generate
+    from demo_data import generate
 
     folder, truth = workshop.folder("generated"), workshop.home / "generated-truth"
     generate(folder / "raw", truth, CUSTOMERS, "light", seed=11)

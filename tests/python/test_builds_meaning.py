@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, VARS, Build
 
-from customer_segmentation.dictionary import data_dictionary
+from customer_segmentation.output.dictionary import data_dictionary
 
 MF = Path(sys.executable).parent / "mf"
 Query = Callable[..., list[dict[str, str]]]

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pytest
-from conftest import Build
+from conftest import ROOT, Build, Workshop, scenario
+from dbt_process import run_dbt
+
+
+@scenario()
+def bookshop(workshop: Workshop) -> Build:
+    """Another project that uses this one as a package, with a segment and a metric of its own."""
+    folder = workshop.folder("bookshop")
+    shutil.copytree(ROOT / "integration_tests", folder, dirs_exist_ok=True)
+    package = {"packages": [{"local": str(workshop.builder.project)}]}
+    (folder / "packages.yml").write_text(json.dumps(package))
+    # Without tests that need more than the selected models.
+    needed = ["--select", "+letters", "--indirect-selection", "cautious"]
+    for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
+        where = ["--profiles-dir", ".", "--no-version-check"]
+        status = run_dbt(folder, ["--log-level-file", "none", *command, *where])
+    return Build(folder, status, (folder / "output.txt").read_text(errors="replace"))
 
 
 @pytest.fixture(scope="module")

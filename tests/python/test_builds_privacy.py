@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Build
+from conftest import REFERENCE_VARS, Build, Workshop, scenario
 from test_builds_oracle import CANARIES, reference_data
 
 DIRECT = ("email", "phone", "given_name", "family_name", "street", "birth_date", "body")
@@ -44,6 +45,17 @@ def traces_in_files(folder: Path) -> dict[str, list[str]]:
     assert files, f"nothing in {folder}"
     found = {str(p.relative_to(folder)): traces_in(p.read_text(errors="replace")) for p in files}
     return {name: traces for name, traces in found.items() if traces}
+
+
+@scenario("reference")
+def warnings_as_errors(workshop: Workshop, reference: Build) -> Build:
+    """The tests of its tables once more: what warned is an error, and what failed is stored."""
+    folder = workshop.folder("strict")
+    for part in ("raw", "warehouse"):
+        shutil.copytree(reference.folder / part, folder / part)
+    strict = {**REFERENCE_VARS, "test_severity": "error"}
+    stored = ["--exclude-resource-type", "unit_test", "--store-failures"]
+    return workshop.build(folder, None, strict, stored, "test", with_artifacts=True)
 
 
 def test_the_canaries_are_in_the_raw_data() -> None:

@@ -20,7 +20,8 @@ from printed_examples import ROOT, copy_project, run
 
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 PLACE = re.compile(
-    r'^(?:#|--|\{#) (?P<file>[\w/.]+)(?:, (?P<how>after|before|in place of) "(?P<line>.+)")?(?: #\})?$'
+    r"^(?:#|--|\{#) (?P<file>[\w/.]+)"
+    r'(?:, (?P<how>after|before|in place of) "(?P<line>.+)")?(?: #\})?$'
 )
 VARS = "{dataset: recipes, raw_dir: raw, timezone: UTC, max_reject_rate: 0.5}"
 VISITS = """visit_id,source_system,customer_ref,visited_at

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Build
+from conftest import Build, Workshop, scenario, some_marts
 from test_builds_oracle import Expected, Order, percentile_disc, rfm_label
 
 LAST_DAY = date(2024, 5, 31)
@@ -53,6 +53,24 @@ def scored(build: Build) -> pd.DataFrame:
         inner join customer_features as features using (customer_id)
         """
     )
+
+
+SCORES = "customer_features customer_segments customer_records segment_cutpoints"
+
+
+@scenario()
+def seventy_percent_buy_once(workshop: Workshop) -> Build:
+    """And a quarter buys on the last day."""
+    orders = mostly_one_time_buyers(200, once=0.7, on_the_last_day=0.25)
+    folder = workshop.folder("seventy-percent")
+    return some_marts(workshop, SCORES, folder, {"orders": orders})
+
+
+@scenario()
+def ninety_five_percent_buy_once(workshop: Workshop) -> Build:
+    orders = mostly_one_time_buyers(200, once=0.95, on_the_last_day=0.01)
+    folder = workshop.folder("ninety-five-percent")
+    return some_marts(workshop, SCORES, folder, {"orders": orders})
 
 
 @pytest.fixture(params=SCENARIOS)

@@ -13,7 +13,8 @@ import pytest
 from conftest import VARS, Build, Workshop
 from rich.console import Console
 
-from customer_segmentation.trial import Trial, TrialError, print_trial, try_rule
+from customer_segmentation.output.last_build import NoBuildError
+from customer_segmentation.output.trial import Trial, TrialError, print_trial, try_rule
 
 # A cut with a window, groups under not, attributes with references, another table's windows.
 TRIED = ["top_revenue_2y", "quiet_or_returning_goods", "northern_champions", "browsing_only"]
@@ -78,8 +79,8 @@ def test_a_cut_is_taken_at_the_last_refit_date(
     file = Path("warehouse") / f"{VARS['dataset']}.duckdb"
     with duckdb.connect(str(tmp_path / file)) as connection:
         connection.execute(
-            "update features.int_periods set cutpoints_fitted_as_of = "
-            "(select min(as_of) from features.int_periods)"
+            "update periods.int_periods set cutpoints_fitted_as_of = "
+            "(select min(as_of) from periods.int_periods)"
         )
     trial = tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])
     column = "revenue__730d"
@@ -106,7 +107,7 @@ def test_a_cut_of_a_period_that_was_kept_is_refused(
     file = tmp_path / "warehouse" / f"{VARS['dataset']}.duckdb"
     with duckdb.connect(str(file)) as connection:
         connection.execute(
-            "update features.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
+            "update periods.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
         )
     with pytest.raises(TrialError, match=r"as of 20\d\d-.* make backfill FROM=20"):
         tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])
@@ -149,7 +150,7 @@ def test_what_is_told(tries: Tries) -> None:
     assert trial.sizes is not None
     assert told.startswith("orders in the last 90 days at least 2; stays while orders in the last")
     assert f"{trial.sizes['members']:,} of {trial.sizes['customers']:,} eligible customers" in told
-    assert "stay_until needs the periods before" in told
+    assert "kept by stay_until alone are left out" in told
     assert all(f"{customer}  {reason}\n" in told for customer, reason in trial.sample)
 
 
@@ -158,7 +159,7 @@ def test_complaints_are_those_of_the_grammar(tries: Tries, tmp_path: Path) -> No
         tries({"metric": "ordrs", "at_least": 1})
     with pytest.raises(TrialError, match=r"^Segment 'this_rule' .*found 'x'.$|a rule such as"):
         tries("x")
-    with pytest.raises(TrialError, match="no YAML"):
+    with pytest.raises(TrialError, match="not valid YAML"):
         try_rule("{metric: [", tries.target, tries.project)
-    with pytest.raises(TrialError, match="Build first"):
+    with pytest.raises(NoBuildError, match="Run `make build` first"):
         try_rule("{}", tmp_path, tries.project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import VARS, Build
+from conftest import REFERENCE_VARS, VARS, Build, Workshop, as_csv, scenario
 from test_builds_oracle import (
     AS_OF,
     Expected,
@@ -81,6 +82,17 @@ def known_references(of_customers: dict[Identifier, Any]) -> dict[Identifier, An
     """Those that the raw data names: a hash in place of an e-mail address isn't one."""
     named = {key for key in data().identifiers() if told_openly(key)}
     return {key: value for key, value in of_customers.items() if key in named}
+
+
+@scenario("reference")
+def reference_as_csv(workshop: Workshop, _: Build) -> Build:
+    """The same from CSV, rows and columns in another order, on one thread; without data tests."""
+    tables = reference_data().tables()
+    files = {f"{name}.csv": as_csv(table) for name, table in tables.items()}
+    folder = workshop.folder("reference-as-csv")
+    args = ["--threads", "1", "--exclude-resource-type", "test", "unit_test"]
+    made = workshop.build(folder, files, REFERENCE_VARS, args)
+    return replace(made, is_published=False)
 
 
 def test_everyone_but_the_erased_is_a_customer_and_the_excluded_say_why(reference: Build) -> None:

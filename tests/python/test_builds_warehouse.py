@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from conftest import Build
+from conftest import Build, Workshop, scenario, some_marts
 from rule_grammar_project import ROOT, GrammarProject
 
-from customer_segmentation.contract import CONTRACT, read_contract
+from customer_segmentation.input.contract import CONTRACT, read_contract
 
 WAREHOUSE_VARS = {
     "raw_dir": "nowhere",
@@ -57,6 +57,17 @@ def make_warehouse(folder: Path, project: Path) -> Path:
     profiles.mkdir()
     (profiles / "profiles.yml").write_text(yaml.safe_dump(profile))
     return profiles
+
+
+@scenario()
+def from_warehouse(workshop: Workshop) -> tuple[Build, Build]:
+    """A look at the tables of an attached database, and a build from them."""
+    folder = workshop.folder("from-warehouse")
+    place = ["--profiles-dir", str(make_warehouse(folder, workshop.builder.project))]
+    marts = "customers customer_features source_coverage"
+    build = some_marts(workshop, marts, folder, None, WAREHOUSE_VARS, place)
+    look = ["check_input", *place]
+    return workshop.build(folder, None, WAREHOUSE_VARS, look, "run-operation"), build
 
 
 def test_marts_from_tables_hold_what_those_hold(

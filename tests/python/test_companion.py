@@ -20,8 +20,7 @@ pytest.importorskip("faker")
 
 from rapidfuzz.distance import OSA
 
-from customer_segmentation.cli import main
-from customer_segmentation.companion import (
+from demo_data import (
     Panel,
     corruption,
     demo_companion,
@@ -29,11 +28,12 @@ from customer_segmentation.companion import (
     truth,
     words,
 )
-from customer_segmentation.companion.experiments import EXPERIMENTS, assigned_and_measured
-from customer_segmentation.companion.orders import GUEST_ORDERS, NEVER_BUY, RETURNS, make_orders
-from customer_segmentation.companion.people import make_people, phone_numbers
-from customer_segmentation.companion.populations import birth_years
-from customer_segmentation.companion.rates import (
+from demo_data.cli import main
+from demo_data.experiments import EXPERIMENTS, assigned_and_measured
+from demo_data.orders import GUEST_ORDERS, NEVER_BUY, RETURNS, make_orders
+from demo_data.people import make_people, phone_numbers
+from demo_data.populations import birth_years
+from demo_data.rates import (
     HEAVY,
     LIGHT,
     SCALE_HOUSEHOLDS,
@@ -41,8 +41,8 @@ from customer_segmentation.companion.rates import (
     Rates,
     Wishes,
 )
-from customer_segmentation.companion.records import PHONE_FORMATS, make_records
-from customer_segmentation.companion.web import LATE, REPEATED
+from demo_data.records import PHONE_FORMATS, make_records
+from demo_data.web import LATE, REPEATED
 
 ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS = 1_500
@@ -151,8 +151,8 @@ def test_same_seed_same_rows_and_another_seed_others(tmp_path):
 
 
 def test_a_larger_population_begins_with_the_smaller_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("customer_segmentation.companion.populations.CHUNK_CUSTOMERS", 100)
-    monkeypatch.setattr("customer_segmentation.companion.people.CHUNK_CUSTOMERS", 100)
+    monkeypatch.setattr("demo_data.populations.CHUNK_CUSTOMERS", 100)
+    monkeypatch.setattr("demo_data.people.CHUNK_CUSTOMERS", 100)
     generate(tmp_path / "small", tmp_path / "small_truth", 100)
     generate(tmp_path / "large", tmp_path / "large_truth", 250)
     small, large = read(tmp_path / "small"), read(tmp_path / "large")
@@ -597,7 +597,7 @@ def test_the_companion_supplies_no_demographics_and_no_orders(demo):
 
 def test_wishes_and_flags_are_planted_on_added_people_only(panel, monkeypatch):
     wishes = Wishes(no_segmentation=0.5, no_activation=0.5, erasure=0.5)
-    monkeypatch.setattr("customer_segmentation.companion.populations.DEMO_WISHES", wishes)
+    monkeypatch.setattr("demo_data.populations.DEMO_WISHES", wishes)
     tables, true_tables = demo_companion(panel)
     raw = {name: table.to_pandas() for name, table in tables.items()}
     true = {name: table.to_pandas() for name, table in true_tables.items()}

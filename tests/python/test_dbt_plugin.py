@@ -1,4 +1,4 @@
-"""What dbt-duckdb loads: polite opening of the working file, and the functions for SQL."""
+"""What dbt-duckdb loads: it waits for the working file and registers functions for SQL."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.exceptions import DbtRuntimeError
 
 from customer_segmentation import dbt_plugin
+from customer_segmentation.identity.identifiers import keyed_hash
 
 
 def plugin(path) -> dbt_plugin.Plugin:
@@ -22,14 +23,14 @@ def plugin(path) -> dbt_plugin.Plugin:
 def test_keyed_hash_is_hmac_sha_256_of_rfc_4231(monkeypatch):
     monkeypatch.setenv("SEGMENTATION_HASH_KEY", "Jefe")
     digest = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-    assert dbt_plugin.keyed_hash("what do ya want for nothing?") == digest[:32]
+    assert keyed_hash("what do ya want for nothing?") == digest[:32]
 
 
 def test_the_key_decides_the_hash(monkeypatch):
     monkeypatch.delenv("SEGMENTATION_HASH_KEY", raising=False)
-    unkeyed = dbt_plugin.keyed_hash("anna@example.org")
+    unkeyed = keyed_hash("anna@example.org")
     monkeypatch.setenv("SEGMENTATION_HASH_KEY", "secret")
-    assert dbt_plugin.keyed_hash("anna@example.org") != unkeyed
+    assert keyed_hash("anna@example.org") != unkeyed
 
 
 def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
@@ -57,7 +58,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
-    with pytest.raises(DbtRuntimeError, match="is no name for a data set"):
+    with pytest.raises(DbtRuntimeError, match="Var dataset is 'a b;c'"):
         plugin(tmp_path / "a b;c.duckdb")
 
 

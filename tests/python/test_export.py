@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from customer_segmentation.cli import main
-from customer_segmentation.export import ExportError, export_segment
+from customer_segmentation.output.export import ExportError, export_segment
+from customer_segmentation.output.last_build import NoBuildError
 
 # Customer, activation consent, reason, monetary.
 MEMBERS = [
@@ -98,7 +99,7 @@ def test_what_cannot_be_exported_is_told(published: Path) -> None:
         export_segment("rule:riski", "csv", published, path)
     with pytest.raises(ExportError, match="csv, parquet"):
         export_segment("rule:risky", "xlsx", published, path)
-    with pytest.raises(ExportError, match="make build"):
+    with pytest.raises(NoBuildError, match="make build"):
         export_segment("rule:risky", "csv", published.parent / "none.duckdb", path)
     assert not path.exists()
 
@@ -110,8 +111,8 @@ def test_the_command_says_what_it_wrote(
     main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
     said = capsys.readouterr().out
     assert said == (
-        f"{folder}/rule_risky.csv: 9 customers; 1 left out, who withdrew their consent "
-        "to activation\n"
+        f"{folder}/rule_risky.csv: 9 customers; 1 left out because they withdrew their "
+        "consent to activation\n"
     )
     with pytest.raises(SystemExit):
         main(["export", "rule:none", "--published", str(published), "--target", str(folder)])

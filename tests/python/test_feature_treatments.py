@@ -1,4 +1,4 @@
-"""Missing values and outliers: the three models against numpy, pandas and scikit-learn."""
+"""Missing values and outliers: the two models against numpy, pandas and scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import ROOT, GrammarProject
 from sklearn.datasets import load_iris
-from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.preprocessing import StandardScaler
+from sklearn.impute import SimpleImputer
 
-MODELS = ["int_features__treatments", "int_features__donors", "int_features__treated"]
+MODELS = ["int_features__treatments", "int_features__treated"]
+CLUSTERS = ["int_segmentation__cluster_sample", "int_segmentation__clusters"]
 FITTED, LATER = date(2024, 1, 1), date(2024, 2, 1)
 # Sums of orders are features of buyers, sums of events of anybody.
 METRICS = {
@@ -48,36 +48,36 @@ def project() -> GrammarProject:
     return _given[0]
 
 
-def variables(treatments: Any, rows: int = 1000, neighbours: int = 5) -> dict[str, Any]:
+def variables(treatments: Any, **others: Any) -> dict[str, Any]:
     return {
         "metrics": METRICS,
         "feature_windows": WINDOWS,
         "rule_segments": {},
         "feature_treatments": treatments,
-        "imputation_rows": rows,
-        "imputation_neighbours": neighbours,
+        **others,
     }
 
 
 @functools.cache
 def rendered(model: str, vars_json: str) -> str:
     """The SQL of a model, with plain names for the models that it reads."""
-    template = (ROOT / "models" / "features" / f"{model}.sql").read_text()
+    (path,) = (ROOT / "models").rglob(f"{model}.sql")
+    template = path.read_text()
     template = re.sub(r"{{ ref\('(\w+)'\) }}", r"\1", template)
     return project().render(template, json.loads(vars_json))
 
 
 class Treated:
-    """What the models make of customers; `fitted` is the refit date in force, at LATER too."""
+    """What the models make of customers; `fitted` is the refit date in force, at LATER too.
+
+    `rows` has a customer's features as they were and, made of what was replaced, <feature>_treated,
+    <feature>_is_imputed and <feature>_is_capped.
+    """
 
     connection = duckdb.connect()
 
     def __init__(
-        self,
-        customers: Sequence[Row],
-        treatments: Any,
-        fitted: date | None = FITTED,
-        **others: int,
+        self, customers: Sequence[Row], treatments: Any, fitted: date | None = FITTED
     ) -> None:
         types = {"as_of": pa.date32(), "customer_key": pa.int64(), "is_buyer": pa.bool_()}
         types |= dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(TEXTS, pa.string())
@@ -86,23 +86,40 @@ class Treated:
             for key, customer in enumerate(customers)
         ]
         table = pa.Table.from_pylist(completed, pa.schema(list(types.items())))
-        self._create("int_features__customers_measured", table)
-        periods = {"as_of": [FITTED, LATER], "models_fitted_as_of": [fitted, fitted]}
-        dates = pa.schema([(name, pa.date32()) for name in periods])
-        self._create("int_periods", pa.Table.from_pydict(periods, dates))
-        vars_json = json.dumps(variables(treatments, **others))
+        self.create("int_features__customers_measured", table)
+        names = ["models_fitted_as_of", "models_selected_as_of"]
+        periods = {"as_of": [FITTED, LATER], **{name: [fitted, fitted] for name in names}}
+        dates = pa.Table.from_pydict(
+            periods, pa.schema([(name, pa.date32()) for name in periods])
+        ).append_column("updates_models", pa.array([False, False]))
+        self.create("int_periods", dates)
+        vars_json = json.dumps(variables(treatments))
         for model in MODELS:
-            self._create(model, rendered(model, vars_json))
-        self.rows = self._read("int_features__treated order by as_of, customer_key")
-        self.fits = {row["feature"]: row for row in self._read("int_features__treatments")}
+            self.create(model, rendered(model, vars_json))
+        replaced = {
+            (row["as_of"], row["customer_key"], row["feature"]): row
+            for row in self.read("int_features__treated")
+        }
+        self.rows = self.read("int_features__customers_measured order by as_of, customer_key")
+        for row in self.rows:
+            for feature in treatments:
+                new = replaced.pop((row["as_of"], row["customer_key"], feature), None)
+                value = "text_value" if feature in TEXTS else "number"
+                row[f"{feature}_treated"] = new[value] if new else row[feature]
+                row[f"{feature}_is_imputed"] = bool(new and new["is_imputed"])
+                row[f"{feature}_is_capped"] = bool(new and new["is_capped"])
+                # Only what is replaced has a row.
+                assert not new or new[value] != row[feature]
+        assert not replaced
+        self.fits = {row["feature"]: row for row in self.read("int_features__treatments")}
 
-    def _create(self, name: str, content: pa.Table | str) -> None:
+    def create(self, name: str, content: pa.Table | str) -> None:
         if not isinstance(content, str):
             self.connection.register("content", content)
             content = "from content"
         self.connection.execute(f"create or replace table {name} as {content}")
 
-    def _read(self, table: str) -> list[Row]:
+    def read(self, table: str) -> list[Row]:
         found = self.connection.sql(f"select * from {table}").to_arrow_table().to_pylist()
         return [dict(row) for row in found]
 
@@ -128,7 +145,7 @@ def test_outliers_of_the_sepal_width_of_irises(rule: Row, outliers: set[float]) 
     widths = [float(width) for width in load_iris().data[:, 1]]
     treated = Treated(of(widths), {"a__all": {"outliers": rule}})
     rows = treated.rows
-    assert {row["a__all"] for row in rows if row["a__all_is_outlier"]} == outliers
+    assert {row["a__all"] for row in rows if row["a__all_is_capped"]} == outliers
     assert [row["a__all"] for row in rows] == widths
 
 
@@ -138,7 +155,6 @@ def test_median_spread_and_range_of_the_sepal_length_of_irises() -> None:
     fit = treated.fits["a__all"]
     assert fit["fill_number"] == 5.8
     assert fit["upper_bound"] - fit["lower_bound"] == pytest.approx(3 * 1.3)
-    assert fit["scale"] == pytest.approx(0.825301, abs=1e-6)
 
 
 # --- Independent implementations -------------------------------------------------------------
@@ -175,15 +191,14 @@ def test_bounds_and_capped_values_are_those_of_numpy(values: list[Any], rule: Ro
             lower, upper = low - reach, high + reach
     for value, row in zip(values, rows, strict=True):
         assert row["a__all"] == value
-        assert row["a__all_is_missing"] == (value is None)
         if value is None:
             assert row["a__all_treated"] is None
-            assert row["a__all_is_outlier"] is False
+            assert row["a__all_is_capped"] is False
         else:
             assert row["a__all_treated"] == pytest.approx(np.clip(value, lower, upper), abs=1e-5)
             near = min(abs(value - lower), abs(value - upper)) < 1e-5
-            assert near or row["a__all_is_outlier"] == (not lower <= value <= upper)
-            assert row["a__all_is_outlier"] == (row["a__all_treated"] != value)
+            assert near or row["a__all_is_capped"] == (not lower <= value <= upper)
+            assert row["a__all_is_capped"] == (row["a__all_treated"] != value)
 
 
 @examples(20)
@@ -207,41 +222,14 @@ def test_medians_and_modes_are_those_of_other_libraries(values: list[Any]) -> No
         }
     for name, row in ((name, row) for name in policies for row in treated.rows):
         was_missing = row[name] is None
-        assert row[f"{name}_is_missing"] == was_missing
         assert row[f"{name}_is_imputed"] == (was_missing and not known.empty)
         assert row[f"{name}_treated"] == (expected[name] if was_missing else row[name])
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("neighbours", [1, 5])
-def test_nearest_neighbours_are_those_of_scikit_learn(seed: int, neighbours: int) -> None:
-    random = np.random.default_rng(seed)
-    columns = ["a__all", "b__all", "web__all"]
-    matrix = random.normal(size=(80, 3)) * [1, 1000, 0.01] + [5, 0, 0]
-    matrix = np.round(np.where(random.random(matrix.shape) < 0.25, np.nan, matrix), 6)
-    # scikit-learn takes the mean for a row without any value, the models the median: left out.
-    matrix = matrix[~np.isnan(matrix).all(axis=1)]
-    customers = [
-        {
-            name: None if np.isnan(value) else float(value)
-            for name, value in zip(columns, row, strict=True)
-        }
-        for row in matrix
-    ]
-    treatments = {name: {"missing": "knn"} for name in columns}
-    rows = Treated(customers, treatments, neighbours=neighbours).rows
-    got = np.array([[row[f"{name}_treated"] for name in columns] for row in rows])
-    scaler = StandardScaler().fit(matrix)
-    imputer = KNNImputer(n_neighbors=neighbours).fit(scaler.transform(matrix))
-    wanted = scaler.inverse_transform(imputer.transform(scaler.transform(matrix)))
-    assert np.isnan(matrix).sum() > 30
-    np.testing.assert_allclose(got, wanted, atol=2e-6)
 
 
 # --- Properties ------------------------------------------------------------------------------
 
 EVERYTHING = {
-    "a__all": {"missing": "knn", "outliers": {"iqr": 0.5}},
+    "a__all": {"missing": "median", "outliers": {"iqr": 0.5}},
     "b__all": {"missing": "median", "outliers": {"zscore": 1}},
     "c__all": {"missing": "mode", "outliers": {"percentile": [0.1, 0.9]}},
     "web__all": {},
@@ -294,10 +282,11 @@ def test_treated_values_are_within_the_bounds_and_the_originals_are_kept(
 ) -> None:
     treated = Treated(given_rows, EVERYTHING)
     for feature in EVERYTHING:
-        fit = treated.fits[feature]
+        # Without a buyer there is no fit.
+        fit = treated.fits.get(feature)
         for customer, row in zip(given_rows, treated.rows, strict=True):
             assert row[feature] == customer.get(feature)
-            if fit["lower_bound"] is not None and customer["is_buyer"]:
+            if fit and fit["lower_bound"] is not None and customer["is_buyer"]:
                 value = row[f"{feature}_treated"]
                 assert value is None or fit["lower_bound"] <= value <= fit["upper_bound"]
 
@@ -305,49 +294,17 @@ def test_treated_values_are_within_the_bounds_and_the_originals_are_kept(
 # --- Cases -----------------------------------------------------------------------------------
 
 
-def test_more_gaps_than_the_cap_are_filled_with_the_median_and_the_status_says_so() -> None:
-    known = [{"a__all": float(n), "b__all": float(n)} for n in range(9)]
-    lacking = [{"a__all": None, "b__all": 8.0}] * 3
-    treatments: Row = {"a__all": {"missing": "knn"}, "b__all": {}}
-    within = Treated([*known, *lacking], treatments, rows=12, neighbours=1)
-    assert within.column("a__all_treated")[9:] == [8.0] * 3
-    over = Treated([*known, *lacking], treatments, rows=2, neighbours=1)
-    assert over.column("a__all_treated")[9:] == [4.0] * 3
-    assert over.column("a__all_is_imputed") == [False] * 9 + [True] * 3
-    fit = over.fits["a__all"]
-    assert (fit["missing_policy"], fit["policy_in_force"]) == ("knn", "median")
-    assert fit["missing_status"] == "too_many_rows"
-    assert within.fits["a__all"]["missing_status"] == "ok"
-
-
-def test_a_feature_over_the_cap_leaves_the_neighbours_of_others_alone() -> None:
-    known = [{"a__all": float(n), "b__all": float(n), "web__all": float(n)} for n in range(9)]
-    lacking = [{"a__all": None, "b__all": 8.0}, *({"b__all": 8.0, "a__all": 8.0},) * 2]
-    treatments: Row = {"a__all": {"missing": "knn"}, "web__all": {"missing": "knn"}, "b__all": {}}
-    treated = Treated([*known, *lacking], treatments, rows=2, neighbours=1)
-    assert treated.fits["a__all"]["policy_in_force"] == "knn"
-    assert treated.fits["web__all"]["policy_in_force"] == "median"
-    # Two donors were drawn, those with 0 and 1.
-    assert treated.rows[9]["a__all_treated"] == 1
-    assert treated.column("web__all_treated")[9:] == [4.0] * 3
-
-
 def test_a_later_date_uses_the_parameters_of_the_refit_date() -> None:
-    """Customer 9 lacks the value at both dates, near other donors; a prospect would be nearest."""
-    buyers = [{"web__all": float(n), "b__all": float(n)} for n in range(9)]
-    prospect = {"customer_key": -1, "web__all": 99.0, "b__all": 2.1, "is_buyer": False}
+    """Customer 9 lacks the value at both dates, and what is known at the later one counts not."""
+    buyers = [{"web__all": float(n)} for n in range(9)]
+    prospect = {"customer_key": -1, "web__all": 99.0, "is_buyer": False}
+    later = [{"customer_key": 20 + n, "web__all": 500.0, "as_of": LATER} for n in range(20)]
     lacking = {"customer_key": 9, "web__all": None}
-    at_both = [lacking | {"b__all": 2.1}, lacking | {"b__all": 7.1, "as_of": LATER}]
-    treatments: Row = {"web__all": {"missing": "knn", "outliers": {"iqr": 3}}, "b__all": {}}
-    treated = Treated([*buyers, prospect, *at_both], treatments, neighbours=1)
+    treatments: Row = {"web__all": {"missing": "median", "outliers": {"iqr": 3}}}
+    customers = [*buyers, prospect, *later, lacking, lacking | {"as_of": LATER}]
+    treated = Treated(customers, treatments)
     filled = [row["web__all_treated"] for row in treated.rows if row["customer_key"] == 9]
-    assert filled == [2.0, 7.0]
-
-
-def test_a_customer_of_whom_nothing_is_known_gets_the_median() -> None:
-    treatments: Row = {"a__all": {"missing": "knn"}, "b__all": {}}
-    rows = [*({"a__all": v, "b__all": v} for v in (1.0, 2.0, 30.0)), {}]
-    assert Treated(rows, treatments).column("a__all_treated")[-1] == 2.0
+    assert filled == [4.0, 4.0]
 
 
 def test_unknown_is_a_level_and_no_imputed_value() -> None:
@@ -355,8 +312,7 @@ def test_unknown_is_a_level_and_no_imputed_value() -> None:
     [_, row, _] = Treated(of(values, "age_band"), {"age_band": {"missing": "unknown"}}).rows
     assert row["age_band"] is None
     assert row["age_band_treated"] == "unknown"
-    assert row["age_band_is_missing"]
-    assert "age_band_is_imputed" not in row
+    assert not row["age_band_is_imputed"]
 
 
 def test_parameters_are_those_of_buyers_and_missing_orders_are_no_outlier() -> None:
@@ -366,23 +322,20 @@ def test_parameters_are_those_of_buyers_and_missing_orders_are_no_outlier() -> N
     treated = Treated([*buyers, *prospects], {"a__all": rule, "web__all": rule})
     for feature in ("a__all", "web__all"):
         fit = treated.fits[feature]
-        assert (fit["lower_bound"], fit["upper_bound"], fit["known_values"]) == (1, 9, 10)
-    assert treated.fits["a__all"]["missing_values"] == 0
+        assert (fit["lower_bound"], fit["upper_bound"]) == (1, 9)
     prospect = treated.rows[-1]
-    assert (prospect["a__all_treated"], prospect["a__all_is_outlier"]) == (0, False)
-    assert (prospect["web__all_treated"], prospect["web__all_is_outlier"]) == (9, True)
+    assert (prospect["a__all_treated"], prospect["a__all_is_capped"]) == (0, False)
+    assert (prospect["web__all_treated"], prospect["web__all_is_capped"]) == (9, True)
 
 
-@pytest.mark.parametrize("policy", ["median", "mode", "knn"])
+@pytest.mark.parametrize("policy", ["median", "mode"])
 def test_who_never_ordered_lacks_order_features_for_a_reason(policy: str) -> None:
     treatments: Row = {name: {"missing": policy} for name in ("a__all", "web__all")}
     buyers = [{"a__all": 3.0, "web__all": 3.0}] * 3
-    treated = Treated([*buyers, {"is_buyer": False}, {}], treatments, rows=2)
+    treated = Treated([*buyers, {"is_buyer": False}, {}], treatments)
     assert treated.column("a__all_treated") == [3.0] * 3 + [None, 3.0]
     assert treated.column("a__all_is_imputed") == [False] * 4 + [True]
     assert treated.column("web__all_treated") == [3.0] * 5
-    missing = [treated.fits[name]["missing_values"] for name in ("a__all", "web__all")]
-    assert missing == [1, 2]
 
 
 @pytest.mark.parametrize("rule", [{"iqr": 1.5}, {"zscore": 1}, {"percentile": [0.3, 0.7]}])
@@ -392,8 +345,8 @@ def test_nobody_is_an_outlier_where_there_is_no_spread(rule: Row) -> None:
     for values in ([value] * 11, [value]) if "zscore" in rule else ([value] * 9 + [5.0, 9.0],):
         treated = Treated(of(values), {"a__all": {"outliers": rule}})
         assert treated.column("a__all_treated") == values
-        assert not any(treated.column("a__all_is_outlier"))
-        assert treated.fits["a__all"]["outlier_status"] == "no_spread"
+        assert not any(treated.column("a__all_is_capped"))
+        assert treated.fits["a__all"]["status"] == "no_spread"
 
 
 @pytest.mark.parametrize("is_buyer", [True, False])
@@ -401,20 +354,60 @@ def test_nobody_is_an_outlier_where_there_is_no_spread(rule: Row) -> None:
 def test_where_nothing_is_known_nothing_is_filled(size: int, is_buyer: bool) -> None:
     treated = Treated([{"is_buyer": is_buyer}] * size, EVERYTHING)
     for row in treated.rows:
-        assert [row[f"{name}_treated"] for name in EVERYTHING] == [None] * 4 + ["unknown", None]
+        level = "unknown" if is_buyer else None
+        assert [row[f"{name}_treated"] for name in EVERYTHING] == [None] * 4 + [level, None]
         assert not row["a__all_is_imputed"]
-        assert row["a__all_is_missing"]
-    if size:
+    if size and is_buyer:
         fit = treated.fits["a__all"]
-        assert (fit["policy_in_force"], fit["missing_status"]) == ("none", "no_values")
-        assert fit["outlier_status"] == "no_values"
+        assert (fit["fill_number"], fit["upper_bound"], fit["status"]) == (None, None, "no_values")
 
 
 def test_before_the_first_fit_values_stay_as_they_are() -> None:
     treated = Treated([{"a__all": 3.0}, {}], EVERYTHING, fitted=None)
     assert not treated.fits
     assert treated.column("a__all_treated") == [3.0, None]
-    assert treated.column("age_band_treated") == ["unknown", "unknown"]
+    assert treated.column("age_band_treated") == [None, None]
+
+
+def test_a_treated_feature_of_clusters_is_fitted_and_placed_as_treated() -> None:
+    """Of b as it was; of a with the gap filled by 3, the median, and 99 capped at 5."""
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, 99.0, None]
+    customers = [{"a__all": value, "b__all": value, "gender": "x"} for value in values[:6]]
+    rules: Row = {"missing": "median", "outliers": {"percentile": [0.1, 0.7]}}
+    treatments = {"a__all": rules, "b__all": rules, "gender": {"missing": "mode"}}
+    treated = Treated([*customers, {"b__all": 0.0}], treatments)
+    features = [
+        {"name": "a", "column": "a__all", "treated": True},
+        {"name": "b", "column": "b__all"},
+        {"name": "sex", "column": "gender", "encoding": "one_hot", "levels": ["x", "y"]}
+        | {"treated": True},
+    ]
+    settings = {"cluster_features": features, "journey_features": [], "cluster_pca": False}
+    settings |= {"cluster_k": {"min": 2, "max": 2}, "cluster_sample_rows": 100}
+    vars_json = json.dumps(variables(treatments, **settings))
+    treated.create(CLUSTERS[0], rendered(CLUSTERS[0], vars_json))
+    sample = treated.read(f"{CLUSTERS[0]} order by customer_key")
+    capped = [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 3.0]
+    assert [row["a"] for row in sample] == capped
+    assert [row["b"] for row in sample] == [*values[:6], 0]
+    assert [(row["sex__x"], row["sex__y"]) for row in sample] == [(1, 0)] * 7
+    # One centroid at 0, and only a counts.
+    scaler = {"log_used": 0, "lower_cap": -999, "upper_cap": 999, "centre": 0}
+    scales = {"a": 1, "b": 1e12, "sex__x": 1e12, "sex__y": 1e12}
+    fit = [
+        ("scaler", name, None, feature, value)
+        for feature, scale in scales.items()
+        for name, value in {**scaler, "scale": scale}.items()
+    ]
+    fit += [("coordinate", None, 1, feature, 0) for feature in scales]
+    fit += [("key", "c01", 1, None, None), ("limit", None, 1, None, 999)]
+    fit += [("model", "kmeans", None, None, None)]
+    names = ["part", "name", "number", "feature", "value"]
+    table = pd.DataFrame(fit, columns=names).assign(scheme="cluster", as_of=FITTED)
+    treated.create("int_segmentation__cluster_fit", pa.Table.from_pandas(table))
+    treated.create(CLUSTERS[1], rendered(CLUSTERS[1], vars_json))
+    placed = treated.read(f"{CLUSTERS[1]} order by customer_key")
+    assert [row["distance"] for row in placed] == pytest.approx(capped, abs=1e-6)
 
 
 # --- What is refused -------------------------------------------------------------------------
@@ -426,8 +419,11 @@ REFUSED = {
     "unknown key": ({"a__all": {"mising": "mode"}}, ["a__all", "mising", "missing, outliers"]),
     "unknown policy": ({"a__all": {"missing": "mean"}}, ["a__all.missing", "'mean'", "median"]),
     "median of text": ({"gender": {"missing": "median"}}, ["gender", "'median'", "unknown"]),
-    "unknown number": ({"a__all": {"missing": "unknown"}}, ["a__all", "'unknown'", "knn"]),
-    "outliers of text": ({"gender": {"outliers": {"iqr": 1}}}, ["gender.outliers", "text"]),
+    "unknown number": ({"a__all": {"missing": "unknown"}}, ["a__all", "'unknown'", "median"]),
+    "outliers of text": (
+        {"gender": {"outliers": {"iqr": 1}}},
+        ["gender.outliers", "the keys missing"],
+    ),
     "unknown rule": ({"a__all": {"outliers": {"mad": 3}}}, ["a__all.outliers", "mad", "zscore"]),
     "two rules": ({"a__all": {"outliers": {"iqr": 1, "zscore": 3}}}, ["iqr, zscore", "or"]),
     "no factor": ({"a__all": {"outliers": {"iqr": 0}}}, ["a__all.outliers.iqr", "0", "above 0"]),

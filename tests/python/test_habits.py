@@ -38,6 +38,10 @@ GRAIN = {
     "tags": [],
 }
 STAGED = {"original_file_path": "models/staging/stg_orders.sql", "name": "stg_orders"}
+INTERMEDIATE = {
+    "original_file_path": "models/marts/intermediate/int_marts__sizes.sql",
+    "name": "int_marts__sizes",
+}
 READS_RAW = {"depends_on": {"nodes": ["source.customer_segmentation.input.orders"]}}
 LONG = {"language": "python", "raw_code": "line\n" * 16}
 
@@ -49,12 +53,19 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("name_begins_with_its_layer", {"name": "int_segment_sizes__all"}, True),
     ("name_begins_with_its_layer", STAGED, False),
     ("name_begins_with_its_layer", {**STAGED, "name": "orders"}, True),
+    ("name_begins_with_its_layer", INTERMEDIATE, False),
+    ("name_begins_with_its_layer", {**INTERMEDIATE, "name": "sizes"}, True),
+    ("reads_only_what_lies_before_it", {}, False),
+    ("reads_only_what_lies_before_it", {"parents": [STAGED]}, False),
+    ("reads_only_what_lies_before_it", {**STAGED, "parents": [{}]}, True),
+    ("reads_only_what_lies_before_it", {"original_file_path": "models/other/sizes.sql"}, True),
     ("only_staging_reads_sources", {}, False),
     ("only_staging_reads_sources", READS_RAW, True),
     ("only_staging_reads_sources", {**STAGED, **READS_RAW}, False),
     ("marts_test_their_grain", {}, False),
     ("marts_test_their_grain", {"tests": []}, True),
     ("marts_test_their_grain", {**STAGED, "tests": []}, False),
+    ("marts_test_their_grain", {**INTERMEDIATE, "tests": []}, False),
     ("python_models_only_call", LONG, True),
     ("python_models_only_call", {**LONG, "language": "sql"}, False),
 ]
@@ -69,6 +80,9 @@ def test_a_rule_of_the_house_catches_what_it_is_for(
     conventions = importlib.import_module("conventions")
     tests = changes.get("tests", [GRAIN])
     model = dbt_score.Model.from_node({**NODE, **changes}, tests)
+    model.parents = [
+        dbt_score.Model.from_node({**NODE, **parent}, []) for parent in changes.get("parents", [])
+    ]
     violation = getattr(conventions, rule)().evaluate(model)
     assert (violation is not None) is complains
 

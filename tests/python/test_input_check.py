@@ -15,14 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
-from customer_segmentation.contract import CONTRACT, kind_of_column, near_misses, read_contract
-from customer_segmentation.input_check import (
-    check_folder,
-    check_warehouse,
-    date_formats_of,
-    hours_ahead,
-    kind_of_values,
-)
+from customer_segmentation.input.check import check_folder, check_warehouse
+from customer_segmentation.input.contract import CONTRACT, read_contract
+from customer_segmentation.input.values import date_formats_of, hours_ahead, kind_of_values
+from customer_segmentation.near_names import did_you_mean, near_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = read_contract(ROOT / CONTRACT)
@@ -316,14 +312,27 @@ def test_each_found_name_is_told_once_for_what_it_resembles_most() -> None:
     assert near == {"order_id": "Id", "customer_ref": "CustomerID"}
 
 
+@pytest.mark.parametrize(
+    ("word", "offer"),
+    [
+        ("rfm:champion", "Did you mean rfm:champions?"),
+        ("Champions", "Did you mean rfm:champions?"),
+        ("xyz", "There are rfm:champions, rfm:loyal, rule:loyals."),
+    ],
+)
+def test_similar_names_are_offered_or_all(word: str, offer: str) -> None:
+    assert did_you_mean(word, ["rfm:champions", "rfm:loyal", "rule:loyals"]) == offer
+
+
 def test_the_contract_is_read_from_the_declared_sources() -> None:
     assert len(TABLES) == 16
     table = TABLES[0]
     assert (table.name, table.is_required) == ("orders", True)
     assert table.required_columns == ("order_id", "customer_ref", "ordered_at", "amount")
     assert [table.name for table in TABLES if table.is_required] == ["orders"]
-    known = {column for table in TABLES for column in table.columns}
-    assert {c for c in known if kind_of_column(c) == "instant"} >= {"ordered_at", "opened_at"}
+    kinds = {column: table.kind_of(column) for column in table.columns}
+    assert (kinds["ordered_at"], kinds["amount"]) == ("instant", "number")
+    assert (kinds["order_id"], kinds["is_synthetic"]) == ("text", "boolean")
 
 
 def test_names_used_elsewhere_mean_one_column_of_a_table() -> None:

@@ -19,7 +19,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from prefixspan import PrefixSpan
-from rule_grammar_project import ROOT, GrammarProject
+from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
 
 AS_OF = date(2024, 3, 1)
 MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
@@ -33,7 +33,7 @@ LIMITS = {
 }
 Journeys = Mapping[int, Sequence[Sequence[str]]]  # of each customer, the states of each session
 INPUTS = {
-    "int_features__events": {
+    "int_facts__events": {
         "customer_key": pa.int64(),
         "source_system": pa.string(),
         "session_id": pa.string(),
@@ -43,7 +43,7 @@ INPUTS = {
         "occurred_at": pa.timestamp("us", "UTC"),
         "event_type": pa.string(),
     },
-    "int_features__orders": {
+    "int_facts__orders": {
         "customer_key": pa.int64(),
         "day": pa.date32(),
         "ordered_at": pa.timestamp("us", "UTC"),
@@ -125,7 +125,7 @@ def inputs(
         for segment in keys
     ]
     return {
-        "int_features__events": events,
+        "int_facts__events": events,
         "int_segmentation__memberships": memberships,
         "int_periods": [
             {"as_of": AS_OF, "is_current": True},
@@ -199,7 +199,7 @@ def test_touchpoints_of_all_systems_make_one_journey(mart: Any) -> None:
         inputs(
             {1: ["abc"]},
             int_identity__references=[{**reference, "customer_key": 1}],
-            int_features__orders=[order, {**order, "ordered_at": hours(2), "is_completed": False}],
+            int_facts__orders=[order, {**order, "ordered_at": hours(2), "is_completed": False}],
             stg_tickets=[
                 {**reference, "opened_at": hours(3), "opened_on": february},
                 # on as_of, without a date, and of nobody
@@ -232,12 +232,12 @@ def test_touchpoints_of_all_systems_make_one_journey(mart: Any) -> None:
 def test_events_that_are_not_the_customers_at_as_of_are_not_seen(mart: Any) -> None:
     """Not yet happened or not yet known to be, and no longer sure."""
     rows = inputs({1: ["ab"]})
-    first = rows["int_features__events"][0]
+    first = rows["int_facts__events"][0]
     others = [
         {**first, "session_id": "later", "attributed_from": AS_OF},
         {**first, "session_id": "doubted", "attributed_until": AS_OF - timedelta(days=1)},
     ]
-    more = {**rows, "int_features__events": [*rows["int_features__events"], *others]}
+    more = {**rows, "int_facts__events": [*rows["int_facts__events"], *others]}
     for name in ("journey_transitions", "journey_paths"):
         assert mart(name, more) == mart(name, rows) != []
 
@@ -346,12 +346,13 @@ def test_length_and_bounds_of_paths(mart: Any) -> None:
         ({"min_support": 0}, "min_support"),
         ({"min_support": 1.5}, "min_support"),
         ({"max_length": 7}, "max_length"),
-        ({"min_length": 5}, "min_length"),
+        ({"min_length": 5}, "5 above 4"),
         ({"session_events": 0}, "session_events"),
-        ({"sessions": 1}, "Expected a mapping"),
+        ({"sessions": 1}, "at sessions: found an unknown key"),
     ],
 )
 def test_a_bad_limit_stops_dbt(project: GrammarProject, changed: dict[str, Any], word: str) -> None:
-    told = project.complaint("{{ journey_limits() }}", {"journey_paths": {**LIMITS, **changed}})
+    given = {**DEFAULTS, "journey_paths": {**LIMITS, **changed}}
+    told = project.complaint("{% do validate_vars() %}", given)
     assert "journey_paths" in told
     assert word in told

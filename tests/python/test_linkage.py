@@ -17,7 +17,8 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_segmentation import linkage, people
+from customer_segmentation.identity import linkage, people
+from customer_segmentation.identity.comparisons import read_comparisons
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -108,7 +109,7 @@ def predict(records, comparisons, blocks):
     from splink import DuckDBAPI, Linker, block_on
 
     table = pa.Table.from_pandas(records)
-    specs = linkage.read_comparisons(comparisons, set(records.columns))
+    specs = read_comparisons(comparisons, set(records.columns))
     model = linkage.train(table, specs, 7).misc.save_model_to_json()
     model["blocking_rules_to_generate_predictions"] = [
         *(block_on(block).create_blocking_rule_dict("duckdb") for block in blocks),
@@ -239,7 +240,7 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     ],
 )
 def test_a_pair_falls_into_the_first_level_that_holds(comparison, left, right, label):
-    specs = linkage.read_comparisons(COMPARISONS, IDENTIFIERS)
+    specs = read_comparisons(COMPARISONS, IDENTIFIERS)
     (spec,) = (one for one in specs if one.name == comparison)
     names = ("given_name", "family_name")
     sides = {"l": left, "r": right}
@@ -272,9 +273,8 @@ def test_the_long_table_has_its_form(half):
     assert set(first["part"]) == {"model", "why", "prior", "m", "u", "weight"}
     assert (only(first, "model").name, only(first, "model").value) == ("splink", 500)
     assert only(first, "why").name == (
-        "Learned from 500 records, of whose pairs 113 with the same full name and 227 with the "
-        "same birth date; 101 pairs are one person beyond doubt, so one pair in 865 is expected "
-        "to be."
+        "Learned from 500 records: 113 pairs with the same full name and 227 pairs with the same "
+        "birth date; 101 pairs are certainly one person, so one pair in 865 is expected to be."
     )
     assert set(second["part"]) == {"model", "why"}
     assert only(second, "model").name == "none"
@@ -339,7 +339,7 @@ def rows_of(count, **columns):
 @pytest.mark.parametrize(
     ("records", "why"),
     [
-        (rows_of(1), "there are 1 records, and it takes two"),
+        (rows_of(1), "there are 1 records; at least 2 are needed"),
         (rows_of(200), "0 pairs of records have the same full name"),
         (
             rows_of(200, given_name="g{}".format, family_name="f{}".format, birth_date=str),
@@ -356,7 +356,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "smith",
                 birth_date=lambda i: f"{1900 + (i % 2) * 50 + i // 4}",
             ),
-            "no two records are one person beyond doubt",
+            "no two records are certainly one person",
         ),
         (
             rows_of(
@@ -365,7 +365,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "test",
                 birth_date=lambda i: "1900-01-01",
             ),
-            "no two records are one person beyond doubt",
+            "no two records are certainly one person",
         ),
         (
             rows_of(
@@ -374,7 +374,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "smith",
                 birth_date=lambda i: "1985-03-07",
             ),
-            "most pairs of records are one person beyond doubt",
+            "most pairs of records are certainly one person",
         ),
     ],
 )
@@ -488,7 +488,7 @@ def test_a_wrong_list_is_named():
 
 
 def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
-    loaded = "import sys, customer_segmentation.linkage; print('splink' in sys.modules)"
+    loaded = "import sys, customer_segmentation.identity.linkage; print('splink' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert found.stdout == "False\n", found.stderr
     before = logging.getLogger("splink").level
@@ -503,6 +503,6 @@ def test_importing_is_cheap_and_training_is_silent(half, capfd, caplog):
 def test_the_comparisons_survive_json():
     """They come from dbt's vars, as YAML or JSON reads them."""
     columns = {*IDENTIFIERS, "number"}
-    assert linkage.read_comparisons(json.loads(json.dumps(COMPARISONS)), columns) == (
-        linkage.read_comparisons(COMPARISONS, columns)
+    assert read_comparisons(json.loads(json.dumps(COMPARISONS)), columns) == (
+        read_comparisons(COMPARISONS, columns)
     )

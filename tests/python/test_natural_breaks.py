@@ -11,7 +11,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_segmentation.natural_breaks import fit_natural_breaks, natural_cuts
+from customer_segmentation.fits.natural_breaks import fit_natural_breaks, natural_cuts
 
 pytestmark = pytest.mark.filterwarnings("error")
 

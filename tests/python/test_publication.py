@@ -5,7 +5,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from customer_segmentation.publication import PublicationError, PublishedTable, publish
+from customer_segmentation.output.publication import PublicationError, PublishedTable, publish
 
 CUSTOMERS = PublishedTable(
     "marts.customers",
@@ -123,7 +123,7 @@ def test_a_reader_keeps_its_file_while_it_is_replaced(working, tmp_path):
 def test_only_a_published_file_is_replaced(working, tmp_path):
     notes = tmp_path / "notes.duckdb"
     notes.write_text("no database at all")
-    with pytest.raises(PublicationError, match="is no DuckDB file"):
+    with pytest.raises(PublicationError, match="is not a DuckDB file"):
         publish(working, [CUSTOMERS], notes)
     assert notes.read_text() == "no database at all"
     with pytest.raises(PublicationError, match=r"ends in \.duckdb"):

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from customer_segmentation.contract import ContractTable
-from customer_segmentation.raw_files import RawFileError, find_raw_files, load_csv
+from customer_segmentation.input.contract import ContractTable
+from customer_segmentation.input.raw_files import RawFileError, find_raw_files, load_csv
 
 ORDERS = ContractTable(
     "orders",

@@ -1,16 +1,19 @@
-"""A stored fit is used again only where nothing that went into it has changed."""
+"""A stored fit is reused only if nothing that went into it has changed."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
 
-from customer_segmentation import natural_breaks, stored_fits
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation import code_hash, dbt_plugin
+from customer_segmentation.fits import natural_breaks, stored_fits
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
-FIT = "natural_breaks.fit_natural_breaks"
+FIT = "fits.natural_breaks.fit_natural_breaks"
 
 
 @pytest.fixture
@@ -89,9 +92,59 @@ def test_other_arguments_fit_anew(session, fitted_dates):
 
 def test_other_code_or_libraries_fit_anew(session, fitted_dates, monkeypatch):
     build(session)
-    monkeypatch.setattr(stored_fits, "code_and_libraries", lambda: "another version")
+    monkeypatch.setattr(stored_fits, "code_hash", lambda *modules: "another version")
     build(session)
     assert len(fitted_dates) == 2
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package whose files decide the hashes."""
+    copy = tmp_path / "customer_segmentation"
+    shutil.copytree(code_hash.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_hash, "PACKAGE", copy)
+    yield copy
+    code_hash.code_hash.cache_clear()
+
+
+FITS = [
+    "fits.clusters.fit_clusters",
+    "fits.natural_breaks.fit_natural_breaks",
+    "fits.topics.fit_topics",
+    "identity.linkage.fit_linkage",
+]
+
+
+def keys(package: Path, changed: str | None = None) -> dict[str, str]:
+    """The key of each fit; and of history, after a change to one file of the package."""
+    if changed is not None:
+        with (package / changed).open("a") as file:
+            file.write("# a comment\n")
+    code_hash.code_hash.cache_clear()
+    found = {fit: stored_fits._fit_key("sample", fit, {}) for fit in FITS}
+    return {**found, "history": dbt_plugin.project_hash(str(package.parent))}
+
+
+@pytest.mark.parametrize(
+    ("changed", "refitted"),
+    [
+        ("output/summary.py", set()),
+        ("output/publication.py", set()),
+        ("input/table_check.py", set()),
+        ("cli.py", set()),
+        ("input/raw_files.py", {"history"}),
+        ("identity/people.py", {"history"}),
+        ("identity/comparisons.py", {"identity.linkage.fit_linkage", "history"}),
+        ("fits/topics.py", {"fits.topics.fit_topics", "history"}),
+        ("fits/clusters/base.py", {"fits.clusters.fit_clusters", "history"}),
+        ("fits/natural_breaks.py", {"fits.natural_breaks.fit_natural_breaks", "history"}),
+        ("fits/stored_fits.py", {*FITS, "history"}),
+    ],
+)
+def test_a_change_refits_what_uses_the_module_and_nothing_else(changed, refitted, package):
+    before = keys(package)
+    after = keys(package, changed)
+    assert {name for name in before if before[name] != after[name]} == refitted
 
 
 def test_a_chain_is_fitted_anew_where_any_date_changed_came_or_went(session, fitted_dates):
@@ -133,7 +186,7 @@ def test_reusing_a_fit_imports_no_library(session, tmp_path):
     session.execute("detach stored")
     code = f"""
 import sys, duckdb
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation.fits.stored_fits import fit_where_changed
 session = duckdb.connect({str(tmp_path / "stored.duckdb")!r})
 sample = session.sql(
     "select *, bit_xor(hash(customer_key, value)) over (partition by as_of) as sample_hash"

@@ -7,8 +7,9 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from customer_segmentation.publication import PublishedTable, publish
-from customer_segmentation.summary import print_summary
+from customer_segmentation.output.last_build import NoBuildError
+from customer_segmentation.output.publication import PublishedTable, publish
+from customer_segmentation.output.summary import print_summary
 
 TABLES = {
     "main.customer_features": """
@@ -96,8 +97,10 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     words = summary(folder, [])
     assert "2 eligible customers, 1 of them buyers, as of 2020-02-01. Revenue 1,250.50." in words
     assert "Champions" in words
-    assert "Made up, so no findings: 1 of these customers; 1 of 2 customers, all events." in words
-    assert "Since 2020-01-01: +2 entered, -1 left, most by behaviour (67 %)." in words
+    assert (
+        "Synthetic data, not findings: 1 of these customers, 1 of 2 customers, all events." in words
+    )
+    assert "Since 2020-01-01: +2 entered, -1 left, mostly by behaviour (67%)." in words
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words
@@ -106,9 +109,9 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     assert "Warnings" not in words
 
 
-def test_tells_findings_of_warnings_and_never_rows_of_other_tests(folder):
+def test_prints_findings_of_warnings_and_never_rows_of_other_tests(folder):
     words = summary(folder, [WARNED, PRIVATE])
-    assert "It should be that each segment is fine, but:" in words
+    assert "Check failed: each segment is fine." in words
     assert "segment 0" in words
     assert "and 2 more" in words
     assert "names are right" in words
@@ -121,10 +124,10 @@ def test_says_when_the_file_is_from_an_earlier_build(folder):
 
 def test_says_when_nothing_was_published_yet(folder):
     (folder / "published" / "segments.duckdb").unlink()
-    assert "No build has been published" in summary(folder, [])
+    assert "Nothing has been published" in summary(folder, [])
 
 
 def test_says_when_there_was_no_build_at_all(tmp_path):
     console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-    print_summary(tmp_path, console)
-    assert "No build has left its results" in console.export_text()
+    with pytest.raises(NoBuildError, match="No build results"):
+        print_summary(tmp_path, console)

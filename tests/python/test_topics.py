@@ -15,12 +15,12 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from rule_grammar_project import ROOT, GrammarProject
+from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from customer_segmentation.companion.feedback import make_feedback
-from customer_segmentation.topics import fit_topics
+from customer_segmentation.fits.topics import fit_topics
+from demo_data.feedback import make_feedback
 
 SETTINGS = {
     "count": 20,
@@ -56,11 +56,18 @@ VARS: dict[str, Any] = {
 def rendered(project: GrammarProject) -> Any:
     @functools.cache
     def render(name: str, sample_tickets: int) -> str:
-        (path,) = (ROOT / "models").rglob(f"{name}.sql")
+        template = TICKETS_METRICS
+        if name != "tickets_metrics":
+            (path,) = (ROOT / "models").rglob(f"{name}.sql")
+            template = path.read_text()
         topics = {**SETTINGS, "sample_tickets": sample_tickets}
-        return project.render(path.read_text(), {**VARS, "topics": topics})
+        return project.render(template, {**VARS, "topics": topics})
 
     return render
+
+
+# As in the wide table of features.
+TICKETS_METRICS = "{{ metric_table_windows('tickets', metric_windows(), 'int_periods') }}"
 
 
 class Words:
@@ -117,8 +124,7 @@ class Words:
             "int_periods",
             f"select *, true as is_built from (values {dates}) as t(as_of, models_fitted_as_of)",
         )
-        self.make("int_identity__eligible_references")
-        self.make("int_features__ticket_terms", "int_features__topic_sample")
+        self.make("int_facts__ticket_terms", "int_features__topic_sample")
         sample = self.frame("int_features__topic_sample").drop(columns="sample_hash")
         self.fit = fit_topics(sample, **FIT)
         self.create("int_features__topic_fit", "from frame", self.fit)
@@ -283,14 +289,14 @@ def test_mood_by_rating_or_words(
 )
 def test_words_of_a_text(rendered: Any, text: str, wanted: dict[str, int]) -> None:
     made = Words(rendered, some([text]), {"c0": ("max", "muster mann")})
-    terms = made.frame("int_features__ticket_terms")
+    terms = made.frame("int_facts__ticket_terms")
     assert dict(zip(terms["term"], terms["occurrences"], strict=True)) == wanted
 
 
 def test_names_are_dropped_in_letters_of_who_has_them(rendered: Any) -> None:
     """Price is a name and a word: left out where Mr Price writes, and kept where others do."""
     made = Words(rendered, some(["price tag, Price"] * 2), {"c0": ("john", "price")})
-    terms = made.frame("int_features__ticket_terms").groupby("customer_key")["term"].apply(set)
+    terms = made.frame("int_facts__ticket_terms").groupby("customer_key")["term"].apply(set)
     assert sorted(terms, key=len) == [{"tag"}, {"tag", "price"}]
 
 
@@ -308,7 +314,7 @@ def test_the_excluded_and_guests_teach_nothing(rendered: Any, words: Words) -> N
     tickets.loc[:5, "customer_ref"] = "excluded"
     tickets.loc[6:, "customer_ref"] = None
     made = Words(rendered, tickets)
-    assert made.frame("int_features__ticket_terms").empty
+    assert made.frame("int_facts__ticket_terms").empty
     assert made.frame("int_features__tickets").empty
 
 
@@ -326,10 +332,10 @@ def test_metrics_take_the_topics_in_force(rendered: Any, companion: pd.DataFrame
     made = Words(
         rendered,
         companion,
-        models=("int_features__tickets", "int_features__ticket_metrics"),
+        models=("int_features__tickets", "tickets_metrics"),
         periods=((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)),
     )
-    metrics = made.frame("int_features__ticket_metrics").set_index(["as_of", "customer_key"])
+    metrics = made.frame("tickets_metrics").set_index(["as_of", "customer_key"])
     for as_of, fitted in ((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)):
         tickets = made.tickets(fitted)
         known = tickets[tickets["day"].dt.date < as_of]
@@ -348,14 +354,14 @@ def test_without_a_refit_date_tickets_have_moods_alone(rendered: Any) -> None:
     made = Words(
         rendered,
         some(["great parcel"]),
-        models=("int_features__tickets", "int_features__ticket_metrics"),
+        models=("int_features__tickets", "tickets_metrics"),
         periods=((AS_OF, None),),
     )
     (ticket,) = made.frame("int_features__tickets").to_dict("records")
     assert ticket["sentiment"] == 1
     assert pd.isna(ticket["topic_01"])
     assert pd.isna(ticket["main_topic"])
-    assert len(made.frame("int_features__ticket_metrics")) == 1
+    assert len(made.frame("tickets_metrics")) == 1
 
 
 def test_no_tickets_give_no_rows(rendered: Any) -> None:
@@ -461,19 +467,17 @@ def test_no_vocabulary_is_a_model_with_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("macro", "variables", "word"),
+    ("variables", "word"),
     [
-        ("topic_settings", {"topics": {**SETTINGS, "count": 51}}, "count"),
-        ("topic_settings", {"topics": {**SETTINGS, "max_ticket_share": 0}}, "max_ticket_share"),
-        ("topic_settings", {"topics": {**SETTINGS, "min_customers": 0}}, "min_customers"),
-        ("topic_settings", {"topics": {"count": 3}}, "Expected a mapping"),
-        ("rating_scales", {"rating_scales": {"mail": [1, 5]}}, "mail"),
-        ("rating_scales", {"rating_scales": {"review": [1, 1]}}, "review"),
-        ("rating_scales", {"rating_scales": {"review": 5}}, "review"),
-        ("rating_scales", {"rating_scales": {}}, "Expected a mapping"),
+        ({"topics": {**SETTINGS, "count": 51}}, "count"),
+        ({"topics": {**SETTINGS, "max_ticket_share": 0}}, "max_ticket_share"),
+        ({"topics": {**SETTINGS, "min_customers": 0}}, "min_customers"),
+        ({"topics": {"count": 3}}, "a mapping with the keys"),
+        ({"rating_scales": {"mail": [1, 5]}}, "mail"),
+        ({"rating_scales": {"review": [1, 1]}}, "review"),
+        ({"rating_scales": {"review": 5}}, "review"),
+        ({"rating_scales": {}}, "a mapping from support, review, survey, social"),
     ],
 )
-def test_a_bad_var_stops_dbt(
-    project: GrammarProject, macro: str, variables: dict[str, Any], word: str
-) -> None:
-    assert word in project.complaint("{{ " + macro + "() }}", {**VARS, **variables})
+def test_a_bad_var_stops_dbt(project: GrammarProject, variables: dict[str, Any], word: str) -> None:
+    assert word in project.complaint("{% do validate_vars() %}", {**DEFAULTS, **variables})

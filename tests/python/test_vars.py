@@ -3,34 +3,40 @@
 from typing import Any
 
 import pytest
-import yaml
-from rule_grammar_project import ROOT, GrammarProject
+from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
 
-DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+from customer_segmentation.input.contract import CONTRACT, read_contract
+
 # The macro that reads the var, the var, and words of the message.
 BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("validate_vars()", {"cluster_k": {"min": 6, "max": 3}}, ["Var cluster_k", "6 above 3"]),
+    ("validate_vars()", {"lifecycle_days": {"new": 3}}, ["lifecycle_days was removed", "schemes"]),
+    ("validate_vars()", {"rating_scales": {"review": [5, 5]}}, ["rating_scales, at review"]),
+    ("setting('as_of')", {"as_of": "2018-02-30"}, ["Var as_of", "2018-02-30", "calendar"]),
+    ("setting('topics')", {"topics": {"count": 51}}, ["Var topics", "min_customers"]),
+    ("setting('spend_breaks')", {"spend_breaks": True}, ["Var spend_breaks", "found true"]),
+    ("setting('score_slack')", {"score_slack": float("nan")}, ["Var score_slack"]),
     (
         "date_formats()",
         {"date_formats": {"crm": ["%d.%m."]}},
         ["date_formats", "%d.%m.", "%Y"],
     ),
     (
-        "by_table_var('freshness_days', 1)",
+        "setting('freshness_days')",
         {"freshness_days": {"order": 2}},
-        ["freshness_days", "order", "input contract"],
+        ["Var freshness_days, at order", "Did you mean orders"],
     ),
     (
-        "completeness_limits()",
+        "validate_vars()",
         {"min_completeness": {"orders": {"customer": 0.5}}},
-        ["min_completeness", "customer", "0 to 1"],
+        ["Var min_completeness, at orders", "'customer'", "customer_ref"],
     ),
     (
-        "timezone_var('timezone')",
+        "setting('timezone')",
         {"timezone": "Europe/Atlantis"},
-        ["timezone", "Europe/Atlantis"],
+        ["Var timezone", "Europe/Atlantis", "IANA"],
     ),
-    ("orders_lookback_days()", {"orders_lookback_days": -1}, ["orders_lookback", "at least 0"]),
-    ("orders_lookback_days()", {"orders_lookback_days": "3"}, ["orders_lookback_days", "whole"]),
+    ("validate_vars()", {"orders_lookback_days": 3}, ["orders_lookback_days", "was removed"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
     ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),
     ("raw_warehouse()", {"raw_database": "shop"}, ["raw_database", "Set raw_schema"]),
@@ -45,9 +51,17 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"raw_schema": "s", "raw_identifiers": {"orders": "x y"}},
         ["raw_identifiers", "x y", "letters, digits"],
     ),
-    ("identity_vetoes()", {"identity_vetoes": ["name"]}, ["identity_vetoes", "given_name"]),
-    ("identity_vetoes()", {"identity_vetoes": "given_name"}, ["identity_vetoes", "list"]),
-    ("trusted_sources()", {"trusted_sources": {"crm": 1}}, ["trusted_sources", "[crm, shop]"]),
+    (
+        "setting('identity_vetoes')",
+        {"identity_vetoes": ["name"]},
+        ["identity_vetoes", "given_name"],
+    ),
+    ("setting('identity_vetoes')", {"identity_vetoes": "given_name"}, ["identity_vetoes", "list"]),
+    (
+        "setting('trusted_sources')",
+        {"trusted_sources": {"crm": 1}},
+        ["trusted_sources", "[crm, shop]"],
+    ),
     (
         "linkage_comparisons()",
         {"linkage_comparisons": [{"name": "age", "levels": [{"equal": "age"}]}]},
@@ -63,12 +77,16 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"linkage_comparisons": [{"name": "n", "levels": [{"edits": ["email", 0.5]}]}]},
         ["linkage_comparisons", "edits", "whole number"],
     ),
-    ("number_var('identity_threshold', 0, 1)", {"identity_threshold": 7}, ["at most 1"]),
-    ("drift_limits()", {"drift_limits": {"psi": [0.1, 0.25]}}, ["drift_limits", "cramers_v"]),
+    ("setting('identity_threshold')", {"identity_threshold": 7}, ["at most 1"]),
     (
-        "drift_limits()",
+        "setting('drift_limits')",
+        {"drift_limits": {"psi": [0.1, 0.25]}},
+        ["drift_limits", "cramers_v"],
+    ),
+    (
+        "validate_vars()",
         {"drift_limits": {**DEFAULTS["drift_limits"], "ks": [0.2, 0.1]}},
-        ["drift_limits", "ks", "the lower first"],
+        ["drift_limits", "ks", "the lower number first"],
     ),
     (
         "segment_goals()",
@@ -81,8 +99,12 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["champions"],
     ),
     ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
-    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list"]),
-    ("cluster_features()", {"cluster_features": []}, ["cluster_features", "'[]'", "a list"]),
+    ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list of one of"]),
+    (
+        "cluster_features()",
+        {"cluster_features": []},
+        ["cluster_features", "an empty list", "a list"],
+    ),
     (
         "cluster_features('journey_features')",
         {"journey_features": [{"name": "buying", "column": "to_purchase_share__400"}]},
@@ -90,7 +112,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
     (
-        "choice_var('refit_models', ['period', 'quarter', 'year'])",
+        "setting('refit_models')",
         {"refit_models": "daily"},
         ["refit_models", "daily", "quarter"],
     ),
@@ -110,6 +132,11 @@ def test_the_shipped_value_is_good(project: GrammarProject, macro: str) -> None:
     assert project.render("{% do " + macro + " %}good", DEFAULTS).strip() == "good"
 
 
+def test_the_tables_that_macros_name_are_those_of_the_contract(project: GrammarProject) -> None:
+    declared = [table.name for table in read_contract(ROOT / CONTRACT)]
+    assert project.value("contract_tables()", DEFAULTS) == declared
+
+
 # These change where data lies, what is published, how checks end or which dates are built.
 SHAPE_NO_HISTORY = {
     "raw_dir",
@@ -117,8 +144,6 @@ SHAPE_NO_HISTORY = {
     "raw_schema",
     "raw_identifiers",
     "dataset",
-    # How much of the raw orders is read, which ends in the same rows.
-    "orders_lookback_days",
     "as_of",
     # The first date of the calendar, which int_periods compares by itself.
     "history_start",

@@ -32,10 +32,10 @@ select
     'of the orders that ' || source_system || ' says it holds, '
     || coalesce({{ percent_words('row_share') }} || ' of the rows', 'an unknown number')
     || ' and ' || coalesce({{ percent_words('amount_share') }} || ' of the amount', 'an unknown amount')
-    || ' were loaded, expected at least ' || {{ percent_words(number_var('min_reconciled_share', 0, 1)) }}
+    || ' were loaded, expected at least ' || {{ percent_words(setting('min_reconciled_share')) }}
     || ' (var min_reconciled_share): ' || {{ counted('days', 'day') }} || ' fall short, the first is '
     || cast(first_day as {{ dbt.type_string() }}) as finding
 from shares
 where
-    {{ rounded('row_share') }} < {{ number_var('min_reconciled_share', 0, 1) }}
-    or {{ rounded('amount_share') }} < {{ number_var('min_reconciled_share', 0, 1) }}
+    {{ rounded('row_share') }} < {{ setting('min_reconciled_share') }}
+    or {{ rounded('amount_share') }} < {{ setting('min_reconciled_share') }}

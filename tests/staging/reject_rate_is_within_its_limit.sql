@@ -18,7 +18,7 @@ rejects as (
 
 select
     quarantined || ' of ' || raw_rows || ' rows of the table ' || source_table || ' were rejected, expected at most '
-    || {{ percent_words(number_var('max_reject_rate', 0, 1)) }}
+    || {{ percent_words(setting('max_reject_rate')) }}
     || ' (var max_reject_rate): the column failed_rule of base_' || source_table || ' has why' as finding
 from rejects
-where quarantined > {{ number_var('max_reject_rate', 0, 1) }} * raw_rows
+where quarantined > {{ setting('max_reject_rate') }} * raw_rows

@@ -12,7 +12,7 @@ with tickets as (
 ),
 
 terms as (
-    select * from {{ ref('int_features__ticket_terms') }}
+    select * from {{ ref('int_facts__ticket_terms') }}
 ),
 
 fit as (
@@ -20,7 +20,7 @@ fit as (
 ),
 
 customer_references as (
-    select * from {{ ref('int_identity__eligible_references') }}
+    {{ eligible_references() | indent(4) }}
 ),
 
 refit_dates as (
@@ -35,7 +35,7 @@ customer_tickets as (
         tickets.opened_on as day,
         tickets.channel,
         case tickets.channel
-            {%- for channel, scale in rating_scales().items() %}
+            {%- for channel, scale in setting('rating_scales').items() %}
             when '{{ channel }}'
                 then
                     case

@@ -1,4 +1,4 @@
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
@@ -6,7 +6,7 @@ def model(dbt, session):
         session,
         dbt.ref("int_features__topic_sample"),
         stored=dbt.this,
-        fit="topics.fit_topics",
+        fit="fits.topics.fit_topics",
         is_chain=True,
         count=dbt.config.meta_get("count"),
         min_customers=dbt.config.meta_get("min_customers"),

@@ -1,10 +1,8 @@
 -- One row per refit date, sampled ticket and term: what topics are fitted on. Words of praise and complaint are no topics.
 -- sample_hash says whether a stored fit may be used again.
---
--- Keys are hashes, so the customers with the lowest are a random sample, and the same one in every build.
 
 with terms as (
-    select * from {{ ref('int_features__ticket_terms') }}
+    select * from {{ ref('int_facts__ticket_terms') }}
     where kind is null
 ),
 
@@ -17,18 +15,21 @@ refit_dates as (
     from periods
 ),
 
-numbered as (
+known_terms as (
     select
         refit_dates.as_of,
         terms.ticket_key,
         terms.customer_key,
         terms.term,
-        terms.occurrences,
-        dense_rank() over (
-            partition by refit_dates.as_of order by terms.customer_key, terms.ticket_key
-        ) as position
+        terms.occurrences
     from terms
     inner join refit_dates on terms.day < refit_dates.as_of
+),
+
+drawn as (
+    {{ lowest_keys(
+        'known_terms', setting('topics').sample_tickets, key='customer_key, ticket_key', part='as_of'
+    ) | indent(4) }}
 ),
 
 sample as (
@@ -39,8 +40,7 @@ sample as (
         term,
         occurrences,
         {{ sample_hash(['ticket_key', 'customer_key', 'term', 'occurrences'], 'as_of') }} as sample_hash
-    from numbered
-    where position <= {{ topic_settings().sample_tickets }}
+    from drawn
 )
 
 select * from sample

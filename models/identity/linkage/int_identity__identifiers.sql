@@ -130,7 +130,7 @@ identifiers as (
         {% for identifier in ['email', 'phone', 'address'] -%}
         case
             when
-                {{ identifier }}_users.people <= {{ whole_number_var('identity_hub_limit', 1) }}
+                {{ identifier }}_users.people <= {{ setting('identity_hub_limit') }}
                 {{ 'and not ' ~ is_role_mailbox('normalised.email') if identifier == 'email' }}
                 then normalised.{{ identifier }}
         end as {{ identifier }},

@@ -1,4 +1,4 @@
-from customer_segmentation.stored_fits import fit_where_changed
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
 
 def model(dbt, session):
@@ -6,7 +6,7 @@ def model(dbt, session):
         session,
         dbt.ref("int_identity__linkage_sample"),
         stored=dbt.this,
-        fit="linkage.fit_linkage",
+        fit="identity.linkage.fit_linkage",
         comparisons=dbt.config.meta_get("comparisons"),
         seed=dbt.config.meta_get("seed"),
     )

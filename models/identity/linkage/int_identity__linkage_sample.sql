@@ -1,8 +1,7 @@
 -- One row per sampled record that was known at the refit date: the identifiers that weights are learned from.
 -- sample_hash says whether a stored fit may be used again.
 --
--- Keys are hashes, so the lowest of them are a random sample, and the same one in every build. It has to be random: one by
--- name or date would make it look as if everybody shared them.
+-- The sample has to be random: in one by name or date, all records would share them.
 
 {% set compared = ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
 
@@ -17,8 +16,7 @@ calendar as (
 known_records as (
     select
         calendar.linkage_fitted_as_of as as_of,
-        identifiers.*,
-        row_number() over (order by identifiers.record_key) as position
+        identifiers.*
     from identifiers
     inner join calendar
         on
@@ -30,6 +28,10 @@ known_records as (
     where identifiers.is_in_crm
 ),
 
+drawn as (
+    {{ lowest_keys('known_records', setting('linkage_sample_rows'), key='record_key') | indent(4) }}
+),
+
 sample as (
     select
         as_of,
@@ -38,8 +40,7 @@ sample as (
         {{ column }},
         {% endfor -%}
         {{ sample_hash(['record_key'] + compared, 'as_of') }} as sample_hash
-    from known_records
-    where position <= {{ whole_number_var('linkage_sample_rows', 1) }}
+    from drawn
 )
 
 select * from sample

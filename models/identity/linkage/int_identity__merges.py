@@ -1,4 +1,4 @@
-from customer_segmentation.people import merge_by_date
+from customer_segmentation.identity.people import merge_by_date
 
 
 def model(dbt, session):

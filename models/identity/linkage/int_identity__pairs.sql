@@ -74,7 +74,7 @@ device_users as (
     group by device
     having
         count(distinct coalesce(given_initial, '') || coalesce(birth_date, ''))
-        <= {{ whole_number_var('identity_hub_limit', 1) }}
+        <= {{ setting('identity_hub_limit') }}
 ),
 
 devices as (
@@ -232,11 +232,11 @@ pairs as (
         and (
             rule is not null
             or has_more_than_names
-            and coalesce(probability >= {{ number_var('identity_threshold', 0, 1) }}, false)
+            and coalesce(probability >= {{ setting('identity_threshold') }}, false)
         ) as is_link,
         coalesce(weight, 0) + case when rule is not null then 1000 else 0 end as merge_order
     from judged
-    where rule is not null or probability >= {{ number_var('identity_review_from', 0, 1) }}
+    where rule is not null or probability >= {{ setting('identity_review_from') }}
 )
 
 select * from pairs

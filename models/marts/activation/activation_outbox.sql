@@ -7,7 +7,7 @@
 -- all segments at once. Such as: entered on May 1st and handed over; May is rebuilt, and the entry was on April 1st after all.
 -- Its change_id is another one, but the receiver holds the customer, so there is nothing to tell.
 
-{% set triggers = activation_triggers() -%}
+{% set triggers = rule_segments() | selectattr('segment', 'in', setting('activation_triggers')) | map(attribute='segment_key') | list -%}
 {% set text = dbt.type_string() -%}
 
 with changes as {{ not_materialized() }} (
@@ -311,7 +311,7 @@ final as (
         current_period.as_of,
 
         -- flags
-        identified.change = 'entered' and coalesce(identified.segment_key in ({{ triggers }}), false) as is_trigger
+        identified.change = 'entered' and coalesce(identified.segment_key in ('{{ triggers | join("', '") }}'), false) as is_trigger
     from identified
     cross join current_period
     left join segments on identified.segment_key = segments.segment_key

@@ -6,6 +6,16 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
+treated as (
+    select
+        as_of,
+        customer_key,
+        {{ dbt.listagg('case when is_imputed then feature end', "', '", 'order by feature') }} as imputed_fields,
+        {{ dbt.listagg('case when is_capped then feature end', "', '", 'order by feature') }} as capped_fields
+    from {{ ref('int_features__treated') }}
+    group by as_of, customer_key
+),
+
 final as (
     select
         -- ids
@@ -56,12 +66,18 @@ final as (
             end,
             ''
         ) as missing_scores,
+        treated.imputed_fields,
+        treated.capped_fields,
 
         -- flags
         customers.big_purchases__30d > 0 as has_big_purchase_30d,
         customers.is_buyer
     from customers
     inner join periods on customers.as_of = periods.as_of
+    left join treated
+        on
+            customers.as_of = treated.as_of
+            and customers.customer_key = treated.customer_key
     where periods.is_current
 )
 

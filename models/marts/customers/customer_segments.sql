@@ -7,7 +7,7 @@ periods as (
 ),
 
 segments as (
-    select * from {{ ref('segments') }}
+    select * from {{ ref('int_segmentation__segments') }}
 ),
 
 final as (
@@ -23,12 +23,12 @@ final as (
 
         -- exclusive schemes
         customers.rfm as rfm_segment,
-        customers.value_tier,
+        {{ promised_scheme('value_tier') }} as value_tier,
         customers.spend_breaks as spend_band,
-        customers.spend_limits as spend_limit,
-        customers.purchase_rhythm,
-        customers.lifecycle,
-        customers.demographic,
+        {{ promised_scheme('spend_limits') }} as spend_limit,
+        {{ promised_scheme('purchase_rhythm') }} as purchase_rhythm,
+        {{ promised_scheme('lifecycle') }} as lifecycle,
+        {{ promised_scheme('demographic') }} as demographic,
         customers.cluster as cluster_key,
         segments.name as persona,
         customers.cluster_distance,

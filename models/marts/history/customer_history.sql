@@ -29,8 +29,8 @@ final as (
 
         -- exclusive schemes
         rfm as rfm_segment,
-        value_tier,
-        lifecycle,
+        {{ promised_scheme('value_tier') }} as value_tier,
+        {{ promised_scheme('lifecycle') }} as lifecycle,
         cluster as cluster_key,
         journeys as journey_key,
 

@@ -3,28 +3,8 @@
 
 {{ config(materialized='view', meta={'published_as': 'view'}) }}
 
-with memberships as (
-    select * from {{ ref('int_segmentation__memberships') }}
-),
-
-period_changes as (
-    select * from {{ ref('int_segmentation__changes') }}
-),
-
-periods as (
-    select * from {{ ref('int_periods') }}
-),
-
-customers as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
-),
-
-customer_ids as (
-    {{ customer_ids('customers', 'periods') | indent(4) }}
-),
-
-changes as (
-    {{ all_changes('memberships', 'period_changes', 'periods', 'customer_ids') | indent(4) }}
+with changes as (
+    {{ all_changes() | indent(4) }}
 ),
 
 -- Entries and exits take turns, so an entry's exit is the one after it and none before that.

@@ -3,7 +3,7 @@
 --
 -- Reasons are made for those who are drawn alone.
 
-{% set sample_size = whole_number_var('segment_sample_size', 1) -%}
+{% set sample_size = setting('segment_sample_size') -%}
 
 with memberships as {{ not_materialized() }} (
     select * from {{ ref('int_segmentation__memberships') }}
@@ -20,7 +20,7 @@ periods as (
 ),
 
 cutpoints as (
-    {{ rule_cuts_in_force() | indent(4) }}
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 current_memberships as {{ not_materialized() }} (

@@ -6,11 +6,11 @@
 -- A path that is frequent in no segment can't become frequent by growing, so it is dropped. Sessions with the same stops are
 -- counted together.
 
-{% set limits = journey_limits() -%}
+{% set limits = setting('journey_paths') -%}
 {% set lengths = range(1, limits.max_length + 1) -%}
 
 with events as (
-    select * from {{ ref('int_features__events') }}
+    select * from {{ ref('int_facts__events') }}
 ),
 
 memberships as (

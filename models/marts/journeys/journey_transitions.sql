@@ -6,11 +6,11 @@
 -- hundreds of millions of rows.
 
 with events as (
-    select * from {{ ref('int_features__events') }}
+    select * from {{ ref('int_facts__events') }}
 ),
 
 orders as (
-    select * from {{ ref('int_features__orders') }}
+    select * from {{ ref('int_facts__orders') }}
 ),
 
 tickets as (

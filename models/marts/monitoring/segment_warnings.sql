@@ -2,7 +2,7 @@
 -- they are not in that says something. Segments that are not defined any more, such as a cluster of the model before, are
 -- nobody's concern.
 
-{% set least_share = percent_words(number_var('min_segment_share', 0, 1)) -%}
+{% set least_share = percent_words(setting('min_segment_share')) -%}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
@@ -86,20 +86,32 @@ largest_drifts as (
     where position = 1
 ),
 
+attributes as (
+    {% for name, scheme in schemes().items() if scheme.attribute -%}
+    select
+        '{{ name }}' as scheme,
+        '{{ scheme.attribute }}' as attribute
+    union all
+    {% endfor -%}
+    select
+        'none' as scheme,
+        'none' as attribute
+    where false
+),
+
 little_known as (
     select
         kpis.segment_key,
         'coverage' as gate,
-        'is made by {{ demographic_attribute() | replace("_", " ") }}, which is known for '
+        'is made by ' || replace(attributes.attribute, '_', ' ') || ', which is known for '
         || {{ percent_words('coverage.value') }} || ' of the buyers' as warning
     from kpis
     inner join periods on kpis.period = periods.as_of
-    cross join coverage
+    inner join attributes on kpis.scheme = attributes.scheme
+    inner join coverage on attributes.attribute || '_known' = coverage.check_name
     where
-        kpis.scheme = 'demographic'
-        and kpis.customers > 0
-        and kpis.segment_key <> 'demographic:prospect'
-        and coverage.check_name = '{{ demographic_attribute() }}_known'
+        kpis.customers > 0
+        and kpis.segment_key <> kpis.scheme || ':prospect'
         and coverage.verdict = 'warn'
 ),
 

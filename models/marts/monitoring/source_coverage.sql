@@ -1,7 +1,7 @@
 -- What was loaded of each source, and whether that is enough. Without a threshold a value is information.
 
-{% set freshness_limit = value_of_table('counts.source_table', by_table_var('freshness_days', 1)) -%}
-{% set owner = value_of_table('source_table', by_table_var('source_owners')) -%}
+{% set freshness_limit = value_of_table('counts.source_table', setting('freshness_days')) -%}
+{% set owner = value_of_table('source_table', setting('source_owners')) -%}
 
 with counts as (
     select * from {{ ref('int_staging__counts') }}
@@ -34,7 +34,8 @@ periods as (
 ),
 
 after_as_of as (
-    {% for table, staged in staged_tables().items() if staged.day -%}
+    {#- While dbt parses, no day is known and every table is read. -#}
+    {% for table, staged in staged_tables().items() if staged.day or not execute -%}
     select
         '{{ table }}' as source_table,
         'after_as_of' as check_name,
@@ -137,7 +138,7 @@ measured as (
         source_table,
         'reject_rate' as check_name,
         coalesce(quarantined / nullif(cast(raw_rows as double), 0), 0) as value,
-        cast({{ number_var('max_reject_rate', 0, 1) }} as double) as threshold,
+        cast({{ setting('max_reject_rate') }} as double) as threshold,
         'fail above' as judgement
     from fates
     union all
@@ -145,7 +146,7 @@ measured as (
         'orders' as source_table,
         'reconciled_rows' as check_name,
         min(reconciled_rows) as value,
-        cast({{ number_var('min_reconciled_share', 0, 1) }} as double) as threshold,
+        cast({{ setting('min_reconciled_share') }} as double) as threshold,
         'fail below' as judgement
     from reconciled_systems
     union all
@@ -153,20 +154,22 @@ measured as (
         'orders' as source_table,
         'reconciled_amount' as check_name,
         min(reconciled_amount) as value,
-        cast({{ number_var('min_reconciled_share', 0, 1) }} as double) as threshold,
+        cast({{ setting('min_reconciled_share') }} as double) as threshold,
         'fail below' as judgement
     from reconciled_systems
     union all
+    {%- for attribute in schemes().values() | map(attribute='attribute') | select | unique %}
     select
         'customers' as source_table,
-        '{{ demographic_attribute() }}_known' as check_name,
-        avg(case when eligible_customers.demographic <> 'unknown' then 1.0 else 0.0 end) as value,
-        cast({{ number_var('min_demographics_share', 0, 1) }} as double) as threshold,
+        '{{ attribute }}_known' as check_name,
+        avg(case when eligible_customers.{{ attribute }} is not null then 1.0 else 0.0 end) as value,
+        cast({{ setting('min_demographics_share') }} as double) as threshold,
         'warn below' as judgement
     from eligible_customers
     inner join periods on eligible_customers.as_of = periods.as_of
     where eligible_customers.is_buyer
     union all
+    {%- endfor %}
     select
         'orders' as source_table,
         'periods_outdated' as check_name,
@@ -179,7 +182,7 @@ measured as (
         'consents' as source_table,
         'consents_known' as check_name,
         avg(case when customers.segmentation_consent is not null then 1.0 else 0.0 end) as value,
-        cast({{ number_var('min_consents_share', 0, 1) }} as double) as threshold,
+        cast({{ setting('min_consents_share') }} as double) as threshold,
         'warn below' as judgement
     from eligible_customers
     inner join periods on eligible_customers.as_of = periods.as_of
@@ -188,7 +191,7 @@ measured as (
     select
         counts.source_table,
         'days_old' as check_name,
-        greatest({{ days_between("date '1970-01-01'", 'periods.as_of') }} - counts.value, 0) as value,
+        greatest({{ dbt.datediff("date '1970-01-01'", 'periods.as_of', 'day') }} - counts.value, 0) as value,
         cast({{ freshness_limit }} as double) as threshold,
         'warn above' as judgement
     from counts
@@ -201,7 +204,7 @@ measured as (
         filled / loaded as value,
         cast(
             case
-                {%- for table, limits in completeness_limits().items() %}
+                {%- for table, limits in setting('min_completeness').items() %}
                 {%- for column, share in limits.items() %}
                 when source_table = '{{ table }}' and column_name = '{{ column }}' then {{ share }}
                 {%- endfor %}
@@ -216,7 +219,7 @@ measured as (
         source_table,
         'validity_' || column_name as check_name,
         filled / nullif(cast(filled + unusable as double), 0) as value,
-        cast({{ number_var('min_validity', 0, 1) }} as double) as threshold,
+        cast({{ setting('min_validity') }} as double) as threshold,
         'warn below' as judgement
     from columns
     where filled + unusable > 0
@@ -226,7 +229,7 @@ measured as (
         'data_quality' as check_name,
         (1 - fates.quarantined / cast(fates.raw_rows as double))
         * coalesce(column_quality.usable_share * column_quality.given_share, 1) as value,
-        cast({{ number_var('min_data_quality', 0, 1) }} as double) as threshold,
+        cast({{ setting('min_data_quality') }} as double) as threshold,
         'warn below' as judgement
     from fates
     left join column_quality on fates.source_table = column_quality.source_table

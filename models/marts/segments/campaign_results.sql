@@ -1,7 +1,7 @@
 -- Who was addressed and who responded, by the segments they were in at the time: those of the last period before the contact.
 
 with contacts as (
-    select * from {{ ref('int_features__contacts') }}
+    select * from {{ ref('int_facts__contacts') }}
 ),
 
 campaigns as (

@@ -4,10 +4,6 @@ with cutpoints as (
     select * from {{ ref('int_segmentation__cutpoints') }}
 ),
 
-spend_breaks as (
-    select * from {{ ref('int_segmentation__spend_breaks') }}
-),
-
 periods as (
     select *
     from {{ ref('int_periods') }}
@@ -24,23 +20,13 @@ in_force as (
         cutpoints.fitted_as_of
     from cutpoints
     inner join periods on cutpoints.fitted_as_of = periods.cutpoints_fitted_as_of
+    {%- for limit in fixed_limits() %}
     union all
     select
-        'spend_breaks' as scheme,
-        'revenue__all' as metric,
-        spend_breaks.cut_number,
-        spend_breaks.cut_value,
-        spend_breaks.status,
-        spend_breaks.as_of as fitted_as_of
-    from spend_breaks
-    inner join periods on spend_breaks.as_of = periods.cutpoints_fitted_as_of
-    {%- for limit in spend_limits() if limit.from is not none %}
-    union all
-    select
-        'spend_limits' as scheme,
-        'revenue__all' as metric,
-        {{ loop.index }} as cut_number,
-        {{ limit.from }} as cut_value,
+        '{{ limit.scheme }}' as scheme,
+        '{{ limit.metric }}' as metric,
+        {{ limit.cut_number }} as cut_number,
+        {{ limit.cut_value }} as cut_value,
         'fixed' as status,
         cast(null as date) as fitted_as_of
     {%- endfor %}

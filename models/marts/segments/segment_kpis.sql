@@ -5,7 +5,7 @@
 {% set changing = kpis_with_change() -%}
 
 with sizes as (
-    select * from {{ ref('int_segmentation__segment_sums') }}
+    select * from {{ ref('int_marts__segment_sums') }}
 ),
 
 segments as (
@@ -17,7 +17,7 @@ periods as (
 ),
 
 sessions as (
-    select * from {{ ref('int_features__sessions') }}
+    select * from {{ ref('int_facts__sessions') }}
 ),
 
 -- Without any session nothing is known of engagement; with some, a member without one has 0.
@@ -97,48 +97,77 @@ kpis as (
     left join everyone on all_segments.as_of = everyone.as_of
 ),
 
-final as (
+goals as (
+    {% for segment_key, goal in goals.items() -%}
     select
-        -- ids
-        kpis.as_of as period,
-        kpis.segment_key,
-        kpis.scheme,
+        {{ sql_literal(segment_key) }} as segment_key,
+        '{{ goal.kpi }}' as kpi,
+        cast({{ goal.change }} as double) as change
+    union all
+    {% endfor -%}
+    select
+        cast(null as {{ dbt.type_string() }}) as segment_key,
+        cast(null as {{ dbt.type_string() }}) as kpi,
+        cast(null as double) as change
+    where false
+),
 
-        -- size
-        kpis.customers,
-        {{ rounded('kpis.customer_share') }} as customer_share,
-        {{ rounded('kpis.buyer_share') }} as buyer_share,
-
-        -- value
-        cast(kpis.revenue as decimal(18, 2)) as revenue,
-        {{ rounded('kpis.revenue_share') }} as revenue_share,
-        kpis.average_order_value,
-
-        -- what the members did next
-        cast(kpis.period_revenue as decimal(18, 2)) as period_revenue,
-        kpis.revenue_per_member,
-        kpis.period_order_value,
-        {%- for kpi in ['conversion', 'repeat_rate', 'sessions_per_member', 'response_rate'] %}
-        {{ rounded('kpis.' ~ kpi) }} as {{ kpi }},
-        {%- endfor %}
-
-        -- against the period before, and against everyone
+compared as (
+    select
         {%- for kpi in changing %}
-        {{ rounded(kpi_change(kpi)) }} as {{ kpi }}_change,
+        kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1 as {{ kpi }}_change,
         {%- endfor %}
-        {%- for kpi in changing if kpi not in ['customers', 'period_revenue'] %}
-        {{ rounded('100 * kpis.' ~ kpi ~ ' / nullif(cast(kpis.' ~ kpi ~ '_of_all as double), 0)') }} as {{ kpi }}_index,
-        {%- endfor %}
-
-        -- goals
-        {{ goal_case(goals, 'kpi') }} as goal_kpi,
-        {{ goal_case(goals, 'change') }} as goal_change,
-        {{ rounded(goal_case(goals, 'progress')) }} as goal_progress
+        kpis.*
     from kpis
     left join kpis as earlier
         on
             kpis.previous_as_of = earlier.as_of
             and kpis.segment_key = earlier.segment_key
+),
+
+final as (
+    select
+        -- ids
+        compared.as_of as period,
+        compared.segment_key,
+        compared.scheme,
+
+        -- size
+        compared.customers,
+        {{ rounded('compared.customer_share') }} as customer_share,
+        {{ rounded('compared.buyer_share') }} as buyer_share,
+
+        -- value
+        cast(compared.revenue as decimal(18, 2)) as revenue,
+        {{ rounded('compared.revenue_share') }} as revenue_share,
+        compared.average_order_value,
+
+        -- what the members did next
+        cast(compared.period_revenue as decimal(18, 2)) as period_revenue,
+        compared.revenue_per_member,
+        compared.period_order_value,
+        {%- for kpi in ['conversion', 'repeat_rate', 'sessions_per_member', 'response_rate'] %}
+        {{ rounded('compared.' ~ kpi) }} as {{ kpi }},
+        {%- endfor %}
+
+        -- against the period before, and against everyone
+        {%- for kpi in changing %}
+        {{ rounded('compared.' ~ kpi ~ '_change') }} as {{ kpi }}_change,
+        {%- endfor %}
+        {%- for kpi in changing if kpi not in ['customers', 'period_revenue'] %}
+        {{ rounded('100 * compared.' ~ kpi ~ ' / nullif(cast(compared.' ~ kpi ~ '_of_all as double), 0)') }} as {{ kpi }}_index,
+        {%- endfor %}
+
+        -- goals
+        goals.kpi as goal_kpi,
+        goals.change as goal_change,
+        case goals.kpi
+            {%- for kpi in changing %}
+            when '{{ kpi }}' then {{ rounded('compared.' ~ kpi ~ '_change / goals.change') }}
+            {%- endfor %}
+        end as goal_progress
+    from compared
+    left join goals on compared.segment_key = goals.segment_key
 )
 
 select * from final

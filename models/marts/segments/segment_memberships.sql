@@ -15,7 +15,7 @@ periods as (
 ),
 
 cutpoints as (
-    {{ rule_cuts_in_force() | indent(4) }}
+    {{ cuts_in_force() | indent(4) }}
 ),
 
 final as (

@@ -4,14 +4,14 @@
 -- in the order of their keys, which are hashes, and only what enough of them bought: that bounds the pairs of members and
 -- items, which would be hundreds of millions. Lift is high by chance where few bought: support is asked of the members, too.
 
-{% set settings = segment_products_settings() -%}
+{% set settings = setting('segment_products') -%}
 
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
 lines as (
-    select * from {{ ref('int_features__lines') }}
+    select * from {{ ref('int_facts__lines') }}
 ),
 
 products as (
@@ -37,18 +37,13 @@ recent_lines as {{ not_materialized() }} (
     where lines.is_completed
 ),
 
-ranked_buyers as (
-    select
-        customer_key,
-        row_number() over (order by customer_key) as position
+recent_buyers as (
+    select distinct customer_key
     from recent_lines
-    group by customer_key
 ),
 
 buyers as (
-    select customer_key
-    from ranked_buyers
-    where position <= {{ settings.buyers }}
+    {{ lowest_keys('recent_buyers', settings.buyers) | indent(4) }}
 ),
 
 bought_items as (

@@ -83,7 +83,7 @@ final as (
     left join likeness on weights.number = likeness.number
     left join sizes on keys.topic = sizes.main_topic
     cross join current_period
-    where weights.rank <= {{ topic_settings().shown_terms }}
+    where weights.rank <= {{ setting('topics').shown_terms }}
 )
 
 select * from final

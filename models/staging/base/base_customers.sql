@@ -4,8 +4,8 @@
 -- oldest_plausible_age when the row was loaded or last changed; where neither is known, at as_of. What it said is kept
 -- as birth_date_text: two records with the same impossible date may still be one person.
 
-{% set as_of = optional_date_var('as_of') -%}
-{% set too_old = dbt.dateadd('year', -whole_number_var('oldest_plausible_age', 1), 'attributed_from') -%}
+{% set as_of = setting('as_of') -%}
+{% set too_old = dbt.dateadd('year', -setting('oldest_plausible_age'), 'attributed_from') -%}
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'customers') }}
@@ -14,8 +14,8 @@ with source as {{ not_materialized() }} (
 as_of_date as (
     select
         cast({{ "max(date '" ~ as_of ~ "')" if as_of else dbt.dateadd('day', 1, 'max(ordered_on)') }} as date) as as_of
-    from {{ ref('stg_orders') }}
-    where status = 'completed'
+    from {{ ref('base_orders') }}
+    where fate = 'loaded' and status = 'completed'
 ),
 
 typed as {{ not_materialized() }} (

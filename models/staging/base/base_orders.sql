@@ -1,34 +1,15 @@
 -- Every raw order with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- Rules are tried in the order of the case below; the first that fails is the one that is told.
---
--- With var orders_lookback_days the next build reads the newest raw rows only, from read_from on. They are judged
--- together with the stored rows of the same keys; the other stored rows stay as they are.
-
-{{ config(
-    materialized='table' if orders_lookback_days() is none else 'incremental',
-    incremental_strategy='replace_read_orders',
-) }}
-
+-- Rules are tried in the order of the case below; the first that fails is the failed_rule.
 -- Where the var currency or latest_plausible_date is null, its rule compares with null and never fails.
 
 {% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 {% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
-{% set latest = optional_date_var('latest_plausible_date') -%}
+{% set latest = setting('latest_plausible_date') -%}
 {% set latest_plausible_date = 'cast(' ~ (sql_literal(latest) if latest else 'null') ~ ' as date)' -%}
-{% set may_read_a_part = orders_lookback_days() is not none -%}
-{% set definition_key = orders_definition_key() if may_read_a_part -%}
-{% set read_from = orders_read_from(definition_key) if may_read_a_part -%}
-{% set key = ['order_id', 'source_system'] -%}
-{% set content = ['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'] -%}
-{% set uncompared = ['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields']
-    + (['read_from', 'definition_key'] if may_read_a_part else []) -%}
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'orders') }}
-    {%- if read_from %}
-    where {{ may_be_loaded_from('loaded_at', read_from) }}
-    {%- endif %}
 ),
 
 typed as {{ not_materialized() }} (
@@ -76,26 +57,19 @@ dated as {{ not_materialized() }} (
         end as status
     from typed
     left join zone_days on {{ utc_date('typed.ordered_at') }} = zone_days.utc_day
-    {%- if read_from %}
-    where typed.loaded_at >= {{ instant(read_from) }} or typed.loaded_at is null
-    {%- endif %}
 ),
 
 row_checks as {{ not_materialized() }} (
     select
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
-        {%- if may_read_a_part %}
-        {{ instant(read_from) }} as read_from,
-        {{ definition_key }} as definition_key,
-        {%- endif %}
         case
             when order_id is null then 'missing_order_id'
             when raw_ordered_at is null then 'missing_ordered_at'
             when ordered_at is null then 'impossible_date'
             when raw_amount is null then 'missing_amount'
             when amount is null then 'invalid_amount'
-            when abs(amount) > {{ number_var('largest_plausible_amount') }} then 'implausible_amount'
+            when abs(amount) > {{ setting('largest_plausible_amount') }} then 'implausible_amount'
             when currency <> {{ currency }} then 'other_currency'
             when status is null then 'unknown_status'
             when status = 'completed' and amount < 0 then 'negative_completed'
@@ -106,45 +80,6 @@ row_checks as {{ not_materialized() }} (
     from dated
 ),
 
-{% if read_from -%}
-stored as (
-    select * from {{ this }}
-),
-
--- The keys of the rows that are read, and of those that were and may be gone.
-read_keys as (
-    select {{ key | join(', ') }}
-    from row_checks
-    union
-    select {{ key | join(', ') }}
-    from stored
-    where loaded_at >= {{ instant(read_from) }} or loaded_at is null
-),
-
--- No gap rejects any of them: orders_read_from has seen to that.
-judged as {{ materialized() }} (
-    select
-        {{ (key + content + uncompared) | join(',\n        ') }},
-        raw_ordered_at,
-        raw_amount,
-        status_word,
-        failed_row_rule as failed_rule
-    from row_checks
-    union all
-    select
-        stored.{{ (key + content + uncompared) | join(',\n        stored.') }},
-        null as raw_ordered_at,
-        null as raw_amount,
-        null as status_word,
-        null as failed_rule
-    from stored
-    inner join read_keys
-        on stored.order_id = read_keys.order_id and stored.source_system = read_keys.source_system
-    where
-        stored.loaded_at < {{ instant(read_from) }}
-        and (stored.failed_rule is null or stored.failed_rule = 'conflicting_repeat')
-),
-{%- else -%}
 -- What repeats and gaps are found by, kept: it is small.
 readable_rows as {{ materialized() }} (
     select
@@ -167,7 +102,7 @@ order_days as (
 gaps as (
     select
         lead(ordered_on) over (order by ordered_on) as next_ordered_on,
-        {{ days_between('ordered_on', 'lead(ordered_on) over (order by ordered_on)') }} as days_to_next,
+        {{ dbt.datediff('ordered_on', 'lead(ordered_on) over (order by ordered_on)', 'day') }} as days_to_next,
         sum(orders) over (order by ordered_on) as orders_until,
         sum(orders) over () as orders_in_all
     from order_days
@@ -189,15 +124,14 @@ judged as {{ not_materialized() }} (
     from row_checks
     cross join plausible_dates
 ),
-{%- endif %}
 
 {{ row_fates(
     'judged',
-    keys_in=none if read_from else 'readable_rows',
-    key=key,
-    content=content,
+    keys_in='readable_rows',
+    key=['order_id', 'source_system'],
+    content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'],
     loaded_at='loaded_at',
-    uncompared=uncompared,
+    uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields'],
     offending_columns={
         'impossible_date': 'raw_ordered_at',
         'future_date': 'raw_ordered_at',

@@ -1,0 +1,73 @@
+{#- session_minutes__30d__top_25; a decimal point becomes _. -#}
+{% macro rule_cut_column(column, operator, percent) %}
+    {#- Six decimals are what parsing lets in; '%f' never writes 1e-05. -#}
+    {%- set digits = ('%.6f' % percent).rstrip('0').rstrip('.').replace('.', '_') -%}
+    {{- return(column ~ '__' ~ operator.replace('percent', digits)) -}}
+{% endmacro %}
+
+
+{#-
+    Each percentile that a rule or scheme compares with: cut_column, the column it is a quantile of, and scheme, metric and
+    cut_number as segment_cutpoints publishes it. A rule's cut is published under its own name; those of a scheme are
+    numbered from the lowest.
+-#}
+{% macro percentile_cuts(rules=none) %}
+    {%- set cuts = [] -%}
+    {%- for cut in distinct_cuts(rules if rules is not none else rule_segments()) -%}
+        {%- do cuts.append(dict(cut, scheme='rule', metric=cut.cut_column, cut_number=1)) -%}
+    {%- endfor -%}
+    {%- for name, scheme in (schemes() if rules is none else {}).items() -%}
+        {%- set numbers = {} -%}
+        {%- for cut in distinct_cuts(scheme.segments) | sort(attribute='quantile') -%}
+            {%- do numbers.update({cut.column: numbers.get(cut.column, 0) + 1}) -%}
+            {%- do cuts.append(dict(cut, scheme=name, metric=cut.column, cut_number=numbers[cut.column])) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(cuts) -}}
+{% endmacro %}
+
+
+{% macro distinct_cuts(segments) %}
+    {%- set cuts = {} -%}
+    {%- for segment in segments -%}
+        {%- for condition in segment.conditions if 'cut_column' in condition -%}
+            {#- Rounded: 1 - 70 / 100 is a little more than 0.3, and that much would take the next value. -#}
+            {%- set share = condition.limit / 100 -%}
+            {%- do cuts.update({condition.cut_column: {
+                'cut_column': condition.cut_column,
+                'column': condition.column,
+                'quantile': (1 - share if condition.operator == 'top_percent' else share) | round(8),
+            }}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(cuts.values() | sort(attribute='cut_column')) -}}
+{% endmacro %}
+
+
+{#- The value that a percentile stands for: a quantile of the values above 0. -#}
+{% macro percentile_value(cut) %}
+    {{- return(quantile('case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end', cut.quantile)) -}}
+{% endmacro %}
+
+
+{#- The limits that schemes name as numbers, as segment_cutpoints publishes them: numbered after the percentiles of a column. -#}
+{% macro fixed_limits() %}
+    {%- set limits = [] -%}
+    {%- for name, scheme in schemes().items() -%}
+        {%- set columns = {} -%}
+        {%- for condition in scheme.conditions if condition.kind == 'metric' -%}
+            {%- set column = columns.setdefault(condition.column, {'percentiles': [], 'numbers': []}) -%}
+            {%- if 'cut_column' in condition -%}
+                {%- do column.percentiles.append(condition.cut_column) -%}
+            {%- else -%}
+                {%- do column.numbers.extend(condition.limit if condition.operator == 'between' else [condition.limit]) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- for metric, column in columns.items() -%}
+            {%- for number in column.numbers | unique | sort -%}
+                {%- do limits.append({'scheme': name, 'metric': metric, 'cut_number': column.percentiles | length + loop.index, 'cut_value': number}) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(limits) -}}
+{% endmacro %}

@@ -1,0 +1,159 @@
+{#-
+    From YAML to a normalised tree, in recursive descent. `grammar` is what rules may name; `at` is where we are:
+    subject and path for messages, under_not, depth, the keys allowed beside the rule, and three lists shared by the
+    whole segment that collect its conditions, its references to other segments and the depths of its groups.
+
+    A condition on a column of the customer, of whatever kind, has column, subject (the column in words), operator, limit,
+    words (operator and limit), and test: what stands in SQL behind the value. One against a percentile has a cut_column
+    instead of the test.
+-#}
+{% macro rule_node(grammar, at, body) %}
+    {%- if body is not mapping -%}
+        {%- do definition_error(at.subject, at.path, format_value(body), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
+    {%- endif -%}
+    {%- if 'stay_until' in body -%}
+        {%- do definition_error(at.subject, at.path ~ 'stay_until', 'stay_until inside a rule', 'stay_until beside the whole rule of a segment in var rule_segments, and in no group') -%}
+    {%- endif -%}
+    {%- set kinds = grammar.kinds | select('in', body) | list -%}
+    {%- if kinds | length != 1 -%}
+        {%- do definition_error(at.subject, at.path, 'the keys ' ~ (kinds or body) | join(', ') if body else 'no rule', 'exactly one of ', grammar.kinds | list, body | first if body and not kinds) -%}
+    {%- endif -%}
+    {%- set kind = kinds[0] -%}
+    {%- for name in body if name not in grammar.kinds[kind] -%}
+        {%- do definition_error(at.subject, at.path ~ name, 'an unknown key', 'beside ' ~ kind ~ ', the keys ', grammar.kinds[kind] + at.beside, name) -%}
+    {%- endfor -%}
+    {%- if kind == 'metric' -%}
+        {{- return(rule_metric(grammar, at, body)) -}}
+    {%- elif kind == 'attribute' -%}
+        {{- return(rule_attribute(grammar, at, body)) -}}
+    {%- elif kind == 'segment' -%}
+        {{- return(rule_reference(grammar, at, body)) -}}
+    {%- endif -%}
+    {{- return(rule_group(grammar, at, kind, body[kind])) -}}
+{% endmacro %}
+
+
+{% macro rule_group(grammar, at, kind, parts) %}
+    {%- if at.depth >= 10 -%}
+        {%- do definition_error(at.subject, at.path ~ kind, 'groups nested more than 10 deep', 'at most 10; give the inner group a segment of its own and refer to it') -%}
+    {%- endif -%}
+    {%- do at.levels.append(at.depth + 1) -%}
+    {%- if kind == 'not' -%}
+        {%- set inside = dict(at, path=at.path ~ 'not.', under_not=true, depth=at.depth + 1, beside=[]) -%}
+        {{- return({'kind': 'not', 'rule': rule_node(grammar, inside, parts)}) -}}
+    {%- endif -%}
+    {%- if parts is string or parts is mapping or parts is not iterable or not parts -%}
+        {%- do definition_error(at.subject, at.path ~ kind, format_value(parts), 'a list of one or more rules') -%}
+    {%- endif -%}
+    {%- set rules = [] -%}
+    {%- for part in parts -%}
+        {%- set inside = dict(at, path=at.path ~ kind ~ '[' ~ loop.index0 ~ '].', depth=at.depth + 1, beside=[]) -%}
+        {%- do rules.append(rule_node(grammar, inside, part)) -%}
+    {%- endfor -%}
+    {{- return({'kind': kind, 'rules': rules}) -}}
+{% endmacro %}
+
+
+{% macro rule_metric(grammar, at, body) %}
+    {%- do check(at.subject, at.path ~ 'metric', body.metric, {'one_of': grammar.metrics | list, 'words': 'the metrics '}) -%}
+    {%- set operators = grammar.operators | select('in', body) | list -%}
+    {%- if operators | length != 1 -%}
+        {%- do definition_error(at.subject, at.path ~ operators | join(' and '), operators | length ~ ' operators' if operators else 'no operator', 'exactly one of ', grammar.operators | list) -%}
+    {%- endif -%}
+    {%- set operator, metric, window = operators[0], grammar.metrics[body.metric], metric_window(at.subject, at.path, body) -%}
+    {%- set limit = rule_limit(at.subject, at.path ~ operator, operator, body[operator]) -%}
+    {%- set words, sql = grammar.operators[operator].words, grammar.operators[operator].sql -%}
+    {#- 'days since the last completed order' says more than 'recency days'. -#}
+    {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
+    {%- set condition = dict(window, kind='metric', operator=operator, limit=limit, subject=(name ~ ' ' ~ metric_window_words(window)).rstrip()) -%}
+    {%- if operator in ['top_percent', 'bottom_percent'] -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit ~ '%', 'cut_column': rule_cut_column(window.column, operator, limit)}) -%}
+    {%- elif operator == 'between' -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit | join(' and '), 'test': 'between ' ~ limit | join(' and ')}) -%}
+    {%- else -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit, 'test': sql ~ ' ' ~ limit}) -%}
+    {%- endif -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{#- A number, or the two of between. 5.0 becomes 5, so that one limit has one text and one cut column. -#}
+{% macro rule_limit(subject, path, operator, value) %}
+    {%- set between = operator == 'between' -%}
+    {%- set percent = operator in ['top_percent', 'bottom_percent'] -%}
+    {%- if percent -%}
+        {%- set allowed = 'a number of per cent above 0 and below 100, with at most six decimals' -%}
+    {%- elif between -%}
+        {%- set allowed = 'a list [low, high] of two numbers with low <= high' -%}
+    {%- else -%}
+        {%- set allowed = 'a number without quotes, below 1e15 in size' -%}
+    {%- endif -%}
+    {%- set values = value if between and value is iterable and value is not string and value is not mapping else [value] -%}
+    {%- set numbers = [] -%}
+    {#- The chained comparison also refuses .nan and .inf. -#}
+    {%- for number in values if number is number and number is not boolean and -1e15 < number < 1e15 -%}
+        {%- do numbers.append(number | int if number == number | int else number) -%}
+    {%- endfor -%}
+    {%- set is_good = numbers | length == values | length == (2 if between else 1)
+        and not (between and numbers[0] > numbers[1])
+        and not (percent and (not 0 < numbers[0] < 100 or numbers[0] | round(6) != numbers[0])) -%}
+    {%- if not is_good -%}
+        {%- do definition_error(subject, path, format_value(value), allowed) -%}
+    {%- endif -%}
+    {{- return(numbers if between else numbers[0]) -}}
+{% endmacro %}
+
+
+{% macro rule_attribute(grammar, at, body) %}
+    {%- do check(at.subject, at.path ~ 'attribute', body.attribute, {'one_of': grammar.attributes, 'words': 'the attributes '}) -%}
+    {%- set values = body['in'] if 'in' in body else none -%}
+    {%- set allowed = "a list of one or more texts or numbers, such as [North, South]; quote words that YAML takes for true or false, such as 'NO'" -%}
+    {%- if values is string or values is mapping or values is not iterable or not values -%}
+        {%- do definition_error(at.subject, at.path ~ 'in', format_value(values) if 'in' in body else 'nothing', allowed) -%}
+    {%- endif -%}
+    {%- set one_of, literals = [], [] -%}
+    {%- for value in values -%}
+        {%- if value is boolean or (value is not string and value is not number) -%}
+            {%- do definition_error(at.subject, at.path ~ 'in[' ~ loop.index0 ~ ']', format_value(value), allowed) -%}
+        {%- endif -%}
+        {#- Compared as text, whatever the type of the column. -#}
+        {%- if value | string not in one_of -%}
+            {%- do one_of.append(value | string) -%}
+            {%- do literals.append(sql_literal(value | string)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set condition = {
+        'kind': 'attribute',
+        'column': body.attribute,
+        'subject': body.attribute | replace('_', ' '),
+        'operator': 'in',
+        'limit': one_of,
+        'words': 'one of ' ~ one_of | join(', '),
+        'test': 'in (' ~ literals | join(', ') ~ ')',
+    } -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{#- A segment of another scheme is a column; one of the rule segments gets the rule of that segment by link_references. -#}
+{% macro rule_reference(grammar, at, body) %}
+    {%- set path = at.path ~ 'segment' -%}
+    {%- set schemes = grammar.schemes | list + ['rule'] -%}
+    {%- set parts = body.segment.split(':', 1) if body.segment is string else [] -%}
+    {%- if parts | length != 2 or parts[0] not in schemes or not parts[1] -%}
+        {%- do definition_error(at.subject, path, format_value(body.segment), "'scheme:segment', such as 'rfm:champions', with a scheme of ", schemes, parts | first if parts) -%}
+    {%- endif -%}
+    {%- set scheme, name = parts -%}
+    {%- set names = grammar.rules if scheme == 'rule' else grammar.schemes[scheme] -%}
+    {%- if names is not none and name not in names -%}
+        {%- do definition_error(at.subject, path, format_value(body.segment), 'the segments of ' ~ scheme ~ ': ', names, name) -%}
+    {%- endif -%}
+    {%- set condition = {'kind': 'segment', 'scheme': scheme, 'name': name, 'segment_key': body.segment} -%}
+    {%- do at.conditions.append(condition) -%}
+    {%- if scheme == 'rule' -%}
+        {%- do at.references.append({'condition': condition, 'path': path, 'under_not': at.under_not, 'depth': at.depth}) -%}
+    {%- endif -%}
+    {{- return(condition) -}}
+{% endmacro %}

@@ -1,0 +1,146 @@
+{#- Every exclusive scheme and the segments it may have; none where the data decides on them. -#}
+{% macro exclusive_schemes() %}
+    {%- set schemes = {
+        'rfm': [
+            'hibernating', 'at_risk', 'cannot_lose', 'about_to_sleep', 'need_attention', 'loyal', 'promising',
+            'recent_occasional', 'potential_loyalist', 'champions', 'prospect',
+        ],
+        'spend_breaks': none,
+        'cluster': none,
+        'journeys': none,
+    } -%}
+    {%- for scheme, entry in declared_schemes().items() -%}
+        {%- set names = entry.segments | map(attribute='segment') | list -%}
+        {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names + ['prospect']}) -%}
+    {%- endfor -%}
+    {{- return(schemes) -}}
+{% endmacro %}
+
+
+{#- Schemes with customers, even buyers, in none of their segments: journeys, and those whose rules may all fail. -#}
+{% macro partial_schemes() %}
+    {%- set partial = ['journeys'] -%}
+    {%- for scheme, entry in declared_schemes().items() if 'rule' in entry.segments[-1] -%}
+        {%- do partial.append(scheme) -%}
+    {%- endfor -%}
+    {{- return(partial) -}}
+{% endmacro %}
+
+
+{#- Schemes whose limits are fitted to the customers, each with what is fitted: `models` or `cutpoints`. -#}
+{% macro fitted_schemes() %}
+    {%- set fitted = {'rfm': 'cutpoints', 'spend_breaks': 'cutpoints', 'cluster': 'models', 'journeys': 'models'} -%}
+    {%- for name, scheme in schemes().items() if scheme.is_fitted -%}
+        {%- do fitted.update({name: 'cutpoints'}) -%}
+    {%- endfor -%}
+    {{- return(fitted) -}}
+{% endmacro %}
+
+
+{#- Var schemes with its keys checked, its rules as they are written. -#}
+{% macro declared_schemes() %}
+    {%- set schemes = var('schemes', {}) or {} -%}
+    {%- set subject, attributes = 'Var schemes', {'one_of': rule_attributes(), 'words': 'the attributes '} -%}
+    {%- set example = 'segments such as {segment: large, rule: {metric: revenue, at_least: 2000}}' -%}
+    {%- set texts = {} -%}
+    {%- for text in segment_texts() -%}
+        {%- do texts.update({text: none}) -%}
+    {%- endfor -%}
+    {%- do check(subject, '', schemes, {'may_be_empty': true, 'values': {
+        'keys': {'segments': {'items': {'values': none, 'words': example}, 'words': 'a list of ' ~ example}},
+        'optional': {'description': {'text': none}, 'owner': {'text': none}, 'who': {'one_of': ['buyers', 'eligible']}},
+    }}) -%}
+    {#- A scheme is a column of int_segmentation__customers_scored, beside these. -#}
+    {%- set taken = ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
+        + ['is_buyer', 'has_events', 'top_category'] + rule_attributes() + derived_columns() -%}
+    {%- for scheme, entry in schemes.items() -%}
+        {%- do check_name(subject, 'the name of a scheme', scheme, taken) -%}
+        {%- set names = ['prospect', 'returns_only'] -%}
+        {%- for part in entry.segments -%}
+            {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
+            {%- if 'attribute' in part -%}
+                {%- do check(subject, path, part, {'keys': {'attribute': attributes}}) -%}
+            {%- elif 'else' in part -%}
+                {%- do check(subject, path, part, {'keys': {'segment': none, 'else': {'one_of': [true]}}, 'optional': texts}) -%}
+            {%- else -%}
+                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': none}, 'optional': texts}) -%}
+            {%- endif -%}
+            {%- if 'attribute' not in part -%}
+                {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
+                {%- do names.append(part.segment) -%}
+            {%- endif -%}
+            {%- if 'rule' not in part and not loop.last -%}
+                {%- do definition_error(subject, path, 'another segment after it', 'a segment with else or attribute in the last place, since it leaves no customer to the next') -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(schemes) -}}
+{% endmacro %}
+
+
+{% macro check_name(subject, path, name, taken) %}
+    {%- do check(subject, path, name, name_kind()) -%}
+    {%- if name in taken -%}
+        {%- do definition_error(subject, path, format_value(name), 'a name that is not taken, as these are: ' ~ taken | join(', ')) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#-
+    A scheme of var schemes once its rules are parsed: its segments in order; the attribute whose values are segments, or
+    none; the conditions on columns that its rules name; whether it is of_buyers alone; and whether it has fitted limits.
+-#}
+{% macro linked_scheme(name, entry, segments, declared) %}
+    {%- set own, earlier, conditions = [], [], {} -%}
+    {%- for part in entry.segments if 'segment' in part -%}
+        {%- set segment = segments[name ~ ':' ~ part.segment] -%}
+        {%- for condition in segment.conditions -%}
+            {%- if condition.kind != 'segment' -%}
+                {%- do conditions.update({condition.column ~ ' ' ~ condition.words: condition}) -%}
+            {%- elif condition.scheme in declared -%}
+                {%- do definition_error(segment.subject, 'rule', format_value(condition.segment_key), 'segments of rfm, spend_breaks, cluster, journeys and rule, which are known before; or the rule written out') -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- set others = (earlier[:-1] | join(', ') ~ ' or ' if earlier | length > 1 else '') ~ earlier | last | default('') -%}
+        {%- set words = [rule_words(segment.rule, false, true)] if segment.rule is not none else [] -%}
+        {%- if others -%}
+            {%- do words.append(('but ' if words else '') ~ 'not ' ~ others) -%}
+        {%- endif -%}
+        {%- do define_segment(segment, words | join(', ') or 'everyone') -%}
+        {%- do earlier.append(segment.segment | replace('_', ' ')) -%}
+        {%- do own.append(segment) -%}
+    {%- endfor -%}
+    {%- set attribute = entry.segments[-1].get('attribute') -%}
+    {%- if attribute -%}
+        {%- do conditions.update({attribute: {'kind': 'attribute', 'column': attribute, 'subject': attribute | replace('_', ' ')}}) -%}
+    {%- endif -%}
+    {{- return({
+        'segments': own,
+        'attribute': attribute,
+        'conditions': conditions.values() | list,
+        'of_buyers': entry.get('who', 'buyers') == 'buyers',
+        'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0,
+    }) -}}
+{% endmacro %}
+
+
+{#- SQL of the segment of a customer in a scheme of var schemes, or null. -#}
+{% macro scheme_segment(scheme, features, cutpoints) -%}
+case
+    {%- if scheme.of_buyers %}
+    when not {{ features }}.is_buyer then 'prospect'
+    {%- endif %}
+    {%- for segment in scheme.segments %}
+    when {{ rule_sql(segment.rule, features, cutpoints) if segment.rule is not none else 'true' }} then {{ sql_literal(segment.segment) }}
+    {%- endfor %}
+    {%- if scheme.attribute %}
+    when true then coalesce(cast({{ features }}.{{ scheme.attribute }} as {{ dbt.type_string() }}), 'unknown')
+    {%- endif %}
+end
+{%- endmacro %}
+
+
+{#- A column of a scheme that a mart promises; null where var schemes doesn't have it. -#}
+{% macro promised_scheme(name, customers='customers') %}
+    {{- return(customers ~ '.' ~ name if name in exclusive_schemes() else 'cast(null as ' ~ dbt.type_string() ~ ')') -}}
+{% endmacro %}

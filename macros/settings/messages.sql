@@ -1,0 +1,54 @@
+{#-
+    The one form of every complaint about a definition in YAML: what is wrong where, what was found, what is allowed.
+    `names` are appended to the allowed text, unless they are too many to read; those that resemble `word` come first.
+-#}
+{% macro definition_error(subject, path, found, allowed, names=[], word=none) %}
+    {%- set place = (path | string).rstrip('.') -%}
+    {%- set near = near_misses(word, names) if word is string else [] -%}
+    {%- do exceptions.raise_compiler_error(
+        subject ~ (', at ' ~ place if place else '') ~ ': found ' ~ found ~ '.'
+        ~ (' Did you mean ' ~ near | join(' or ') ~ '?' if near else '')
+        ~ ' Allowed: ' ~ allowed ~ (names | join(', ') if names | length <= 200 else '') ~ '.'
+    ) -%}
+{% endmacro %}
+
+
+{#- A YAML value the way its author wrote it: null and true, not None and True. -#}
+{% macro format_value(value) %}
+    {%- if value is none -%}
+        {{- return('null') -}}
+    {%- elif value is boolean -%}
+        {{- return('true' if value else 'false') -}}
+    {%- elif value is string -%}
+        {{- return("'" ~ value ~ "'") -}}
+    {%- elif value is mapping -%}
+        {{- return('a mapping with the keys ' ~ value | join(', ') if value else 'an empty mapping') -}}
+    {%- elif value is iterable -%}
+        {%- set parts = [] -%}
+        {%- for part in value -%}
+            {%- do parts.append(format_value(part)) -%}
+        {%- endfor -%}
+        {{- return('[' ~ parts | join(', ') ~ ']' if parts else 'an empty list') -}}
+    {%- endif -%}
+    {{- return(value | string) -}}
+{% endmacro %}
+
+
+{#- Up to three names with the same letters as the word or most of its pairs of neighbours, the likeliest first. -#}
+{% macro near_misses(word, names) %}
+    {%- set pairs = [] -%}
+    {%- for letter in (word | lower)[1:] -%}
+        {%- do pairs.append((word | lower)[loop.index0] ~ letter) -%}
+    {%- endfor -%}
+    {%- set candidates = [] -%}
+    {%- for name in names | map('string') -%}
+        {%- set shared = pairs | unique | select('in', name) | list | length -%}
+        {%- set likeness = 2 * shared / (pairs | length + name | length - 1) if pairs else 0 -%}
+        {%- if word | lower | sort == name | sort -%}
+            {%- do candidates.append((-1, name)) -%}
+        {%- elif likeness >= 0.5 -%}
+            {%- do candidates.append((-likeness, name)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{- return((candidates | sort)[:3] | map('last') | list) -}}
+{% endmacro %}

@@ -1,0 +1,85 @@
+-- One row per completed order or return of an eligible customer: the slim table that every order metric reads.
+--
+-- An order is big by the customer's own orders of earlier days, so that no later order changes it.
+
+{% set big_purchase = setting('big_purchase') -%}
+
+with orders as (
+    select * from {{ ref('stg_orders') }}
+),
+
+customer_references as (
+    {{ eligible_references() | indent(4) }}
+),
+
+zone_days as (
+    {{ zone_days() | indent(4) }}
+),
+
+customer_orders as (
+    select
+        customer_references.customer_key,
+        orders.ordered_on as day,
+        orders.ordered_at,
+        cast({{ dbt.date_trunc('month', 'orders.ordered_on') }} as date) as month,
+        {{ local_hour_by_zone_day('orders.ordered_at') | indent(8) }} as hour,
+        orders.amount,
+        {{ is_weekend('orders.ordered_on') }} as is_weekend,
+        orders.status = 'completed' as is_completed
+    from orders
+    inner join customer_references
+        on
+            orders.source_system = customer_references.source_system
+            and orders.customer_ref = customer_references.customer_ref
+    left join zone_days on {{ utc_date('orders.ordered_at') }} = zone_days.utc_day
+    where orders.status in ('completed', 'returned')
+),
+
+-- The rank is one more than the number of orders of earlier days, and costs less than their count.
+compared_orders as (
+    select
+        *,
+        rank() over by_day - 1 as orders_before,
+        sum(amount) over earlier_days as amount_before,
+        case when is_completed then {{ dbt.datediff('max(day) over earlier_days', 'day', 'day') }} end as gap_days
+    from customer_orders
+    window
+        by_day as (
+            partition by customer_key, is_completed
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
+        ),
+        earlier_days as (
+            partition by customer_key, is_completed
+            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
+            range between unbounded preceding and 1 preceding
+        )
+),
+
+final as (
+    select
+        -- ids
+        customer_key,
+
+        -- dates
+        day,
+        ordered_at,
+        month,
+
+        -- numbers
+        hour,
+        amount,
+        gap_days,
+
+        -- flags
+        is_weekend,
+        is_completed,
+        coalesce(
+            is_completed
+            and orders_before >= {{ big_purchase.after_orders }}
+            and amount * orders_before > {{ big_purchase.times }} * amount_before,
+            false
+        ) as is_big
+    from compared_orders
+)
+
+select * from final

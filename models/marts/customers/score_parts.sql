@@ -1,0 +1,64 @@
+-- A view, in the published file too: it has twelve rows a customer, and few are read. The values of the parts are those that
+-- the scores were made of, computed again by the same macro.
+
+{{ config(materialized='view', meta={'published_as': 'view'}) }}
+
+{% set parts = score_parts() -%}
+
+with customers as (
+    select * from {{ ref('int_segmentation__customers_scored') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+valued as (
+    select
+        {%- for part in parts %}
+        {{ part.value }} as {{ part.column }},
+        {%- endfor %}
+        customers.customer_id,
+        customers.as_of
+    from customers
+    inner join periods on customers.as_of = periods.as_of
+    where periods.is_current
+),
+
+part_values as (
+    {% for part in parts -%}
+    select
+        customer_id,
+        as_of,
+        '{{ part.score }}' as score,
+        '{{ part.part }}' as part,
+        {{ part.column }} as value,
+        cast({{ part.weight }} as double) as weight
+    from valued
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+weighed as (
+    select
+        *,
+        sum(case when value is not null then weight end) over (partition by customer_id, score) as known_weight
+    from part_values
+),
+
+final as (
+    select
+        -- ids
+        customer_id,
+        as_of,
+        score,
+        part,
+
+        -- numbers
+        value,
+        weight,
+        {{ rounded('weight * value / nullif(known_weight, 0)') }} as contribution
+    from weighed
+)
+
+select * from final

@@ -1,0 +1,122 @@
+-- How far the values of a segment's members are from those of the baseline: psi, kl and ks.
+--
+-- All is computed from counts. Deciles are those of the baseline: a value is in the bin of the tenth of the baseline that
+-- lies below it, so values that many share make one bin, and no quantile has to be looked up. Example: half of the baseline
+-- has the value 1; then 1 is in the first bin and everything above it in the sixth or a later one.
+
+{% set now_share = floored_share('customers', 'all_customers') -%}
+{% set baseline_share = floored_share('baseline_customers', 'all_baseline') -%}
+{% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
+
+with distributions as (
+    select
+        *,
+        {{ fitted_by('scheme') | indent(8) }} as fitted_by
+    from {{ ref('segment_distributions') }}
+),
+
+baselines as (
+    select * from {{ ref('int_periods__baselines') }}
+),
+
+sides as (
+    {% for is_now in [true, false] -%}
+    select
+        baselines.period,
+        baselines.baseline,
+        baselines.baseline_as_of,
+        distributions.scheme,
+        distributions.segment_key,
+        distributions.metric,
+        distributions.value,
+        {{ 'distributions.customers' if is_now else '0' }} as customers,
+        {{ '0' if is_now else 'distributions.customers' }} as baseline_customers
+    from baselines
+    inner join distributions
+        on
+            baselines.{{ 'period' if is_now else 'baseline_as_of' }} = distributions.period
+            and coalesce(baselines.parameters, distributions.fitted_by) = distributions.fitted_by
+    {{ 'union all' if is_now }}
+    {% endfor %}
+),
+
+paired as (
+    select
+        {{ pair }},
+        metric,
+        value,
+        sum(customers) as customers,
+        sum(baseline_customers) as baseline_customers
+    from sides
+    group by {{ pair }}, metric, value
+),
+
+cumulated as (
+    select
+        *,
+        sum(customers) over up_to_value as customers_up_to,
+        sum(baseline_customers) over up_to_value as baseline_up_to,
+        sum(customers) over whole as all_customers,
+        sum(baseline_customers) over whole as all_baseline
+    from paired
+    window
+        whole as (partition by period, baseline, segment_key, metric),
+        up_to_value as (
+            partition by period, baseline, segment_key, metric
+            order by value
+        )
+),
+
+bins as (
+    select
+        {{ pair }},
+        metric,
+        all_customers,
+        all_baseline,
+        sum(customers) as customers,
+        sum(baseline_customers) as baseline_customers,
+        max(abs(
+            customers_up_to / cast(all_customers as double) - baseline_up_to / cast(all_baseline as double)
+        )) as distance
+    from cumulated
+    where all_customers > 0 and all_baseline > 0
+    group by
+        {{ pair }}, metric, all_customers, all_baseline,
+        least(floor(10 * (baseline_up_to - baseline_customers) / cast(all_baseline as double)), 9)
+),
+
+compared as (
+    select
+        {{ pair }},
+        metric,
+        all_customers as customers,
+        all_baseline as baseline_customers,
+        {{ stability_index(now_share, baseline_share) }} as psi,
+        {{ divergence(now_share, baseline_share) }} as kl,
+        max(distance) as ks,
+        {{ two_row_chi_square('customers', 'baseline_customers', 'all_customers', 'all_baseline') | indent(8) }}
+        > {{ chi_square_critical_value('(count(*) - 1)') }} as is_significant
+    from bins
+    group by {{ pair }}, metric, all_customers, all_baseline
+),
+
+tests as (
+    {% for test, is_significant in {
+        'psi': 'is_significant',
+        'kl': 'is_significant',
+        'ks': 'ks > 2.4704 * sqrt(1 / cast(customers as double) + 1 / cast(baseline_customers as double))',
+    }.items() -%}
+    select
+        {{ pair }},
+        metric,
+        '{{ test }}' as test,
+        customers,
+        baseline_customers,
+        {{ test }} as statistic,
+        {{ is_significant }} as is_significant
+    from compared
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+)
+
+select * from tests

@@ -1,0 +1,157 @@
+-- Which parameters are in force at each date of the calendar, and which dates this build has to build. Every model with
+-- `as_of` takes its dates from here.
+--
+-- Parameters are fitted as of the first date that has an eligible buyer before it, and then as often as the vars
+-- refit_* and the seed refits say. At some of these dates, by var reselect_models and that seed, the number of clusters
+-- is chosen anew; at dates of the seed with update, clusters are only moved.
+--
+-- What is kept of earlier builds is a cache: a period is built again when what went into it is no longer the same: data,
+-- definitions, or the first date, from which rules with stay_until are replayed. The last build's own row of it says what
+-- did; that is noted only when all that is kept by period was written.
+
+-- depends_on: {{ ref('int_identity__customers_resolved') }}
+
+{% set definition = definition_hash() -%}
+{% set backfill = backfill_range() -%}
+{% set is_asked = "as_of between date '" ~ backfill[0] ~ "' and date '" ~ backfill[1] ~ "'" if backfill else 'false' -%}
+
+with calendar as (
+    select * from {{ ref('int_staging__calendar') }}
+),
+
+customer_orders as (
+    select * from {{ ref('int_facts__orders') }}
+),
+
+day_hashes as (
+    select * from {{ ref('int_periods__day_hashes') }}
+),
+
+built as (
+    {{ periods_of_last_build() | indent(4) }}
+),
+
+departed as (
+    {{ customers_departed_since_last_build() | indent(4) }}
+),
+
+first_purchase as (
+    select min(day) as first_bought_on
+    from customer_orders
+    where is_completed
+),
+
+refit_calendar as (
+    select
+        calendar.*,
+        {{ is_refit_date('refit_cutpoints') }} as fits_cutpoints,
+        calendar.asks_refit or {{ is_refit_date('refit_models') }} as fits_models,
+        calendar.asks_selection or {{ is_refit_date('reselect_models') }} as selects_models,
+        calendar.as_of > first_purchase.first_bought_on as has_buyers,
+        calendar.as_of > first_purchase.first_bought_on
+        and coalesce(calendar.previous_as_of <= first_purchase.first_bought_on, true) as is_first
+    from calendar
+    cross join first_purchase
+),
+
+in_force as (
+    select
+        as_of,
+        previous_as_of,
+        next_as_of,
+        is_current,
+        max(case when is_first or (has_buyers and fits_cutpoints) then as_of end)
+            over up_to_as_of as cutpoints_fitted_as_of,
+        max(case when is_first or (has_buyers and (fits_models or selects_models or asks_update)) then as_of end)
+            over up_to_as_of as models_fitted_as_of,
+        has_buyers and asks_update and not (is_first or fits_models or selects_models) as updates_models,
+        max(case when is_first or (has_buyers and selects_models) then as_of end)
+            over up_to_as_of as models_selected_as_of,
+        min(as_of) over () as first_as_of,
+        row_number() over (order by as_of desc) as periods_ago
+    from refit_calendar
+    window up_to_as_of as (order by as_of)
+),
+
+hashed as (
+    select
+        in_force.as_of,
+        coalesce(sum(day_hashes.hashed), 0) as data_hash
+    from in_force
+    left join day_hashes on in_force.as_of > day_hashes.day
+    group by in_force.as_of
+),
+
+compared as (
+    select
+        in_force.*,
+        {{ hashed_id([
+            "'" ~ definition ~ "'",
+            'in_force.first_as_of',
+            'in_force.cutpoints_fitted_as_of',
+            'in_force.models_fitted_as_of',
+            'in_force.models_selected_as_of',
+        ]) | indent(8) }} as definition_hash,
+        hashed.data_hash,
+        built.built_definition_hash,
+        built.built_data_hash,
+        departed.customers as departed_customers
+    from in_force
+    inner join hashed on in_force.as_of = hashed.as_of
+    left join built on in_force.as_of = built.as_of
+    cross join departed
+),
+
+asked as (
+    select
+        *,
+        case
+            when built_definition_hash is null then 'new'
+            when built_definition_hash <> definition_hash then 'definition'
+            when departed_customers > 0 then 'customers_gone'
+            when is_current then 'current'
+            when
+                built_data_hash <> data_hash
+                and periods_ago <= {{ setting('rebuild_periods') }} + 1
+                then 'late_data'
+            when {{ is_asked }} then 'backfill'
+            when {{ setting('score_slack') }} > 0 then 'slack'
+        end as build_reason
+    from compared
+),
+
+-- A period's changes are told from the one before it, so the one after a rebuilt one is built as well.
+decided as (
+    select
+        *,
+        build_reason is not null or coalesce(lag(build_reason) over (order by as_of) is not null, false) as is_built
+    from asked
+),
+
+periods as (
+    select
+        as_of,
+        previous_as_of,
+        next_as_of,
+        is_current,
+        cutpoints_fitted_as_of,
+        models_fitted_as_of,
+        models_selected_as_of,
+        updates_models,
+
+        -- what this build does
+        build_reason,
+        is_built,
+        -- What a period's members did is known when the next one begins.
+        is_built or coalesce(lead(is_built) over (order by as_of), false) as is_measured,
+        coalesce(not is_built and built_data_hash <> data_hash, false) as is_outdated,
+
+        -- what went into it
+        definition_hash,
+        data_hash,
+        case when not is_built then built_definition_hash end as built_definition_hash,
+        case when not is_built then built_data_hash end as built_data_hash
+    from decided
+)
+
+select * from periods

@@ -1,0 +1,1 @@
+"""Models that are fitted on samples, and their parameters as tables."""

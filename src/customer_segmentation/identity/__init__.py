@@ -1,0 +1,1 @@
+"""Who is who: identifiers in one spelling, the linkage model and the people it finds."""

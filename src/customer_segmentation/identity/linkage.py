@@ -1,0 +1,319 @@
+"""Linkage: agreements and differences weighted as evidence that two records are one person.
+
+The model is that of Fellegi and Sunter (1969, "A theory for record linkage"): each comparison of
+two records falls into one level; m is the share of a level among pairs of one person, u among
+pairs of two people, and the weight log2(m/u) is added up. Splink estimates m and u.
+
+One call, `fit_linkage`, returns the parameters as one long table; SQL compares the pairs and adds
+the weights. Both read the levels from one declaration.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from customer_segmentation.fits.long_table import LONG_TABLE
+from customer_segmentation.identity.comparisons import Comparison, read_comparisons
+
+if TYPE_CHECKING:
+    from splink import Linker
+
+_NOT_COMPARED = ("as_of", "record_key")
+# The blocks of pairs that m is learned from. Not e-mail or phone: families share those, and the
+# model would learn that people of different names and birth dates are one.
+_BLOCKS = {
+    "the same full name": ("given_name", "family_name"),
+    "the same birth date": ("birth_date",),
+}
+# Pairs that are one person beyond reasonable doubt, for the prior.
+_SURE = (
+    ("given_name", "family_name", "birth_date"),
+    ("given_name", "birth_date", "email"),
+    ("given_name", "birth_date", "phone"),
+    ("given_name", "family_name", "email"),
+    ("given_name", "family_name", "phone"),
+)
+_SURE_FOUND = 0.7  # share of all true pairs that a sure rule finds; half as many cost one bit
+_CROWD = 100  # more records of one name and date or mailbox are a default value, not a person
+_FEWEST_PAIRS = 50  # in each block: below, EM follows single pairs
+# In each block and for u. On 20,000 records five times as many pairs moved the weights of common
+# levels by 0.1, of the rarest by 1.2, and took eight times as long.
+_MOST_PAIRS = 1e6
+_NO_EVIDENCE = 1.0  # m and u of a level without weight
+
+
+def fit_linkage(
+    sample: pd.DataFrame | pa.Table, *, comparisons: Sequence[Mapping[str, Any]], seed: int
+) -> pd.DataFrame:
+    """Weights of all levels of all comparisons, separately for each `as_of`.
+
+    sample: one row per as_of and record: as_of (date), record_key (integer, each once in an
+    as_of), given_name, family_name, birth_date and any other text columns, normalised, null where
+    unknown. It must be drawn at random from all records (not by name or date), or the prior and u
+    are wrong. Row order never matters.
+    comparisons: see `read_comparisons`.
+    seed: of the sample of pairs for u; it is drawn only from more than a million pairs.
+
+    Returns the columns as_of, part, name, number, feature, value. Parts:
+    model   name splink or none, value rows used
+    why     name: a sentence
+    prior   value: probability that two random records of the sample are one person
+    weight  name of the level, number 1.. in the declared order and 0 for else, feature the
+            comparison, value log2(m/u), three decimals
+    m, u    likewise; shares from 0 to 1, six significant digits
+    A level never seen among the pairs of one kind counts as seen once; seen among neither, or in
+    a comparison that cannot be learned, it has weight 0 and neither m nor u. Where the model is
+    none there are no other parts but `why`.
+
+    Raises ValueError for a wrong comparison or a missing column, never for the rows.
+    """
+    table = (
+        sample
+        if isinstance(sample, pa.Table)
+        else pa.Table.from_pandas(sample, preserve_index=False)
+    )
+    needed = {*_NOT_COMPARED, *(column for block in _BLOCKS.values() for column in block)}
+    missing = needed - set(table.column_names)
+    if missing:
+        raise ValueError(f"columns missing from the sample: {', '.join(sorted(missing))}")
+    specs = read_comparisons(comparisons, set(table.column_names) - set(_NOT_COMPARED))
+    table = table.set_column(
+        table.column_names.index("as_of"), "as_of", table["as_of"].cast(pa.date32())
+    )
+    rows: list[tuple[Any, ...]] = []
+    for as_of in sorted(pc.unique(table["as_of"].drop_null()).to_pylist()):
+        records = table.filter(pc.equal(table["as_of"], as_of))
+        rows += [(as_of, *row) for row in _fit_one(records, specs, seed)]
+    return pd.DataFrame(rows, columns=list(LONG_TABLE)).astype(LONG_TABLE)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The training data: numbers of records, of pairs per block and of sure pairs."""
+
+    rows: int
+    blocks: Mapping[str, int]
+    sure: int
+
+    @property
+    def pairs(self) -> int:
+        return self.rows * (self.rows - 1) // 2
+
+    @property
+    def matches(self) -> float:
+        """Pairs expected to be one person."""
+        return self.sure / _SURE_FOUND
+
+    @property
+    def prior(self) -> float:
+        return _tidy(self.matches / self.pairs)
+
+
+def train(records: pa.Table, comparisons: Sequence[Comparison], seed: int) -> Linker:
+    """Splink's model of these records, with parameters that are rounded and never extreme.
+
+    u is taken from random pairs, m by expectation maximisation (Splink's) in two blocks of pairs:
+    those with the same full name teach about all but names, those with the same birth date about
+    all but the date; what both teach is averaged. The prior is the share of sure pairs among all,
+    divided by the share of true pairs that are usually sure.
+
+    records: record_key and text columns, with enough to learn from (see `why_untrainable`).
+    The linker works on a database of its own, in memory, with one thread: the sums of more depend
+    on which ends first.
+    """
+    connection = _load(records, comparisons)
+    return _train(connection, _count_evidence(connection), comparisons, seed)
+
+
+def _train(
+    connection: duckdb.DuckDBPyConnection,
+    evidence: Evidence,
+    comparisons: Sequence[Comparison],
+    seed: int,
+) -> Linker:
+    # Imported here: most builds have the parameters stored and need no Splink.
+    from splink import DuckDBAPI, Linker, block_on
+
+    data = DuckDBAPI(connection=connection).register("records", table_name="sample")
+    settings: dict[str, Any] = {
+        "link_type": "dedupe_only",
+        "unique_id_column_name": "record_key",
+        "probability_two_random_records_match": evidence.prior,
+        "comparisons": [comparison.settings for comparison in comparisons],
+        "blocking_rules_to_generate_predictions": [block_on(*b) for b in _BLOCKS.values()],
+    }
+    with _quiet():
+        linker = Linker(data, settings, log_level=None)
+        linker.training.estimate_u_using_random_sampling(
+            max_pairs=_MOST_PAIRS, seed=seed, min_count_per_level=None, num_chunks=1
+        )
+        for block, columns in _BLOCKS.items():
+            linker.training.estimate_parameters_using_expectation_maximisation(
+                block_on(*columns),
+                # Nothing here depends on the frequency of a term, and patterns are few.
+                estimate_without_term_frequencies=True,
+                max_pairs=_MOST_PAIRS if evidence.blocks[block] > _MOST_PAIRS else None,
+                record_sample_proportion=0.1,
+            )
+        learned = linker.misc.save_model_to_json()
+        for comparison in learned["comparisons"]:
+            _limit_shares(comparison["comparison_levels"], evidence)
+        return Linker(data, learned, log_level=None)
+
+
+def why_untrainable(evidence: Evidence) -> str | None:
+    """Why no weights can be learned, in a sentence; None if they can."""
+    if evidence.rows < 2:
+        return f"No weights were learned: there are {evidence.rows} records; at least 2 are needed."
+    for block, pairs in evidence.blocks.items():
+        if pairs < _FEWEST_PAIRS:
+            return (
+                f"No weights were learned: {pairs:,} pairs of records have {block}; at least "
+                f"{_FEWEST_PAIRS} are needed."
+            )
+    if evidence.sure == 0:
+        return "No weights were learned: no two records are certainly one person."
+    if evidence.prior >= 0.5:
+        return "No weights were learned: most pairs of records are certainly one person."
+    return None
+
+
+def _load(records: pa.Table, comparisons: Sequence[Comparison]) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the columns that are read, as text, in order of record_key."""
+    wanted = {column for one in comparisons for level in one.levels for column in level.columns}
+    wanted |= {column for group in (*_BLOCKS.values(), *_SURE) for column in group}
+    given = set(records.column_names)
+    texts = [
+        f"cast({quoted if column in given else 'null'} as varchar) as {quoted}"
+        for column, quoted in ((column, f'"{column}"') for column in sorted(wanted))
+    ]
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    connection.register("given", records)
+    connection.execute(
+        f"create table records as select record_key, {', '.join(texts)} from given order by all"
+    )
+    return connection
+
+
+def _count_evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
+    def number(sql: str) -> int:
+        ((found,),) = connection.execute(sql).fetchall()
+        return int(found)
+
+    return Evidence(
+        rows=number("select count(*) from records"),
+        blocks={
+            name: number(
+                "select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from records"
+                f" where {' and '.join(f'{column} is not null' for column in columns)}"
+                f" group by {', '.join(columns)})"
+            )
+            for name, columns in _BLOCKS.items()
+        },
+        sure=number(f"select count(*) from ({' union '.join(map(_sure_pairs, _SURE))})"),
+    )
+
+
+def _sure_pairs(columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    usual = f"from records qualify count(*) over (partition by {names}) <= {_CROWD}"
+    return (
+        f"select l.record_key, r.record_key from (select * {usual}) as l "
+        f"inner join (select * {usual}) as r using ({names}) where l.record_key < r.record_key"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Splink, which logs each step and each unseen level; the stored table has them."""
+    logger = logging.getLogger("splink")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _limit_shares(levels: list[dict[str, Any]], evidence: Evidence) -> None:
+    """Rounds m and u, and counts a level that was never seen as seen once.
+
+    Otherwise an unseen level would have an infinite weight, or that of Splink's default of one in a
+    million, whatever the number of records. A level seen in neither kind of pair, or of a
+    comparison without m or u, is no evidence.
+    """
+    kinds = {
+        "m_probability": 1 / evidence.matches,
+        "u_probability": 1 / min(evidence.pairs, _MOST_PAIRS),
+    }
+    known = [level for level in levels if not level.get("is_null_level")]
+    learned = all(any(_is_share(level.get(kind)) for level in known) for kind in kinds)
+    for level in known:
+        if learned and any(_is_share(level.get(kind)) for kind in kinds):
+            for kind, once in kinds.items():
+                found = level.get(kind)
+                share = found if _is_share(found) else 0.0
+                level[kind] = _tidy(max(share, min(once, 0.5)))
+        else:
+            level.update(dict.fromkeys(kinds, _NO_EVIDENCE))
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _fit_one(
+    records: pa.Table, comparisons: Sequence[Comparison], seed: int
+) -> list[tuple[str, str | None, int | None, str | None, float | None]]:
+    """Rows of part, name, number, feature and value."""
+    connection = _load(records, comparisons)
+    evidence = _count_evidence(connection)
+    why = why_untrainable(evidence)
+    if why:
+        return [("model", "none", None, None, evidence.rows), ("why", why, None, None, None)]
+    model = _train(connection, evidence, comparisons, seed).misc.save_model_to_json()
+    return [
+        ("model", "splink", None, None, evidence.rows),
+        ("why", _explain(evidence), None, None, None),
+        ("prior", None, None, None, evidence.prior),
+        *_level_rows(model, comparisons),
+    ]
+
+
+def _level_rows(
+    model: Mapping[str, Any], comparisons: Sequence[Comparison]
+) -> Iterator[tuple[str, str, int, str, float]]:
+    for comparison, trained in zip(comparisons, model["comparisons"], strict=True):
+        known = trained["comparison_levels"][1:]
+        for number, (label, level) in enumerate(zip(comparison.labels, known, strict=True), 1):
+            m, u = level["m_probability"], level["u_probability"]
+            where = label, 0 if label == "else" else number, comparison.name
+            yield "weight", *where, round(math.log2(m / u), 3)
+            if not m == u == _NO_EVIDENCE:
+                yield "m", *where, m
+                yield "u", *where, u
+
+
+def _explain(evidence: Evidence) -> str:
+    found = " and ".join(
+        f"{pairs:,} pairs with {block}" for block, pairs in evidence.blocks.items()
+    )
+    return (
+        f"Learned from {evidence.rows:,} records: {found}; {evidence.sure:,} pairs are "
+        f"certainly one person, so one pair in {1 / evidence.prior:,.0f} is expected to be."
+    )
+
+
+def _tidy(value: float) -> float:
+    """Six significant digits: the last bits differ from run to run."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,305 @@
+"""Checks one raw table against its contract table and adds the findings to the report."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from customer_segmentation.input.contract import ContractTable, missing_columns
+from customer_segmentation.input.raw_tables import (
+    SPREAD_UP_TO,
+    Contents,
+    RawTable,
+    read_contents,
+)
+from customer_segmentation.input.report import Report
+from customer_segmentation.input.values import (
+    EMAIL,
+    bad_values,
+    clock_of,
+    kind_of_values,
+    other_date_formats,
+)
+from customer_segmentation.near_names import near_misses
+from customer_segmentation.sql import identifier
+
+_TOLERATED = 0.05  # default of var max_reject_rate
+_SHARED_BY = 10  # rows; rarer words are not shown
+# What a word of a status usually means. A guess, printed to be corrected.
+_MEANINGS = {
+    "completed": "complete closed delivered done fulfilled invoiced ok paid shipped success sold",
+    "returned": "chargeback credited refund refunded return reversed",
+    "ignored": "abandoned authorized canceled cancelled declined draft expired failed open pending "
+    "processing test unpaid void voided",
+}
+_MEANING_OF = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
+_PLURALS = {
+    "instant": "time stamps",
+    "date": "dates",
+    "number": "numbers",
+    "boolean": "yes or no",
+    "email": "e-mail addresses",
+}
+
+
+def check_table(
+    connection: duckdb.DuckDBPyConnection, contract: ContractTable, table: RawTable, report: Report
+) -> None:
+    """Checks header, lines, names, values, key and words of a table."""
+    if kind := _unusable_header(contract, table):
+        report.changes.append(f"{table.label} {kind}")
+        return
+    check = _TableCheck(connection, contract, table, report)
+    try:
+        contents = read_contents(connection, table, check.named.get(check.clock or ""))
+    except duckdb.Error as error:
+        report.changes.append(
+            f"{table.label} can't be read to its end: {type(error).__name__}. Write it again."
+        )
+        return
+    check.run(contents)
+
+
+def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:
+    """Why the header of a table can't be used, and what to change; None if it can."""
+    if table.is_csv and not set(table.columns) & set(contract.columns):
+        kinds = {kind_of_values([name]) for name in table.columns}
+        if kinds & {"instant", "date", "number", "email"}:
+            return (
+                f"has no header: its first line holds values. Put the names of the columns above "
+                f"it, at least {', '.join(contract.required_columns)}."
+            )
+    separator = re.search(r"[;\t|]", table.columns[0]) if len(table.columns) == 1 else None
+    if separator:
+        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator[0]]
+        return f"is separated by {name}. Write it with commas, and decimals with a point."
+    return None
+
+
+class _TableCheck:
+    """The checks of one table; each adds to the report."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        contract: ContractTable,
+        table: RawTable,
+        report: Report,
+    ) -> None:
+        self.connection = connection
+        self.contract = contract
+        self.table = table
+        self.report = report
+        self.not_empty = set(contract.required_columns) - {"customer_ref"}
+        absent = [name for name in contract.columns if name not in table.columns]
+        self.others = [name for name in table.columns if name not in contract.columns]
+        self.near = near_misses(absent, self.others, contract.also_called)
+        # The column that is checked as each contract column; for required ones a near miss too.
+        self.named = {
+            name: name if name in table.columns else self.near[name]
+            for name in contract.columns
+            if name in table.columns or (name in self.near and name in contract.required_columns)
+        }
+
+    @property
+    def clock(self) -> str | None:
+        """The contract column whose range is reported: the first instant, required ones first."""
+        return next(
+            (
+                name
+                for name in (*self.contract.required_columns, *self.contract.columns)
+                if name in self.named and self.table.kind_of(name) == "instant"
+            ),
+            None,
+        )
+
+    def run(self, contents: Contents) -> None:
+        self.rows, self.sample = contents.rows, contents.sample
+        self._check_lines(contents.unreadable)
+        self._describe(self._check_clock(contents))
+        self._check_names()
+        for column, found in self.named.items():
+            self._check_values(column, found)
+        if self.contract.name in ("orders", "customers", "events"):
+            self._check_key()
+        if self.contract.name == "orders":
+            self._suggest_statuses()
+            self._suggest_currency()
+
+    def _check_lines(self, unreadable: list[tuple[str, int]]) -> None:
+        if unreadable:
+            kinds = ", ".join(f"{lines:,} {error.lower()}" for error, lines in unreadable)
+            is_encoding = any(error == "INVALID ENCODING" for error, _ in unreadable)
+            self._add(
+                f"has unreadable lines ({kinds}); they go to the quarantine."
+                + (" Write it in UTF-8." if is_encoding else ""),
+                is_change=sum(lines for _, lines in unreadable) > _TOLERATED * self.rows,
+            )
+
+    def _check_clock(self, contents: Contents) -> str:
+        """Checks the zone of the time stamps; returns words for their range."""
+        if self.clock is None or not contents.hours:
+            return ""
+        column = self.named[self.clock]
+        values = [value for value in self.sample[column] if value]
+        if self.clock in ("ordered_at", "occurred_at") and (
+            found := clock_of(column, values, contents.hours)
+        ):
+            self.report.variables.setdefault("raw_timezone", found.raw_timezone)
+            self._add(found.remark)
+        first = min(hour.first for hour in contents.hours)
+        last = max(hour.last for hour in contents.hours)
+        return f", {column} from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+    def _describe(self, dates: str) -> None:
+        there = [name for name in self.contract.columns if name in self.table.columns]
+        missing = [name for name in self.contract.columns if name not in there]
+        perhaps = ", perhaps" if self.contract.name in self.report.absent else ""
+        self.report.tables.append(
+            f"{self.contract.name}{perhaps}: {self.table.label}, {self.rows:,} rows{dates}; has "
+            f"{', '.join(there) or 'none of the expected columns'}"
+            + (f"; lacks {', '.join(missing)}" if missing else "")
+        )
+
+    def _check_names(self) -> None:
+        required = self.contract.required_columns
+        kinds = {name: kind_of_values(self.sample[name]) for name in self.others}
+        hints = {name: f"'{found}' looks like {name}" for name, found in self.near.items()}
+        for name in required:
+            wanted = self.table.kind_of(name)
+            alike = [
+                other
+                for other in self.others
+                if other not in self.near.values()
+                and (kinds[other] == wanted or {kinds[other], wanted} == {"date", "instant"})
+            ]
+            if name in self.near and kinds[self.near[name]] == wanted != "text":
+                hints[name] += f", by its name and by its values, which are {_PLURALS[wanted]}"
+            elif name not in self.named and wanted != "text" and alike:
+                listed = "'" + "' or '".join(alike[:3]) + "'"
+                hints[name] = f"{listed} may be {name}: the values are {_PLURALS[wanted]}"
+        if message := missing_columns(self.table.label, self.table.columns, self.contract, hints):
+            self.report.changes.append(message)
+        if optional := [hint for name, hint in hints.items() if name not in required]:
+            self._add(f"has columns that would be ignored as they are named: {'; '.join(optional)}")
+
+    def _check_values(self, column: str, found: str) -> None:
+        """Checks the values of what was found for a contract column."""
+        sample = self.sample[found]
+        values = [value for value in sample if value]
+        if self.contract.name == "orders" and column == "customer_ref":
+            self._check_references(sample, values)
+        elif column in self.not_empty and len(values) < len(sample):
+            self._add_problem(found, "is empty", len(sample) - len(values))
+        kind = self.table.kind_of(column)
+        if kind == "date":
+            self._check_dates(found)
+        elif values and (problem := bad_values(kind, found, values)):
+            self._add_problem(found, *problem)
+
+    def _check_references(self, sample: list[str], values: list[str]) -> None:
+        if len(values) < 0.5 * len(sample):
+            self._add("has no customer_ref in most rows: those orders are of guests")
+        if emails := sum(bool(EMAIL.fullmatch(value)) for value in values):
+            self._add(
+                f"has e-mail addresses as customer_ref ({emails / len(values):.0%}); they become "
+                f"keyed hashes. Set the environment variable SEGMENTATION_HASH_KEY"
+            )
+
+    def _check_dates(self, column: str) -> None:
+        values = self.sample[column]
+        systems = self.sample.get("source_system", [""] * len(values))
+        for system, formats in other_date_formats(values, systems).items():
+            is_shown = system == "default" or systems.count(system) >= _SHARED_BY
+            self.report.date_formats[system if is_shown else "?"] = formats or ["?"]
+            words = (
+                f"writes {column} as {' and '.join(formats)}"
+                if formats
+                else f"has a {column} of unknown format, or with day and month in unclear order,"
+            )
+            self._add(f"{words}{f' in {system}' if is_shown else ''}: see var date_formats")
+
+    def _check_key(self) -> None:
+        key = self.named.get(self.contract.required_columns[0])
+        # With loaded_at the rows of one key are its versions, and the newest counts.
+        if key is None or "loaded_at" in self.table.columns:
+            return
+        parts = [identifier(name) for name in (key, "source_system") if name in self.sample]
+        columns = f"({', '.join(parts)})"
+        is_large = self.rows > SPREAD_UP_TO  # then an estimate, to a few percent, has to do
+        keys = f"approx_count_distinct({columns})" if is_large else f"count(distinct {columns})"
+        found = self.connection.execute(
+            f"select count(*) / nullif({keys}, 0) from {self.table.sql}"
+        ).fetchall()
+        per_key = found[0][0] or 0
+        if per_key > (1.2 if is_large else 1 + _TOLERATED):
+            is_lines = self.contract.name == "orders"
+            advice = (
+                "They look like order lines: sum them up to one row an order, and give the lines "
+                "as order_lines"
+                if is_lines
+                else "One of them counts"
+            )
+            self._add(f"has {per_key:.1f} rows for each {key}. {advice}", is_change=is_lines)
+
+    def _suggest_statuses(self) -> None:
+        if unknown := {
+            word: _MEANING_OF.get(word.lower(), '"?"')
+            for word in self._shared_words("status", r"[^\W\d_][\w -]{1,29}")
+            if word.lower() not in _MEANINGS
+        }:
+            pairs = ", ".join(f"{word}: {meaning}" for word, meaning in unknown.items())
+            self.report.variables["order_statuses"] = (
+                f"{{{pairs}}}  # completed, returned or ignored; guessed by the word"
+            )
+
+    def _suggest_currency(self) -> None:
+        codes = self._shared_words("currency", "[A-Za-z]{3}")
+        if len({code.upper() for code in codes}) > 1:
+            self.report.variables["currency"] = (
+                f'"?"  # {" or ".join(codes)}; orders in another one are set aside'
+            )
+
+    def _shared_words(self, column: str, pattern: str) -> list[str]:
+        """The words of a column that may be shown, the most frequent first."""
+        if column not in self.table.columns:
+            return []
+        found = self.connection.execute(
+            f"""
+            select trim(cast({identifier(column)} as varchar)) as word, count(*) as rows
+            from {self.table.sql}
+            where {identifier(column)} is not null
+            group by word
+            order by rows desc, word
+            limit 21
+            """
+        ).fetchall()
+        shown = [
+            word
+            for word, rows in found
+            if (rows >= _SHARED_BY and re.fullmatch(pattern, word))
+            or word.lower() in (*_MEANINGS, *_MEANING_OF)
+        ]
+        if len(found) > 20 or len(shown) < len(found):
+            several = "more than 20" if len(found) > 20 else f"{len(found)}"
+            self._add(
+                f"has {several} different words as {column}; unusual ones of fewer than "
+                f"{_SHARED_BY} rows are not shown here"
+            )
+        return shown
+
+    def _add(self, words: str, *, is_change: bool = False) -> None:
+        end = "" if words.endswith(".") else "."
+        self.report.add(f"{self.table.label} {words}{end}", is_change=is_change)
+
+    def _add_problem(self, column: str, predicate: str, bad: int, advice: str = "") -> None:
+        """Reports in how many rows of a column something is wrong, and what to change."""
+        rows = len(self.sample[column])
+        required = [self.named.get(name) for name in self.contract.required_columns]
+        looked_at = f"{rows:,} rows of a sample" if self.rows > rows else f"{rows:,} rows"
+        self._add(
+            f"has a column {column} that {predicate} in {bad:,} of {looked_at}"
+            + (f". {advice}" if advice else ""),
+            is_change=column in required and bad > _TOLERATED * rows,
+        )

@@ -1,0 +1,211 @@
+"""Replaces the published file in one step: readers see one whole build, never half of two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from customer_segmentation.sql import identifier, literal
+
+# Readable by DuckDB 1.2 and newer. The default of DuckDB 2.0 is not.
+STORAGE_VERSION = "v1.2.0"
+
+
+class PublicationError(ValueError):
+    """The path is not one that may be replaced."""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A mart and where it goes.
+
+    Attributes:
+        relation: Quoted name in the working file, ready for SQL.
+        schema: Schema in the published file.
+        name: Name in the published file.
+        description: Becomes the table's comment.
+        columns: Description of each column; becomes its comment.
+        must_keep_rows: Whether an empty table may not replace one with rows.
+        view: SQL of a view over published tables; if empty, rows are copied.
+    """
+
+    relation: str
+    schema: str
+    name: str
+    description: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    must_keep_rows: bool = False
+    view: str = ""
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> PublishedTable:
+        return cls(**mapping)
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[PublishedTable],
+    path: str | Path,
+    *,
+    allow_empty: bool = False,
+) -> str | None:
+    """Writes the marts to a new file and replaces the published one with it.
+
+    Args:
+        connection: A connection to the working database, used for nothing else meanwhile.
+        tables: What to publish.
+        path: The published file. A missing folder is created.
+        allow_empty: Publish even if a table that must keep rows is now empty.
+
+    Returns:
+        None if the file was replaced, else the reason why not.
+
+    Raises:
+        PublicationError: The path is not that of a published file.
+        duckdb.Error: A table could not be read or written. The old file is untouched.
+    """
+    target = Path(path)
+    _check_target(connection, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not allow_empty and (lost := _tables_that_lost_all_rows(connection, tables, target)):
+        return (
+            f"{', '.join(lost)} would be empty, but {target.as_posix()} has rows there. "
+            f"If that is intended, run again with the var allow_empty_publish: true."
+        )
+    draft = target.with_name(f".{target.name}.draft")
+    _remove(draft)
+    try:
+        connection.execute(
+            f"attach {literal(draft.as_posix())} as draft (storage_version '{STORAGE_VERSION}')"
+        )
+        try:
+            for table in tables:
+                if not table.view:
+                    _write(connection, table, f"table {{}} as select * from {table.relation}")
+            # A view names its tables without the database: readers attach it by another name.
+            with _used(connection, "draft"):
+                for table in tables:
+                    if table.view:
+                        _write(connection, table, f"view {{}} as {table.view}")
+            # Hundreds of transactions would take longer than writing the rows.
+            with _one_transaction(connection):
+                for table in tables:
+                    _describe(connection, table)
+            connection.execute("checkpoint draft")
+        finally:
+            connection.execute("detach draft")
+        _flush(draft)
+        os.replace(draft, target)
+    finally:
+        _remove(draft)
+    return None
+
+
+def _check_target(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    if target.suffix != ".duckdb":
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}'. Expected a file that ends in .duckdb."
+        )
+    attached = connection.execute("select path from duckdb_databases() where path is not null")
+    if any(Path(path).resolve() == target.resolve() for (path,) in attached.fetchall()):
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}', the working file. Expected a file of its own."
+        )
+    # The first 8 bytes of a DuckDB file are a checksum; its magic bytes follow.
+    if target.exists() and _magic_bytes(target) != b"DUCK":
+        raise PublicationError(
+            f"publish_path is '{target.as_posix()}', which exists and is not a DuckDB file. "
+            f"Expected a file that an earlier build published, or a new path."
+        )
+
+
+def _magic_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)[8:]
+
+
+def _write(connection: duckdb.DuckDBPyConnection, table: PublishedTable, definition: str) -> None:
+    schema = f"draft.{identifier(table.schema)}"
+    connection.execute(f"create schema if not exists {schema}")
+    connection.execute(f"create {definition.format(f'{schema}.{identifier(table.name)}')}")
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+    target = f"draft.{identifier(table.schema, table.name)}"
+    if table.description:
+        kind = "view" if table.view else "table"
+        connection.execute(f"comment on {kind} {target} is {literal(table.description)}")
+    for column, description in table.columns.items():
+        if description:
+            connection.execute(
+                f"comment on column {target}.{identifier(column)} is {literal(description)}"
+            )
+
+
+@contextmanager
+def _one_transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        # Otherwise nothing after it would run, not even the detach of the draft.
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+@contextmanager
+def _used(connection: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
+    """Makes a database the default for names without one."""
+    ((before,),) = connection.execute("select current_database()").fetchall()
+    connection.execute(f"use {identifier(database)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"use {identifier(before)}")
+
+
+def _tables_that_lost_all_rows(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[PublishedTable], target: Path
+) -> list[str]:
+    if not target.exists():
+        return []
+    guarded = [
+        table
+        for table in tables
+        if table.must_keep_rows
+        and not connection.execute(f"select 1 from {table.relation} limit 1").fetchall()
+    ]
+    if not guarded:
+        return []
+    with duckdb.connect(str(target), read_only=True) as published:
+        existing = set(
+            published.execute(
+                "select table_schema, table_name from information_schema.tables"
+            ).fetchall()
+        )
+        return [
+            table.name
+            for table in guarded
+            if (table.schema, table.name) in existing
+            and published.execute(
+                f"select 1 from {identifier(table.schema, table.name)} limit 1"
+            ).fetchall()
+        ]
+
+
+def _flush(path: Path) -> None:
+    # Without it a power cut after the rename could leave an empty file.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    for leftover in (path, path.with_name(f"{path.name}.wal")):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,201 @@
+"""Tries a rule on the tables of the last build before it becomes a segment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from customer_segmentation.output.last_build import (
+    NoBuildError,
+    open_to_read,
+    vars_of_last_command,
+    working_file,
+)
+from customer_segmentation.output.summary import percent
+
+_WIDE_TABLE = "int_segmentation__customers_scored"
+_OVERLAPS_SHOWN = 15
+
+
+class TrialError(ValueError):
+    """The rule can't be tried; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The members of a rule.
+
+    Attributes:
+        words: The rule in words.
+        has_stay_until: Whether the rule has a stay_until, which a trial ignores.
+        members: One row (customer_key, customer_id, ...) per member.
+        sizes: customers, buyers and revenue of all eligible customers; members, buying_members and
+            members_revenue; as_of. None without eligible customers.
+        overlaps: Segment key, its customers and those shared with the rule, most similar first.
+        profile: Feature, its mean over the members, its mean over all.
+        sample: Customer id and reason of up to ten members.
+    """
+
+    words: str
+    has_stay_until: bool
+    members: duckdb.DuckDBPyRelation
+    sizes: dict[str, Any] | None
+    overlaps: list[tuple[str, int, int]]
+    profile: list[tuple[str, float | None, float | None]]
+    sample: list[tuple[str, str]]
+
+
+def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
+    """Finds the members of a rule as of the newest date of the last build.
+
+    Nothing is built or written. The project's own macros read the rule.
+
+    Args:
+        rule: The rule as YAML, as in var rule_segments.
+        target: dbt's target folder of the last build.
+        project: Folder of the dbt project.
+
+    Raises:
+        TrialError: The rule is wrong, or it has a percentile as of a date whose features the last
+            build didn't compute.
+        NoBuildError: There was no build, or another process is writing to its file.
+    """
+    try:
+        definition = yaml.safe_load(rule)
+    except yaml.YAMLError as error:
+        raise TrialError(f"RULE is not valid YAML: {error}") from error
+    variables = vars_of_last_command(target)
+    file = working_file(variables)
+    connection = open_to_read(file)
+    columns = connection.execute(
+        "select column_name from duckdb_columns() where table_name = ?", [_WIDE_TABLE]
+    ).fetchall()
+    if not columns:
+        raise NoBuildError(f"{file} has no table {_WIDE_TABLE}. Run `make build` first.")
+    request = {"definition": definition, "built_columns": [name for (name,) in columns]}
+    queries = _queries(request, variables, target, project)
+    for (as_of,) in connection.execute(queries["unbuilt_fit"]).fetchall():
+        raise TrialError(
+            f"The rule has a percentile as of {as_of}, and the last build did not compute that "
+            f"period. Run `make backfill FROM={as_of} TO={as_of}`, then try again."
+        )
+    connection.execute(f"create temporary table members as {queries['members']}")
+    sizes = connection.execute(queries["sizes"])
+    names = [column[0] for column in sizes.description]
+    counted = sizes.fetchall()
+    return Trial(
+        words=queries["words"],
+        has_stay_until="stay_until" in definition,
+        members=connection.table("members"),
+        sizes=dict(zip(names, counted[0], strict=True)) if counted else None,
+        overlaps=connection.execute(queries["overlaps"]).fetchall(),
+        profile=_means(connection, queries["profile"]),
+        sample=connection.execute(queries["sample"]).fetchall(),
+    )
+
+
+def print_trial(trial: Trial, console: Console) -> None:
+    """Prints a trial: size, most similar segments, profile, sample."""
+    sizes = trial.sizes
+    if sizes is None:
+        console.print("There are no eligible customers.")
+        return
+    share = percent(sizes["members"] / sizes["customers"])
+    console.print(f"{trial.words}, as of {sizes['as_of']}\n", markup=False)
+    console.print(
+        f"{sizes['members']:,} of {sizes['customers']:,} eligible customers ({share}), "
+        f"{sizes['buying_members']:,} of {sizes['buyers']:,} buyers. Their revenue is "
+        f"{sizes['members_revenue']:,.2f} of {sizes['revenue']:,.2f}."
+    )
+    if trial.has_stay_until:
+        console.print("Customers kept by stay_until alone are left out: it needs earlier periods.")
+    if not sizes["members"]:
+        return
+    overlaps = _table("Most like", "In both", "Of this rule", "Of the segment")
+    for key, customers, shared in trial.overlaps[:_OVERLAPS_SHOWN]:
+        of_rule, of_segment = percent(shared / sizes["members"]), percent(shared / customers)
+        overlaps.add_row(key, f"{shared:,}", of_rule, of_segment)
+    profile = _table("Mean of", "Members", "Everyone", "Index")
+    for feature, members, everyone in trial.profile:
+        index = f"{100 * members / everyone:.0f}" if members is not None and everyone else ""
+        profile.add_row(feature, _number(members), _number(everyone), index)
+    for table in (overlaps, profile):
+        console.print()
+        console.print(table)
+    console.print("\nSample of members and reasons")
+    for customer_id, reason in trial.sample:
+        console.print(f"{customer_id}  {reason}", markup=False)
+
+
+def _queries(
+    request: dict[str, Any], variables: dict[str, Any], target: Path, project: Path
+) -> dict[str, str]:
+    """The queries of the macro trial_queries, from what dbt parsed in the last build.
+
+    To check that nothing has changed since would take dbt as long again.
+    """
+    parsed = target / "partial_parse.msgpack"
+    if not parsed.exists():
+        raise NoBuildError(f"No build results in {target}. Run `make build` first.")
+    # It takes half a second, and only this command needs it.
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    answers: dict[str, str] = {}
+
+    def listen(event: Any) -> None:
+        if event.info.name == "JinjaLogInfo":
+            answers["queries"] = event.data.msg
+        elif event.info.name == "RunningOperationCaughtError":
+            answers["error"] = event.data.exc
+
+    runner = dbtRunner(manifest=Manifest.from_msgpack(parsed.read_bytes()), callbacks=[listen])
+    # The target lint has no file, so the working file isn't locked.
+    command = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
+    command += ["--no-write-json", "--no-populate-cache", "run-operation", "trial_queries"]
+    command += ["--args", json.dumps(request), "--vars", json.dumps(variables), "--target", "lint"]
+    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
+    result = runner.invoke(command)
+    if "queries" not in answers:
+        raise TrialError(_sentence(answers.get("error") or str(result.exception)))
+    queries: dict[str, str] = json.loads(answers["queries"])
+    return queries
+
+
+def _sentence(error: str) -> str:
+    """The message alone, without dbt's lines about the macros that raised it."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    messages = [line for line in lines if ": found " in line or line.startswith("Var ")]
+    return messages[0] if messages else "\n".join(lines)
+
+
+def _means(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> list[tuple[str, float | None, float | None]]:
+    cursor = connection.execute(query)
+    names = [str(column[0]) for column in cursor.description]
+    values = dict(zip(names, cursor.fetchall()[0], strict=True))
+    features = [name.removesuffix("__members") for name in names if name.endswith("__members")]
+    return [
+        (feature, values[f"{feature}__members"], values[f"{feature}__everyone"])
+        for feature in features
+    ]
+
+
+def _table(heading: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(heading)
+    for number in numbers:
+        table.add_column(number, justify="right")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"

@@ -5,8 +5,6 @@
 -- to the score. Parts that are unknown, such as the loyalty tier of a customer outside the programme, have no row. For
 -- another customer, change the first CTE to `select '...' as customer_id`.
 
-{{ config(enabled=false) }}
-
 with customer as (
     select min(customer_id) as customer_id
     from {{ ref('segment_samples') }}

@@ -27,8 +27,8 @@ from test_builds_oracle import (
 )
 from test_builds_values import differences, identifiers, known_references, openly, told_openly
 
-from customer_segmentation.summary import print_summary
-from customer_segmentation.trial import Trial, try_rule
+from customer_segmentation.output.summary import print_summary
+from customer_segmentation.output.trial import Trial, try_rule
 
 LARGE_NAME = """Bob's "large" baskets; 100 %"""
 # All that a user writes.

@@ -95,8 +95,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commands = [text for _, language, text in blocks() if language == "bash"]
     script = "\n".join(commands).replace("make try RULE=", ".venv/bin/customer-segmentation try ")
     made = run(
-        f"export PYTHONPATH={project / 'src'}\n"
-        f".venv/bin/dbt build --vars '{VARS}'\n" + script,
+        f"export PYTHONPATH={project / 'src'}\n.venv/bin/dbt build --vars '{VARS}'\n" + script,
         project,
     )
     assert made.returncode == 0, (made.stdout + made.stderr)[-6000:]

@@ -54,7 +54,7 @@ rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
 
--- Buyers in both periods who changed a segment while the cut points changed.
+-- Customers of both periods who changed a segment while the cut points changed. Null is to be in none.
 changed as (
     select
         customers.*,
@@ -70,10 +70,9 @@ changed as (
         on
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.rfm <> 'prospect'
     where
         {%- for scheme in by_cutpoints %}
-        {{ 'or ' if not loop.first }}customers.{{ scheme }} <> earlier.{{ scheme }}
+        {{ 'or ' if not loop.first }}customers.{{ scheme }} is distinct from earlier.{{ scheme }}
         {%- endfor %}
 ),
 
@@ -110,7 +109,7 @@ effects as (
         customer_key,
         '{{ scheme }}' as scheme
     from labelled
-    where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
+    where {{ scheme }} is distinct from earlier_{{ scheme }} and {{ scheme }}_before is not distinct from earlier_{{ scheme }}
     union all
     {% endfor -%}
     {% for scheme in by_models -%}

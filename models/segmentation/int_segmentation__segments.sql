@@ -3,7 +3,8 @@
 {% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 {% set in_yaml = rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
-{% set outside = exclusive_schemes() | reject('in', ['journeys']) | list -%}
+{% set of_eligible = schemes().items() | rejectattr('1.of_buyers') | map('first') | list -%}
+{% set of_buyers = exclusive_schemes() | reject('in', ['journeys'] + of_eligible) | list -%}
 
 with cards as (
     select * from {{ ref('segment_cards') }}
@@ -112,7 +113,7 @@ yaml_definitions as (
     union all
     {% endfor -%}
     -- a segment of every scheme that is for buyers
-    {% for scheme in outside -%}
+    {% for scheme in of_buyers -%}
     select
         '{{ scheme }}' as scheme,
         'prospect' as segment,

@@ -1,6 +1,6 @@
 """Rules of the house that dbt-score checks (`make conventions`), beside its own.
 
-What a rule asks for is said in CONTRIBUTING.md, why in DECISIONS.md. `[tool.dbt-score]` in
+What a rule asks for is said in CONTRIBUTING.md, why in docs/decisions. `[tool.dbt-score]` in
 pyproject.toml lists the rules of dbt-score that are off.
 """
 

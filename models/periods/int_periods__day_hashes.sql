@@ -1,6 +1,6 @@
 -- One row per day: a number that changes when anything known of that day does. For customers, the day is that from which they
 -- are known; for events, that of attributed_from, and once more that of attributed_until. Sessions follow from events and
--- lines, so they have no hash of their own.
+-- lines, and tickets from touchpoints and terms, so they have no hash of their own.
 --
 -- The numbers of the days before an as_of add up to one that tells whether the period has to be built again. They add up
 -- in any order, so it doesn't matter when a row arrived.
@@ -18,7 +18,7 @@ with customers as (
     where not is_excluded
 ),
 
-{% for table, counting in metric_tables().items() if table != 'sessions' -%}
+{% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
 {#- Topics follow from the terms, and are fitted at dates of int_periods. -#}
 {% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
 {% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}

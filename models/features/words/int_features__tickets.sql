@@ -1,9 +1,9 @@
--- One row per refit date and ticket of an eligible customer, with its topics as fitted then and its mood. No words of it.
+-- One row per refit date and ticket of an eligible customer, with its topics as fitted then and its sentiment. No words of it.
 --
 -- A ticket's coordinate on a topic is the sum of its terms' counts times their idf times their weights in the topic. Its
--- share is the square of it over the sum of the squares: topics stand at right angles, so these add up to 1. Where that sum
--- is less than a hundredth of the ticket's own length squared, the topics say nothing about it. Shares and moods are
--- decimals, so that their means have the same last bits in every build.
+-- share is the square of it over the sum of the squares: topics are orthogonal, so shares add up to 1. Where that sum
+-- is less than 1% of the ticket's own squared length, the topics do not explain it. Shares and sentiments are decimals, so
+-- that their means have the same last bits in every build.
 
 {% set columns = topic_columns() -%}
 

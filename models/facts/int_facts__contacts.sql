@@ -1,4 +1,4 @@
--- One row per campaign and eligible customer it addressed: when first, and when the customer first responded after that.
+-- One row per campaign and eligible customer it contacted: first contact, and first response after it.
 
 {{ config(materialized='view') }}
 

@@ -1,15 +1,15 @@
--- One row per event of an eligible customer, with its session and the dates between which it counts. Bots are left out.
+-- One row per event of an eligible customer, with its session and the dates between which it counts. Bots are excluded.
 --
--- A session is the source's own, else the events of a visitor without a silence of var session_idle_minutes; both end at
--- local midnight. An event that names no customer is
---   1. the customer's who is named in the same session on the same day, if it is one only: it was the way to the log-in;
---   2. in a session that names nobody, the customer's whom identity_links ties the visitor to.
--- A link is known from its own day on, and until a link to somebody else makes it doubtful: a device that two people use is
--- nobody's. So such an event counts from attributed_from to attributed_until, and a link that comes later changes nothing before it.
--- A link without a date was always known. Who is forgotten is nobody here (-1), but still somebody else.
+-- A session is the source's own, otherwise the events of a visitor without a gap of var session_idle_minutes; both end at
+-- local midnight. An event without a customer is attributed to
+--   1. the only customer identified in the same session on the same day: the visit led to the log-in;
+--   2. in a session without any customer, the one that identity_links ties the visitor to.
+-- A link holds from its own day until a link to a second customer makes it ambiguous: a shared device identifies no one. So
+-- such an event counts from attributed_from to attributed_until, and a later link changes nothing before it. A link without
+-- a date has always held. Erased customers get key -1: they own no events, but still count as a second owner of a device.
 --
--- Each event is a move to the next one of the session that is known as long. Which of two at one instant came first is not
--- known: they follow in the order of their types.
+-- Each event is a transition to the next one of the session with the same attribution dates. Simultaneous events are ordered
+-- by type, because their true order is unknown.
 
 {% set never = "date '9999-12-31'" -%}
 {% set idle_minutes = setting('session_idle_minutes') -%}

@@ -1,5 +1,5 @@
 -- One row per line of a completed order or return of an eligible customer: the slim table that line metrics, interests and
--- prices read. All lines are read once, here.
+-- prices read. Lines are scanned only here.
 
 with order_lines as (
     select * from {{ ref('stg_order_lines') }}

@@ -1,6 +1,6 @@
 -- One row per completed order or return of an eligible customer: the slim table that every order metric reads.
 --
--- An order is big by the customer's own orders of earlier days, so that no later order changes it.
+-- An order is big compared with the customer's own orders of earlier days, so no later order changes that.
 
 {% set big_purchase = setting('big_purchase') -%}
 
@@ -35,7 +35,7 @@ customer_orders as (
     where orders.status in ('completed', 'returned')
 ),
 
--- The rank is one more than the number of orders of earlier days, and costs less than their count.
+-- The rank is the number of orders on earlier days plus one, and cheaper than counting them.
 compared_orders as (
     select
         *,

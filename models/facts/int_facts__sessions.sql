@@ -1,8 +1,8 @@
--- One row per customer, session and local date. A session that runs past midnight counts on both dates, so that what is
--- known of it at an as_of does not change when it goes on.
+-- One row per customer, session and local date. A session that runs past midnight counts on both dates, so that its figures
+-- at an as_of do not change when it continues.
 --
--- A session with more products put into the cart than taken out has a cart. It is left behind when nothing is bought in the
--- session. What it is worth: for each product, what a line of an order with it came to on average in all months before.
+-- A session has a cart if more products were added to it than removed. The cart is abandoned if the session has no purchase.
+-- Its value: for each product, the mean amount of its order lines in all earlier months.
 
 {% set cart = cart_event_types() -%}
 

@@ -1,8 +1,8 @@
--- One row per ticket of an eligible customer and word in it, but for the words that say nothing. Restricted: these are the
--- customers' own words.
+-- One row per ticket of an eligible customer and word in it, without stop words. Restricted: these are the customers' own
+-- words.
 --
--- A word with a digit, an @, a slash or a dot inside is no word: addresses and numbers are left out as a whole. So are the
--- names of the customer, which stand below many a letter.
+-- Tokens with a digit, an @, a slash or an inner dot are dropped, which removes addresses and numbers as a whole. So are the
+-- customer's names, which close many messages.
 
 with tickets as (
     select * from {{ ref('stg_tickets') }}

@@ -1,5 +1,5 @@
--- One row per ticket, review, survey answer, post, campaign contact or response of an eligible customer. What a ticket says
--- stays in the restricted schema.
+-- One row per ticket, review, survey answer, post, campaign contact or response of an eligible customer. The text of
+-- a ticket stays in the restricted schema.
 
 {% set sources = {
     'stg_tickets': {'day': 'opened_on', 'kind': 'channel', 'rating': 'rating'},

@@ -1,7 +1,7 @@
 -- One row per as_of and eligible customer known before it: the wide table of features.
 --
--- A customer without rows in a metric's table gets the value that the metric declares for that, 0 or null: without
--- it, a rule such as "at most 0 orders" would miss everyone who never ordered.
+-- A customer without rows in a metric's table gets the metric's default, 0 or null: without it, a rule such as "at most 0
+-- orders" would miss customers without orders.
 
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}

@@ -1,7 +1,7 @@
--- One row per as_of, customer and category the customer bought from before it: how much of the spend it is. One more row,
--- with a null category, has what was bought of products without one; shares are of the rest.
+-- One row per as_of, customer and category the customer bought from before it: its share of the spend. A row with a null
+-- category holds purchases of products without a category, which the shares leave out.
 --
--- Returns are taken off; a category in which nothing is left has share 0.
+-- Returns are subtracted; a category with no spend after returns has share 0.
 
 with lines as (
     select * from {{ ref('int_facts__lines') }}
@@ -13,7 +13,7 @@ periods as (
     where is_built
 ),
 
--- Lines of one basket are often of one category: the sum per day is much smaller.
+-- The lines of a basket often share a category, so sums per day are a much smaller table.
 days as (
     select
         customer_key,

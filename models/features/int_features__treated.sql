@@ -1,7 +1,7 @@
--- One row per as_of, eligible customer and feature of var feature_treatments whose value is replaced, and by what.
+-- One row per as_of, eligible customer and feature of var feature_treatments whose value is replaced, with the replacement.
 --
--- A missing value is filled, then the value is capped. It depends on the customer and on stored parameters alone, never on
--- who else is there at as_of.
+-- A missing value is imputed, then the value is capped. The result depends only on the customer and on stored parameters,
+-- never on the other customers at as_of.
 
 with features as (
     select * from {{ ref('int_features__customers_measured') }}

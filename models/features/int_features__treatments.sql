@@ -1,7 +1,7 @@
--- One row per refit date and feature of var feature_treatments: what fills a gap, and the bounds that values are capped at.
+-- One row per refit date and feature of var feature_treatments: the value to impute, and the bounds for capping.
 --
 -- Fitted on the eligible buyers known at the refit date, like cut points. Medians, modes and quantiles are always observed
--- values. Where most values are the same there is no spread and so no bounds: they would make outliers of all others.
+-- values. If most values are the same, there is no spread and so no bounds: all other values would be outliers.
 
 {{ config(
     materialized='incremental',
@@ -41,7 +41,7 @@ declared as (
     {% endfor %}
 ),
 
--- Missing values are a partition of their own, so that the share of values up to one is that of the known values.
+-- Missing values are a partition of their own, so that cumulative shares are shares of the known values.
 buyer_values as (
     select
         feature_values.*,
@@ -54,7 +54,7 @@ buyer_values as (
     where feature_values.is_buyer
 ),
 
--- The most frequent value comes first; of equally frequent ones the least.
+-- The most frequent value comes first; ties go to the smallest.
 frequencies as (
     select
         as_of,

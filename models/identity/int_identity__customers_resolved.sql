@@ -1,7 +1,6 @@
--- One row per customer: what is best known of it, its consents, and whether it may be segmented.
+-- One row per customer: surviving values, consents, and whether the customer may be segmented.
 --
--- Consent is read as it stands, not as it stood at as_of: a withdrawal
--- recorded after as_of still excludes.
+-- The current consent counts, not the one at as_of: a withdrawal recorded after as_of still excludes.
 
 with records as (
     select * from {{ ref('int_identity__records') }}
@@ -51,8 +50,8 @@ activity as (
     group by customer_references.customer_key
 ),
 
--- The latest statement of any of the person's records counts; in a tie, withdrawn. A withdrawal whose date can't be
--- read is taken for the latest.
+-- The latest statement on any of the person's records counts; in a tie, the withdrawal. A withdrawal with an unreadable
+-- date counts as the latest.
 latest_consents as (
     select
         customer_references.customer_key,
@@ -94,8 +93,8 @@ customers as (
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
         least(people.first_created_on, activity.first_active_on) as first_seen_on,
-        -- A CRM record that doesn't say when it was created may have been there always, whenever it was loaded. An order
-        -- that comes later must not make its customer unknown before.
+        -- A CRM record without a creation date may have existed all along, whenever it was loaded. A later order must not
+        -- make its customer unknown before that order.
         case
             when not people.is_of_unknown_age then least(people.first_created_on, activity.first_active_on)
         end as known_from,

@@ -1,5 +1,5 @@
--- Ids under which somebody who asked to be forgotten may have been handed over: hashes, and nothing else. A customer's id is
--- that of the first record, and another one before records were linked; so each record and reference of the person gives one.
+-- Ids under which an erased customer may have been sent downstream: hashes and nothing else. A customer's id comes from the
+-- first record, and was another one before records were linked; so each record and reference of the person adds an id.
 
 {{ config(schema='restricted') }}
 

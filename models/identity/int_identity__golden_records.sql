@@ -1,8 +1,8 @@
--- One row per customer with a CRM record: the best known value of each field, and the record it comes from.
+-- One row per customer with a CRM record: the surviving value of each field, and the record it comes from.
 --
--- Of the records that have a value the most trusted system's wins (var trusted_sources), then the newest, then the one that
--- has most fields filled, then the first by system and id. Fields are taken one by one, so a new record with a few
--- fields doesn't empty the others.
+-- Survivorship: among the records with a value, the most trusted system wins (var trusted_sources), then the newest record,
+-- then the most complete one, then the first by system and id. Fields are chosen one by one, so a new record with few
+-- fields does not empty the others.
 
 {{ config(schema='restricted') }}
 

@@ -1,5 +1,5 @@
--- One row per source record that is still to be known, with the customer it belongs to. Who asked to be forgotten is in no
--- table from here on, with all records that are the same person.
+-- One row per source record that has not been erased, with the customer it belongs to. A person who asked to be forgotten is
+-- in no table from here on, with all linked records.
 
 {{ config(post_hook="{{ customer_segmentation.forget_erased_records() }}") }}
 
@@ -35,13 +35,13 @@ people as (
 records as (
     select
         identifiers.*,
-        -- A record that is linked to no other is a person of its own.
+        -- A record without links is a person of its own.
         coalesce(people.person_key, identifiers.record_key) as person_key
     from identifiers
     left join people on identifiers.record_key = people.record_key
 ),
 
--- A request names a customer_ref, or else the id of a record; the person behind it is forgotten with all records.
+-- A request names a customer_ref or the id of a record; the person is erased with all linked records.
 requests_by_reference as (
     select
         erasure_requests.source_system,
@@ -81,8 +81,8 @@ remembered_records as (
     where erased_people.person_key is null
 ),
 
--- The id is that of the person's first record, so that it stays when more records come. A reference that was active
--- before the CRM had a record was a record then, and still gives the id.
+-- The id comes from the person's first record, so it stays stable when records are added. A reference that was active
+-- before the first CRM record counted as a record then, and keeps giving the id.
 dated_records as (
     select
         record_key,
@@ -106,7 +106,7 @@ dated_records as (
             remembered_records.source_system = identifiers.source_system
             and remembered_records.customer_ref = identifiers.record_id
             and remembered_records.customer_ref <> identifiers.customer_ref
-    -- what is the id of somebody else's record can't be an id here
+    -- The id of another person's record cannot be an id here.
     where identifiers.record_id is null
 ),
 
@@ -133,7 +133,7 @@ identified_records as (
         remembered_records.is_in_crm,
         remembered_records.is_synthetic,
         first_of_record.known_since,
-        -- The id that the record would give on its own.
+        -- The id the record would have without links.
         {{ hashed_id(['first_of_record.source_system', 'first_of_record.record_id']) | indent(8) }} as own_customer_id,
         row_number() over (
             partition by remembered_records.person_key

@@ -1,8 +1,8 @@
 -- One row per reference that orders, events and consents use for a customer, with the customer it belongs to.
 --
--- The customer_ref of a record comes first. A reference that is nobody's customer_ref but some record's id means that
--- record: shops do call their customers by the id of the CRM. Where people decided that two records with one customer_ref
--- are two persons, it stays with the first record.
+-- A record's customer_ref takes precedence. A reference that is no record's customer_ref but matches a record id means that
+-- record: some shops use the CRM's ids. If a manual decision splits two records with the same customer_ref, the reference
+-- stays with the first record.
 
 with records as (
     select * from {{ ref('int_identity__records') }}

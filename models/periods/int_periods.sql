@@ -1,13 +1,13 @@
--- Which parameters are in force at each date of the calendar, and which dates this build has to build. Every model with
--- `as_of` takes its dates from here.
+-- The parameters in force at each date of the calendar, and the dates this build has to build. Every model with `as_of`
+-- takes its dates from here.
 --
--- Parameters are fitted as of the first date that has an eligible buyer before it, and then as often as the vars
--- refit_* and the seed refits say. At some of these dates, by var reselect_models and that seed, the number of clusters
--- is chosen anew; at dates of the seed with update, clusters are only moved.
+-- Parameters are fitted as of the first date with an eligible buyer before it, then as set by the vars refit_* and the seed
+-- refits. At some of these dates, set by var reselect_models and that seed, algorithm and number of clusters are selected
+-- again; at dates of the seed with update, centroids are only moved.
 --
--- What is kept of earlier builds is a cache: a period is built again when what went into it is no longer the same: data,
--- definitions, or the first date, from which rules with stay_until are replayed. The last build's own row of it says what
--- did; that is noted only when all that is kept by period was written.
+-- Periods of earlier builds are a cache: a period is rebuilt when its inputs change: data, definitions, or the first date,
+-- from which hysteresis is replayed. The last build's row of a period holds the hashes of those inputs, written only after
+-- every model kept by period was built.
 
 -- depends_on: {{ ref('int_identity__customers_resolved') }}
 
@@ -120,7 +120,7 @@ asked as (
     from compared
 ),
 
--- A period's changes are told from the one before it, so the one after a rebuilt one is built as well.
+-- Changes are derived from the previous period, so the period after a rebuilt one is built as well.
 decided as (
     select
         *,
@@ -142,7 +142,7 @@ periods as (
         -- what this build does
         build_reason,
         is_built,
-        -- What a period's members did is known when the next one begins.
+        -- The behaviour of a period's members is known when the next period begins.
         is_built or coalesce(lead(is_built) over (order by as_of), false) as is_measured,
         coalesce(not is_built and built_data_hash <> data_hash, false) as is_outdated,
 

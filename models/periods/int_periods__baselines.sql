@@ -1,5 +1,5 @@
--- One row per period and baseline it is compared with: the period before it, and the earlier one whose models or cut points
--- are in force.
+-- One row per period and baseline it is compared with: the previous period, and the earlier periods that the models and cut
+-- points in force were fitted as of.
 
 with periods as (
     select * from {{ ref('int_periods') }}

@@ -1,9 +1,9 @@
--- One row per day: a number that changes when anything known of that day does. For customers, the day is that from which they
--- are known; for events, that of attributed_from, and once more that of attributed_until. Sessions follow from events and
--- lines, and tickets from touchpoints and terms, so they have no hash of their own.
+-- One row per day: a hash that changes when anything known about that day does. Customers count on the day they are known
+-- from; events on attributed_from and again on attributed_until. Sessions are derived from events and lines, tickets from
+-- touchpoints and terms, so they need no hash of their own.
 --
--- The numbers of the days before an as_of add up to one that tells whether the period has to be built again. They add up
--- in any order, so it doesn't matter when a row arrived.
+-- The sum over the days before an as_of decides whether the period has to be rebuilt. A sum does not depend on the order in
+-- which rows arrived.
 
 {% set attributes = rule_attributes() + ['customer_key'] -%}
 {% set days = [['customers', attributes, 'day', '']] -%}
@@ -19,7 +19,7 @@ with customers as (
 ),
 
 {% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
-{#- Topics follow from the terms, and are fitted at dates of int_periods. -#}
+{#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
 {% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
 {% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}
 {% do days.append([table, facts, 'attributed_from' if counting == 'by_attribution' else 'day', '']) -%}

@@ -1,8 +1,8 @@
--- One row per customer, segment and change between two periods: who is in a segment at a period and not at the one before
--- entered it; the other way round, exited. What is true at the first period is no change between two.
+-- One row per customer, segment and change between consecutive periods: entered for members who were not in the segment at
+-- the previous period, exited for the reverse. Memberships at the first period are not changes.
 --
--- The cause is told from what the customer would be with the parameters of the period before: if nothing would have
--- changed, the new parameters did it (refit), else the customer did (behaviour).
+-- The cause compares with the segment under the previous parameters: if it would not have changed, the new parameters
+-- caused the change (refit), otherwise the customer did (behaviour).
 
 {{ config(
     materialized='incremental',
@@ -19,8 +19,8 @@ refits as (
     select * from {{ ref('int_segmentation__refit_effects') }}
 ),
 
--- Joining periods of a million customers with those before fills the disk. So the periods that somebody was in a segment are
--- the bits of a number, of fifty periods each.
+-- Joining the periods of a million customers to the previous ones fills the disk. So the periods of a membership are the
+-- bits of numbers, fifty periods each.
 periods as (
     select
         as_of,
@@ -55,7 +55,7 @@ numbered_memberships as {{ not_materialized() }} (
     inner join segments on memberships.segment_key = segments.segment_key
 ),
 
--- The last of fifty is the one before the first of the next.
+-- The last period of fifty precedes the first of the next fifty.
 compared as (
     select
         numbered_memberships.customer_key,

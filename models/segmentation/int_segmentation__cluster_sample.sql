@@ -1,5 +1,5 @@
 -- One row per scheme, refit date and sampled customer of the scheme: the features that its clusters are fitted on.
--- sample_hash says whether a stored fit may be used again. Features that only another scheme has are null.
+-- sample_hash decides whether a stored fit is reused. Features of other schemes are null.
 
 {{ config(
     materialized='incremental',

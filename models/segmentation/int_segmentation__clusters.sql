@@ -1,8 +1,8 @@
--- One row per scheme, as_of and customer of the scheme: the nearest centroid of the model in force, and how far it is.
+-- One row per scheme, as_of and customer of the scheme: the nearest centroid of the model in force and the distance to it.
 --
--- The parameters come as columns of one row per fit (there are at most cluster_k.max centroids), which a customer is
--- compared with in one pass. Clusters are numbered in order of their keys, so of equally near centroids (to 1e-9) the
--- one with the lowest key is taken. Who is farther from every centroid than its limit is an outlier.
+-- The parameters are columns of one row per fit (there are at most cluster_k.max centroids), so one pass compares all
+-- customers. Clusters are numbered in order of their keys, so ties (to 1e-9) go to the lowest key. Customers beyond every
+-- cluster's distance limit are outliers.
 
 {% set schemes = cluster_schemes() -%}
 {% set numbers = range(1, setting('cluster_k').max + 1) -%}
@@ -22,7 +22,7 @@ fit as (
 
 {% for scheme, features in schemes.items() -%}
 {% set columns = cluster_columns('customers', features) -%}
-{#- The axes that distances are measured on: the columns, or as many components, of which a fit may have fewer. -#}
+{#- Axes of the distance: the columns, or as many principal components; a fit may have fewer. -#}
 {% set dimensions = [] -%}
 {% for column in columns -%}
 {% do dimensions.append('pc' ~ loop.index if setting('cluster_pca') else column.name) -%}

@@ -1,6 +1,6 @@
--- One row per as_of and eligible customer: features, scores, and the segment in every exclusive scheme.
+-- One row per as_of and eligible customer: features, scores and the segment in each exclusive scheme.
 --
--- The parameters in force at as_of are those of the last refit date; they come as columns of one row per as_of.
+-- The parameters in force at as_of are those of the last refit date, as columns of one row per as_of.
 
 {% set score_slack = setting('score_slack') -%}
 {% set score = 'kept_' if score_slack else '' -%}
@@ -43,9 +43,9 @@ scored as (
 ),
 
 {% if score_slack -%}
--- With var score_slack a customer keeps a score while the value is within that share of a cut point, replayed over the
--- periods as stay_until is: from the period at which the value beats the harder cut points to the one at which it misses the
--- easier ones. At the first period the cut points alone count.
+-- Var score_slack adds hysteresis: a customer keeps a score while the value is within that share of a cut point. It is
+-- replayed over the periods like stay_until: from the period at which the value passes the stricter cut points to the one at
+-- which it misses the looser ones. At the first period only the cut points count.
 first_scored as (
     select
         *,
@@ -88,7 +88,7 @@ kept as (
 ),
 
 {% endif -%}
--- The schemes that are fitted or found, which the rules of others may name.
+-- Fitted schemes, which rules of other schemes may refer to.
 fitted as (
     select
         scored.as_of,

@@ -1,7 +1,7 @@
--- One row per refit date, scheme, metric and cut: every threshold that is computed from the customers.
+-- One row per refit date, scheme, metric and cut: every threshold fitted on customers.
 --
--- Always an observed value (percentile_disc), so that a customer at the limit can be pointed at. Fitted at the refit
--- dates alone; int_periods says which fit is in force at a date.
+-- Always an observed value (percentile_disc), so that every limit belongs to a real customer. Fitted only at refit dates;
+-- int_periods has the fit in force at each date.
 
 {{ config(
     materialized='incremental',

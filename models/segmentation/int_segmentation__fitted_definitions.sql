@@ -1,5 +1,5 @@
 -- One row per segment of rfm and spend_breaks: its definition in words, with the limits in force at the newest as_of.
--- Where nothing could be fitted the segments are listed all the same.
+-- Segments are listed even if nothing could be fitted.
 
 with rfm_labels as (
     select * from {{ ref('rfm_labels') }}
@@ -15,7 +15,7 @@ limits as (
     {{ cuts_in_force('periods') | indent(4) }}
 ),
 
--- Each label is a rectangle of scores. The scores just above it give its other limits.
+-- Each label is a rectangle of scores. The scores just above it give its upper limits.
 rfm_rectangles as (
     select
         segment,

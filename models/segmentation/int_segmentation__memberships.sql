@@ -1,8 +1,8 @@
 -- One row per as_of, eligible customer and segment the customer is in, over all schemes.
 --
--- All rules are tried in one pass over the wide table; each becomes one condition of a list. A segment with stay_until is
--- entered by its rule and left when stay_until fails, so a customer is in who entered later than stay_until last failed. That
--- is replayed over the periods, from the first on.
+-- All rules are evaluated in one pass over the wide table; each becomes one condition of a list. stay_until adds hysteresis: a
+-- customer enters by the rule and leaves when stay_until fails, so members are those whose last entry is later than the last
+-- failure. This is replayed over the periods, from the first on.
 
 {{ config(
     materialized='incremental',
@@ -50,7 +50,7 @@ first_entries as (
     group by customer_key, segment_key
 ),
 
--- A customer is known from the first entry on, so a period without a trial is one in which both rules failed.
+-- Customers are known from their first entry on, so a period without a trial means that both rules failed.
 replayed as (
     select
         periods.as_of,

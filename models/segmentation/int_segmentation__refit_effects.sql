@@ -1,8 +1,8 @@
--- One row per as_of, customer and scheme where new parameters alone changed the segment: with the parameters of the period
--- before, the customer would still be in the segment of the period before.
+-- One row per as_of, customer and scheme whose segment changed only because of new parameters: with those of the previous
+-- period, the customer would still be in the previous segment.
 --
--- Where cut points decide, the customer is segmented again with those of the period before. A customer who changes the
--- cluster when a new model comes into force is counted here whatever the old model would have said.
+-- For schemes with cut points, customers are segmented again with the previous cut points. A change of cluster when a new
+-- model comes into force always counts, without asking the old model.
 
 {% set fitted = fitted_schemes() -%}
 {% set by_cutpoints = fitted.items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
@@ -33,7 +33,7 @@ memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
 
--- The customers of the period before, by the segments they were in then: its features may not be there any more.
+-- Customers of the previous period, by their segments then: its features may be gone.
 earlier_customers as (
     select
         periods.as_of,
@@ -60,7 +60,7 @@ rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
 
--- Customers of both periods who changed a segment while the cut points changed. Null is to be in none.
+-- Customers of both periods whose segment changed along with the cut points. Null means none.
 changed as (
     select
         customers.*,

@@ -1,5 +1,5 @@
--- One row per as_of, eligible customer and rule segment with stay_until, where the customer satisfies the entry rule or
--- stay_until: what is replayed over the periods. A function of the customers of that period alone.
+-- One row per as_of, eligible customer and rule segment with stay_until, where the entry rule or stay_until holds:
+-- the input of the replay over the periods. Depends only on the customers of that period.
 
 {{ config(
     materialized='incremental',

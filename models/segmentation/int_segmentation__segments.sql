@@ -1,4 +1,4 @@
--- One row per segment, empty ones too: what it means in words at the newest as_of, and what to do.
+-- One row per segment, including empty ones: its meaning in words at the newest as_of, and the recommended action.
 
 {% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
@@ -56,14 +56,14 @@ cluster_definitions as (
         segment,
         name,
         card || ' Fitted as of ' || cast(fitted_as_of as {{ dbt.type_string() }}) || '.' as description,
-        -- The seed has one action for each trait, whatever the cluster that has it is called this time.
+        -- The seed has one card per trait, because the key of a cluster with that trait varies.
         coalesce(trait, segment) as card_segment,
         case
             when segment = 'everyone' and scheme = 'cluster' then 'all buyers: no clusters were found'
             when segment = 'everyone' then 'all customers with events: no clusters were found'
             else
-                'nearest to the centre of ' || lower(name) || ' and at most '
-                || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations from it'
+                'nearest to the centroid of ' || lower(name) || ' and within '
+                || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations of it'
         end as definition,
         fitted_as_of
     from clusters
@@ -74,7 +74,7 @@ cluster_definitions as (
         {{ no_text }} as name,
         {{ no_text }} as description,
         'outlier' as card_segment,
-        'farther from the centre of every cluster than its limit' as definition,
+        'beyond the distance limit of every cluster' as definition,
         fitted_as_of
     from clusters
     where segment <> 'everyone'
@@ -112,13 +112,13 @@ yaml_definitions as (
         )
     union all
     {% endfor -%}
-    -- a segment of every scheme that is for buyers
+    -- Every scheme restricted to buyers has this segment.
     {% for scheme in of_buyers -%}
     select
         '{{ scheme }}' as scheme,
         'prospect' as segment,
         {%- for text in texts %}
-        {{ {'name': "'Prospects'", 'description': "'Known, but without a completed order'"}.get(text, no_text) }} as {{ text }},
+        {{ {'name': "'Prospects'", 'description': "'Known customers without a completed order'"}.get(text, no_text) }} as {{ text }},
         {%- endfor %}
         'no completed order before as_of' as definition,
         cast(null as date) as fitted_as_of

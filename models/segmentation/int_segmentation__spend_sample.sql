@@ -1,5 +1,5 @@
--- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks. sample_hash says
--- whether a stored fit may be used again.
+-- One row per refit date and sampled buyer: lifetime revenue, for fitting natural breaks. sample_hash
+-- decides whether a stored fit is reused.
 
 {{ config(
     materialized='incremental',

@@ -1,5 +1,5 @@
--- One row per source system, visitor and local day whose events no person made: a device that says it is a bot, or a pace
--- that nobody keeps up. A day is judged by its own events alone, so that later ones change nothing before them.
+-- One row per source system, visitor and local day with bot traffic: a device that declares itself a bot, or a pace no
+-- person keeps up. A day depends only on its own events, so later events change nothing before them.
 
 {{ config(schema='restricted', materialized='table') }}
 
@@ -22,7 +22,7 @@ visitor_days as (
     group by source_system, coalesce(anonymous_id, customer_ref), occurred_on
 ),
 
--- No minute holds more events than its day, so few days have to be looked at by the minute.
+-- No minute has more events than its day, so few days have to be counted by the minute.
 suspects as (
     select *
     from visitor_days

@@ -1,9 +1,9 @@
 -- The dates to build, from the orders and the calendar alone: no model reads the clock.
 --
--- as_of is var as_of, else the day after the newest completed order, else 1970-01-01. Before it lie the first days
--- of the periods from var history_start on, or else from the first one that somebody bought before. Records are linked by
--- weights of the first date, then of as many later ones as var refit_models and the seed refits say. A row of that seed
--- takes effect at the first date on or after its own.
+-- as_of is var as_of, otherwise the day after the newest completed order, otherwise 1970-01-01. Before it come the first days
+-- of the periods, from var history_start on, otherwise from the first one with an earlier purchase. Linkage weights are fitted
+-- as of the first date, then as set by var refit_models and the seed refits. A row of that seed takes effect at the first
+-- date on or after its own.
 
 {% set as_of = setting('as_of') -%}
 {% set has_history = setting('history_start') != 'as_of' -%}

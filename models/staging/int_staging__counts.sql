@@ -1,6 +1,6 @@
--- One row per contract table and count: rows in the raw data, their fates, and what could not be used.
+-- One row per contract table and count: raw rows, their fates, and unusable values.
 --
--- Each table is read once. Counts are bigint; the newest day is counted from 1 January 1970, so that it is one too.
+-- Each table is read once. Counts are bigint; so is the newest day, as days since 1 January 1970.
 
 {{ config(materialized='table') }}
 

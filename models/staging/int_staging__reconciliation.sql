@@ -1,9 +1,9 @@
 -- One row per source system and local day with a control total for orders: what the source holds, what was loaded, and
 -- how much of the control total is missing.
 --
--- Days are compared one by one, so that what is loaded twice on one day makes up for nothing on another. A control amount
--- below 0, on a day of returns, is missed where less was returned. Orders that var currency leaves out on purpose count as
--- loaded rows; their amount is no part of a total in the reporting currency.
+-- Days are compared one by one, so that rows loaded twice on one day do not offset missing rows on another. On a day of
+-- returns the control amount is below 0, and smaller returns count as missing. Orders that var currency excludes on purpose
+-- count as loaded rows; their amounts are not part of a total in the reporting currency.
 
 with control_totals as (
     select

@@ -308,7 +308,7 @@ def test_age_consent_and_owner_are_told(sixteen_tables: Build) -> None:
     [
         "sources_are_fresh",
         "consents_are_known_for_enough_customers",
-        "values_that_are_given_can_be_used",
+        "given_values_are_usable",
     ],
 )
 def test_what_is_thin_is_warned_of(sixteen_tables: Build, name: str) -> None:
@@ -319,6 +319,6 @@ def test_what_is_thin_is_warned_of(sixteen_tables: Build, name: str) -> None:
 def test_what_is_good_enough_is_not_warned_of(sixteen_tables: Build) -> None:
     output = sixteen_tables.passed().output
     assert not any(
-        "WARN" in line and "sources_are_of_sufficient_quality" in line
+        "WARN" in line and "source_quality_is_sufficient" in line
         for line in output.splitlines()
     )

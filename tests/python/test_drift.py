@@ -294,12 +294,12 @@ def test_false_alarms_in_two_hundred_stable_series_are_rare(members: int) -> Non
             for month in MONTHS
         }
     )
-    alarms = drift.rows("recommendation not like 'nothing%'")
+    alarms = drift.rows("recommendation not like 'none%'")
     assert alarms["segment_key"].nunique() < 0.05 * 200
     judged = drift.rows("test in ('psi', 'ks') and segment_key <> 'all'")
     assert len(judged) == 200 * 3 * 2 * (11 + 11)
     if members == 500:
-        # Enough of them for the size of the effect alone to tell drift from chance.
+        # Enough members for effect size alone to separate drift from sampling noise.
         assert (judged["verdict"] == "drifted").sum() == 0
 
 
@@ -314,15 +314,15 @@ def test_planted_drift_is_found_in_its_period_and_segment() -> None:
             for month in MONTHS
         }
     )
-    alarms = drift.rows("recommendation not like 'nothing%'")
+    alarms = drift.rows("recommendation not like 'none%'")
     assert set(alarms["segment_key"]) == {"cluster:s3"}
     assert set(alarms["metric"]) == {"recency_days"}
     at_once = alarms[alarms["baseline"] == "previous"]
     assert set(at_once["period"].dt.date) == {MONTHS[6]}
-    assert at_once["recommendation"].str.startswith("look at the data").all()
+    assert at_once["recommendation"].str.startswith("check the source data").all()
     since_the_fit = alarms[alarms["baseline"] == "fitted"]
     assert set(since_the_fit["period"].dt.date) == set(MONTHS[6:])
-    assert "refit: add the row 2023-07-01,refit,recency_days drifted to the seed refits" in set(
+    assert "refit: add this row to the seed refits: 2023-07-01,refit,recency_days drifted" in set(
         since_the_fit["recommendation"]
     )
 
@@ -372,7 +372,7 @@ def test_the_drift_planted_in_generated_orders_is_found(tmp_path: Path) -> None:
         {key: dict(zip(METRICS, np.array(rows).T, strict=True)) for key, rows in members.items()}
     )
     alarms = drift.rows(
-        "recommendation not like 'nothing%' and baseline = 'previous' and segment_key <> 'all'"
+        "recommendation not like 'none%' and baseline = 'previous' and segment_key <> 'all'"
     )
     (planted,) = duckdb.read_parquet(str(tmp_path / "truth" / "drift.parquet")).fetchall()
     attribute, region, first_day, end_day = planted

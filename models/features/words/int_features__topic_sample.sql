@@ -1,5 +1,5 @@
--- One row per refit date, sampled ticket and term: what topics are fitted on. Words of praise and complaint are no topics.
--- sample_hash says whether a stored fit may be used again.
+-- One row per refit date, sampled ticket and term: the sample that topics are fitted on, without positive and
+-- negative words. sample_hash decides whether a stored fit is reused.
 
 with terms as (
     select * from {{ ref('int_facts__ticket_terms') }}

@@ -1,5 +1,5 @@
--- One row per pair of records for people to look at: pairs that may be one person but are not sure, and links that
--- were refused. A decision goes into the seed identity_decisions.
+-- One row per pair of records for manual review: uncertain pairs and refused links. Decisions go into the seed
+-- identity_decisions.
 
 with pairs as (
     select * from {{ ref('int_identity__pairs') }}

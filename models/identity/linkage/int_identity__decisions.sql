@@ -1,6 +1,6 @@
--- One row per two records that are said to be one person or two. What people decided comes from the seed
--- identity_decisions and wins over all evidence. Records with one customer_ref in one system are one person as well: an
--- order has no other way to say whose it is.
+-- One row per pair of records decided to be one person or two. Manual decisions come from the seed identity_decisions and
+-- override all evidence. Records that share a customer_ref in one system are one person as well: an order has no other way
+-- to identify its customer.
 
 with identifiers as (
     select * from {{ ref('int_identity__identifiers') }}

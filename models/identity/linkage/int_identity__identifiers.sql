@@ -1,8 +1,8 @@
--- One row per source record with its identifiers in one spelling: CRM records, and references seen only in orders, events
--- or log-ins, which are records too. Only what is evidence of somebody is left.
+-- One row per source record with its normalised identifiers: CRM records, and references seen only in orders, events or
+-- log-ins, which count as records. Identifiers that are no evidence of identity are null.
 --
--- An e-mail, a phone or an address that more people use than a household has is nobody's: info@, the phone of a shop, a
--- block of flats. People are counted by the initial of the given name and the birth date.
+-- The hub limit drops an e-mail, phone or address that more people share than a household has: info@, the phone of a shop,
+-- a block of flats. People are counted by initial of the given name and birth date.
 
 with crm_records as (
     select * from {{ ref('stg_customers') }}
@@ -12,7 +12,7 @@ activity as (
     select * from {{ ref('int_identity__activity') }}
 ),
 
--- What orders call a customer is the record's customer_ref; where it is a record_id instead, it means that record.
+-- Orders refer to a customer by the record's customer_ref; a record_id in its place means that record.
 known_references as (
     select
         source_system,
@@ -87,7 +87,7 @@ normalised as (
         is_synthetic,
         plain_given_name as given_name,
         plain_family_name as family_name,
-        -- A date that can't be read still has digits to compare.
+        -- An unreadable date still has digits to compare.
         coalesce(
             cast(birth_date as {{ dbt.type_string() }}),
             nullif({{ regex_replace('birth_date_text', '[^0-9]', '') }}, '')

@@ -1,7 +1,7 @@
--- One row per sampled record that was known at the refit date: the identifiers that weights are learned from.
--- sample_hash says whether a stored fit may be used again.
+-- One row per sampled record that was known at the refit date: the identifiers that weights are estimated from.
+-- sample_hash decides whether a stored fit is reused.
 --
--- The sample has to be random: in one by name or date, all records would share them.
+-- The sample has to be random: records drawn by name or date would all agree on it.
 
 {% set compared = ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
 

@@ -1,10 +1,10 @@
--- One row per pair of records that may be one person, with the evidence: the rule they fulfil, and how much each agreement
--- or difference weighs.
+-- One row per pair of records that may be one person, with the evidence: the rule that links them, and the weight of each
+-- agreement or difference.
 --
--- Comparing all pairs is out of the question, so records are compared that share one of the blocks. The weight is the
--- model of Fellegi and Sunter: log2(m / u) of each comparison's level, with the prior, in bits; m and u are learned by
--- int_identity__linkage_fit. Household evidence (family name, address, an e-mail that two initials use, a phone) weighs, but
--- never links two records alone.
+-- Comparing all pairs is too expensive, so only records in a common block are compared. The weight follows the model of
+-- Fellegi and Sunter: log2(m / u) of each comparison's level, plus the prior, in bits; m and u are estimated by
+-- int_identity__linkage_fit. Household evidence (family name, address, an e-mail used by two initials, a phone) adds weight,
+-- but never links two records alone.
 
 {% set comparisons = linkage_comparisons() -%}
 
@@ -29,7 +29,7 @@ nicknames as (
     select * from {{ ref('nicknames') }}
 ),
 
--- Bill is William, and Bill and Will are one name too.
+-- Bill matches William, and Bill and Will match each other.
 same_names as (
     select
         nickname as name,
@@ -48,7 +48,7 @@ same_names as (
     inner join nicknames as siblings on nicknames.name = siblings.name and nicknames.nickname <> siblings.nickname
 ),
 
--- A device that more people use than a household has is nobody's.
+-- Devices above the hub limit are no evidence.
 linked_devices as (
     {% for device in ['anonymous_id', 'device_id'] -%}
     select
@@ -165,7 +165,7 @@ compared as (
                 then '{{ rule }}'
             {%- endfor %}
             when has_swapped_names and has_same_birth_date then 'swapped names and birth date'
-            -- Where one of the two says at most an initial.
+            -- One of the two has at most an initial.
             when has_same_email_of_one and lacks_given_name then 'e-mail of one person'
         end as rule,
         has_same_given_name
@@ -174,7 +174,7 @@ compared as (
         or has_same_birth_date
         or has_same_email_of_one
             as has_evidence_of_person,
-        -- However rare a name is, more than one person may have it.
+        -- Even a rare name may belong to more than one person.
         has_same_birth_date
         or has_same_email
         or has_same_phone
@@ -185,7 +185,7 @@ compared as (
     from paired
 ),
 
--- One row; all null where there was too little to learn from. Then rules alone link.
+-- One row; all null if the data was too sparse to estimate weights. Then only rules link.
 weights as (
     select
         {% for comparison in comparisons -%}

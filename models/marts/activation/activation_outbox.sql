@@ -1,11 +1,11 @@
--- What a receiver has to be told so that it holds the segments as they are now: the difference between the state that was last
--- handed over, as activation_receipts tells, and the memberships at the newest as_of. Whatever is already known there is not
--- sent again, however often a period is rebuilt.
+-- The messages that bring a downstream system up to date: the difference between the state last delivered, according to
+-- activation_receipts, and the memberships at the newest as_of. Nothing that was delivered is sent again, however often a
+-- period is rebuilt.
 --
--- An entry is sent for a member with consent to activation whom the receiver doesn't hold, an exit for one it holds who is no
--- member now. Who may not be addressed any more is sent as `suppressed`, who asked to be forgotten as `deleted`, both for
--- all segments at once. Such as: entered on May 1st and handed over; May is rebuilt, and the entry was on April 1st after all.
--- Its change_id is another one, but the receiver holds the customer, so there is nothing to tell.
+-- An entry is sent for a member with consent to activation whom the receiver lacks, an exit for a former member whom the
+-- receiver still has. Customers without consent any more are sent as `suppressed`, erased ones as `deleted`, both for all
+-- segments at once. Example: an entry of May 1st was delivered; May is rebuilt, and the entry moves to April 1st. Its
+-- change_id is a new one, but the receiver already has the customer, so nothing is sent.
 
 {% set triggers = rule_segments() | selectattr('segment', 'in', setting('activation_triggers')) | map(attribute='segment_key') | list -%}
 {% set text = dbt.type_string() -%}
@@ -45,7 +45,7 @@ customers as (
     left join withdrawals on customers.customer_key = withdrawals.customer_key
 ),
 
--- Of whom the receiver may be told. Kept, so that entries and memberships of others are left out before they are joined.
+-- Customers the receiver may know about. Materialized, so that entries and memberships of others are dropped before joins.
 addressable as {{ materialized() }} (
     select customer_id
     from customers
@@ -62,7 +62,7 @@ entries as (
     where changes.change = 'entered'
 ),
 
--- Members of whom the receiver may be told, and since when they are.
+-- Members the receiver may know about, with the date of their entry.
 members as (
     select
         memberships.customer_id,
@@ -94,12 +94,12 @@ current_period as (
     where is_current
 ),
 
--- The dates at which a change that is told differently now may have been dated: every day of the history.
+-- Possible dates of a change before a rebuild moved it: every day of the history.
 days as (
     {{ dates_between('(select min(as_of) from periods)', '(select max(as_of) from periods)', 'day') | indent(4) }}
 ),
 
--- Receipts of changes that no rebuild has touched.
+-- Receipts of changes that still exist.
 known_receipts as (
     select
         receipts.change_id,
@@ -119,8 +119,8 @@ unknown_receipts as (
     where known_receipts.change_id is null
 ),
 
--- Members of whom nothing was handed over, as far as that shows; they alone are looked for among the other receipts, for
--- their changes may have another date by now.
+-- Members without such a receipt. Only they are looked up among the other receipts, because their changes may have moved to
+-- another date.
 unheld as {{ not_materialized() }} (
     select
         members.customer_id,
@@ -155,7 +155,7 @@ moved_receipts as (
             = unknown_receipts.change_id
 ),
 
--- After that the receiver holds nothing of the customer, who may have consented again since.
+-- After that the receiver has no data of the customer, who may have consented again since.
 suppressions as (
     select
         customers.customer_id,
@@ -209,7 +209,7 @@ held_customers as (
     from held
 ),
 
--- Millions of others need not be looked at.
+-- Skips millions of other customers.
 memberships_of_held as (
     select
         memberships.customer_id,

@@ -1,4 +1,4 @@
--- The fitted models, and beside them the candidates of the selection in force that were not chosen.
+-- The fitted models, plus the rejected candidates of the selection in force.
 
 {% set indices = [
     'silhouette', 'simulated_silhouette', 'davies_bouldin', 'calinski_harabasz', 'stability', 'smallest_share'
@@ -22,7 +22,7 @@ schemes as (
     {% endfor %}
 ),
 
--- Without a customer of a scheme nothing could be fitted; that is told as a model of no clusters.
+-- Without customers in a scheme nothing can be fitted; that counts as a model without clusters.
 in_force as (
     select
         schemes.scheme,
@@ -32,7 +32,7 @@ in_force as (
     where periods.is_current
 ),
 
--- The first model of a scheme is always chosen, also where its first customers come later than those of the others.
+-- The first model of a scheme is always selected, even if its first customers arrive later than those of the others.
 first_fits as (
     select
         scheme,
@@ -82,8 +82,8 @@ models as (
         coalesce(
             parts.why,
             case
-                when in_force.scheme = 'cluster' then 'There are no buyers to group.'
-                else 'There is nobody to group: no customer has an event that says how they move.'
+                when in_force.scheme = 'cluster' then 'There are no buyers to cluster.'
+                else 'There are no customers to cluster: none has an event that shows how they move.'
             end
         ) as why,
         case when in_force.fitted_as_of is not null then 'in_force' else 'retired' end as status

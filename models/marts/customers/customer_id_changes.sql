@@ -1,5 +1,5 @@
--- Which customer a record was as of each date follows from what was known then, so that the log is the same however often
--- and in whatever steps it was built. Only records that were ever linked can change.
+-- The customer of a record as of each date depends only on what was known then, so the log is the same however often and in
+-- whatever steps it is built. Only records that were ever linked can change.
 
 with merged as (
     select * from {{ ref('int_identity__merges') }}
@@ -73,7 +73,7 @@ changes as (
     where customers.customer_id <> earlier.customer_id
 ),
 
--- An id that lives on lost the record by a split; one that nobody has any more went up in another.
+-- If the previous id still exists, the record was split off; if not, the id was merged into another.
 ids_in_use as (
     select distinct
         as_of,

@@ -1,4 +1,4 @@
--- What happened on or after as_of is not used: neither customers who were unknown then nor later activity.
+-- Nothing on or after as_of is used: neither customers who were unknown then nor later activity.
 
 with customers as (
     select * from {{ ref('int_identity__customers_resolved') }}

@@ -1,5 +1,5 @@
--- A view, in the published file too: it has twelve rows a customer, and few are read. The values of the parts are those that
--- the scores were made of, computed again by the same macro.
+-- A view, in the published file too: it has twelve rows per customer, and few are read. The same macro computes the scores
+-- and, again here, their parts.
 
 {{ config(materialized='view', meta={'published_as': 'view'}) }}
 

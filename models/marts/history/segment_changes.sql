@@ -1,5 +1,5 @@
--- At the first period everyone enters. A view, in the published file too: an id for each of millions of changes would cost
--- more than finding them, and few are read.
+-- At the first period every member enters. A view, in the published file too: hashing ids for millions of changes would cost
+-- more than deriving the changes, and few are read.
 
 {{ config(materialized='view', meta={'published_as': 'view'}) }}
 

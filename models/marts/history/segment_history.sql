@@ -1,5 +1,5 @@
--- A spell begins with an entry and ends with the next exit. A view, in the published file too: what a spell is made of is
--- stored by period, and one that is open gets its end from the periods after it.
+-- A spell begins with an entry and ends with the next exit. A view, in the published file too: entries and exits are stored
+-- by period, and later periods end an open spell.
 
 {{ config(materialized='view', meta={'published_as': 'view'}) }}
 
@@ -7,7 +7,7 @@ with changes as (
     {{ all_changes() | indent(4) }}
 ),
 
--- Entries and exits take turns, so an entry's exit is the one after it and none before that.
+-- Entries and exits alternate, so the exit of an entry is the next one.
 exits as (
     select
         customer_id,

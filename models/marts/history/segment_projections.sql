@@ -1,5 +1,5 @@
--- A Markov chain of the first order, the simplest there is: customers move on as those in the same segment did from the period
--- before to this one, and as many new ones come as came then. Who is in a segment that was empty before stays there.
+-- A first-order Markov chain: customers move on as the members of the same segment did from the previous period to this one,
+-- and as many new customers arrive. Members of a segment that was empty before stay in it.
 -- Example: 80 were in a, 60 of them stayed and 20 went to b; now 100 are in a, so 75 will stay and 25 go to b.
 
 with transitions as (
@@ -29,7 +29,7 @@ first_projection as (
     from sizes
 ),
 
--- Now, projected and what came of it, each in a column of its own.
+-- Current, projected and actual sizes, each in a column.
 parts as (
     select
         period,

@@ -1,7 +1,7 @@
 -- The members with the lowest hashes of customer and segment: a sample that looks random and is the same in every build.
--- Hashes of millions would take long, so in a large segment they are made for a part of the members.
+-- Hashing millions takes long, so in a large segment only some of the members are hashed.
 --
--- Reasons are made for those who are drawn alone.
+-- Reasons are written only for sampled members.
 
 {% set sample_size = setting('segment_sample_size') -%}
 

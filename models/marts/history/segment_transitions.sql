@@ -1,5 +1,5 @@
--- From each segment of an exclusive scheme at one period to each at the next. Customers who were not known before, or are not
--- any more, come from or go to `outside`, so that both sides add up to all customers.
+-- From each segment of an exclusive scheme at one period to each at the next. Customers who were not known before come from
+-- `outside`, those no longer known go there, so that both sides add up to all customers.
 
 {{ config(
     materialized='incremental',
@@ -37,7 +37,7 @@ movers as (
     group by periods.as_of, periods.previous_as_of, changes.customer_key, changes.scheme
 ),
 
--- Who enters the segment that was left at the period before has returned.
+-- A customer who enters the segment left at the previous period has returned.
 moves as (
     select
         movers.as_of as period,

@@ -1,5 +1,5 @@
--- What clusters keep: the members who are still in theirs at the next period (kept), and how far the centroids of a new model
--- are from those of the one before it (centroid_distance).
+-- Stability of clusters: the share of members still in theirs at the next period (kept), and how far the centroids of a new
+-- model moved since the previous one (centroid_distance).
 
 {% set schemes = "('cluster', 'journeys')" -%}
 
@@ -40,7 +40,7 @@ movers as (
     group by changed_on, scheme, customer_key
 ),
 
--- A customer who enters no segment of the scheme is not eligible any more.
+-- A customer without a segment of the scheme is no longer eligible.
 left_members as (
     select
         changed_on,

@@ -1,8 +1,8 @@
--- How far the values of a segment's members are from those of the baseline: psi, kl and ks.
+-- Drift of the members' values from the baseline: psi, kl and ks.
 --
--- All is computed from counts. Deciles are those of the baseline: a value is in the bin of the tenth of the baseline that
--- lies below it, so values that many share make one bin, and no quantile has to be looked up. Example: half of the baseline
--- has the value 1; then 1 is in the first bin and everything above it in the sixth or a later one.
+-- All tests are computed from counts. Bins are the baseline's deciles: the share of the baseline below a value decides its
+-- bin, so a frequent value fills one bin, and no quantile has to be looked up. Example: half of the baseline has the value 1;
+-- then 1 is in the first bin and everything above it in the sixth or a later one.
 
 {% set now_share = floored_share('customers', 'all_customers') -%}
 {% set baseline_share = floored_share('baseline_customers', 'all_baseline') -%}

@@ -1,5 +1,5 @@
--- One row per as_of and segment with members: their number and value as of it, and what they did until the next one, as known
--- at its end.
+-- One row per as_of and non-empty segment: size and value as of it, and what the members did until the next one, as known at
+-- its end.
 
 {{ config(
     materialized='incremental',

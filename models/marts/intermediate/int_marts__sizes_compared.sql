@@ -1,5 +1,5 @@
--- How far segments are from their size at the baseline, each by itself (size_change) and all of a scheme together (chi_square
--- and its effect size, cramers_v).
+-- Drift of segment sizes from the baseline, per segment (size_change) and per scheme (chi_square and its effect size,
+-- cramers_v).
 
 {% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
 
@@ -19,7 +19,7 @@ baselines as (
     select * from {{ ref('int_periods__baselines') }}
 ),
 
--- Today's segments count with 0 where they are empty, as in segment_kpis.
+-- Segments defined today count with 0 when they are empty, as in segment_kpis.
 segment_sizes as (
     select
         as_of,

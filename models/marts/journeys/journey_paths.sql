@@ -1,10 +1,10 @@
--- Event types that often follow one another within a session, others in between allowed, as PrefixSpan counts them (Pei et
--- al. 2001): a session supports a path once, however often it holds it. Paths grow from the left. Of each session only the
--- earliest end of a path is kept, since whatever can follow a later end can follow the earliest; of page_view, search,
--- page_view, purchase the path page_view ends at stop 1, and page_view > purchase at stop 4.
+-- Frequent event types in order within a session, gaps allowed, counted as in PrefixSpan (Pei et al. 2001): a session
+-- supports a path once, however often it contains it. Paths grow from the left. Only the earliest end of a path in each
+-- session is kept, since whatever follows a later end also follows the earliest; in page_view, search, page_view, purchase
+-- the path page_view ends at stop 1, and page_view > purchase at stop 4.
 --
--- A path that is frequent in no segment can't become frequent by growing, so it is dropped. Sessions with the same stops are
--- counted together.
+-- A path that is not frequent in any segment cannot become frequent by growing, so it is dropped. Sessions with the same
+-- stops are counted together.
 
 {% set limits = setting('journey_paths') -%}
 {% set lengths = range(1, limits.max_length + 1) -%}
@@ -30,7 +30,7 @@ known as {{ not_materialized() }} (
         on events.attributed_from < current_period.as_of and events.attributed_until >= current_period.as_of
 ),
 
--- Keys are hashes, so the customers with the lowest are a random sample, and the same one in every build.
+-- Keys are hashes, so the customers with the lowest keys are a random sample, the same in every build.
 sampled_sessions as (
     select
         customer_key,
@@ -113,7 +113,7 @@ totals as (
     group by segment_key
 ),
 
--- Where each path of one state, then of two, and so on, first ends.
+-- The earliest end of each path of one state, then of two, and so on.
 ends_1 as (
     select
         sequence_key,
@@ -172,7 +172,7 @@ positions as (
     {% endfor %}
 ),
 
--- Every path without one of its states, with the sessions of the longer one.
+-- Every path shortened by one state, with the sessions of the longer path.
 pieces as (
     select
         frequent.segment_key,

@@ -1,9 +1,8 @@
--- What follows what, counted in two kinds of journeys: the events of a session, and all touchpoints of a customer. A
+-- Transitions in two kinds of journeys: the events of a session, and all touchpoints of a customer. A
 -- session of page_view and purchase has three transitions: (start) to page_view, page_view to purchase, purchase to (end).
 --
--- Stops at the same instant follow in the order of their states: which came first is not known. Customers who are in the
--- same segments are counted together first, because a million customers with a dozen segments each would be a join of
--- hundreds of millions of rows.
+-- Simultaneous stops are ordered by state, because their true order is unknown. Customers with the same segments are counted
+-- together first, because joining a million customers with a dozen segments each would give hundreds of millions of rows.
 
 with events as (
     select * from {{ ref('int_facts__events') }}
@@ -106,7 +105,7 @@ touches as (
             and other_touches.customer_ref = customer_references.customer_ref
 ),
 
--- Whoever has touchpoints of one kind alone, as most buyers in a shop, needs no putting in order.
+-- Customers with touchpoints of a single kind, such as most buyers in a shop, need no sorting.
 kinds as (
     select
         touches.customer_key,
@@ -198,7 +197,7 @@ profiles as (
     group by customer_key
 ),
 
--- Of each profile one customer, whose segments are those of all.
+-- One customer per profile, whose segments are those of all customers in it.
 examples as (
     select
         profile,

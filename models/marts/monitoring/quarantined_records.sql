@@ -1,4 +1,4 @@
--- People who asked to be forgotten are not listed here either, nor are the lines of their orders.
+-- Erased customers are excluded, and so are their order lines.
 
 with erasure_requests as (
     select * from {{ ref('stg_erasure_requests') }}

@@ -1,5 +1,5 @@
--- How many members have which value: all that drift needs to know of the customers, in a table that doesn't grow with them.
--- Each period is made of itself alone.
+-- Counts of members by value: all that drift tests need, in a table that does not grow with the customers. Each period
+-- depends only on itself.
 
 {{ config(
     materialized='incremental',
@@ -40,7 +40,7 @@ segments as (
     {{ numbered_segments('built_memberships') | indent(4) }}
 ),
 
--- Number 0 is everyone.
+-- Number 0 is all customers.
 memberships as (
     select
         built_memberships.as_of,
@@ -56,7 +56,7 @@ memberships as (
     from history
 ),
 
--- One pass for all metrics. In a set of one metric the others are null.
+-- One pass for all metrics. In the grouping set of a metric the others are null.
 counted as (
     select
         memberships.as_of,

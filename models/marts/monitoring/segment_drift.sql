@@ -1,5 +1,5 @@
--- Has a segment changed, and does it matter? With many customers every change is significant, so verdicts rest on the size
--- of the effect; with few, a large effect may be chance, so nothing is recommended that two random draws may bring about.
+-- Has a segment changed, and does it matter? With many customers every change is significant, so verdicts rest on effect
+-- size; with few, a large effect may be sampling noise, so only significant drift gets a recommendation.
 
 {% set limits = setting('drift_limits') -%}
 
@@ -61,24 +61,24 @@ final as (
         -- words
         judged.verdict,
         case
-            when judged.verdict <> 'drifted' then 'nothing'
-            when not judged.is_significant then 'nothing: chance alone may do as much'
+            when judged.verdict <> 'drifted' then 'none'
+            when not judged.is_significant then 'none: within sampling noise'
             when
                 judged.test <> 'size_change'
                 and judged.scheme in ('cluster', 'journeys')
                 and judged.period = periods.models_fitted_as_of
-                then 'nothing: the clusters were fitted anew'
+                then 'none: the clusters were refitted'
             when
                 judged.test <> 'size_change'
                 and judged.scheme in ('{{ fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | join("', '") }}')
                 and judged.period = periods.cutpoints_fitted_as_of
-                then 'nothing: its limits were fitted anew'
-            when judged.baseline = 'previous' then 'look at the data: so much seldom changes at once'
+                then 'none: the cut points were refitted'
+            when judged.baseline = 'previous' then 'check the source data: a sudden change of this size is unusual'
             when {{ fitted_by('judged.scheme') | indent(16) }} = 'models'
                 then
-                    'refit: add the row ' || cast(judged.period as {{ dbt.type_string() }}) || ',refit,'
-                    || judged.metric || ' drifted to the seed refits'
-            else 'recalibrate: fit cut points more often (var refit_cutpoints)'
+                    'refit: add this row to the seed refits: ' || cast(judged.period as {{ dbt.type_string() }})
+                    || ',refit,' || judged.metric || ' drifted'
+            else 'recalibrate: refit the cut points more often (var refit_cutpoints)'
         end as recommendation,
 
         -- flags

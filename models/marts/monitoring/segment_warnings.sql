@@ -1,6 +1,5 @@
--- What a segment did not pass at the newest as_of. Empty segments are not judged by their share, nor are outliers: it is what
--- they are not in that says something. Segments that are not defined any more, such as a cluster of the model before, are
--- nobody's concern.
+-- Gates that a segment failed at the newest as_of. The share gate skips empty segments and outliers: few outliers are a good
+-- sign. Segments that are no longer defined, such as a cluster of the previous model, get no warnings.
 
 {% set least_share = percent_words(setting('min_segment_share')) -%}
 
@@ -44,12 +43,12 @@ small_segments as (
         and kpis.buyer_share <= {{ var('min_segment_share') }}
 ),
 
--- A segment that has lost nearly all its members has too few to be judged by drift, and that is what has to be told first.
+-- A segment that lost nearly all its members is too small for a drift verdict, yet most urgent to report.
 size_changes as (
     select
         drift.segment_key,
         'size_change' as gate,
-        'has ' || {{ counted('drift.customers', 'member') }} || ', ' || drift.baseline_customers || ' on '
+        'has ' || {{ counted('drift.customers', 'member') }} || ', compared with ' || drift.baseline_customers || ' on '
         || drift.baseline_as_of || ', expected a change of at most ' || {{ percent_words('drift.threshold') }}
             as warning
     from drift
@@ -72,7 +71,7 @@ drifts as (
     inner join periods on drift.period = periods.as_of
     where
         drift.test <> 'size_change'
-        and drift.recommendation not like 'nothing%'
+        and drift.recommendation not like 'none%'
 ),
 
 largest_drifts as (
@@ -103,7 +102,7 @@ little_known as (
     select
         kpis.segment_key,
         'coverage' as gate,
-        'is made by ' || replace(attributes.attribute, '_', ' ') || ', which is known for '
+        'depends on ' || replace(attributes.attribute, '_', ' ') || ', which is known for '
         || {{ percent_words('coverage.value') }} || ' of the buyers' as warning
     from kpis
     inner join periods on kpis.period = periods.as_of

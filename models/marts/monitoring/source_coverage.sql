@@ -1,4 +1,4 @@
--- What was loaded of each source, and whether that is enough. Without a threshold a value is information.
+-- What was loaded from each source, and whether that is enough. Values without a threshold are for information.
 
 {% set freshness_limit = value_of_table('counts.source_table', setting('freshness_days')) -%}
 {% set owner = value_of_table('source_table', setting('source_owners')) -%}
@@ -34,7 +34,7 @@ periods as (
 ),
 
 after_as_of as (
-    {#- While dbt parses, no day is known and every table is read. -#}
+    {#- At parse time the day columns are unknown, so every table is referenced. -#}
     {% for table, staged in staged_tables().items() if staged.day or not execute -%}
     select
         '{{ table }}' as source_table,
@@ -68,7 +68,7 @@ reconciled_systems as (
     group by source_system
 ),
 
--- The optional columns of each table. `unusable` is null where any value will do.
+-- The optional columns of each table. `unusable` is null for columns that accept any value.
 columns as (
     select
         filled.source_table,
@@ -85,7 +85,7 @@ columns as (
     where filled.check_name like 'filled%' and fates.loaded > 0
 ),
 
--- Columns that the source doesn't fill at all are left out of the score: it may have no such thing.
+-- Columns that the source never fills are left out of the score: it may not have such data.
 column_quality as (
     select
         source_table,

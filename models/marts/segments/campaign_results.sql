@@ -1,4 +1,4 @@
--- Who was addressed and who responded, by the segments they were in at the time: those of the last period before the contact.
+-- Contacts and responses by the segments customers were in at the time: those of the last period before the contact.
 
 with contacts as (
     select * from {{ ref('int_facts__contacts') }}
@@ -61,7 +61,7 @@ final as (
         -- words
         campaigns.name as campaign_name,
         campaigns.type as action,
-        'not causal: nobody drew who was contacted, so members may have responded or bought anyway' as caution,
+        'not causal: contacts were not randomized, so members might have responded or bought anyway' as caution,
 
         -- numbers
         results.contacted,

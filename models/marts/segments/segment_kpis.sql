@@ -1,5 +1,5 @@
--- Size and value of every segment as of each period, and what those who were members at its start did until the next one.
--- A change is against the same segment at the period before, an index against everyone.
+-- Size and value of every segment as of each period, and what its members at the start did until the next one. Changes
+-- compare with the same segment at the previous period, indices with all eligible customers.
 
 {% set goals = segment_goals() -%}
 {% set changing = kpis_with_change() -%}
@@ -20,13 +20,13 @@ sessions as (
     select * from {{ ref('int_facts__sessions') }}
 ),
 
--- Without any session nothing is known of engagement; with some, a member without one has 0.
+-- If no session was ever loaded, engagement is unknown; otherwise a member without sessions has 0.
 known as (
     select count(*) > 0 as has_sessions from sessions
 ),
 
--- Today's segments are listed with 0 where nobody is in them; earlier periods may have had others, such as a fourth
--- cluster. Everyone is the sum of the segments of an exclusive scheme.
+-- Empty segments are listed with 0 if they are defined today; earlier periods may have had others, such as a fourth cluster.
+-- The total of all customers is the sum over an exclusive scheme.
 all_segments as (
     select
         periods.as_of,

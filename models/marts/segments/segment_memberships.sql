@@ -1,4 +1,4 @@
--- A view, in the published file too: reasons for millions of rows would cost more than everything else, and few are read.
+-- A view, in the published file too: writing reasons for millions of rows costs more than all other models, and few are read.
 
 {{ config(materialized='view', meta={'published_as': 'view'}) }}
 

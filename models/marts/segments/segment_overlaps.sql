@@ -1,5 +1,5 @@
--- The customers of a segment are kept as sets of numbers, and how many two segments have in common is counted set by set:
--- a million customers with twenty segments each are 200 million pairs.
+-- The customers of a segment are kept as bitmaps, and the overlap of two segments is counted bitmap by bitmap: joining a
+-- million customers with twenty segments each would give 200 million pairs.
 
 {% set customers_of_a_set = 16384 -%}
 
@@ -22,7 +22,7 @@ segments as (
     {{ numbered_segments('current_memberships') | indent(4) }}
 ),
 
--- Those in few segments stand together, so that many segments have no customer in a set.
+-- Customers are sorted by number of segments, so that many segments have no customer in a bitmap.
 numbered_customers as (
     select
         customer_key,
@@ -42,7 +42,7 @@ customer_sets as {{ materialized() }} (
     group by segments.number, cast(floor(numbered_customers.number / {{ customers_of_a_set }}) as integer)
 ),
 
--- Each pair is counted once and told both ways.
+-- Each pair is counted once and listed in both directions.
 counted_pairs as (
     select
         sets.number,

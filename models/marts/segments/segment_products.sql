@@ -1,8 +1,8 @@
--- What members buy more often than other customers: of each segment the items with the largest lift.
+-- Products and categories that members buy more often than other customers: the items with the largest lift per segment.
 --
--- A customer counts once for a product or category, however often it was bought in the window. Counted is a sample of buyers
--- in the order of their keys, which are hashes, and only what enough of them bought: that bounds the pairs of members and
--- items, which would be hundreds of millions. Lift is high by chance where few bought: support is asked of the members, too.
+-- A customer counts once per product or category, however often it was bought in the window. Only a sample of buyers by
+-- lowest key (keys are hashes) and items with enough buyers are counted: otherwise the pairs of members and items would be
+-- hundreds of millions. Few buyers make high lift a matter of chance, so members need minimum support, too.
 
 {% set settings = setting('segment_products') -%}
 
@@ -64,7 +64,7 @@ all_buyers as (
     from buyers
 ),
 
--- Items and segments are numbered for the count of pairs: text keys would cost several times as much.
+-- Items and segments are numbered, because counting pairs of text keys costs several times as much.
 items as (
     select
         bought_items.level,

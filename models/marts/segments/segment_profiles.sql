@@ -1,6 +1,6 @@
--- Quartiles keep all values in memory, for each feature and each segment. So those of a large segment are of a part of its
--- members, of 10,000 or more: its quarter is then one of 24 to 26 % of all members. Eight features at a time: the join takes
--- longer than the quartiles, and all at once would be too many values.
+-- Quartiles keep all values of each feature and segment in memory. So large segments are sampled, with at least 10,000
+-- members: a sample quartile is then the 24% to 26% quantile of all members. Eight features at a time, because the join takes
+-- longer than the quartiles, and all features at once would be too many values.
 
 {% set columns = profile_columns() -%}
 {% set quartile_members = 10000 -%}

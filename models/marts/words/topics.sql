@@ -1,5 +1,5 @@
--- The terms with the largest weights in each topic in force. Terms of fewer customers than var topics.min_customers are in
--- no model, and the names of who wrote in no term.
+-- The terms with the largest weights in each topic in force. The model excludes terms of fewer customers than var
+-- topics.min_customers, and the writers' names are never terms.
 
 {% set columns = topic_columns() -%}
 

@@ -1,5 +1,5 @@
 -- Every raw receipt of a message handed over, with explicit types and its one fate: loaded, deduplicated or quarantined.
--- A change may be handed over more than once; a receipt with the same instant is the same receipt.
+-- A change may be delivered more than once; receipts at the same instant are repeats.
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'activation_receipts') }}

@@ -1,5 +1,5 @@
 -- Every raw contact of a campaign with a customer, with explicit types and its one fate: loaded, deduplicated or
--- quarantined. Contacts have no id: two that agree in everything are one.
+-- quarantined. Contacts have no id, so exact repeats are deduplicated.
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'campaign_contacts') }}

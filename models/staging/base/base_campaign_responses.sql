@@ -1,6 +1,6 @@
 -- Every raw response to a campaign with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- Responses have no id: two that agree in everything are one, such as two coupons redeemed on a day where only the day is
+-- Responses have no id, so exact repeats are deduplicated, even two coupons redeemed on the same day if only the day is
 -- known.
 
 with source as {{ not_materialized() }} (

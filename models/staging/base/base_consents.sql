@@ -1,7 +1,7 @@
 -- Every raw consent statement with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- What can't be read must not make anybody a member. A statement that can't be understood counts as a withdrawal, and a
--- withdrawal without a readable date counts as the latest word; both are counted as unusable fields.
+-- Unreadable data must not include a customer. An unreadable statement counts as a withdrawal, and a withdrawal with an
+-- unreadable date counts as the latest statement; both are counted as unusable fields.
 
 with source as (
     select * from {{ source('input', 'consents') }}

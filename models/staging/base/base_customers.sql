@@ -1,7 +1,7 @@
 -- Every raw CRM record with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- A birth date has to be possible, read by one declared format, and plausible: an age above 0 and of at most var
--- oldest_plausible_age when the row was loaded or last changed; where neither is known, at as_of. What it said is kept
+-- A birth date has to be possible, readable by one declared format, and plausible: an age above 0 and at most var
+-- oldest_plausible_age when the row was loaded or last changed, or at as_of if neither is known. The original text is kept
 -- as birth_date_text: two records with the same impossible date may still be one person.
 
 {% set as_of = setting('as_of') -%}

@@ -1,4 +1,4 @@
--- Every raw request to be forgotten and its one fate. A request without a readable date counts all the same.
+-- Every raw request to be forgotten and its one fate. A request with an unreadable date still counts.
 
 with source as (
     select * from {{ source('input', 'erasure_requests') }}

@@ -1,7 +1,6 @@
 -- Every raw row of identifiers seen together, with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- A link needs two of the three identifiers, whichever they are; the third may be null. It has no id: two that agree in
--- everything are one.
+-- A link needs any two of the three identifiers; the third may be null. Links have no id, so exact repeats are deduplicated.
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'identity_links') }}

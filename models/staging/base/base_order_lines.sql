@@ -1,7 +1,7 @@
 -- Every raw order line with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- A view: lines are by far the most rows, and writing a copy of them costs more than reading the few columns that
--- the counts and the quarantine ask for.
+-- A view: this is by far the largest table, and writing a copy costs more than reading the few columns that the counts and
+-- the quarantine need.
 
 {{ config(materialized='view') }}
 

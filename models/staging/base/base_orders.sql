@@ -1,6 +1,6 @@
 -- Every raw order with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- Rules are tried in the order of the case below; the first that fails is the failed_rule.
+-- Rules are evaluated in the order of the case below; the first that fails is the failed_rule.
 -- Where the var currency or latest_plausible_date is null, its rule compares with null and never fails.
 
 {% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
@@ -80,7 +80,7 @@ row_checks as {{ not_materialized() }} (
     from dated
 ),
 
--- What repeats and gaps are found by, kept: it is small.
+-- The columns that repeats and gaps are found by. Small enough to materialize.
 readable_rows as {{ materialized() }} (
     select
         ordered_on,
@@ -89,8 +89,8 @@ readable_rows as {{ materialized() }} (
     where failed_row_rule is null
 ),
 
--- One order of 2087 must not move as_of, nor must a handful. Where the days with valid orders break off for more than
--- 366 days and no more orders follow than came before, what follows is implausible.
+-- One order of 2087 must not move as_of, nor must a handful. If there is a gap of more than 366 days between valid orders and
+-- no more orders after it than before, those after it are implausible.
 order_days as (
     select
         ordered_on,

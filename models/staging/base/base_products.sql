@@ -1,6 +1,6 @@
 -- Every raw product with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
--- A view, like that of the order lines.
+-- A view, like base_order_lines.
 
 {{ config(materialized='view') }}
 

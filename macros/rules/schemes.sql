@@ -48,14 +48,14 @@
     {%- endfor -%}
     {%- do check(subject, '', schemes, {'may_be_empty': true, 'values': {
         'keys': {'segments': {'items': {'values': none, 'words': example}, 'words': 'a list of ' ~ example}},
-        'optional': {'description': {'text': none}, 'owner': {'text': none}, 'who': {'one_of': ['buyers', 'eligible']}},
+        'optional': {'description': {'text': none, 'nullable': true}, 'owner': {'text': none, 'nullable': true}, 'who': {'one_of': ['buyers', 'eligible']}},
     }}) -%}
-    {#- A scheme is a column of int_segmentation__customers_scored, beside these. -#}
-    {%- set taken = ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
+    {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
+    {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
         + ['is_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
         + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
-        {%- do check_name(subject, 'the name of a scheme', scheme, taken) -%}
+        {%- do check_name(subject, 'the name of a scheme', scheme | string | replace('__', '?'), taken) -%}
         {%- set names = ['prospect', 'returns_only'] -%}
         {%- for part in entry.segments -%}
             {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
@@ -122,7 +122,7 @@
         'attribute': attribute,
         'conditions': conditions.values() | list,
         'of_buyers': entry.get('who', 'buyers') == 'buyers',
-        'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0,
+        'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0 or 'rfm' in conditions or 'spend_breaks' in conditions,
     }) -}}
 {% endmacro %}
 

@@ -475,11 +475,7 @@ def changes(scheme: str) -> dict[tuple[Any, ...], str]:
 
 @pytest.mark.parametrize(
     "scheme",
-    [
-        # The segment of rfm that its rules name is the one by the limits in force.
-        pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name == "attention" else name
-        for name in OWN_SCHEMES
-    ],
+    OWN_SCHEMES,
 )
 def test_changes_have_the_cause_of_an_independent_computation(
     own_schemes: Build, scheme: str

@@ -5,8 +5,7 @@
 -- enough. A high figure in one direction says that the row is a part of the column.
 
 {% set segments = [
-    'rfm:champions', 'rfm:at_risk', 'value_tier:high', 'rule:recent_buyers', 'rule:big_spenders_90d',
-    'rule:highly_engaged'
+    'rfm:champions', 'value_tier:high', 'rule:recent_buyers', 'rule:big_spenders_90d', 'rule:highly_engaged'
 ] %}
 
 with sizes as (

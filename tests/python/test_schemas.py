@@ -149,22 +149,34 @@ def test_good_schemes_pass(project: GrammarProject) -> None:
         SCHEME_LIST.validate(nothing)
 
 
-def test_the_examples_of_contributing_pass(project: GrammarProject) -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    blocks = [
-        yaml.safe_load(block)
-        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    ]
-    segments = {k: v for b in blocks for k, v in b.get("rule_segments", {}).items()}
-    metrics = {k: v for b in blocks for k, v in b.get("metrics", {}).items()}
-    tried = re.findall(r"^make try RULE='(.*)'$", text, re.MULTILINE)
-    segments |= {f"tried_{number}": yaml.safe_load(rule) for number, rule in enumerate(tried)}
-    assert len(segments) == 2
-    assert len(metrics) == 1
-    SEGMENTS.validate(segments)
-    METRIC_LIST.validate(metrics)
-    variables = {"metrics": {**METRICS, **metrics}, "rule_segments": segments}
-    assert len(project.value("rule_segments()", variables)) == len(segments)
+def test_the_examples_of_the_documentation_pass(project: GrammarProject) -> None:
+    examples: dict[str, dict[str, Any]] = {"rule_segments": {}, "metrics": {}, "schemes": {}}
+    recipes = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    place = r'^ *# dbt_project.yml, after "(\w+):"\n(.*?)^ *```'
+    for name, block in re.findall(place, recipes, re.DOTALL | re.MULTILINE):
+        examples.get(name, {}).update(yaml.safe_load(block) if name in examples else {})
+    rules = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```yaml\n(.*?)^```", rules, re.DOTALL | re.MULTILINE):
+        for name, entries in yaml.safe_load(block).items():
+            examples[name].update(entries)
+    tried = re.findall(r"^make try RULE='(.*)'$", recipes, re.MULTILINE)
+    examples["rule_segments"] |= {
+        f"tried_{i}": yaml.safe_load(rule) for i, rule in enumerate(tried)
+    }
+    assert {name: len(entries) for name, entries in examples.items()} == {
+        "rule_segments": 4,
+        "metrics": 3,
+        "schemes": 2,
+    }
+    SEGMENTS.validate(examples["rule_segments"])
+    SCHEME_LIST.validate(examples["schemes"])
+    # Its table is new as well: the recipe adds it to the schema.
+    del examples["metrics"]["visits"]
+    METRIC_LIST.validate(examples["metrics"])
+    known = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    variables = {**examples, "metrics": {**known["metrics"], **examples["metrics"]}}
+    assert len(project.value("rule_segments()", variables)) == len(examples["rule_segments"])
+    assert list(project.value("declared_schemes()", variables)) == list(examples["schemes"])
 
 
 @pytest.mark.parametrize("folder", [".", "integration_tests"])

@@ -63,10 +63,10 @@ rfm_labels as (
 -- Customers of both periods whose segment changed along with the cut points. Null means none.
 changed as (
     select
-        customers.*,
         {%- for scheme in by_cutpoints %}
-        earlier.{{ scheme }} as earlier_{{ scheme }}{{ ',' if not loop.last }}
+        earlier.{{ scheme }} as earlier_{{ scheme }},
         {%- endfor %}
+        customers.*
     from customers
     inner join periods
         on
@@ -77,8 +77,9 @@ changed as (
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
     where
-        {%- for scheme in by_cutpoints %}
-        {{ 'or ' if not loop.first }}customers.{{ scheme }} is distinct from earlier.{{ scheme }}
+        customers.rfm is distinct from earlier.rfm
+        {%- for scheme in by_cutpoints if scheme != 'rfm' %}
+        or customers.{{ scheme }} is distinct from earlier.{{ scheme }}
         {%- endfor %}
 ),
 
@@ -97,9 +98,10 @@ rescored as (
 -- Customers by the earlier cut points, under the names that rules of schemes use.
 seen_before as (
     select
-        rescored.as_of,
-        rescored.customer_key,
-        rescored.is_buyer,
+        {%- for scheme in by_cutpoints %}
+        rescored.{{ scheme }} as {{ scheme }}_now,
+        rescored.earlier_{{ scheme }},
+        {%- endfor %}
         {%- for column in columns %}
         rescored.{{ column }},
         {%- endfor %}
@@ -108,10 +110,9 @@ seen_before as (
         {%- endfor %}
         case when rescored.is_buyer then rfm_labels.segment else 'prospect' end as rfm,
         case when rescored.is_buyer then rescored.spend_breaks_before else 'prospect' end as spend_breaks,
-        {%- for scheme in by_cutpoints %}
-        rescored.{{ scheme }} as {{ scheme }}_now,
-        rescored.earlier_{{ scheme }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        rescored.is_buyer,
+        rescored.customer_key,
+        rescored.as_of
     from rescored
     left join rfm_labels
         on
@@ -136,7 +137,9 @@ effects as (
         customer_key,
         '{{ scheme }}' as scheme
     from resegmented
-    where {{ scheme }}_now is distinct from earlier_{{ scheme }} and {{ scheme }} is not distinct from earlier_{{ scheme }}
+    where
+        {{ scheme }}_now is distinct from earlier_{{ scheme }}
+        and {{ scheme }} is not distinct from earlier_{{ scheme }}
     union all
     {% endfor -%}
     {% for scheme in by_models -%}

@@ -41,7 +41,8 @@ matrix as (
         sizes.members
     from sizes
     inner join pairs on sizes.segment_key = pairs.segment_key
-    where sizes.segment_key in ('{{ segments | join("', '") }}')
+    where
+        sizes.segment_key in ('{{ segments | join("', '") }}')
     group by sizes.segment_key, sizes.members
 )
 

@@ -4,7 +4,7 @@
 -- it, a rule such as "at most 0 orders" would miss everyone who never ordered.
 
 {% set declared = metrics() -%}
-{% set windows = wide_table_windows() -%}
+{% set windows = metric_windows() -%}
 {% set parts = score_parts() -%}
 {% set tables = [] -%}
 {% for window in windows if declared[window.metric].table not in tables -%}

@@ -1,16 +1,15 @@
 {#-
-    A score is the mean of its parts by weight; a part that is null is left out. A quantity becomes a value from 0 to 1 by
-    x / (x + h), which is 0.5 at x = h, and a time by 0.5 ^ (days / h), which is 0.5 after h days; h is in var
-    score_half_points.
+    A score is the weighted mean of its known parts, each from 0 to 1: x / (x + h) of a quantity, 0.5 ^ (days / h) of a time,
+    both 0.5 at h, which is in var score_half_points.
 
     engagement_score, null where no events are loaded:
       sessions   sessions in the last 30 days, x / (x + h)
       depth      mean events of these sessions, x / (x + h)
       recency    days since the last session, 0.5 ^ (days / h); 0 without one
-    momentum_score, the last 90 days against the customer's own time before, back to 365 days; 0.5 is no change. Null for
-    customers whose first order is at most 90 days old:
+    momentum_score, the last 90 days against the time before, back to 365 days; 0.5 is no change. Null until 90 days after
+    the first order:
       orders     orders a day now / (now + before)
-      revenue    the same of revenue, not below 0
+      revenue    the same for revenue, not below 0
     loyalty_score, null for prospects:
       tenure     days since the first order, x / (x + h)
       regularity calendar months with an order, of those from the first order to as_of
@@ -18,12 +17,15 @@
       full_price share of bought lines without a discount
       tier       of the loyalty programme, as var loyalty_tiers values it; null without one
     churn_risk, null for prospects:
-      silence    1 - exp(-days since the last order / the customer's own mean gap): how unlikely so long a silence is for
-                 a customer who orders at random at that pace (a Poisson process). The mean gap of days with orders
-                 counts one gap of var prior_gap_days, so that one order has a gap as well.
-      slowing    1 - the part orders of the momentum
+      silence    1 - exp(-days since the last order / the customer's mean gap): how unlikely so long a silence is in a
+                 Poisson process at that pace. The mean includes one gap of var prior_gap_days.
+      slowing    1 - orders of momentum_score
 -#}
 {% macro score_parts() %}
+    {%- set tiers = [] -%}
+    {%- for tier, value in setting('loyalty_tiers').items() -%}
+        {%- do tiers.append('when ' ~ sql_literal(tier | string | lower) ~ ' then ' ~ value) -%}
+    {%- endfor -%}
     {%- set momentum = {} -%}
     {%- for metric in ['orders', 'revenue'] -%}
         {%- set now = 'greatest(' ~ metric ~ '__90d, 0) / 90.0' -%}
@@ -42,7 +44,7 @@
             'regularity': 'case when is_buyer then purchase_months__all / cast(greatest(purchase_months__all, 1 + floor(tenure_days__all / 30.4375)) as double) end',
             'breadth': 'case when is_buyer and categories > 0 then ' ~ saturating_score('categories', 'breadth') ~ ' end',
             'full_price': '1 - discount_affinity',
-            'tier': 'case when is_buyer then ' ~ loyalty_tier_value('loyalty_tier') ~ ' end',
+            'tier': 'case when is_buyer then case lower(loyalty_tier) ' ~ tiers | join(' ') ~ ' end end' if tiers else 'cast(null as double)',
         },
         'churn_risk': {
             'silence': '1 - exp(-recency_days__all * cast(purchase_days__all as double) / (tenure_days__all - recency_days__all + ' ~ setting('prior_gap_days') ~ '))',
@@ -66,7 +68,6 @@
 {% endmacro %}
 
 
-{#- Columns of the wide table of features. -#}
 {% macro score_names() %}
     {{- return(['engagement_score', 'momentum_score', 'loyalty_score', 'churn_risk']) -}}
 {% endmacro %}
@@ -77,16 +78,6 @@
 {% endmacro %}
 
 
-{% macro loyalty_tier_value(column) %}
-    {%- set cases = [] -%}
-    {%- for tier, value in setting('loyalty_tiers').items() -%}
-        {%- do cases.append('when ' ~ sql_literal(tier | string | lower) ~ ' then ' ~ value) -%}
-    {%- endfor -%}
-    {{- return('case lower(' ~ column ~ ') ' ~ cases | join(' ') ~ ' end' if cases else 'cast(null as double)') -}}
-{% endmacro %}
-
-
-{#- They are computed whatever the vars ask for. -#}
 {% macro core_columns() %}
     {{- return([
         'recency_days__all', 'tenure_days__all', 'purchase_days__all', 'purchase_months__all',

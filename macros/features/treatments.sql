@@ -1,7 +1,3 @@
-{#-
-    Var feature_treatments, checked, as a list of column, is_text, missing, outliers (see outlier_rule) and needs_orders:
-    whether the feature is made of orders, so that a prospect lacks it for a reason.
--#}
 {% macro feature_treatments() %}
     {%- set subject, declared, metric_tables, treatments = 'Var feature_treatments', var('feature_treatments'), {}, [] -%}
     {%- for column in derived_columns() -%}
@@ -31,10 +27,6 @@
 {% endmacro %}
 
 
-{#-
-    One entry of `outliers`, checked: {iqr: factor}, {zscore: limit} or {percentile: [lower, upper]}, as rule, reach and, but
-    for zscore, the two quantiles that the bounds lie so many interquartile ranges beyond: percentile has a reach of 0.
--#}
 {% macro outlier_rule(subject, path, entry) %}
     {%- set words = '{iqr: factor above 0}, {zscore: limit above 0} or {percentile: [lower, upper]} with shares from 0 to 1' -%}
     {#- The upper limit keeps infinity and NaN out of the SQL. -#}
@@ -42,21 +34,19 @@
     {%- do check(subject, path, entry, {'words': words, 'keys': {}, 'optional': {
         'iqr': reach, 'zscore': reach, 'percentile': {'items': {'number': [0, 1], 'words': words}, 'length': 2, 'words': words},
     }}) -%}
-    {%- set rule = entry | first | default('') -%}
-    {%- if entry | length != 1 or (rule == 'percentile' and entry[rule][0] >= entry[rule][1]) -%}
-        {%- do definition_error(subject, path, format_value(entry if entry | length != 1 else entry[rule]), words) -%}
-    {%- elif rule == 'percentile' -%}
-        {{- return({'rule': rule, 'reach': 0, 'quantiles': entry[rule]}) -}}
+    {%- set rule, value = entry.items() | first | default(('', none)) -%}
+    {%- if entry | length != 1 or (rule == 'percentile' and value[0] >= value[1]) -%}
+        {%- do definition_error(subject, path, format_value(value if entry | length == 1 else entry), words) -%}
     {%- endif -%}
-    {{- return({'rule': rule, 'reach': entry[rule], 'quantiles': [0.25, 0.75] if rule == 'iqr' else none}) -}}
+    {{- return({
+        'rule': rule,
+        'reach': 0 if rule == 'percentile' else value,
+        'quantiles': {'iqr': [0.25, 0.75], 'percentile': value}.get(rule),
+    }) -}}
 {% endmacro %}
 
 
-{#-
-    A query of one row per as_of, customer and feature of var feature_treatments, known or missing, from a CTE `features` with
-    the columns of the wide table. What is made of orders has rows of buyers alone: a prospect's 0 orders are neither a gap
-    nor an outlier.
--#}
+{#- Features of orders have rows for buyers only: a prospect's 0 orders are neither missing nor an outlier. -#}
 {% macro feature_values() -%}
 {%- for feature in feature_treatments() -%}
 select

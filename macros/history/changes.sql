@@ -1,7 +1,4 @@
-{#-
-    All changes of memberships as a query: those between two periods, and the entries of the first period, which are its
-    memberships. Everyone who is eligible is in the current period, which has the ids.
--#}
+{#- Memberships of the first period are entries. All eligible customers are in the current period, which has the ids. -#}
 {% macro all_changes() -%}
 select
     customers.customer_id,

@@ -1,7 +1,4 @@
-{#-
-    A query of the segments that somebody is in, each with its scheme, how many memberships it has and a number. Many
-    memberships are grouped and joined by numbers at half the cost of text keys. A number means nothing outside of the query.
--#}
+{#- Grouping and joining by number costs half of what text keys cost. Numbers are valid within one query only. -#}
 {% macro numbered_segments(memberships) -%}
 select
     segment_key,

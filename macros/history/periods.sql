@@ -1,7 +1,3 @@
-{#-
-    History is kept by period: a build replaces the rows of the periods that it builds and drops those of dates that are no
-    longer in the calendar. Periods are cleared even where there are no new rows.
--#}
 {% macro get_incremental_replace_periods_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set flag = config.meta_get('replaced_periods', 'is_built') -%}
@@ -16,14 +12,6 @@
 {% endmacro %}
 
 
-{#- The columns of a model as its YAML lists them, sorted; a constant while dbt parses. -#}
-{% macro columns_of(model, except=[]) %}
-    {%- set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}
-    {{- return(node.columns.keys() | reject('in', except) | sort if node else ['1']) -}}
-{% endmacro %}
-
-
-{#- What the last build noted of its periods, as a query; no rows before the first build and with --full-refresh. -#}
 {% macro periods_of_last_build() -%}
     {%- set stored = load_relation(this) if execute and not flags.FULL_REFRESH else none -%}
     {%- set columns = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
@@ -43,11 +31,7 @@ where false
 {%- endmacro %}
 
 
-{#-
-    How many customers in the kept periods are no customers any more, as a query: merged with another, erased or without
-    consent. They are in every period since they were known, so the whole history is restated. The kept rows themselves are
-    asked, so nobody stays in them whatever was built or killed in between.
--#}
+{#- Reads the kept rows themselves, so that no departed customer stays in them, even after a build that was killed. -#}
 {% macro customers_departed_since_last_build() -%}
     {%- set kept = graph.nodes.get('model.customer_segmentation.int_segmentation__memberships') if execute -%}
     {%- set stored = load_relation(api.Relation.create(database=kept.database, schema=kept.schema, identifier=kept.alias)) if kept -%}
@@ -67,23 +51,19 @@ select 0 as customers
 {%- endmacro %}
 
 
-{#- First and last date of the periods that are asked for by var, or none. -#}
 {% macro backfill_range() %}
     {%- set first, last = setting('backfill_from'), setting('backfill_to') -%}
     {%- if not first and not last -%}
         {{- return(none) -}}
     {%- endif -%}
     {%- if first and last and first > last -%}
-        {%- do raise_config_error("Var backfill_from is '" ~ first ~ "', later than backfill_to '" ~ last ~ "'. Expected a date up to it, or null.") -%}
+        {%- do definition_error('Var backfill_from', '', first, 'a date up to backfill_to, which is ' ~ last ~ ', or null') -%}
     {%- endif -%}
     {{- return([first or '0001-01-01', last or '9999-12-31']) -}}
 {% endmacro %}
 
 
-{#-
-    One hash for everything but the data that decides a period's rows: the project's code, seeds and the vars that shape
-    history. A change restates the whole history, because a build from nothing would.
--#}
+{#- A change restates the whole history, because a build from scratch would. -#}
 {% macro definition_hash() %}
     {%- if not execute or flags.WHICH not in ['build', 'run', 'retry'] -%}
         {{- return('') -}}
@@ -92,13 +72,12 @@ select 0 as customers
     {%- for name in vars_that_shape_history() -%}
         {%- do values.update({name: var(name)}) -%}
     {%- endfor -%}
-    {%- set seeds = graph.nodes.values() | selectattr('resource_type', 'equalto', 'seed') | selectattr('package_name', 'equalto', 'customer_segmentation') | list -%}
-    {%- set folder = seeds[0].root_path -%}
+    {#- A seed of this package: dbt gives macros no other path to its folder. -#}
+    {%- set folder = graph.nodes['seed.customer_segmentation.nicknames'].root_path -%}
     {{- return(local_md5(call_plugin('segmentation_code_hash', [folder]) ~ tojson(values, sort_keys=true))) -}}
 {% endmacro %}
 
 
-{#- Every var but those that say where data lies, what is published, how checks end and which dates are built. -#}
 {% macro vars_that_shape_history() %}
     {{- return([
         'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'latest_plausible_date',
@@ -113,30 +92,23 @@ select 0 as customers
 {% endmacro %}
 
 
-{#-
-    For on-run-end: notes for each period that was built what went into it, if everything that is kept by period was
-    written. Without that note, as after a build that was killed, the next build builds the period again.
--#}
+{#- Without that note, as after a build that was killed, the next build builds the period again. -#}
 {% macro confirm_periods(results) %}
     {% if not execute or flags.WHICH not in ['build', 'run', 'retry'] %}
         {{ return('') }}
     {% endif %}
-    {% set written = {} %}
+    {% set written = [] %}
     {% for result in results if result.status | string == 'success' %}
-        {% do written.update({result.node.unique_id: true}) %}
+        {% do written.append(result.node.unique_id) %}
     {% endfor %}
-    {% set periods = namespace(relation=none) %}
-    {% for node in graph.nodes.values() if node.package_name == 'customer_segmentation' and node.resource_type == 'model' %}
-        {% if node.name == 'int_periods' %}
-            {% set periods.relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias) %}
-        {% endif %}
-        {% if (node.name == 'int_periods' or node.config.get('incremental_strategy') == 'replace_periods') and node.unique_id not in written %}
-            {{ return('') }}
-        {% endif %}
-    {% endfor %}
-    {% if periods.relation is none %}
+    {% set periods = graph.nodes['model.customer_segmentation.int_periods'] %}
+    {% for node in graph.nodes.values()
+        if node.package_name == 'customer_segmentation'
+        and (node.config.get('incremental_strategy') == 'replace_periods' or node.unique_id == periods.unique_id)
+        and node.unique_id not in written %}
         {{ return('') }}
-    {% endif %}
-    {% do run_query('update ' ~ periods.relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash where is_built') %}
+    {% endfor %}
+    {% set relation = api.Relation.create(database=periods.database, schema=periods.schema, identifier=periods.alias) %}
+    {% do run_query('update ' ~ relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash where is_built') %}
     {{ return('') }}
 {% endmacro %}

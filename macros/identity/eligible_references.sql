@@ -1,7 +1,3 @@
-{#-
-    A query of the references that orders, events and other facts use for customers who may be segmented, with the key of
-    the customer. For a CTE that facts are joined with.
--#}
 {% macro eligible_references() -%}
 select
     customer_references.source_system,

@@ -1,7 +1,4 @@
-{#-
-    Records are linked before it is known who else is the person that asked to be forgotten. When it is known, the tables
-    that came before forget them too. A post-hook of int_identity__records.
--#}
+{#- Only linking shows which other records belong to an erased person, and by then the earlier tables have them. -#}
 {% macro forget_erased_records() %}
     {%- set remembered = 'select record_key from ' ~ this -%}
     delete from {{ ref('int_identity__identifiers').render() }} where record_key not in ({{ remembered }});
@@ -9,7 +6,7 @@
     delete from {{ ref('int_identity__pairs').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__decisions').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
     delete from {{ ref('int_identity__merges').render() }} where left_key not in ({{ remembered }}) or right_key not in ({{ remembered }});
-    {#- One condition for each column: joined by `or` they would compare every reference with every record. -#}
+    {#- One condition for each column: `or` would compare every reference with every record. -#}
     delete from {{ ref('int_identity__activity').render() }} as activity
     where
         {%- for column in ['customer_ref', 'record_id'] %}

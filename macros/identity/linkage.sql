@@ -1,8 +1,3 @@
-{#-
-    Pairs of records that are one person by rule: what each rule is called in the evidence, and what both records must
-    agree in. A short form of a given name agrees with it. E-mails and phones that many people use count as unknown, see
-    int_identity__identifiers.
--#}
 {% macro sure_rules() %}
     {{ return({
         'name and birth date': ['given_name', 'family_name', 'birth_date'],
@@ -16,7 +11,6 @@
 {% endmacro %}
 
 
-{#- Lists of columns; two records that agree in all of one list are compared. An expression is of both records alike. -#}
 {% macro linkage_blocks() %}
     {{ return([
         ['email'],
@@ -31,26 +25,24 @@
 {% endmacro %}
 
 
-{#- The declared comparisons of records, checked: var linkage_comparisons. -#}
 {% macro linkage_comparisons() %}
-    {%- set comparisons = var('linkage_comparisons') -%}
-    {%- set columns = ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
+    {%- set subject, comparisons = 'Var linkage_comparisons', var('linkage_comparisons') -%}
+    {%- set column = {'one_of': ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'], 'words': 'the columns '} -%}
+    {%- set numbers = {'jaro_winkler': {'number': [0.000001, 1], 'words': 'a similarity above 0 and up to 1'}, 'edits': {'whole': [1]}} -%}
+    {%- set pair = {'items': none, 'length': 2, 'words': 'two columns for swapped, a column and a number for jaro_winkler and edits'} -%}
+    {%- do check(subject, '', comparisons, {'items': {'keys': {
+        'name': name_kind(),
+        'levels': {'items': {'keys': {}, 'optional': {'equal': column, 'swapped': pair, 'jaro_winkler': pair, 'edits': pair}}},
+    }}}) -%}
     {%- for comparison in comparisons -%}
         {%- for level in comparison.levels -%}
-            {%- for measure, value in level.items() -%}
-                {%- set expected = {
-                    'equal': value is string and value in columns,
-                    'swapped': value is sequence and value is not string and value | length == 2 and value[0] in columns and value[1] in columns,
-                    'jaro_winkler': value is sequence and value is not string and value | length == 2 and value[0] in columns and value[1] is number and 0 < value[1] <= 1,
-                    'edits': value is sequence and value is not string and value | length == 2 and value[0] in columns and value[1] is integer and value[1] >= 1,
-                } -%}
-                {%- if not expected.get(measure, false) -%}
-                    {{ raise_config_error(
-                        "Var linkage_comparisons: " ~ comparison.name ~ " has the level {" ~ measure ~ ": " ~ value ~ "}. Expected {equal: column}, "
-                        ~ "{swapped: [column, column]}, {jaro_winkler: [column, similarity up to 1]} or {edits: [column, whole number]}, "
-                        ~ "with a column out of " ~ columns | join(', ') ~ "."
-                    ) }}
-                {%- endif -%}
+            {%- set path = comparison.name ~ '.levels[' ~ loop.index0 ~ ']' -%}
+            {%- if level | length != 1 -%}
+                {%- do definition_error(subject, path, format_value(level), 'exactly one of equal, swapped, jaro_winkler, edits') -%}
+            {%- endif -%}
+            {%- for measure, value in level.items() if measure != 'equal' -%}
+                {%- do check(subject, path ~ '.' ~ measure ~ '[0]', value[0], column) -%}
+                {%- do check(subject, path ~ '.' ~ measure ~ '[1]', value[1], numbers.get(measure, column)) -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -58,9 +50,8 @@
 {% endmacro %}
 
 
-{#- The condition of one level on two relations of identifiers, such as {jaro_winkler: [given_name, .9]}. Null where a value is unknown. -#}
 {% macro linkage_level_condition(level, left, right) -%}
-{%- set measure, value = (level.items() | list)[0] -%}
+{%- set measure, value = level.items() | first -%}
 {%- if measure == 'equal' -%}
     {{ left }}.{{ value }} = {{ right }}.{{ value }}
 {%- elif measure == 'swapped' -%}
@@ -73,14 +64,10 @@
 {%- endmacro %}
 
 
-{#-
-    The level of a comparison that two records are on: 1 for the first that holds, 0 for none, null where the first
-    level's columns are unknown in either.
--#}
 {% macro linkage_level(comparison, left, right) -%}
-{%- set first = (comparison.levels[0].values() | list)[0] -%}
+{%- set measure, value = comparison.levels[0].items() | first -%}
 case
-    {%- for column in ([first] if first is string else first if comparison.levels[0].keys() | list == ['swapped'] else [first[0]]) %}
+    {%- for column in {'equal': [value], 'swapped': value}.get(measure, value[:1]) %}
     when {{ left }}.{{ column }} is null or {{ right }}.{{ column }} is null then null
     {%- endfor %}
     {%- for level in comparison.levels %}

@@ -1,13 +1,9 @@
-{#- The version of this dbt package. The Python package of the same version goes with it. -#}
 {% macro package_version() %}
     {{ return('0.1.0') }}
 {% endmacro %}
 
 
-{#-
-    The macros call functions of the Python package, which a project that uses this one as a package has to install and to
-    name in its profile. Whatever is missing is said at once, not by an error of the database in the middle of a build.
--#}
+{#- Reported at once: otherwise the database would stop in the middle of a build, at a function that it lacks. -#}
 {% macro check_python_package() %}
     {% do return(adapter.dispatch('check_python_package', 'customer_segmentation')()) %}
 {% endmacro %}

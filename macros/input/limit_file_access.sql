@@ -1,8 +1,4 @@
-{#-
-    From here on the build reads and writes files in the declared folders alone: the raw data, the seeds and the published
-    file, beside the working file itself. A var with SQL in it can't read or write any other. As a package it
-    leaves the root project's access alone.
--#}
+{#- So that SQL in a var can't read or write other files. As a package it leaves the root project's access unchanged. -#}
 {% macro limit_file_access() %}
     {% do return(adapter.dispatch('limit_file_access', 'customer_segmentation')()) %}
 {% endmacro %}

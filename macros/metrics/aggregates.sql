@@ -1,7 +1,4 @@
-{#-
-    One aggregate per (metric, window). The rows are joined to periods with day < as_of, so only the other limits
-    of the window are written here. Case expressions and no FILTER: the same text runs on every engine.
--#}
+{#- Case expressions and no FILTER: the same text runs on every engine. -#}
 {% macro metric_aggregate(metric, window, day='day', as_of='as_of') %}
     {%- set limits = [] -%}
     {%- if window.from_days_ago is not none -%}
@@ -10,7 +7,7 @@
     {%- if window.to_days_ago > 0 -%}
         {%- do limits.append(day ~ ' < ' ~ days_before(as_of, window.to_days_ago)) -%}
     {%- endif -%}
-    {#- Of the rows for which the filter is true or false: where it is null, as with an unknown device, a row says nothing. -#}
+    {#- Rows for which the filter is null, as for an unknown device, don't count. -#}
     {%- if metric.aggregate == 'share' -%}
         {%- set is_in, is_out = limits + ['(' ~ metric.filter ~ ')'], limits + ['not (' ~ metric.filter ~ ')'] -%}
         {{- return('avg(case when ' ~ is_in | join(' and ') ~ ' then 1 when ' ~ is_out | join(' and ') ~ ' then 0 end)') -}}
@@ -18,10 +15,10 @@
     {%- if metric.filter -%}
         {%- do limits.insert(0, '(' ~ metric.filter ~ ')') -%}
     {%- endif -%}
-    {#- The day is never null, so counting it also gives 0 for the empty row of an outer join. -#}
+    {#- The day is never null, so counting it gives 0 for the empty row of an outer join. -#}
     {%- set counted = metric.value or ('1' if limits and metric.aggregate == 'count' else day) -%}
     {%- set value = 'case when ' ~ limits | join(' and ') ~ ' then ' ~ counted ~ ' end' if limits else counted -%}
-    {#- 0 on the day before as_of, or before the end of a window that ends earlier: no newer row can be known. -#}
+    {#- 0 on the last day of the window. -#}
     {%- set age = '(' ~ dbt.datediff(day, as_of, 'day') ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
     {%- if metric.aggregate == 'decayed_sum' -%}
         {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '.0))')) -}}
@@ -30,10 +27,7 @@
         {%- if metric.aggregate == 'monthly_mean' -%}
             {{- return(rounded('sum(' ~ value ~ ') * 30.0 / ' ~ days)) -}}
         {%- endif -%}
-        {#-
-            Least squares through the sums of the months: each month's sum times its distance from the middle of the window,
-            over the sum of the squares of these distances, (n^3 - n) / 12 for n months. The last month has age 0 to 29.
-        -#}
+        {#- Least squares: monthly sums times distances from the middle, over the squared distances, (n^3 - n) / 12 for n months. -#}
         {%- set months = days // 30 -%}
         {%- set distance = (months - 1) / 2 ~ ' - floor(' ~ age ~ ' / 30.0)' -%}
         {%- set in_month = 'case when ' ~ age ~ ' < ' ~ 30 * months ~ ' then ' ~ distance ~ ' end' -%}
@@ -53,13 +47,11 @@
 {% endmacro %}
 
 
-{#- What a customer without rows has; applied after the outer join to all customers. -#}
 {% macro metric_absent(metric, column_sql) %}
     {{- return('coalesce(' ~ column_sql ~ ', 0)' if metric.absent == 0 else column_sql) -}}
 {% endmacro %}
 
 
-{#- The value of the newest day that has one, the largest where a day has several. -#}
 {% macro value_on_last_day(value, day) %}
     {{- return(adapter.dispatch('value_on_last_day', 'customer_segmentation')(value, day)) -}}
 {% endmacro %}

@@ -1,7 +1,4 @@
-{#-
-    A date some days before another. dbt.dateadd gives a time stamp on DuckDB: comparing the days of all facts with it makes
-    the aggregates over windows take twice as long.
--#}
+{#- dbt.dateadd gives a time stamp on DuckDB: comparing the days of all facts with it takes twice as long. -#}
 {% macro days_before(date_sql, days) %}
     {{- return(adapter.dispatch('days_before', 'customer_segmentation')(date_sql, days)) -}}
 {% endmacro %}

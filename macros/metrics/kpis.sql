@@ -1,4 +1,3 @@
-{#- The KPIs that segment_kpis holds against the period before, and that a goal may name. -#}
 {% macro kpis_with_change() %}
     {{ return([
         'customers', 'period_revenue', 'revenue_per_member', 'period_order_value', 'conversion', 'repeat_rate',
@@ -7,7 +6,6 @@
 {% endmacro %}
 
 
-{#- Var segment_goals: {segment_key: {kpi: name, change: share of the period before}}. -#}
 {% macro segment_goals() %}
     {% set goals, schemes = setting('segment_goals'), exclusive_schemes() | list + ['rule'] %}
     {% for segment_key, goal in goals.items() if segment_key.split(':')[0] not in schemes or goal.change == 0 %}

@@ -1,7 +1,3 @@
-{#-
-    Into how many parts the members of each segment are divided so that one part has at least so many of them (all of them,
-    where there are not twice as many), as a query.
--#}
 {% macro member_parts(memberships, least) -%}
 select
     segment_key,
@@ -12,10 +8,7 @@ group by segment_key
 {%- endmacro %}
 
 
-{#-
-    Whether a member is in the part that is drawn: a sample that looks random and is the same in every build. Customer keys are
-    hashes, so their remainders are even; each segment draws those that leave another remainder.
--#}
+{#- Customer keys are hashes, so equal remainders are a random sample; the hash of the segment gives each its own remainder. -#}
 {% macro is_in_part(customer_key, parts) -%}
 mod({{ customer_key }}, {{ parts }}.parts) = mod({{ parts }}.segment_hash, {{ parts }}.parts)
 {%- endmacro %}

@@ -1,7 +1,3 @@
-{#-
-    A row counts at an as_of that is, by_day, after its day; by_attribution, after attributed_from and not after
-    attributed_until; by_fit, after its day, if it was made with the models in force (fitted_as_of).
--#}
 {% macro metric_tables() %}
     {{- return({
         'orders': 'by_day',
@@ -15,7 +11,6 @@
 {% endmacro %}
 
 
-{#- Each aggregate, and whether it reads a column. -#}
 {% macro metric_aggregates() %}
     {{- return({
         'count': false,
@@ -36,17 +31,11 @@
 {% endmacro %}
 
 
-{#- Vars metrics and extra_metrics, checked. Treat the result as read-only. -#}
 {% macro metrics() %}
     {%- set cache, key = cache_of_this_run(), ['metrics', var('metrics', {}), var('extra_metrics', {})] | string -%}
-    {%- if key not in cache -%}
-        {%- do cache.update({key: checked_metrics()}) -%}
+    {%- if key in cache -%}
+        {{- return(cache[key]) -}}
     {%- endif -%}
-    {{- return(cache[key]) -}}
-{% endmacro %}
-
-
-{% macro checked_metrics() %}
     {%- set aggregates, declared = metric_aggregates(), {} -%}
     {#- `absent` has no default on purpose: a forgotten 0 makes `at_most: 0` miss everyone without rows. -#}
     {%- set kind = {
@@ -85,5 +74,6 @@
         {%- endif -%}
         {%- do checked.update({key: dict(entry, key=key, value=entry.get('value'), filter=entry.get('filter'))}) -%}
     {%- endfor -%}
+    {%- do cache.update({key: checked}) -%}
     {{- return(checked) -}}
 {% endmacro %}

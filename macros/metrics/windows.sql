@@ -8,7 +8,6 @@
 {% endmacro %}
 
 
-{#- 'in the last 30 days', 'from 365 to 90 days ago', or no words for all time. -#}
 {% macro metric_window_words(window) %}
     {%- if window.from_days_ago is none -%}
         {{- return('') -}}
@@ -19,37 +18,31 @@
 {% endmacro %}
 
 
-{#- The window that the keys of one YAML entry describe, checked; `entry.metric` is known to exist. -#}
 {% macro metric_window(subject, path, entry) %}
-    {#- A longer window would leave the calendar of the engine; it is more than a life. -#}
-    {%- set longest = 36500 -%}
-    {%- set pair = 'from_days_ago' in entry or 'to_days_ago' in entry -%}
-    {%- set window = {'metric': entry.metric, 'from_days_ago': none, 'to_days_ago': 0} -%}
-    {%- if 'window_days' in entry -%}
-        {%- if pair -%}
-            {%- do definition_error(subject, path ~ 'window_days', 'a second window beside it', 'window_days, or from_days_ago with to_days_ago, or neither for all time') -%}
-        {%- endif -%}
-        {%- if entry.window_days is not integer or entry.window_days < 1 or entry.window_days > longest -%}
-            {%- do definition_error(subject, path ~ 'window_days', format_value(entry.window_days), 'a whole number of days from 1 to ' ~ longest ~ '; without the key, all time') -%}
-        {%- endif -%}
-        {%- do window.update({'from_days_ago': entry.window_days}) -%}
+    {#- A longer window would leave the calendar of the engine. -#}
+    {%- set longest, from, to = 36500, none, 0 -%}
+    {%- set words = 'from_days_ago and to_days_ago together, both whole numbers of days from 0 to ' ~ longest -%}
+    {%- set pair = {} -%}
+    {%- for name in ['from_days_ago', 'to_days_ago'] if name in entry -%}
+        {%- do pair.update({name: entry[name]}) -%}
+    {%- endfor -%}
+    {%- if 'window_days' in entry and pair -%}
+        {%- do definition_error(subject, path ~ 'window_days', 'a second window beside it', 'window_days, or from_days_ago with to_days_ago, or neither for all time') -%}
+    {%- elif 'window_days' in entry -%}
+        {%- do check(subject, path ~ 'window_days', entry.window_days, {'whole': [1, longest], 'words': 'a whole number of days from 1 to ' ~ longest ~ '; without the key, all time'}) -%}
+        {%- set from = entry.window_days -%}
     {%- elif pair -%}
-        {%- for name in ['from_days_ago', 'to_days_ago'] -%}
-            {%- if name not in entry or entry[name] is not integer or entry[name] < 0 or entry[name] > longest -%}
-                {%- do definition_error(subject, path ~ name, format_value(entry[name]) if name in entry else 'nothing', 'from_days_ago and to_days_ago together, both whole numbers of days from 0 to ' ~ longest) -%}
-            {%- endif -%}
-        {%- endfor -%}
-        {%- if entry.from_days_ago <= entry.to_days_ago -%}
-            {%- do definition_error(subject, path ~ 'from_days_ago', format_value(entry.from_days_ago), 'more than to_days_ago, which is ' ~ entry.to_days_ago) -%}
+        {%- set days = {'whole': [0, longest], 'words': words} -%}
+        {%- do check(subject, path, pair, {'keys': {'from_days_ago': days, 'to_days_ago': days}, 'words': words}) -%}
+        {%- set from, to = entry.from_days_ago, entry.to_days_ago -%}
+        {%- if from <= to -%}
+            {%- do definition_error(subject, path ~ 'from_days_ago', from, 'more than to_days_ago, which is ' ~ to) -%}
         {%- endif -%}
-        {%- do window.update({'from_days_ago': entry.from_days_ago, 'to_days_ago': entry.to_days_ago}) -%}
     {%- endif -%}
-    {%- do window.update({'column': metric_window_column(entry.metric, window.from_days_ago, window.to_days_ago)}) -%}
-    {{- return(window) -}}
+    {{- return({'metric': entry.metric, 'from_days_ago': from, 'to_days_ago': to, 'column': metric_window_column(entry.metric, from, to)}) -}}
 {% endmacro %}
 
 
-{#- The window that a column of the wide table of features is named after, such as orders__90d, or none. -#}
 {% macro window_of_column(column, metrics) %}
     {%- set parts = modules.re.fullmatch('(.+)__(?:all|([0-9]{1,5})d(?:_to_([0-9]{1,5})d)?)', column | string) -%}
     {%- set from, to = (parts.group(2), (parts.group(3) or 0) | int) if parts else (none, 0) -%}
@@ -62,7 +55,6 @@
 {% endmacro %}
 
 
-{#- Every (metric, window) pair that anything asks for, once. -#}
 {% macro metric_windows() %}
     {%- set windows = {} -%}
     {%- set declared = metrics() -%}
@@ -90,7 +82,7 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- set columns = core_columns() -%}
-    {#- What is no list of mappings stops where cluster_features() checks it. -#}
+    {#- Anything but a list of mappings is refused by cluster_features(). -#}
     {%- for features in [var('cluster_features', []), var('journey_features', [])] if features is sequence and features is not string -%}
         {%- do columns.extend(features | select('mapping') | map(attribute='column', default=none)) -%}
     {%- endfor -%}
@@ -98,6 +90,8 @@
         {%- set window = window_of_column(column, declared) -%}
         {%- if window -%}
             {%- do windows.update({column: window}) -%}
+        {%- elif column in core_columns() -%}
+            {%- do raise_config_error('Var metrics has no ' ~ column.split('__')[0] ~ ', which the schemes, the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') -%}
         {%- endif -%}
     {%- endfor -%}
     {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}

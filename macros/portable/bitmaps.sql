@@ -1,4 +1,3 @@
-{#- An aggregate: which of the whole numbers from 0 to below `size` occur, as a set. -#}
 {% macro bitmap_agg(number, size) %}
     {{- return(adapter.dispatch('bitmap_agg', 'customer_segmentation')(number, size)) -}}
 {% endmacro %}
@@ -8,7 +7,6 @@
 {%- endmacro %}
 
 
-{#- How many numbers are in both of two such sets of the same size. -#}
 {% macro bitmap_overlap(set, other_set) %}
     {{- return(adapter.dispatch('bitmap_overlap', 'customer_segmentation')(set, other_set)) -}}
 {% endmacro %}

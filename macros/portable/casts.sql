@@ -1,4 +1,3 @@
-{#- A cast that gives null where a value can't be cast. dbt.safe_cast is a plain cast on DuckDB and Spark. -#}
 {% macro try_cast(expression, type) %}
     {{- return(adapter.dispatch('try_cast', 'customer_segmentation')(expression, type)) -}}
 {% endmacro %}
@@ -8,19 +7,16 @@
 {%- endmacro %}
 
 
-{#- Trimmed text; null where nothing is left. For ids and words: `00123` and `123` stay different. -#}
 {% macro to_text(expression) -%}
     nullif(trim(cast({{ expression }} as {{ dbt.type_string() }})), '')
 {%- endmacro %}
 
 
-{#- Money as decimal(18,2). NaN, infinite and unreadable values become null. -#}
 {% macro to_money(expression) -%}
     {{ try_cast(expression, 'decimal(18, 2)') }}
 {%- endmacro %}
 
 
-{#- A number as double. NaN, infinite and unreadable values become null. -#}
 {% macro to_number(expression) %}
     {{- return(adapter.dispatch('to_number', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
@@ -35,11 +31,7 @@
 {%- endmacro %}
 
 
-{#-
-    The instant a raw value stands for, or null. A value with an offset is taken as it is; a time stamp
-    without one is in var raw_timezone; a bare date is midnight in var timezone. Infinite values are null.
-    The type of the raw column decides where it can: a time stamp read from Parquet never becomes text.
--#}
+{#- The type of the raw column decides where it can: a time stamp read from Parquet never becomes text. -#}
 {% macro to_instant(expression) %}
     {{- return(adapter.dispatch('to_instant', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
@@ -65,7 +57,7 @@
     end
 {%- endmacro %}
 
-{#- A stamp in var raw_timezone. In UTC it has the microseconds of the instant; others ask the calendar of the zone. -#}
+{#- In UTC a stamp has the microseconds of the instant; other zones need their calendar. -#}
 {% macro duckdb__instant_of_stamp(stamp) -%}
     {%- if setting('raw_timezone') == 'UTC' -%}
 case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
@@ -79,20 +71,7 @@ case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
 {%- endmacro %}
 
 
-{#- An instant that was written as text by the same engine; a typed null for none. -#}
-{% macro instant(text) %}
-    {{- return(adapter.dispatch('instant', 'customer_segmentation')(text)) -}}
-{% endmacro %}
-
-{% macro default__instant(text) -%}
-    cast({{ 'null' if text is none else sql_literal(text) }} as timestamp with time zone)
-{%- endmacro %}
-
-
-{#-
-    Money divided by a count, to the cent, half a cent away from zero; null where the count is 0. In cents, because a
-    quotient in double has exact halves there and not in the currency: 69.99 / 2 is a little less than 34.995.
--#}
+{#- In cents, where a quotient in double has exact halves: in the currency 69.99 / 2 is a little less than 34.995. -#}
 {% macro money_mean(amount, count) -%}
     cast(round(cast({{ amount }} * 100 as double) / nullif({{ count }}, 0)) / 100 as decimal(18, 2))
 {%- endmacro %}

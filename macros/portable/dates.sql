@@ -1,4 +1,3 @@
-{#- The date of an instant in var timezone. -#}
 {% macro local_date(instant) %}
     {{- return(adapter.dispatch('local_date', 'customer_segmentation')(instant)) -}}
 {% endmacro %}
@@ -8,27 +7,15 @@
 {%- endmacro %}
 
 
-{#- The hour of an instant in var timezone, 0 to 23. -#}
-{% macro local_hour(instant) %}
-    {{- return(adapter.dispatch('local_hour', 'customer_segmentation')(instant)) -}}
-{% endmacro %}
-
-{% macro duckdb__local_hour(instant) -%}
-    cast(extract(hour from timezone('{{ setting("timezone") }}', {{ instant }})) as integer)
-{%- endmacro %}
-
-
-{#- Whether a date is a Saturday or a Sunday. 1 January 1900 was a Monday; engines number the days of a week differently. -#}
+{#- Engines number the days of a week differently. 1 January 1900 was a Monday. -#}
 {% macro is_weekend(day) -%}
     mod({{ dbt.datediff("date '1900-01-01'", day, 'day') }}, 7) >= 5
 {%- endmacro %}
 
 
 {#-
-    The same for many rows, in two parts, because asking a calendar of the world for the offset of each row takes longer
-    than anything else that is done with it. zone_days is a query with one row per UTC date, `utc_day`, and the offset of
-    var timezone if it is the same all day; its rows are joined to those with instants by utc_date. Where there is no
-    offset, on the days it changes and before 1990 or after 2050, the macros below look at the instant.
+    Looking up the time zone for each row takes longer than all else that is done with it, so the offset is joined by UTC
+    date. On days when it changes, before 1990 and after 2050, the macros below look up the instant.
 -#}
 {% macro zone_days() %}
     {{- return(adapter.dispatch('zone_days', 'customer_segmentation')()) -}}
@@ -81,12 +68,11 @@ from (
 {% macro duckdb__local_hour_by_zone_day(instant, zone_days) -%}
     coalesce(
         cast(extract(hour from make_timestamp(epoch_us({{ instant }}) + {{ zone_days }}.offset_microseconds)) as integer),
-        {{ local_hour(instant) }}
+        cast(extract(hour from timezone('{{ setting("timezone") }}', {{ instant }})) as integer)
     )
 {%- endmacro %}
 
 
-{#- A relation with one column `day`: every date from one expression to another, both included, by a step. -#}
 {% macro dates_between(first, last, step) %}
     {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}
 {% endmacro %}
@@ -96,7 +82,6 @@ from (
 {%- endmacro %}
 
 
-{#- Seconds from one instant to another. -#}
 {% macro seconds_between(from_instant, to_instant) %}
     {{- return(adapter.dispatch('seconds_between', 'customer_segmentation')(from_instant, to_instant)) -}}
 {% endmacro %}

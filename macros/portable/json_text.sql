@@ -1,4 +1,3 @@
-{#- An object of JSON as text. members: {key: SQL of its value}; a null value is null. -#}
 {% macro json_text(members) %}
     {{- return(adapter.dispatch('json_text', 'customer_segmentation')(members)) -}}
 {% endmacro %}

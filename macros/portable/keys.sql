@@ -1,7 +1,4 @@
-{#-
-    A text id computed from values that identify a row: the same values give the same id on every engine and in
-    every build. Each value is written with its length before it, so no two lists of values read the same.
--#}
+{#- Each value has its length before it, so that different lists never give the same text. -#}
 {% macro hashed_id(expressions) -%}
     md5(
         {%- for expression in expressions %}
@@ -13,7 +10,6 @@
 {%- endmacro %}
 
 
-{#- A compact key from a hashed id: its first 60 bits as a bigint, for joins inside the project. -#}
 {% macro compact_key(hashed_id) %}
     {{- return(adapter.dispatch('compact_key', 'customer_segmentation')(hashed_id)) -}}
 {% endmacro %}
@@ -23,12 +19,6 @@
 {%- endmacro %}
 
 
-{#-
-    A reference that is safe to show. One that may be an e-mail address, a phone number or a person's name is replaced by
-    a keyed hash: whatever holds an @ (also as %40), begins with + or tel: or mailto:, has digits in groups, holds a blank
-    or anything but plain letters, digits and signs, or is longer than any id. Plain digits are kept: most shops number
-    their customers so.
--#}
 {% macro safe_reference(expression) %}
     {{- return(adapter.dispatch('safe_reference', 'customer_segmentation')(expression)) -}}
 {% endmacro %}
@@ -46,11 +36,7 @@
 {%- endmacro %}
 
 
-{#-
-    A fast hash of columns as a whole number, for finding what may be equal. Not stable over versions: who stores it stores the version too. DuckDB's
-    hash of columns is made of one hash for each by xor; hashed once more, rows that swap their values differ when they are
-    combined by xor.
--#}
+{#- DuckDB's hash of a row is the xor of its columns' hashes. Hashed again, rows with swapped values differ when combined by xor. -#}
 {% macro quick_hash(columns) %}
     {{- return(adapter.dispatch('quick_hash', 'customer_segmentation')(columns)) -}}
 {% endmacro %}
@@ -59,10 +45,8 @@
     hash(hash({{ columns | join(', ') }}))
 {%- endmacro %}
 
-{#-
-    A query of the rows of a CTE with the lowest keys, within each value of part where there is one. Keys are hashes, so they
-    are a random sample, and the same one in every build. Rows with one key are drawn together.
--#}
+
+{#- Keys are hashes, so the lowest are a random sample, the same in every build. -#}
 {% macro lowest_keys(relation, size, key='customer_key', part=none) -%}
 select *
 from (
@@ -75,10 +59,7 @@ where position <= {{ size }}
 {%- endmacro %}
 
 
-{#- A whole number that is the same for all rows of a sample and another one when any row changes, comes or goes. Row order
-    doesn't matter. The columns include a unique one: equal rows would cancel each other out.
-
-    columns: expressions that make up a row. part: the expression that tells samples apart. -#}
+{#- Equal rows would cancel each other out, so one column must be unique. -#}
 {% macro sample_hash(columns, part) -%}
     bit_xor({{ quick_hash(columns) }}) over (partition by {{ part }})
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- Text as a literal of SQL. What comes from YAML or vars is never trusted: a quote in it stays a quote. -#}
+{#- Text from YAML and vars is never trusted. -#}
 {% macro sql_literal(text) %}
     {{- return(adapter.dispatch('sql_literal', 'customer_segmentation')(text)) -}}
 {% endmacro %}

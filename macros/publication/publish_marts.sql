@@ -1,7 +1,3 @@
-{#-
-    Replaces the published file, as one file, after a fully green build; otherwise says why it stays as it was.
-    Runs at the end of every command.
--#}
 {% macro publish_marts(results) %}
     {% set path = customer_segmentation.publish_path() %}
     {% if not execute or path is none or flags.WHICH not in ['build', 'run', 'test', 'seed', 'retry'] %}
@@ -26,10 +22,7 @@
 {% endmacro %}
 
 
-{#-
-    What failed tests found, for those that say it in words: tests with one column `finding`. Other tests' rows may hold
-    what is private, and dbt alone tells only how many there are.
--#}
+{#- dbt reports only the number of rows. Rows of tests without a column `finding` may hold private data. -#}
 {% macro log_findings(results) %}
     {% for result in results
         if result.status | string == 'fail'
@@ -42,13 +35,11 @@
 {% endmacro %}
 
 
-{#- The file that consumers read, or none. Another project that uses this one as a package publishes nothing unasked. -#}
 {% macro publish_path() %}
     {{ return(var('publish_path', 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
 {% endmacro %}
 
 
-{#- Why this run may not replace the published file, or none. -#}
 {% macro reason_not_to_publish(results) %}
     {% if flags.WHICH != 'build' %}
         {{ return('only dbt build publishes, this was dbt ' ~ flags.WHICH ~ '.') }}
@@ -57,19 +48,14 @@
     {% elif flags.EMPTY %}
         {{ return('--empty builds no rows.') }}
     {% endif %}
-    {% set unsuccessful, ran = [], {} %}
+    {% set ran, unsuccessful, left_out = {}, [], [] %}
     {% for result in results %}
         {% do ran.update({result.node.unique_id: true}) %}
-        {#- Exposures and saved queries say only who reads the marts: they are never built. -#}
-        {% set is_built = result.node.resource_type | string not in ['exposure', 'saved_query'] %}
-        {% if is_built and result.status | string not in ['success', 'pass', 'warn'] %}
+        {#- Exposures and saved queries are in the results, but never built. -#}
+        {% if result.node.resource_type | string not in ['exposure', 'saved_query'] and result.status | string not in ['success', 'pass', 'warn'] %}
             {% do unsuccessful.append(result.node.name) %}
         {% endif %}
     {% endfor %}
-    {% if unsuccessful %}
-        {{ return('not everything succeeded: ' ~ customer_segmentation.first_few(unsuccessful) ~ '.') }}
-    {% endif %}
-    {% set left_out = [] %}
     {% for node in graph.nodes.values()
         if node.package_name == 'customer_segmentation'
         and node.resource_type in ['model', 'seed', 'test']
@@ -77,24 +63,15 @@
         and node.unique_id not in ran %}
         {% do left_out.append(node.name) %}
     {% endfor %}
-    {% if left_out %}
-        {{ return('not everything was in this run, such as ' ~ customer_segmentation.first_few(left_out) ~ '.') }}
-    {% endif %}
+    {% for names, words in [(unsuccessful, 'not everything succeeded: '), (left_out, 'not everything was in this run, such as ')] if names %}
+        {% set more = ' and ' ~ (names | length - 3) ~ ' more' if names | length > 3 else '' %}
+        {{ return(words ~ names[:3] | join(', ') ~ more ~ '.') }}
+    {% endfor %}
     {{ return(none) }}
 {% endmacro %}
 
 
-{% macro first_few(names) %}
-    {%- set more = names | length - 3 -%}
-    {{- return(names[:3] | join(', ') ~ (' and ' ~ more ~ ' more' if more > 0 else '')) -}}
-{% endmacro %}
-
-
-{#-
-    The marts, with their descriptions as comments: every model whose folder has meta.published_schema. One with
-    meta.published_as view stays a view, because its rows are quicker made than stored; the tables it reads are then
-    published beside it, in the schema `details`.
--#}
+{#- Rows of a view are quicker to compute than to store. The tables it reads are published in the schema `details`. -#}
 {% macro published_tables(results) %}
     {% set tables, views = [], [] %}
     {% for node in graph.nodes.values()
@@ -122,7 +99,6 @@
 {% endmacro %}
 
 
-{#- One table to publish, as the function of the package wants it. -#}
 {% macro published_table(node, schema) %}
     {% set columns = {} %}
     {% for column in node.columns.values() %}

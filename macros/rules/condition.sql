@@ -1,4 +1,4 @@
-{#- A comparison with null is neither true nor false, also under not; at the end it means: no member. -#}
+{#- A comparison with null is neither true nor false, even under not; at the end it means no member. -#}
 {% macro rule_condition(node, features='features', cutpoints='cutpoints') %}
     {{- return('coalesce(' ~ rule_sql(node, features, cutpoints) ~ ', false)') -}}
 {% endmacro %}
@@ -25,7 +25,6 @@
 {% endmacro %}
 
 
-{#- The customer's value that a condition looks at; attributes are compared as text. -#}
 {% macro condition_value(condition, features) %}
     {%- set value = features ~ '.' ~ condition.column -%}
     {{- return('cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')' if condition.kind == 'attribute' else value) -}}

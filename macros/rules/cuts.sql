@@ -1,16 +1,4 @@
-{#- session_minutes__30d__top_25; a decimal point becomes _. -#}
-{% macro rule_cut_column(column, operator, percent) %}
-    {#- Six decimals are what parsing lets in; '%f' never writes 1e-05. -#}
-    {%- set digits = ('%.6f' % percent).rstrip('0').rstrip('.').replace('.', '_') -%}
-    {{- return(column ~ '__' ~ operator.replace('percent', digits)) -}}
-{% endmacro %}
-
-
-{#-
-    Each percentile that a rule or scheme compares with: cut_column, the column it is a quantile of, and scheme, metric and
-    cut_number as segment_cutpoints publishes it. A rule's cut is published under its own name; those of a scheme are
-    numbered from the lowest.
--#}
+{#- In segment_cutpoints a rule's cut has its own name as its metric; those of a scheme are numbered from the lowest. -#}
 {% macro percentile_cuts(rules=none) %}
     {%- set cuts = [] -%}
     {%- for cut in distinct_cuts(rules if rules is not none else rule_segments()) -%}
@@ -44,13 +32,12 @@
 {% endmacro %}
 
 
-{#- The value that a percentile stands for: a quantile of the values above 0. -#}
 {% macro percentile_value(cut) %}
     {{- return(quantile('case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end', cut.quantile)) -}}
 {% endmacro %}
 
 
-{#- The limits that schemes name as numbers, as segment_cutpoints publishes them: numbered after the percentiles of a column. -#}
+{#- Numbered after the percentiles of a column. -#}
 {% macro fixed_limits() %}
     {%- set limits = [] -%}
     {%- for name, scheme in schemes().items() -%}

@@ -1,9 +1,4 @@
-{#-
-    One row per segment whose rule holds, in one pass over the customers. `part` is rule or stay_until; segments
-    without that part give no rows. With no rule at all it is an empty list of texts: a select with it returns no rows.
-
-    The list is one of numbers, which cost less than texts; each number is the place of its key in another list.
--#}
+{#- One pass over the customers. Filtering numbers costs less than filtering texts, so a second list holds the keys. -#}
 {% macro matching_segments(rules, features='features', cutpoints='cutpoints', part='rule') %}
     {%- set keys, numbers = [], [] -%}
     {%- for segment in rules if segment[part] is not none -%}
@@ -19,12 +14,4 @@
     {%- endif -%}
     {%- set matching = 'list_filter([\n    ' ~ numbers | join(',\n    ') ~ '\n], lambda number: number is not null)' -%}
     {{- return('list_extract([' ~ keys | join(', ') ~ '], unnest(' ~ matching ~ '))') -}}
-{% endmacro %}
-
-{% macro spark__matching_segments(keys, numbers) %}
-    {%- if not keys -%}
-        {{- return('explode(cast(array() as array<string>))') -}}
-    {%- endif -%}
-    {%- set matching = 'filter(array(\n    ' ~ numbers | join(',\n    ') ~ '\n), number -> number is not null)' -%}
-    {{- return('explode(transform(' ~ matching ~ ', number -> element_at(array(' ~ keys | join(', ') ~ '), number)))') -}}
 {% endmacro %}

@@ -1,11 +1,9 @@
 {#-
-    From YAML to a normalised tree, in recursive descent. `grammar` is what rules may name; `at` is where we are:
-    subject and path for messages, under_not, depth, the keys allowed beside the rule, and three lists shared by the
-    whole segment that collect its conditions, its references to other segments and the depths of its groups.
+    Recursive descent. `at` is the current place: subject and path for messages, under_not, depth, the keys allowed beside
+    the rule, and three lists of the whole segment: its conditions, its references and the depths of its groups.
 
-    A condition on a column of the customer, of whatever kind, has column, subject (the column in words), operator, limit,
-    words (operator and limit), and test: what stands in SQL behind the value. One against a percentile has a cut_column
-    instead of the test.
+    A condition on a column has column, subject (the column in words), operator, limit, words (operator and limit) and test,
+    the SQL after the value; one with a percentile has a cut_column instead of the test.
 -#}
 {% macro rule_node(grammar, at, body) %}
     {%- if body is not mapping -%}
@@ -67,7 +65,9 @@
     {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
     {%- set condition = dict(window, kind='metric', operator=operator, limit=limit, subject=(name ~ ' ' ~ metric_window_words(window)).rstrip()) -%}
     {%- if operator in ['top_percent', 'bottom_percent'] -%}
-        {%- do condition.update({'words': words ~ ' ' ~ limit ~ '%', 'cut_column': rule_cut_column(window.column, operator, limit)}) -%}
+        {#- session_minutes__30d__top_25. Unlike str, '%f' never writes 1e-05; six decimals are all that rule_limit accepts. -#}
+        {%- set digits = ('%.6f' % limit).rstrip('0').rstrip('.').replace('.', '_') -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit ~ '%', 'cut_column': window.column ~ '__' ~ operator.replace('percent', digits)}) -%}
     {%- elif operator == 'between' -%}
         {%- do condition.update({'words': words ~ ' ' ~ limit | join(' and '), 'test': 'between ' ~ limit | join(' and ')}) -%}
     {%- else -%}
@@ -78,17 +78,13 @@
 {% endmacro %}
 
 
-{#- A number, or the two of between. 5.0 becomes 5, so that one limit has one text and one cut column. -#}
+{#- 5.0 becomes 5, so that one limit has one text and one cut column. -#}
 {% macro rule_limit(subject, path, operator, value) %}
     {%- set between = operator == 'between' -%}
     {%- set percent = operator in ['top_percent', 'bottom_percent'] -%}
-    {%- if percent -%}
-        {%- set allowed = 'a number of per cent above 0 and below 100, with at most six decimals' -%}
-    {%- elif between -%}
-        {%- set allowed = 'a list [low, high] of two numbers with low <= high' -%}
-    {%- else -%}
-        {%- set allowed = 'a number without quotes, below 1e15 in size' -%}
-    {%- endif -%}
+    {%- set allowed = 'a number of per cent above 0 and below 100, with at most six decimals' if percent
+        else 'a list [low, high] of two numbers with low <= high' if between
+        else 'a number without quotes, below 1e15 in size' -%}
     {%- set values = value if between and value is iterable and value is not string and value is not mapping else [value] -%}
     {%- set numbers = [] -%}
     {#- The chained comparison also refuses .nan and .inf. -#}
@@ -137,7 +133,7 @@
 {% endmacro %}
 
 
-{#- A segment of another scheme is a column; one of the rule segments gets the rule of that segment by link_references. -#}
+{#- Segments of other schemes are columns; rule segments get their rule from link_references. -#}
 {% macro rule_reference(grammar, at, body) %}
     {%- set path = at.path ~ 'segment' -%}
     {%- set schemes = grammar.schemes | list + ['rule'] -%}

@@ -1,4 +1,3 @@
-{#- Why a customer is in a segment, in the customer's own values, from the definitions that decide the membership. -#}
 {% macro membership_reason(memberships, features) -%}
 case
     when {{ memberships }}.segment_key = {{ memberships }}.scheme || ':prospect' then 'no completed order'
@@ -23,7 +22,6 @@ end
 {%- endmacro %}
 
 
-{#- The values that the rules of a scheme look at. -#}
 {% macro scheme_reason(scheme, features) %}
     {%- set clauses = {} -%}
     {%- for condition in scheme.conditions -%}
@@ -42,10 +40,6 @@ end
 {% endmacro %}
 
 
-{#-
-    Why a member is a member of a rule segment: the conditions that held, each with the customer's own value. Where only
-    stay_until holds, the reason says so.
--#}
 {% macro rule_reason(segment, features='features', cutpoints='cutpoints') %}
     {%- set reason = rule_clauses(segment.rule, features, cutpoints, false) -%}
     {%- if segment.stay_until is not none -%}
@@ -57,9 +51,8 @@ end
 
 
 {#-
-    The clauses of a tree as one SQL text. Under not, the conditions that failed are the ones that count, and `all`
-    and `any` change places. A group inside an any shows its clauses only when the whole group held: with
-    (a and b) or c, a alone is no reason.
+    Under not, failed conditions count, and `all` and `any` change places. A group inside an any shows its clauses only if
+    the whole group held: with (a and b) or c, a alone is no reason.
 -#}
 {% macro rule_clauses(node, features, cutpoints, negated) %}
     {%- if node.kind == 'not' -%}
@@ -86,7 +79,6 @@ end
 {% endmacro %}
 
 
-{#- One clause as SQL text: orders in the last 30 days: 2 (at least 1) -#}
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
     {%- if node.kind == 'segment' -%}

@@ -1,7 +1,6 @@
 {#-
-    Puts the rule of the referenced segment into each reference, so that a tree can be written out on its own. Segments wait
-    until everything they refer to is linked; those still waiting are on a cycle or depend on one. A reference means the
-    entry rule of the other segment: members kept by its stay_until alone do not satisfy it.
+    Segments wait until everything they refer to is linked; those still waiting are on a cycle or depend on one. A reference
+    means the entry rule of the other segment: members kept by its stay_until alone do not satisfy it.
 -#}
 {% macro link_references(segments) %}
     {%- set done = {} -%}

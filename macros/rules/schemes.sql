@@ -1,4 +1,3 @@
-{#- Every exclusive scheme and the segments it may have; none where the data decides on them. -#}
 {% macro exclusive_schemes() %}
     {%- set schemes = {
         'rfm': [
@@ -17,7 +16,6 @@
 {% endmacro %}
 
 
-{#- Schemes with customers, even buyers, in none of their segments: journeys, and those whose rules may all fail. -#}
 {% macro partial_schemes() %}
     {%- set partial = ['journeys'] -%}
     {%- for scheme, entry in declared_schemes().items() if 'rule' in entry.segments[-1] -%}
@@ -27,7 +25,6 @@
 {% endmacro %}
 
 
-{#- Schemes whose limits are fitted to the customers, each with what is fitted: `models` or `cutpoints`. -#}
 {% macro fitted_schemes() %}
     {%- set fitted = {'rfm': 'cutpoints', 'spend_breaks': 'cutpoints', 'cluster': 'models', 'journeys': 'models'} -%}
     {%- for name, scheme in schemes().items() if scheme.is_fitted -%}
@@ -37,7 +34,6 @@
 {% endmacro %}
 
 
-{#- Var schemes with its keys checked, its rules as they are written. -#}
 {% macro declared_schemes() %}
     {%- set schemes = var('schemes', {}) or {} -%}
     {%- set subject, attributes = 'Var schemes', {'one_of': rule_attributes(), 'words': 'the attributes '} -%}
@@ -61,12 +57,9 @@
             {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
             {%- if 'attribute' in part -%}
                 {%- do check(subject, path, part, {'keys': {'attribute': attributes}}) -%}
-            {%- elif 'else' in part -%}
-                {%- do check(subject, path, part, {'keys': {'segment': none, 'else': {'one_of': [true]}}, 'optional': texts}) -%}
             {%- else -%}
-                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': rule}, 'optional': texts}) -%}
-            {%- endif -%}
-            {%- if 'attribute' not in part -%}
+                {%- set key = {'else': {'one_of': [true]}} if 'else' in part else {'rule': rule} -%}
+                {%- do check(subject, path, part, {'keys': dict(key, segment=none), 'optional': texts}) -%}
                 {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
                 {%- do names.append(part.segment) -%}
             {%- endif -%}
@@ -87,10 +80,6 @@
 {% endmacro %}
 
 
-{#-
-    A scheme of var schemes once its rules are parsed: its segments in order; the attribute whose values are segments, or
-    none; the conditions on columns that its rules name; whether it is of_buyers alone; and whether it has fitted limits.
--#}
 {% macro linked_scheme(name, entry, segments, declared) %}
     {%- set own, earlier, conditions = [], [], {} -%}
     {%- for part in entry.segments if 'segment' in part -%}
@@ -127,7 +116,6 @@
 {% endmacro %}
 
 
-{#- SQL of the segment of a customer in a scheme of var schemes, or null. -#}
 {% macro scheme_segment(scheme, features, cutpoints) -%}
 case
     {%- if scheme.of_buyers %}
@@ -143,7 +131,6 @@ end
 {%- endmacro %}
 
 
-{#- A column of a scheme that a mart promises; null where var schemes doesn't have it. -#}
 {% macro promised_scheme(name, customers='customers') %}
     {{- return(customers ~ '.' ~ name if name in exclusive_schemes() else 'cast(null as ' ~ dbt.type_string() ~ ')') -}}
 {% endmacro %}

@@ -1,10 +1,6 @@
 {#-
-    The segments that are written as YAML, checked: `rules`, those of var rule_segments in the order of their keys, and
-    `schemes`, those of var schemes. Models call this while dbt parses, so a bad definition never reaches the warehouse.
-    `others` are rule segments that the var doesn't have. Treat the result as read-only.
-
-    A parse asks for them ninety times, and 200 rules take a quarter of a second to check, hence the cache. Its key is all
-    that the result depends on, since a unit test has vars of its own.
+    A parse asks for the segments ninety times, and 200 rules take a quarter of a second to check, hence the cache. Its key is
+    all that the result depends on, since a unit test has vars of its own.
 -#}
 {% macro segments_as_code(others={}) %}
     {%- set cache = cache_of_this_run() -%}
@@ -73,7 +69,6 @@
 {% endmacro %}
 
 
-{#- One segment: its texts, and its rules as trees. One without a rule takes all that its scheme has left. -#}
 {% macro parsed_segment(grammar, subject, scheme, name, definition, rule) %}
     {%- if definition is not mapping -%}
         {%- do definition_error(subject, '', format_value(definition), 'a rule such as {metric: orders, window_days: 30, at_least: 1}') -%}
@@ -99,7 +94,6 @@
 {% endmacro %}
 
 
-{#- The words of a segment's definition, with marks for the limits in force and without, and what follows from them. -#}
 {% macro define_segment(segment, marked_words) %}
     {%- set words = modules.re.sub('\x1f[^\x1f]*\x1f', '', marked_words) -%}
     {%- do segment.update({

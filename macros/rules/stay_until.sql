@@ -1,7 +1,4 @@
-{#-
-    A stay_until keeps members longer than the entry rule does (hysteresis). A stricter one would drop members who have
-    just entered, so it must follow from the entry rule; one that says the same would have no effect.
--#}
+{#- Hysteresis: a stricter stay_until would drop members who have just entered; an equal one would have no effect. -#}
 {% macro rule_check_stay(grammar, segment) %}
     {%- if segment.stay_until is not none -%}
         {%- set subject = segment.subject -%}
@@ -14,10 +11,7 @@
 {% endmacro %}
 
 
-{#-
-    True when whoever satisfies `strict` surely satisfies `loose`. It looks at the shape alone: a yes is a proof, a no
-    may be a lack of one. A negation is only ever equal to itself.
--#}
+{#- Compares the shape alone: true is a proof, false may be the lack of one. A negation implies only itself. -#}
 {% macro rule_implies(grammar, strict, loose) %}
     {%- if strict == loose -%}
         {{- return(true) -}}
@@ -56,8 +50,8 @@
 
 
 {#-
-    For two conditions on one metric. Counts only grow with their window, so one order in 30 days is one order in 60
-    days too, and none in 60 days is none in 30. Sums may fall (returns) and means move either way: same window only.
+    Counts only grow with their window: one order in 30 days is one in 60 days too, and none in 60 days is none in 30. Sums
+    may fall (returns) and means move either way: same window only.
 -#}
 {% macro rule_limit_implies(metric, strict, loose) %}
     {%- if 'cut_column' in loose -%}
@@ -89,10 +83,9 @@
 {% endmacro %}
 
 
-{#- The values that satisfy a condition, as far as they are known without data: a percentile cut is above 0. -#}
+{#- Without data, all that is known of a percentile is that it is above 0. -#}
 {% macro rule_interval(condition) %}
-    {%- set operator = condition.operator -%}
-    {%- set limit = condition.limit -%}
+    {%- set operator, limit = condition.operator, condition.limit -%}
     {%- if operator == 'between' -%}
         {{- return({'low': limit[0], 'low_open': false, 'high': limit[1], 'high_open': false}) -}}
     {%- elif operator in ['at_least', 'more_than'] -%}

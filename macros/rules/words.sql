@@ -1,9 +1,7 @@
-{#- A rule in words: what messages and definitions show. `marks` puts a mark behind each percentile, for definition_sql. -#}
 {% macro rule_words(node, inside=false, marks=false) %}
     {%- if node.kind == 'not' -%}
         {{- return('not (' ~ rule_words(node.rule, false, marks) ~ ')') -}}
     {%- elif node.kind == 'segment' -%}
-        {#- A reference means the entry rule alone; where stay_until keeps further members, the words say so. -#}
         {{- return('in ' ~ node.segment_key ~ (' by its entry rule' if node.get('has_stay_until') else '')) -}}
     {%- elif 'cut_column' in node -%}
         {{- return(node.subject ~ ' in the ' ~ node.words ~ ('\x1f' ~ cut_side(node) ~ ' ' ~ node.cut_column ~ '\x1f' if marks else '')) -}}
@@ -19,7 +17,6 @@
 {% endmacro %}
 
 
-{#- The definition of a segment as SQL: its words, and behind each percentile the value in force, a column of `cutpoints`. -#}
 {% macro definition_sql(segment, cutpoints='cutpoints') %}
     {%- set parts = [] -%}
     {%- for text in segment.marked_definition.split('\x1f') -%}
@@ -34,13 +31,11 @@
 {% endmacro %}
 
 
-{#- Which side of its cut point a percentile condition is on. -#}
 {% macro cut_side(condition) %}
     {{- return('at least' if condition.operator == 'top_percent' else 'at most') -}}
 {% endmacro %}
 
 
-{#- A number as text with at most two decimals, enough for money, minutes and means; whole numbers keep none. -#}
 {% macro rounded_text(expression) %}
     {{- return('cast(round(' ~ expression ~ ', 2) as ' ~ dbt.type_string() ~ ')') -}}
 {% endmacro %}

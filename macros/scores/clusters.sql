@@ -1,4 +1,3 @@
-{#- The schemes that are found by clustering, each with its features; journeys only where it has some. -#}
 {% macro cluster_schemes() %}
     {% set schemes = {'cluster': cluster_features()} %}
     {% set journey_features = cluster_features('journey_features') %}
@@ -33,7 +32,6 @@ left join {{ ref('int_features__treated') }} as treated_{{ column }}
 {%- endmacro %}
 
 
-{#- Whether a customer is in a scheme: buyers are in cluster; who has a value in each column is in journeys. -#}
 {% macro is_clustered(scheme, customers, columns) %}
     {% if scheme == 'cluster' %}
         {{ return(customers ~ '.is_buyer') }}
@@ -42,10 +40,6 @@ left join {{ ref('int_features__treated') }} as treated_{{ column }}
 {% endmacro %}
 
 
-{#-
-    The columns that the clusters of a scheme are fitted on, as a list of {name, sql}: numbers as they are, of a text feature
-    a 0 or 1 per level or the position of its level. The names are those of the Python function `features.encoded`.
--#}
 {% macro cluster_columns(customers, features) %}
     {% set columns = [] %}
     {% for feature in features %}
@@ -73,31 +67,11 @@ left join {{ ref('int_features__treated') }} as treated_{{ column }}
 {% endmacro %}
 
 
-{#-
-    A feature as the clusters see it: logged if the fit says so, capped, centred and scaled by stored parameters. A
-    missing value counts as the centre.
--#}
-{% macro standardised(value, parameter) -%}
-case when {{ value }} is null then 0 else (
-    least(greatest(
-        case when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
-        {{ parameter }}_lower_cap
-    ), {{ parameter }}_upper_cap)
-    - {{ parameter }}_centre
-) / {{ parameter }}_scale end
-{%- endmacro %}
-
-
-{#-
-    kmeans-4-2018-01-01: the algorithm, the number of clusters and the date a model was fitted as of; of another scheme than
-    cluster with its name before it.
--#}
 {% macro cluster_model_id(scheme, fitted_as_of, algorithm, k) -%}
     case when {{ scheme }} <> 'cluster' then {{ scheme }} || '-' else '' end || {{ algorithm }} || '-' || cast({{ k }} as {{ dbt.type_string() }}) || '-' || cast({{ fitted_as_of }} as {{ dbt.type_string() }})
 {%- endmacro %}
 
 
-{#- The least of numbered expressions; nulls are passed over. `{n}` stands for the number. -#}
 {% macro least_of(expression, numbers) -%}
 least(
     {%- for number in numbers %}

@@ -1,8 +1,3 @@
-{#-
-    The cut points in force as a query: one row per as_of with a column for each of them. recency_1 to recency_5 with
-    recency_status, likewise frequency and monetary; break_1 and so on of spend_breaks; and the cut_column of each
-    percentile. fitted_as_of is the column of `periods` that says which fit is meant.
--#}
 {% macro cuts_in_force(periods=none, fitted_as_of='cutpoints_fitted_as_of') -%}
 {%- set cuts = {} -%}
 {%- for metric in rfm_metrics() -%}

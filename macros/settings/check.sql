@@ -1,6 +1,5 @@
 {#-
-    The one way in which YAML is checked: raises definition_error unless `value`, found at `path` of `subject`, is of
-    `kind`, a mapping with one of these keys:
+    `kind` is a mapping with one of these keys:
       whole, number   the least and, if there is one, the greatest number allowed: {whole: [1]}, {number: [0, 1]}
       text            what the text must match, or none for any words: {text: '[a-z]+'}
       one_of          the values allowed: {one_of: [month, week, day]}
@@ -8,8 +7,8 @@
       items           a list of values of that kind, so many where `length` says it
       keys            a mapping with these keys, each of its kind; `optional` has those that may be missing
       values          a mapping from any key (or one of `named`) to values of that kind
-    Beside it may stand `words`, which say in the message what is allowed, `nullable: true`, `otherwise`, one more value that
-    is allowed, and for lists and mappings `may_be_empty: true`.
+    Optional: `words`, what the message says is allowed; `nullable: true`; `otherwise`, one more allowed value; and for lists
+    and mappings `may_be_empty: true`.
 -#}
 {% macro check(subject, path, value, kind) %}
     {%- set before = path ~ '.' if path else '' -%}
@@ -25,7 +24,7 @@
     {%- elif 'whole' in kind or 'number' in kind -%}
         {%- set limits = kind.get('whole') or kind.number -%}
         {%- set is_number = value is number and value is not boolean and (value is integer or 'number' in kind) -%}
-        {#- The comparison also refuses what is no number, such as .nan. -#}
+        {#- The comparison also refuses .nan. -#}
         {%- if not is_number or not limits[0] <= value <= limits[1:] | first | default(1e15) -%}
             {%- do definition_error(subject, path, format_value(value), allowed_words(kind)) -%}
         {%- endif -%}
@@ -69,7 +68,6 @@
 {% endmacro %}
 
 
-{#- What a kind of value is in words, for the message. -#}
 {% macro allowed_words(kind) %}
     {%- if kind.get('words') -%}
         {{- return(kind.words) -}}
@@ -93,7 +91,6 @@
 {% endmacro %}
 
 
-{#- A name that becomes part of SQL. -#}
 {% macro name_kind() %}
     {{- return({'text': '[a-z][a-z0-9_]*', 'words': 'lower-case letters, digits and _, starting with a letter'}) -}}
 {% endmacro %}

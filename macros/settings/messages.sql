@@ -1,7 +1,3 @@
-{#-
-    The one form of every complaint about a definition in YAML: what is wrong where, what was found, what is allowed.
-    `names` are appended to the allowed text, unless they are too many to read; those that resemble `word` come first.
--#}
 {% macro definition_error(subject, path, found, allowed, names=[], word=none) %}
     {%- set place = (path | string).rstrip('.') -%}
     {%- set near = near_misses(word, names) if word is string else [] -%}
@@ -13,7 +9,6 @@
 {% endmacro %}
 
 
-{#- A YAML value the way its author wrote it: null and true, not None and True. -#}
 {% macro format_value(value) %}
     {%- if value is none -%}
         {{- return('null') -}}
@@ -34,7 +29,7 @@
 {% endmacro %}
 
 
-{#- Up to three names with the same letters as the word or most of its pairs of neighbours, the likeliest first. -#}
+{#- Compares pairs of adjacent letters (Dice), and finds anagrams, since swapped letters are a frequent typo. -#}
 {% macro near_misses(word, names) %}
     {%- set pairs = [] -%}
     {%- for letter in (word | lower)[1:] -%}

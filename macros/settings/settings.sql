@@ -1,4 +1,3 @@
-{#- The value of a var, checked by its entry in `settings`. Models and macros read vars through this macro. -#}
 {% macro setting(name) %}
     {%- set value = var(name) -%}
     {%- do check('Var ' ~ name, '', value, settings()[name]) -%}
@@ -6,17 +5,17 @@
 {% endmacro %}
 
 
-{#-
-    What each var may be, in the kinds of `check`. Vars that name metrics, columns or segments have a macro of their own:
-    metrics, rule_segments, schemes, cluster_features, feature_treatments, linkage_comparisons, date_formats, raw_warehouse.
--#}
 {% macro settings() %}
     {%- set share, count, flag = {'number': [0, 1]}, {'whole': [1]}, {'one_of': [true, false]} -%}
     {%- set day = {'date': true, 'nullable': true} -%}
     {%- set zone = {'one_of': modules.pytz.all_timezones, 'words': 'a zone of the IANA time zone database, such as Europe/Berlin or UTC'} -%}
     {%- set tables = contract_tables() -%}
+    {%- set identifier = {'text': '[A-Za-z0-9_$-]+', 'words': 'a name of letters, digits, _, $ and -'} -%}
     {%- set effect = {'items': {'number': [0]}, 'length': 2, 'words': 'two numbers of at least 0, the lower first'} -%}
     {{- return({
+        'raw_database': dict(identifier, nullable=true),
+        'raw_schema': dict(identifier, nullable=true),
+        'raw_identifiers': {'values': identifier, 'named': tables, 'may_be_empty': true},
         'dataset': {'text': '[A-Za-z0-9_-]+', 'words': 'letters, digits, _ and - only, since it names the working file'},
         'timezone': zone,
         'raw_timezone': zone,
@@ -96,10 +95,7 @@
 {% endmacro %}
 
 
-{#-
-    A mapping that lives as long as this run of dbt, for results that cost time and are asked for often. dbt keeps `graph`
-    for the next run where it parses a part of the project again: hence the check of the invocation.
--#}
+{#- After a partial parse dbt hands the same `graph` to the next run, hence the invocation_id. -#}
 {% macro cache_of_this_run() %}
     {%- if graph.get('cache_of_customer_segmentation', {}).get('invocation_id') != invocation_id -%}
         {%- do graph.update({'cache_of_customer_segmentation': {'invocation_id': invocation_id}}) -%}

@@ -1,15 +1,8 @@
-{#-
-    Dates without a time, such as a birth date, read by the formats that var date_formats declares and never guessed.
-    03/04/1980 is in April for one system and in March for another: where two declared formats read a value to two
-    different dates, it is ambiguous and becomes null, as does a value that none of them reads.
-
-    to_date and is_ambiguous_date take SQL of the raw value and of the row's source system.
--#}
+{#- Formats are never guessed: 03/04/1980 is in April for one system and in March for another. -#}
 {% macro to_date(expression, source_system="'default'") %}
     {{- return(adapter.dispatch('to_date', 'customer_segmentation')(expression, source_system)) -}}
 {% endmacro %}
 
-{#- A raw column that has a type has its dates already; infinite ones are none. -#}
 {% macro duckdb__to_date(expression, source_system) -%}
     case
         when typeof({{ expression }}) <> 'VARCHAR'
@@ -44,20 +37,13 @@
 {%- endmacro %}
 
 
-{#-
-    The date that a text is in one format, or null. A year before 1000 was not written with four digits: DuckDB reads 80
-    as %Y to the year 80. A text without a digit is a word that DuckDB knows, such as epoch.
--#}
+{#- DuckDB reads 80 as %Y to the year 80, and words without a digit, such as epoch. -#}
 {% macro date_in_format(expression, format) -%}
     {%- set reading = 'try_strptime(cast(' ~ expression ~ ' as varchar), ' ~ sql_literal(format) ~ ')' -%}
     case when regexp_matches(cast({{ expression }} as varchar), '[0-9]') and year({{ reading }}) >= 1000 then cast({{ reading }} as date) end
 {%- endmacro %}
 
 
-{#-
-    Var date_formats as a list of (SQL condition on the source system, formats), of which exactly one holds for a row. A
-    system that isn't named writes ISO dates.
--#}
 {% macro date_formats_by_system(source_system) %}
     {% set given = date_formats() %}
     {% if given is not mapping %}

@@ -1,22 +1,4 @@
-{#-
-    Gives every row of a relation its one fate: loaded, deduplicated or quarantined. To be used as the last part
-    of a base model, after a CTE that has the column `failed_rule` (null where no rule failed).
-
-    Repeats of a key: the same content again is deduplicated. Of different contents the newest loaded_at wins and
-    the others are deduplicated; where that can't be told (a loaded_at is missing, or the newest ones differ),
-    all of them are quarantined as `conflicting_repeat`.
-
-    key, content and uncompared name all columns: those that identify a row, those in which repeats are compared,
-    and the rest. The result, a CTE `fates`, has them, first_loaded_at (of all repeats) where there is a loaded_at,
-    failed_rule, masked_value and fate.
-
-    offending_columns maps a rule to the raw column whose value fails it. The value is kept in the quarantine with every letter
-    replaced by x and every digit by 9: its form tells what is wrong with it, and nothing about anyone.
-
-    Only repeated keys go through the windows. They are found by a hash of the key, which is cheaper to group by
-    than the key itself; two keys with one hash are told apart by the windows. A model that has the hashes already names
-    the CTE in keys_in: its column key_hash holds those of all rows where failed_rule is null; a few more do no harm.
--#}
+{#- Only repeated keys go through the windows, which also separate keys with one hash. Hashes are cheaper to group by. -#}
 {% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], offending_columns={}, keys_in=none) %}
 {%- set columns = key + content + uncompared -%}
 {%- set key_hash = quick_hash(key) -%}
@@ -113,10 +95,6 @@ fates as (
 {% endmacro %}
 
 
-{#-
-    The names of optional fields that had a value which can't be used, comma separated; null when there are none. Blanks
-    are no value. Reasons that hold, such as ambiguous_birth_date, are named beside their field.
--#}
 {% macro unusable_fields(fields, reasons={}) -%}
     nullif(concat_ws(
         ','
@@ -130,7 +108,6 @@ fates as (
 {%- endmacro %}
 
 
-{#- The form of a raw value: x for a letter, 9 for a digit, ? for what is neither those nor plain signs; at most 20 of them. -#}
 {% macro masked(expression) %}
     {{- return(adapter.dispatch('masked', 'customer_segmentation')(expression)) -}}
 {% endmacro %}

@@ -1,4 +1,4 @@
-{#- The tables of the input contract. Named here, because dbt looks for refs before it knows the declared sources. -#}
+{#- Listed here, because dbt looks for refs before it knows the declared sources. -#}
 {% macro contract_tables() %}
     {{ return([
         'orders', 'order_lines', 'products', 'customers', 'identity_links', 'consents', 'erasure_requests', 'events',
@@ -8,16 +8,6 @@
 {% endmacro %}
 
 
-{#-
-    What the counts, the quarantine and the coverage need of each table of the input contract, from its meta in the declared
-    sources. Without facts while dbt parses.
-    key, day: as in meta.
-    seen_at: SQL of the instant by which a table is fresh.
-    columns: the columns whose completeness is measured.
-    unusable: those of them whose values can be unusable.
-    reasons: what else is noted beside an unusable value.
-    has_source_system, has_customer_ref: whether the table has such a column.
--#}
 {% macro staged_tables() %}
     {% set tables = {} %}
     {% for name in contract_tables() %}
@@ -52,7 +42,6 @@
 {% endmacro %}
 
 
-{#- A query of the loaded rows of a contract table, with the columns that the staging model's properties describe. -#}
 {% macro loaded_rows(table) -%}
 select
     {{ (model.columns.keys() | list if execute else ['1']) | join(',\n    ') }}
@@ -61,13 +50,6 @@ where fate = 'loaded'
 {%- endmacro %}
 
 
-{#- The number of rejected lines of a table, in a model with a CTE `rejected_lines`. -#}
-{% macro rejected_lines_of(table) -%}
-coalesce((select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0)
-{%- endmacro %}
-
-
-{#- SQL of what a mapping says of a source table, a number or text; null where it says nothing. -#}
 {% macro value_of_table(source_table, values) -%}
 case {{ source_table }}
     {%- for table, value in values.items() %}

@@ -4,7 +4,10 @@
 -- A session has a cart if more products were added to it than removed. The cart is abandoned if the session has no purchase.
 -- Its value: for each product, the mean amount of its order lines in all earlier months.
 
-{% set cart = cart_event_types() -%}
+{% set cart = setting('cart_event_types') -%}
+{% set added = sql_literal(cart.added | trim | lower) -%}
+{% set removed = sql_literal(cart.removed | trim | lower) -%}
+{% set bought = sql_literal(cart.bought | trim | lower) -%}
 
 with events as (
     select * from {{ ref('int_facts__events') }}
@@ -24,9 +27,9 @@ cart_events as (
         attributed_until,
         product_id,
         cast({{ dbt.date_trunc('month', 'day') }} as date) as month,
-        case when event_type = {{ sql_literal(cart.added) }} then 1 else -1 end as products
+        case when event_type = {{ added }} then 1 else -1 end as products
     from events
-    where event_type in ({{ sql_literal(cart.added) }}, {{ sql_literal(cart.removed) }})
+    where event_type in ({{ added }}, {{ removed }})
 ),
 
 products_in_carts as (
@@ -99,7 +102,7 @@ visits as (
         max(device) as device,
         max(country) as country,
         coalesce(max(referrer), 'direct') as referrer,
-        max(case when event_type = {{ sql_literal(cart.bought) }} then 1 else 0 end) = 1 as is_bought
+        max(case when event_type = {{ bought }} then 1 else 0 end) = 1 as is_bought
     from events
     group by customer_key, source_system, session_id, day, attributed_from, attributed_until
 ),

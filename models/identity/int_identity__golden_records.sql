@@ -6,7 +6,10 @@
 
 {{ config(schema='restricted') }}
 
-{% set fields = golden_fields() -%}
+{% set fields = [
+    'given_name', 'family_name', 'birth_date', 'email', 'phone', 'street', 'city', 'postcode', 'region', 'country',
+    'gender', 'age_band', 'income_band', 'household_size', 'loyalty_tier',
+] -%}
 {% set trusted = setting('trusted_sources') -%}
 
 with records as (

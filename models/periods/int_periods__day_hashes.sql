@@ -21,7 +21,8 @@ with customers as (
 {% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
 {#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
 {% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
-{% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}
+{% set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}
+{% set facts = node.columns | reject('in', ['attributed_from', 'attributed_until']) | sort if node else ['1'] -%}
 {% do days.append([table, facts, 'attributed_from' if counting == 'by_attribution' else 'day', '']) -%}
 {% if counting == 'by_attribution' -%}
 {% do days.append([table, facts, 'attributed_until', '-']) -%}

@@ -60,13 +60,20 @@ parameters_of_{{ scheme }} as (
     group by as_of
 ),
 
+-- Features as the fit saw them. A missing value counts as the centre.
 scaled_{{ scheme }} as (
     select
         customers.as_of,
         customers.customer_key,
         {%- for column in columns %}
-        {%- set scaled_feature = standardised(column.sql, 'parameters.' ~ column.name) %}
-        {{ scaled_feature | indent(8) }} as {{ column.name }},
+        {%- set value, parameter = column.sql, 'parameters.' ~ column.name %}
+        case when {{ value }} is null then 0 else (
+            least(greatest(
+                case when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
+                {{ parameter }}_lower_cap
+            ), {{ parameter }}_upper_cap)
+            - {{ parameter }}_centre
+        ) / {{ parameter }}_scale end as {{ column.name }},
         {%- endfor %}
         parameters.*
     from customers

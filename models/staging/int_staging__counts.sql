@@ -70,7 +70,8 @@ raw_counts as (
         {%- endif %}
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end)
-        + {{ rejected_lines_of(table) }} as quarantined
+        + coalesce((select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0)
+            as quarantined
     from {{ ref('base_' ~ table) }}
 ),
 

@@ -44,7 +44,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "raw_warehouse()",
         {"raw_schema": "s", "raw_identifiers": {"order": "o"}},
-        ["raw_identifiers", "'order'", "order_lines"],
+        ["raw_identifiers, at order", "order_lines"],
     ),
     (
         "raw_warehouse()",

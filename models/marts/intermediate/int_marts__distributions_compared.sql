@@ -4,8 +4,6 @@
 -- bin, so a frequent value fills one bin, and no quantile has to be looked up. Example: half of the baseline has the value 1;
 -- then 1 is in the first bin and everything above it in the sixth or a later one.
 
-{% set now_share = floored_share('customers', 'all_customers') -%}
-{% set baseline_share = floored_share('baseline_customers', 'all_baseline') -%}
 {% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
 
 with distributions as (
@@ -85,18 +83,29 @@ bins as (
         least(floor(10 * (baseline_up_to - baseline_customers) / cast(all_baseline as double)), 9)
 ),
 
+shares as (
+    select
+        *,
+        -- The floor keeps the logarithms finite.
+        greatest(customers / cast(all_customers as double), 0.0001) as share,
+        greatest(baseline_customers / cast(all_baseline as double), 0.0001) as baseline_share
+    from bins
+),
+
 compared as (
     select
         {{ pair }},
         metric,
         all_customers as customers,
         all_baseline as baseline_customers,
-        {{ stability_index(now_share, baseline_share) }} as psi,
-        {{ divergence(now_share, baseline_share) }} as kl,
+        -- Siddiqi, Credit Risk Scorecards (2006): the Kullback-Leibler divergence both ways (Jeffreys 1946).
+        sum((share - baseline_share) * ln(share / baseline_share)) as psi,
+        -- Kullback and Leibler (1951), in nats.
+        sum(share * ln(share / baseline_share)) as kl,
         max(distance) as ks,
         {{ two_row_chi_square('customers', 'baseline_customers', 'all_customers', 'all_baseline') | indent(8) }}
         > {{ chi_square_critical_value('(count(*) - 1)') }} as is_significant
-    from bins
+    from shares
     group by {{ pair }}, metric, all_customers, all_baseline
 ),
 

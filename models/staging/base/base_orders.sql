@@ -51,9 +51,10 @@ dated as {{ not_materialized() }} (
         case
             when typed.status_word is null and typed.amount >= 0 then 'completed'
             when typed.status_word is null then 'returned'
-            {%- for word, meaning in order_statuses().items() %}
-            when typed.status_word = {{ sql_literal(word) }} then '{{ meaning }}'
+            {%- for word, meaning in setting('order_statuses').items() %}
+            when typed.status_word = {{ sql_literal(word | string | lower) }} then '{{ meaning }}'
             {%- endfor %}
+            when typed.status_word in ('completed', 'returned', 'ignored') then typed.status_word
         end as status
     from typed
     left join zone_days on {{ utc_date('typed.ordered_at') }} = zone_days.utc_day

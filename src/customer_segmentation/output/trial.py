@@ -23,6 +23,57 @@ from customer_segmentation.output.summary import percent
 _WIDE_TABLE = "int_segmentation__customers_scored"
 _OVERLAPS_SHOWN = 15
 
+# The date that a percentile of the rule is taken at, if the last build didn't compute its features.
+_UNBUILT_FIT = """
+    select fitted.as_of
+    from {periods} as periods
+    inner join {periods} as fitted on periods.cutpoints_fitted_as_of = fitted.as_of
+    where periods.is_current and not fitted.is_built
+"""
+_SIZES = """
+    select
+        customers.as_of,
+        count(*) as customers,
+        count(case when customers.is_buyer then 1 end) as buyers,
+        coalesce(sum(customers.revenue__all), 0) as revenue,
+        count(members.customer_key) as members,
+        count(case when customers.is_buyer then members.customer_key end) as buying_members,
+        coalesce(sum(case when members.customer_key is not null then customers.revenue__all end), 0)
+            as members_revenue
+    from {customers} as customers
+    inner join {periods} as periods on customers.as_of = periods.as_of
+    left join members on customers.customer_key = members.customer_key
+    where periods.is_current
+    group by customers.as_of
+"""
+# The most similar segments (Jaccard) first.
+_OVERLAPS = """
+    select
+        memberships.segment_key,
+        count(*) as customers,
+        count(members.customer_key) as shared
+    from {memberships} as memberships
+    inner join {periods} as periods on memberships.as_of = periods.as_of
+    left join members on memberships.customer_key = members.customer_key
+    where periods.is_current
+    group by memberships.segment_key
+    having shared > 0
+    order by shared / (customers + (select count(*) from members) - shared) desc, segment_key
+"""
+_MEANS = """
+    select {means}
+    from {customers} as customers
+    inner join {periods} as periods on customers.as_of = periods.as_of
+    left join members on customers.customer_key = members.customer_key
+    where periods.is_current
+"""
+# Keyed by the rule, so that another rule draws other customers.
+_SAMPLE = """
+    select customer_id, {reason} as reason
+    from (select * from members order by md5($words || customer_id) limit 10) as members
+    order by customer_id
+"""
+
 
 class TrialError(ValueError):
     """The rule can't be tried; the message says what to change."""
@@ -80,24 +131,25 @@ def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
     if not columns:
         raise NoBuildError(f"{file} has no table {_WIDE_TABLE}. Run `make build` first.")
     request = {"definition": definition, "built_columns": [name for (name,) in columns]}
-    queries = _queries(request, variables, target, project)
-    for (as_of,) in connection.execute(queries["unbuilt_fit"]).fetchall():
+    answer = _ask_dbt(request, variables, target, project)
+    unbuilt_fits = connection.execute(_UNBUILT_FIT.format(**answer)).fetchall()
+    for (as_of,) in unbuilt_fits if answer["has_percentile"] else []:
         raise TrialError(
             f"The rule has a percentile as of {as_of}, and the last build did not compute that "
             f"period. Run `make backfill FROM={as_of} TO={as_of}`, then try again."
         )
-    connection.execute(f"create temporary table members as {queries['members']}")
-    sizes = connection.execute(queries["sizes"])
+    connection.execute(f"create temporary table members as {answer['members']}")
+    sizes = connection.execute(_SIZES.format(**answer))
     names = [column[0] for column in sizes.description]
     counted = sizes.fetchall()
     return Trial(
-        words=queries["words"],
+        words=answer["words"],
         has_stay_until="stay_until" in definition,
         members=connection.table("members"),
         sizes=dict(zip(names, counted[0], strict=True)) if counted else None,
-        overlaps=connection.execute(queries["overlaps"]).fetchall(),
-        profile=_means(connection, queries["profile"]),
-        sample=connection.execute(queries["sample"]).fetchall(),
+        overlaps=connection.execute(_OVERLAPS.format(**answer)).fetchall(),
+        profile=_means(connection, answer),
+        sample=connection.execute(_SAMPLE.format(**answer), {"words": answer["words"]}).fetchall(),
     )
 
 
@@ -134,10 +186,10 @@ def print_trial(trial: Trial, console: Console) -> None:
         console.print(f"{customer_id}  {reason}", markup=False)
 
 
-def _queries(
+def _ask_dbt(
     request: dict[str, Any], variables: dict[str, Any], target: Path, project: Path
-) -> dict[str, str]:
-    """The queries of the macro trial_queries, from what dbt parsed in the last build.
+) -> dict[str, Any]:
+    """The answer of the macro trial_queries, from what dbt parsed in the last build.
 
     To check that nothing has changed since would take dbt as long again.
     """
@@ -152,7 +204,7 @@ def _queries(
 
     def listen(event: Any) -> None:
         if event.info.name == "JinjaLogInfo":
-            answers["queries"] = event.data.msg
+            answers["answer"] = event.data.msg
         elif event.info.name == "RunningOperationCaughtError":
             answers["error"] = event.data.exc
 
@@ -163,10 +215,10 @@ def _queries(
     command += ["--args", json.dumps(request), "--vars", json.dumps(variables), "--target", "lint"]
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     result = runner.invoke(command)
-    if "queries" not in answers:
+    if "answer" not in answers:
         raise TrialError(_sentence(answers.get("error") or str(result.exception)))
-    queries: dict[str, str] = json.loads(answers["queries"])
-    return queries
+    answer: dict[str, Any] = json.loads(answers["answer"])
+    return answer
 
 
 def _sentence(error: str) -> str:
@@ -177,16 +229,17 @@ def _sentence(error: str) -> str:
 
 
 def _means(
-    connection: duckdb.DuckDBPyConnection, query: str
+    connection: duckdb.DuckDBPyConnection, answer: dict[str, Any]
 ) -> list[tuple[str, float | None, float | None]]:
-    cursor = connection.execute(query)
-    names = [str(column[0]) for column in cursor.description]
-    values = dict(zip(names, cursor.fetchall()[0], strict=True))
-    features = [name.removesuffix("__members") for name in names if name.endswith("__members")]
-    return [
-        (feature, values[f"{feature}__members"], values[f"{feature}__everyone"])
-        for feature in features
+    """The mean of each profiled feature over the members and over everyone."""
+    means = [
+        f"avg(case when members.customer_key is not null then customers.{feature} end), "
+        f"avg(customers.{feature})"
+        for feature in answer["profiled"]
     ]
+    query = _MEANS.format(means=", ".join(means), **answer)
+    values = connection.execute(query).fetchall()[0]
+    return list(zip(answer["profiled"], values[::2], values[1::2], strict=True))
 
 
 def _table(heading: str, *numbers: str) -> Table:

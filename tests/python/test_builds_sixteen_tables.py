@@ -319,6 +319,5 @@ def test_what_is_thin_is_warned_of(sixteen_tables: Build, name: str) -> None:
 def test_what_is_good_enough_is_not_warned_of(sixteen_tables: Build) -> None:
     output = sixteen_tables.passed().output
     assert not any(
-        "WARN" in line and "source_quality_is_sufficient" in line
-        for line in output.splitlines()
+        "WARN" in line and "source_quality_is_sufficient" in line for line in output.splitlines()
     )

@@ -1,11 +1,9 @@
 -- Why does this customer have this score?
 --
--- One row per score and part. `value` says how much there is of the part, from 0 to 1; `weight` is its share of the
--- score among the parts that are known of this customer. `contribution` is their product, and the contributions add up
--- to the score. Parts that are unknown, such as the loyalty tier of a customer outside the programme, have no row. For
--- another customer, change the first CTE to `select '...' as customer_id`.
-
-{{ config(enabled=false) }}
+-- One row per score and part. `value` says how much there is of the part, from 0 to 1; `weight` is that of var
+-- `score_weights`. `contribution` is value times weight over the weights of all known parts, so the contributions add
+-- up to the score. Unknown parts, such as the loyalty tier of a customer outside the programme, have no value and no
+-- contribution. For another customer, change the first CTE to `select '...' as customer_id`.
 
 with customer as (
     select min(customer_id) as customer_id
@@ -30,4 +28,4 @@ parts as (
 )
 
 select * from parts
-order by score asc, contribution desc, part asc
+order by score asc, contribution desc nulls last, part asc

@@ -5,8 +5,7 @@
 -- enough. A high figure in one direction says that the row is a part of the column.
 
 {% set segments = [
-    'rfm:champions', 'rfm:at_risk', 'value_tier:high', 'rule:recent_buyers', 'rule:big_spenders_90d',
-    'rule:highly_engaged'
+    'rfm:champions', 'value_tier:high', 'rule:recent_buyers', 'rule:big_spenders_90d', 'rule:highly_engaged'
 ] %}
 
 with sizes as (
@@ -42,7 +41,8 @@ matrix as (
         sizes.members
     from sizes
     inner join pairs on sizes.segment_key = pairs.segment_key
-    where sizes.segment_key in ('{{ segments | join("', '") }}')
+    where
+        sizes.segment_key in ('{{ segments | join("', '") }}')
     group by sizes.segment_key, sizes.members
 )
 

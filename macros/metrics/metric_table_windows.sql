@@ -1,7 +1,7 @@
 {% macro metric_table_windows(table, windows, periods) -%}
 {%- set declared = metrics() -%}
 {%- set counting = metric_tables()[table] -%}
-{#- Tickets have topics, which are fitted at dates of int_periods. -#}
+{#- Topics are fitted at dates of int_periods. -#}
 {%- set layer = 'int_features__' if counting == 'by_fit' else 'int_facts__' -%}
 select
     periods.as_of,
@@ -21,7 +21,7 @@ inner join {{ ref(layer ~ table) }} as facts
         periods.as_of > facts.day
         {%- endif %}
         {%- if counting == 'by_fit' %}
-        and periods.models_fitted_as_of is not distinct from facts.fitted_as_of
+        and periods.models_fitted_as_of = facts.fitted_as_of
         {%- endif %}
 group by periods.as_of, facts.customer_key
 {%- endmacro %}

@@ -9,7 +9,8 @@
         'events': 'by_attribution',
         'sessions': 'by_attribution',
         'touchpoints': 'by_day',
-        'tickets': 'by_fit',
+        'tickets': 'by_day',
+        'topics': 'by_fit',
     }) -}}
 {% endmacro %}
 
@@ -77,6 +78,8 @@
             {%- do definition_error(subject, 'value', 'nothing', 'the name of a column of ' ~ entry.table ~ ', because aggregate is ' ~ entry.aggregate) -%}
         {%- elif 'value' in entry and not aggregates[entry.aggregate] -%}
             {%- do definition_error(subject, 'value', format_value(entry.value), 'no value, because aggregate is ' ~ entry.aggregate ~ '; a value goes with ', aggregates.items() | selectattr(1) | map('first') | list) -%}
+        {%- elif entry.table == 'tickets' and 'topic' in entry.get('value', '') ~ entry.get('filter', '') -%}
+            {%- do definition_error(subject, 'table', "'tickets'", "topics, the table with a ticket's topics") -%}
         {%- elif entry.aggregate == 'share' and 'filter' not in entry -%}
             {%- do definition_error(subject, 'filter', 'nothing', 'an SQL condition over the columns of ' ~ entry.table ~ ', because aggregate is share') -%}
         {%- endif -%}

@@ -33,7 +33,12 @@ end
         {%- endif -%}
         {%- do clauses.update({condition.column: sql_literal(condition.subject ~ ': ') ~ ' || ' ~ value}) -%}
     {%- endfor -%}
-    {{- return("left(concat_ws('; ', " ~ clauses.values() | join(', ') ~ '), 200)' if clauses else "'everyone'") -}}
+    {%- if not clauses -%}
+        {{- return("'everyone'") -}}
+    {%- endif -%}
+    {#- Of customers without any of the values: recency of prospects. -#}
+    {%- set absent = (scheme.conditions | map(attribute='subject') | unique | join(': none; ') ~ ': none')[:200] -%}
+    {{- return("left(coalesce(nullif(concat_ws('; ', " ~ clauses.values() | join(', ') ~ "), ''), " ~ sql_literal(absent) ~ '), 200)') -}}
 {% endmacro %}
 
 

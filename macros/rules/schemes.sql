@@ -10,8 +10,8 @@
         'journeys': none,
     } -%}
     {%- for scheme, entry in declared_schemes().items() -%}
-        {%- set names = entry.segments | map(attribute='segment') | list -%}
-        {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names + ['prospect']}) -%}
+        {%- set names = entry.segments | map(attribute='segment') | list + (['prospect'] if entry.get('who') != 'eligible' else []) -%}
+        {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names}) -%}
     {%- endfor -%}
     {{- return(schemes) -}}
 {% endmacro %}
@@ -42,19 +42,20 @@
     {%- set schemes = var('schemes', {}) or {} -%}
     {%- set subject, attributes = 'Var schemes', {'one_of': rule_attributes(), 'words': 'the attributes '} -%}
     {%- set example = 'segments such as {segment: large, rule: {metric: revenue, at_least: 2000}}' -%}
-    {%- set texts = {} -%}
+    {%- set rule, texts = {'values': none, 'words': 'a rule such as {metric: orders, window_days: 30, at_least: 1}'}, {} -%}
     {%- for text in segment_texts() -%}
         {%- do texts.update({text: none}) -%}
     {%- endfor -%}
     {%- do check(subject, '', schemes, {'may_be_empty': true, 'values': {
         'keys': {'segments': {'items': {'values': none, 'words': example}, 'words': 'a list of ' ~ example}},
-        'optional': {'description': {'text': none}, 'owner': {'text': none}, 'who': {'one_of': ['buyers', 'eligible']}},
+        'optional': {'description': {'text': none, 'nullable': true}, 'owner': {'text': none, 'nullable': true}, 'who': {'one_of': ['buyers', 'eligible']}},
     }}) -%}
-    {#- A scheme is a column of int_segmentation__customers_scored, beside these. -#}
-    {%- set taken = ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
-        + ['is_buyer', 'has_events', 'top_category'] + rule_attributes() + derived_columns() -%}
+    {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
+    {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
+        + ['is_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
+        + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
-        {%- do check_name(subject, 'the name of a scheme', scheme, taken) -%}
+        {%- do check_name(subject, 'the name of a scheme', scheme | string | replace('__', '?'), taken) -%}
         {%- set names = ['prospect', 'returns_only'] -%}
         {%- for part in entry.segments -%}
             {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
@@ -63,7 +64,7 @@
             {%- elif 'else' in part -%}
                 {%- do check(subject, path, part, {'keys': {'segment': none, 'else': {'one_of': [true]}}, 'optional': texts}) -%}
             {%- else -%}
-                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': none}, 'optional': texts}) -%}
+                {%- do check(subject, path, part, {'keys': {'segment': none, 'rule': rule}, 'optional': texts}) -%}
             {%- endif -%}
             {%- if 'attribute' not in part -%}
                 {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
@@ -99,6 +100,8 @@
                 {%- do conditions.update({condition.column ~ ' ' ~ condition.words: condition}) -%}
             {%- elif condition.scheme in declared -%}
                 {%- do definition_error(segment.subject, 'rule', format_value(condition.segment_key), 'segments of rfm, spend_breaks, cluster, journeys and rule, which are known before; or the rule written out') -%}
+            {%- elif condition.scheme != 'rule' -%}
+                {%- do conditions.update({condition.scheme: {'kind': 'segment', 'column': condition.scheme, 'subject': condition.scheme | replace('_', ' ')}}) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- set others = (earlier[:-1] | join(', ') ~ ' or ' if earlier | length > 1 else '') ~ earlier | last | default('') -%}
@@ -119,7 +122,7 @@
         'attribute': attribute,
         'conditions': conditions.values() | list,
         'of_buyers': entry.get('who', 'buyers') == 'buyers',
-        'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0,
+        'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0 or 'rfm' in conditions or 'spend_breaks' in conditions,
     }) -}}
 {% endmacro %}
 

@@ -41,7 +41,10 @@ compared_orders as (
         *,
         rank() over by_day - 1 as orders_before,
         sum(amount) over earlier_days as amount_before,
-        case when is_completed then {{ dbt.datediff('max(day) over earlier_days', 'day', 'day') }} end as gap_days
+        case
+            when is_completed
+                then {{ dbt.datediff('max(day) over earlier_days', 'day', 'day') | indent(20) }}  -- noqa: LT05
+        end as gap_days
     from customer_orders
     window
         by_day as (

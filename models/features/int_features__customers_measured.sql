@@ -6,6 +6,13 @@
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
+{#- A score is the mean of the known parts by their weights. -#}
+{% set weighted, known = {}, {} -%}
+{% for part in parts -%}
+{% set value, weight = part.column, part.weight -%}
+{% do weighted.setdefault(part.score, []).append('coalesce(' ~ weight ~ ' * ' ~ value ~ ', 0)') -%}
+{% do known.setdefault(part.score, []).append('case when ' ~ value ~ ' is null then 0 else ' ~ weight ~ ' end') -%}
+{% endfor -%}
 {% set tables = [] -%}
 {% for window in windows if declared[window.metric].table not in tables -%}
 {% do tables.append(declared[window.metric].table) -%}
@@ -108,12 +115,8 @@ valued as (
 scored as (
     select
         {%- for name in score_names() %}
-        {%- set weighted, known = [], [] %}
-        {%- for part in parts if part.score == name %}
-        {%- do weighted.append('coalesce(' ~ part.weight ~ ' * ' ~ part.column ~ ', 0)') %}
-        {%- do known.append('case when ' ~ part.column ~ ' is null then 0 else ' ~ part.weight ~ ' end') %}
-        {%- endfor %}
-        {{ rounded('(' ~ weighted | join(' + ') ~ ') / nullif(' ~ known | join(' + ') ~ ', 0.0)') }} as {{ name }},
+        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ') / nullif(' ~ known[name] | join(' + ') ~ ', 0.0)') }}
+            as {{ name }},
         {%- endfor %}
         valued.*
     from valued

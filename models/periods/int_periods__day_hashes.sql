@@ -1,6 +1,6 @@
 -- One row per day: a hash that changes when anything known about that day does. Customers count on the day they are known
--- from; events on attributed_from and again on attributed_until. Sessions are derived from events and lines, so they need no
--- hash of their own.
+-- from; events on attributed_from and again on attributed_until. Sessions are derived from events and lines, tickets from
+-- touchpoints and terms, so they need no hash of their own.
 --
 -- The sum over the days before an as_of decides whether the period has to be rebuilt. A sum does not depend on the order in
 -- which rows arrived.
@@ -18,7 +18,7 @@ with customers as (
     where not is_excluded
 ),
 
-{% for table, counting in metric_tables().items() if table != 'sessions' -%}
+{% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
 {#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
 {% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
 {% set facts = columns_of(model, except=['attributed_from', 'attributed_until']) -%}

@@ -99,7 +99,8 @@ distances_of_{{ scheme }} as (
         sqrt(
             {%- for dimension in dimensions %}
             {%- set centre = dimension ~ '_' ~ number %}
-            {{ '+ ' if not loop.first }}power({{ dimension }} - {{ centre if loop.first else 'coalesce(' ~ centre ~ ', 0)' }}, 2)
+            {%- set centre = centre if loop.first else 'coalesce(' ~ centre ~ ', 0)' %}
+            {{ '+ ' if not loop.first }}power({{ dimension }} - {{ centre }}, 2)
             {%- endfor %}
         ) as distance_{{ number }},
         limit_{{ number }},

@@ -111,7 +111,7 @@ fitted as (
 
         -- scores
         {%- for metric in rfm_metrics() %}
-        scored.{{ score ~ metric }}_score as {{ metric }}_score,
+        scored.{{ score ~ metric }}_score{{ ' as ' ~ metric ~ '_score' if score_slack }},
         {%- endfor %}
 
         -- schemes
@@ -130,8 +130,8 @@ fitted as (
     left join cutpoints on scored.as_of = cutpoints.as_of
     left join rfm_labels
         on
-            scored.{{ score }}recency_score = rfm_labels.recency_score
-            and scored.{{ score }}frequency_score = rfm_labels.frequency_score
+            scored.{{ score ~ 'recency_score' }} = rfm_labels.recency_score
+            and scored.{{ score ~ 'frequency_score' }} = rfm_labels.frequency_score
     left join clusters
         on
             scored.as_of = clusters.as_of

@@ -32,10 +32,18 @@ rfm_limits as (
         rfm_rectangles.segment,
         limits.cutpoints_fitted_as_of as fitted_as_of,
         coalesce(limits.recency_status = 'one_value' or limits.frequency_status = 'one_value', false) as is_one_value,
-        cast({{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(8) }} as bigint) as most_days,
-        cast({{ limit_of_score('rfm_rectangles.recency_out', 'limits.recency', 'desc') | indent(8) }} as bigint) + 1 as fewest_days,
-        cast({{ limit_of_score('rfm_rectangles.lowest_frequency', 'limits.frequency', 'asc') | indent(8) }} as bigint) as fewest_orders,
-        cast({{ limit_of_score('rfm_rectangles.frequency_out', 'limits.frequency', 'asc') | indent(8) }} as bigint) - 1 as most_orders
+        cast(
+            {{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(12) }} as bigint
+        ) as most_days,
+        cast(
+            {{ limit_of_score('rfm_rectangles.recency_out', 'limits.recency', 'desc') | indent(12) }} as bigint
+        ) + 1 as fewest_days,
+        cast(
+            {{ limit_of_score('rfm_rectangles.lowest_frequency', 'limits.frequency', 'asc') | indent(12) }} as bigint
+        ) as fewest_orders,
+        cast(
+            {{ limit_of_score('rfm_rectangles.frequency_out', 'limits.frequency', 'asc') | indent(12) }} as bigint
+        ) - 1 as most_orders
     from rfm_rectangles
     cross join limits
 ),

@@ -7,6 +7,12 @@
 {% set fitted = fitted_schemes() -%}
 {% set by_cutpoints = fitted.items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
 {% set by_models = fitted.items() | selectattr(1, 'equalto', 'models') | map('first') | list -%}
+{% set declared, columns = {}, [] -%}
+{% for name, scheme in schemes().items() if scheme.is_fitted -%}
+{% do declared.update({name: scheme}) -%}
+{% do columns.extend(scheme.conditions | rejectattr('kind', 'equalto', 'segment') | map(attribute='column')) -%}
+{% endfor -%}
+{% set columns = columns | unique | list -%}
 
 with customers as (
     select * from {{ ref('int_segmentation__customers_scored') }}
@@ -54,13 +60,13 @@ rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
 
--- Buyers in both periods whose segment changed along with the cut points.
+-- Customers of both periods whose segment changed along with the cut points. Null means none.
 changed as (
     select
-        customers.*,
         {%- for scheme in by_cutpoints %}
-        earlier.{{ scheme }} as earlier_{{ scheme }}{{ ',' if not loop.last }}
+        earlier.{{ scheme }} as earlier_{{ scheme }},
         {%- endfor %}
+        customers.*
     from customers
     inner join periods
         on
@@ -70,10 +76,10 @@ changed as (
         on
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.rfm <> 'prospect'
     where
-        {%- for scheme in by_cutpoints %}
-        {{ 'or ' if not loop.first }}customers.{{ scheme }} <> earlier.{{ scheme }}
+        customers.rfm is distinct from earlier.rfm
+        {%- for scheme in by_cutpoints if scheme != 'rfm' %}
+        or customers.{{ scheme }} is distinct from earlier.{{ scheme }}
         {%- endfor %}
 ),
 
@@ -84,23 +90,44 @@ rescored as (
         {{ rfm_score('changed.' ~ rfm.column, 'earlier_cutpoints.' ~ metric, rfm.worst_to_best) | indent(8) }}
             as {{ metric }}_score_before,
         {%- endfor %}
-        {%- for name, scheme in schemes().items() if scheme.is_fitted %}
-        {{ scheme_segment(scheme, 'changed', 'earlier_cutpoints') | indent(8) }} as {{ name }}_before,
-        {%- endfor %}
         {{ spend_band('changed.revenue__all', 'earlier_cutpoints.break') | indent(8) }} as spend_breaks_before
     from changed
     inner join earlier_cutpoints on changed.as_of = earlier_cutpoints.as_of
 ),
 
-labelled as (
+-- Customers by the earlier cut points, under the names that rules of schemes use.
+seen_before as (
     select
-        rescored.*,
-        rfm_labels.segment as rfm_before
+        {%- for scheme in by_cutpoints %}
+        rescored.{{ scheme }} as {{ scheme }}_now,
+        rescored.earlier_{{ scheme }},
+        {%- endfor %}
+        {%- for column in columns %}
+        rescored.{{ column }},
+        {%- endfor %}
+        {%- for scheme in by_models %}
+        rescored.{{ scheme }},
+        {%- endfor %}
+        case when rescored.is_buyer then rfm_labels.segment else 'prospect' end as rfm,
+        case when rescored.is_buyer then rescored.spend_breaks_before else 'prospect' end as spend_breaks,
+        rescored.is_buyer,
+        rescored.customer_key,
+        rescored.as_of
     from rescored
     left join rfm_labels
         on
             rescored.recency_score_before = rfm_labels.recency_score
             and rescored.frequency_score_before = rfm_labels.frequency_score
+),
+
+resegmented as (
+    select
+        {%- for name, scheme in declared.items() %}
+        {{ scheme_segment(scheme, 'seen_before', 'earlier_cutpoints') | indent(8) }} as {{ name }},
+        {%- endfor %}
+        seen_before.*
+    from seen_before
+    inner join earlier_cutpoints on seen_before.as_of = earlier_cutpoints.as_of
 ),
 
 effects as (
@@ -109,8 +136,10 @@ effects as (
         as_of,
         customer_key,
         '{{ scheme }}' as scheme
-    from labelled
-    where {{ scheme }} <> earlier_{{ scheme }} and {{ scheme }}_before = earlier_{{ scheme }}
+    from resegmented
+    where
+        {{ scheme }}_now is distinct from earlier_{{ scheme }}
+        and {{ scheme }} is not distinct from earlier_{{ scheme }}
     union all
     {% endfor -%}
     {% for scheme in by_models -%}

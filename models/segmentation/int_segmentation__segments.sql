@@ -2,8 +2,10 @@
 
 {% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+{% set prospects = {'name': "'Prospects'", 'description': "'Known customers without a completed order'"} -%}
 {% set in_yaml = rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
-{% set outside = exclusive_schemes() | reject('in', ['journeys']) | list -%}
+{% set of_eligible = schemes().items() | rejectattr('1.of_buyers') | map('first') | list -%}
+{% set of_buyers = exclusive_schemes() | reject('in', ['journeys'] + of_eligible) | list -%}
 
 with cards as (
     select * from {{ ref('segment_cards') }}
@@ -112,12 +114,12 @@ yaml_definitions as (
     union all
     {% endfor -%}
     -- Every scheme restricted to buyers has this segment.
-    {% for scheme in outside -%}
+    {% for scheme in of_buyers -%}
     select
         '{{ scheme }}' as scheme,
         'prospect' as segment,
         {%- for text in texts %}
-        {{ {'name': "'Prospects'", 'description': "'Known customers without a completed order'"}.get(text, no_text) }} as {{ text }},
+        {{ prospects.get(text, no_text) }} as {{ text }},
         {%- endfor %}
         'no completed order before as_of' as definition,
         cast(null as date) as fitted_as_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -43,8 +42,6 @@ def query(sql: str, published: Path) -> None:
 
 
 def try_out(rule: str, target: Path) -> None:
-    # dbt keeps all it loads for this: collecting garbage would only cost half a second.
-    gc.disable()
     print_trial(try_rule(rule, target), _console())
 
 

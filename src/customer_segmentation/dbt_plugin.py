@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
-import gc
 import hashlib
 import json
 import re
@@ -55,9 +54,6 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """Waits for the file lock, opens the warehouse and registers the project's functions."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        # What dbt has parsed stays in memory to the end. Collecting garbage as often as Python does
-        # by default takes a tenth of a run of unit tests.
-        gc.set_threshold(100_000, 50, 100)
         if creds.path == ":memory:":
             return
         path = Path(creds.path)

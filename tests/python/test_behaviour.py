@@ -69,10 +69,9 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
     "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY}
     | {"is_current": pa.bool_()},
     # Words have tests of their own.
-    "int_features__tickets": {
+    "int_facts__tickets": {
         "customer_key": pa.int64(),
         "day": DAY,
-        "fitted_as_of": DAY,
         "sentiment": pa.float64(),
     },
 }

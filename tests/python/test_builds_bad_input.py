@@ -43,7 +43,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "fewer orders than the source holds": (
         {**ORDERS, "control_totals.csv": HALF},
         {},
-        ["default", "50.0 %", "98.0 %", "min_reconciled_share", "2024-03-05"],
+        ["default", "50.0%", "98.0%", "min_reconciled_share", "2024-03-05"],
     ),
     "undefined metric": (
         ORDERS,

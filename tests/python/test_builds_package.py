@@ -21,7 +21,7 @@ def bookshop(workshop: Workshop) -> Build:
     package = {"packages": [{"local": str(workshop.builder.project)}]}
     (folder / "packages.yml").write_text(json.dumps(package))
     # Without tests that need more than the selected models.
-    needed = ["--select", "+letters", "--indirect-selection", "cautious"]
+    needed = ["--select", "+letters", "+segments", "--indirect-selection", "cautious"]
     for command in (["deps"], ["build", *needed, "--vars", '{"as_of": "2026-07-01"}']):
         where = ["--profiles-dir", ".", "--no-version-check"]
         status = run_dbt(folder, ["--log-level-file", "none", *command, *where])

@@ -109,7 +109,7 @@ def test_a_cut_of_a_period_that_was_kept_is_refused(
         connection.execute(
             "update periods.int_periods set is_built = false where as_of = cutpoints_fitted_as_of"
         )
-    with pytest.raises(TrialError, match=r"as of 20\d\d-.* make backfill FROM=20"):
+    with pytest.raises(TrialError, match=r"as of 20\d\d-.*make backfill FROM=20"):
         tries_without_windows(VARS["rule_segments"]["top_revenue_2y"])
     tries_without_windows(VARS["rule_segments"]["two_orders_90d"])
 

@@ -442,6 +442,23 @@ def test_a_bad_metric_names_metric_key_and_what_is_allowed(
         assert fragment in message
 
 
+@pytest.mark.parametrize(
+    "reads",
+    [
+        {"aggregate": "mean", "value": "topic_04"},
+        {"aggregate": "count", "filter": "main_topic = 'topic_04'"},
+    ],
+)
+def test_a_metric_of_topics_reads_the_table_topics(project: GrammarProject, reads: Rule) -> None:
+    metrics = {"shipping": {**METRICS["orders"], "table": "topics", **reads}}
+    if "filter" not in reads:
+        del metrics["shipping"]["filter"]
+    assert project.value("metrics().shipping.table", {"metrics": metrics}) == "topics"
+    metrics["shipping"]["table"] = "tickets"
+    message = project.complaint("{{ metrics() }}", {"metrics": metrics})
+    assert "Metric 'shipping' in var metrics, at table: found 'tickets'. Allowed: topics" in message
+
+
 def test_a_bad_metric_name_and_a_bad_feature_window_are_refused(project: GrammarProject) -> None:
     message = project.complaint("{{ metrics() }}", {"metrics": {"Orders": METRICS["orders"]}})
     assert "Metric 'Orders' in var metrics, at its name: found 'Orders'" in message

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
 from rule_grammar_project import ROOT, GrammarProject
 from test_rule_grammar import (
     BAD_METRICS,
@@ -19,12 +21,19 @@ from test_rule_grammar import (
     RECENT,
     random_rule,
 )
+from test_schemes import BAD_SCHEMES, LARGE, REGION, SMALL, baskets
 
 SCHEMAS = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in (ROOT / "docs" / "schema").glob("*.json")
 }
+# As files beside each other, which is how an editor reads them.
+FILES: Registry[Any] = Registry().with_resources(
+    (f"{name}.json", DRAFT7.create_resource(schema)) for name, schema in SCHEMAS.items()
+)
 SEGMENTS = Draft7Validator(SCHEMAS["rule_segments"])
+SCHEME_LIST = Draft7Validator(SCHEMAS["schemes"], registry=FILES)
+PROJECT = Draft7Validator(SCHEMAS["dbt_project"], registry=FILES)
 METRIC_LIST = Draft7Validator(SCHEMAS["metrics"])
 
 # What takes more than the shape of one rule to see: other names, sizes compared, depth, cycles.
@@ -36,6 +45,7 @@ GRAMMAR_ALONE = {
     "limit is no number",
     "window backwards",
     "too deep",
+    "unknown scheme",
     "unknown rule segment",
     "itself",
     "stricter stay_until",
@@ -46,6 +56,22 @@ GRAMMAR_ALONE = {
     "stay_until under not",
     "references that multiply",
     "references too deep",
+}
+# The same of schemes; and the order of their segments.
+SCHEMES_GRAMMAR_ALONE = {
+    "else before the last",
+    "attribute before the last",
+    "two that take the rest",
+    "unknown metric",
+    "a segment of the scheme itself",
+    "a segment of another declared scheme",
+    "a segment of an unknown scheme",
+    "segment large",
+    "scheme is_buyer",
+    "scheme as_of",
+    "scheme churn_risk",
+    "scheme recency_score",
+    "scheme cluster_distance",
 }
 BAD: dict[str, Any] = {case: {"bad_one": rule} for case, (rule, *_) in BAD_RULES.items()}
 BAD |= {case: segments for case, (segments, _) in BAD_SEGMENTS.items()}
@@ -61,8 +87,16 @@ def test_a_bad_rule_is_refused_as_far_as_its_shape_tells(case: str) -> None:
     assert SEGMENTS.is_valid(BAD[case]) is (case in GRAMMAR_ALONE)
 
 
+@pytest.mark.parametrize("case", BAD_SCHEMES)
+def test_a_bad_scheme_is_refused_as_far_as_its_shape_tells(case: str) -> None:
+    schemes = BAD_SCHEMES[case][0]
+    assert SCHEME_LIST.is_valid(schemes) is (case in SCHEMES_GRAMMAR_ALONE)
+    assert PROJECT.is_valid({"vars": {"schemes": schemes}}) is (case in SCHEMES_GRAMMAR_ALONE)
+
+
 def test_what_only_the_grammar_sees_is_a_case_of_its_own() -> None:
     assert set(BAD) >= GRAMMAR_ALONE
+    assert set(BAD_SCHEMES) >= SCHEMES_GRAMMAR_ALONE
 
 
 @pytest.mark.parametrize("case", BAD_METRICS)
@@ -91,36 +125,74 @@ def test_good_rules_and_metrics_pass() -> None:
         METRIC_LIST.validate(nothing)
 
 
-def test_the_examples_of_contributing_pass(project: GrammarProject) -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    blocks = [
-        yaml.safe_load(block)
-        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    ]
-    segments = {k: v for b in blocks for k, v in b.get("rule_segments", {}).items()}
-    metrics = {k: v for b in blocks for k, v in b.get("metrics", {}).items()}
-    tried = re.findall(r"^make try RULE='(.*)'$", text, re.MULTILINE)
-    segments |= {f"tried_{number}": yaml.safe_load(rule) for number, rule in enumerate(tried)}
-    assert len(segments) == 2
-    assert len(metrics) == 1
-    SEGMENTS.validate(segments)
-    METRIC_LIST.validate(metrics)
-    variables = {"metrics": {**METRICS, **metrics}, "rule_segments": segments}
-    assert len(project.value("rule_segments()", variables)) == len(segments)
+def test_good_schemes_pass(project: GrammarProject) -> None:
+    rng = random.Random(9)
+    ruled = [{"segment": f"s{number}", "rule": random_rule(rng, [])} for number in range(40)]
+    texts = {"name": "Large", "owner": None, "channel": "e-mail", "offer": "10 % off"}
+    good = {
+        "described": {
+            "description": "By size",
+            "owner": "crm",
+            "who": "eligible",
+            "segments": [{**LARGE, **texts}, {**SMALL, **texts}],
+        },
+        "partial": {"segments": ruled},
+        "mixed": {"segments": [*ruled[:3], REGION]},
+        "values": {"segments": [REGION]},
+        "everyone": {"segments": [SMALL]},
+        **baskets(LARGE, {"segment": "middle", "rule": {"segment": "rfm:loyal"}}, who="buyers"),
+    }
+    SCHEME_LIST.validate(good)
+    PROJECT.validate({"vars": {"customer_segmentation": {"schemes": good}}})
+    assert list(project.value("declared_schemes()", {"schemes": good})) == list(good)
+    for nothing in ({}, None):
+        SCHEME_LIST.validate(nothing)
+
+
+def test_the_examples_of_the_documentation_pass(project: GrammarProject) -> None:
+    examples: dict[str, dict[str, Any]] = {"rule_segments": {}, "metrics": {}, "schemes": {}}
+    recipes = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    place = r'^ *# dbt_project.yml, after "(\w+):"\n(.*?)^ *```'
+    for name, block in re.findall(place, recipes, re.DOTALL | re.MULTILINE):
+        examples.get(name, {}).update(yaml.safe_load(block) if name in examples else {})
+    rules = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```yaml\n(.*?)^```", rules, re.DOTALL | re.MULTILINE):
+        for name, entries in yaml.safe_load(block).items():
+            examples[name].update(entries)
+    tried = re.findall(r"^make try RULE='(.*)'$", recipes, re.MULTILINE)
+    examples["rule_segments"] |= {
+        f"tried_{i}": yaml.safe_load(rule) for i, rule in enumerate(tried)
+    }
+    assert {name: len(entries) for name, entries in examples.items()} == {
+        "rule_segments": 4,
+        "metrics": 3,
+        "schemes": 2,
+    }
+    SEGMENTS.validate(examples["rule_segments"])
+    SCHEME_LIST.validate(examples["schemes"])
+    # Its table is new as well: the recipe adds it to the schema.
+    del examples["metrics"]["visits"]
+    METRIC_LIST.validate(examples["metrics"])
+    known = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    variables = {**examples, "metrics": {**known["metrics"], **examples["metrics"]}}
+    assert len(project.value("rule_segments()", variables)) == len(examples["rule_segments"])
+    assert list(project.value("declared_schemes()", variables)) == list(examples["schemes"])
 
 
 @pytest.mark.parametrize("folder", [".", "integration_tests"])
 def test_the_rules_and_metrics_of_the_repository_pass(folder: str) -> None:
     project = yaml.safe_load((ROOT / folder / "dbt_project.yml").read_text(encoding="utf-8"))
     variables = project["vars"].get("customer_segmentation", project["vars"])
+    PROJECT.validate(project)
     SEGMENTS.validate(variables["rule_segments"])
+    SCHEME_LIST.validate(variables.get("schemes"))
     for name in {"metrics", "extra_metrics"} & set(variables):
         METRIC_LIST.validate(variables[name])
 
 
 def test_the_words_are_those_of_the_grammar(project: GrammarProject) -> None:
     grammar = project.value(
-        "{'kinds': rule_kinds(), 'operators': rule_operators(), 'texts': rule_segment_texts(), "
+        "{'kinds': rule_kinds(), 'operators': rule_operators(), 'texts': segment_texts(), "
         "'attributes': rule_attributes(), 'schemes': exclusive_schemes(), "
         "'tables': metric_tables() | list, 'aggregates': metric_aggregates()}",
         {},
@@ -140,9 +212,15 @@ def test_the_words_are_those_of_the_grammar(project: GrammarProject) -> None:
         for segment in segments or []
     ]
     assert rule["segment"]["anyOf"][0]["enum"] == fixed
-    for scheme, segments in grammar["schemes"].items():
+    # Segments of all but rfm are data: of the customers, or of var schemes.
+    for scheme in [*grammar["schemes"], "basket_size"]:
         is_free = SEGMENTS.is_valid({"one": {"segment": f"{scheme}:whatever"}})
-        assert is_free is (segments is None), scheme
+        assert is_free is (scheme != "rfm"), scheme
+    scheme = SCHEMAS["schemes"]["additionalProperties"]["properties"]
+    segment = scheme["segments"]["items"]["properties"]
+    assert set(segment) == {"segment", "rule", "else", "attribute", *grammar["texts"]}
+    taken = SCHEMAS["schemes"]["propertyNames"]["not"]["enum"]
+    assert set(taken) == {*grammar["schemes"], "rule", "all", *grammar["attributes"]}
     shipped = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     assert rule["metric"]["anyOf"][0]["enum"] == list(shipped["metrics"])
     metric = SCHEMAS["metrics"]["additionalProperties"]

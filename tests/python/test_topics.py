@@ -37,17 +37,32 @@ FITTED, AS_OF = date(2024, 1, 1), date(2024, 2, 1)
 SHARES = [f"topic_{number:02}" for number in range(1, 21)]
 STOP_WORDS = pd.read_csv(ROOT / "seeds" / "ticket_words.csv").set_index("word")["kind"]
 METRICS = {
-    name: {"table": "tickets", "unit": "share", "description": "For tests", **metric}
+    name: {"unit": "share", "description": "For tests", **metric}
     for name, metric in {
-        "fourth": {"aggregate": "mean", "value": "topic_04", "absent": None},
-        "complaints": {"aggregate": "count", "filter": "sentiment < 0", "absent": 0},
+        "fourth": {"table": "topics", "aggregate": "mean", "value": "topic_04", "absent": None},
+        "complaints_about_fourth": {
+            "table": "topics",
+            "aggregate": "count",
+            "filter": "sentiment < 0 and main_topic = 'topic_04'",
+            "absent": 0,
+        },
+        "complaints": {
+            "table": "tickets",
+            "aggregate": "count",
+            "filter": "sentiment < 0",
+            "absent": 0,
+        },
     }.items()
 }
 VARS: dict[str, Any] = {
     "topics": SETTINGS,
     "rating_scales": SCALES,
     "metrics": METRICS,
-    "feature_windows": [{"metric": "fourth"}, {"metric": "complaints", "window_days": 20}],
+    "feature_windows": [
+        {"metric": "fourth"},
+        {"metric": "complaints_about_fourth"},
+        {"metric": "complaints", "window_days": 20},
+    ],
     "rule_segments": {},
 }
 
@@ -56,8 +71,8 @@ VARS: dict[str, Any] = {
 def rendered(project: GrammarProject) -> Any:
     @functools.cache
     def render(name: str, sample_tickets: int) -> str:
-        template = TICKETS_METRICS
-        if name != "tickets_metrics":
+        template = METRIC_TABLES.get(name)
+        if template is None:
             (path,) = (ROOT / "models").rglob(f"{name}.sql")
             template = path.read_text()
         topics = {**SETTINGS, "sample_tickets": sample_tickets}
@@ -67,7 +82,11 @@ def rendered(project: GrammarProject) -> Any:
 
 
 # As in the wide table of features.
-TICKETS_METRICS = "{{ metric_table_windows('tickets', metric_windows(), 'int_periods') }}"
+METRIC_TABLES = {
+    "tickets_metrics": "{{ metric_table_windows('tickets', metric_windows(), 'int_periods') }}",
+    "topics_metrics": "{{ metric_table_windows('topics', metric_windows(), 'int_periods') }}",
+}
+MODELS = ("int_facts__tickets", "int_features__topics")
 
 
 class Words:
@@ -79,7 +98,7 @@ class Words:
         tickets: pd.DataFrame,
         names: dict[str, tuple[str, str]] | None = None,
         sample_tickets: int = 10000,
-        models: tuple[str, ...] = ("int_features__tickets",),
+        models: tuple[str, ...] = MODELS,
         periods: tuple[tuple[date, date | None], ...] = ((FITTED, FITTED), (AS_OF, AS_OF)),
     ) -> None:
         self.connection = duckdb.connect()
@@ -143,13 +162,16 @@ class Words:
         return self.connection.sql(f"select * from {table} order by all").df()
 
     def tickets(self, fitted: date) -> pd.DataFrame:
-        """The tickets' topics by their ids."""
+        """The tickets' moods and topics by their ids."""
         return (
             self.connection.sql(
-                "select ticket_id, tickets.* from int_features__tickets as tickets"
+                "select ticket_id, tickets.*,"
+                " topics.* exclude (ticket_key, customer_key, day, channel, sentiment)"
+                " from int_facts__tickets as tickets"
                 " join (select *, ('0x' || substr(md5('3:crm' || length(ticket_id) || ':'"
                 " || ticket_id), 1, 15))::bigint as ticket_key from stg_tickets) using (ticket_key)"
-                f" where fitted_as_of is not distinct from date '{fitted}'"
+                " left join int_features__topics as topics"
+                f" on tickets.ticket_key = topics.ticket_key and fitted_as_of = date '{fitted}'"
             )
             .df()
             .set_index("ticket_id")
@@ -303,7 +325,7 @@ def test_names_are_dropped_in_letters_of_who_has_them(rendered: Any) -> None:
 def test_no_model_holds_what_fewer_than_five_customers_write(rendered: Any) -> None:
     bodies = ["parcel arrived wet", *["parcel broken box"] * 5, *["shelf empty box"] * 5]
     bodies += ["Wet Eusebiaquix Eusebiaquix 4711"] * 3
-    made = Words(rendered, some(bodies), models=("int_features__tickets",))
+    made = Words(rendered, some(bodies))
     assert set(made.fit["feature"].dropna()) == {"parcel", "shelf", "empty"}
     one = some(["secret parcel"] * 9, customer_ref="c1")
     assert set(Words(rendered, one).fit["feature"].dropna()) == set()
@@ -314,8 +336,8 @@ def test_the_excluded_and_guests_teach_nothing(rendered: Any, words: Words) -> N
     tickets.loc[:5, "customer_ref"] = "excluded"
     tickets.loc[6:, "customer_ref"] = None
     made = Words(rendered, tickets)
-    assert made.frame("int_facts__ticket_terms").empty
-    assert made.frame("int_features__tickets").empty
+    for model in ("int_facts__ticket_terms", *MODELS):
+        assert made.frame(model).empty
 
 
 def test_later_tickets_change_nothing_earlier(
@@ -332,19 +354,26 @@ def test_metrics_take_the_topics_in_force(rendered: Any, companion: pd.DataFrame
     made = Words(
         rendered,
         companion,
-        models=("int_features__tickets", "tickets_metrics"),
+        models=(*MODELS, *METRIC_TABLES),
         periods=((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)),
     )
-    metrics = made.frame("tickets_metrics").set_index(["as_of", "customer_key"])
+    keys = ["as_of", "customer_key"]
+    about_topics = made.frame("topics_metrics").set_index(keys)
+    about_tickets = made.frame("tickets_metrics").set_index(keys)
     for as_of, fitted in ((FITTED, FITTED), (between, FITTED), (AS_OF, AS_OF)):
         tickets = made.tickets(fitted)
         known = tickets[tickets["day"].dt.date < as_of]
         recent = known[known["day"] >= pd.Timestamp(as_of) - pd.Timedelta(days=20)]
-        found = metrics.loc[pd.Timestamp(as_of)]
-        wanted = known.groupby("customer_key")["topic_04"].mean()
+        found = about_topics.loc[pd.Timestamp(as_of)]
+        wanted = known.groupby("customer_key")["topic_04"].mean().dropna()
         pd.testing.assert_series_equal(
             found["fourth__all"], wanted, check_names=False, check_dtype=False
         )
+        bad = known[(known["sentiment"] < 0) & (known["main_topic"] == "topic_04")]
+        wanted = bad.groupby("customer_key").size().reindex(found.index, fill_value=0)
+        assert found["complaints_about_fourth__all"].tolist() == wanted.tolist()
+        assert wanted.sum() > 0
+        found = about_tickets.loc[pd.Timestamp(as_of)]
         bad = recent[recent["sentiment"] < 0].groupby("customer_key").size()
         wanted = bad.reindex(found.index, fill_value=0)
         assert found["complaints__20d"].tolist() == wanted.tolist()
@@ -354,21 +383,21 @@ def test_without_a_refit_date_tickets_have_moods_alone(rendered: Any) -> None:
     made = Words(
         rendered,
         some(["great parcel"]),
-        models=("int_features__tickets", "tickets_metrics"),
+        models=(*MODELS, *METRIC_TABLES),
         periods=((AS_OF, None),),
     )
-    (ticket,) = made.frame("int_features__tickets").to_dict("records")
-    assert ticket["sentiment"] == 1
-    assert pd.isna(ticket["topic_01"])
-    assert pd.isna(ticket["main_topic"])
+    assert made.frame("int_facts__tickets")["sentiment"].tolist() == [1]
     assert len(made.frame("tickets_metrics")) == 1
+    assert made.frame("int_features__topics").empty
+    assert made.frame("topics_metrics").empty
 
 
 def test_no_tickets_give_no_rows(rendered: Any) -> None:
     made = Words(rendered, some([]))
     assert made.fit.empty
     assert made.fit.columns.tolist() == ["as_of", "part", "name", "number", "feature", "value"]
-    assert made.frame("int_features__tickets").empty
+    for model in MODELS:
+        assert made.frame(model).empty
 
 
 def test_the_sample_is_bounded_and_its_hash_sees_swaps(rendered: Any) -> None:

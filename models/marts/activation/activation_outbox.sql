@@ -7,7 +7,8 @@
 -- segments at once. Example: an entry of May 1st was delivered; May is rebuilt, and the entry moves to April 1st. Its
 -- change_id is a new one, but the receiver already has the customer, so nothing is sent.
 
-{% set triggers = rule_segments() | selectattr('segment', 'in', setting('activation_triggers')) | map(attribute='segment_key') | list -%}
+{% set segments = rule_segments() | selectattr('segment', 'in', setting('activation_triggers')) -%}
+{% set triggers = segments | map(attribute='segment_key') | join("', '") -%}
 {% set text = dbt.type_string() -%}
 
 with changes as {{ not_materialized() }} (
@@ -311,7 +312,8 @@ final as (
         current_period.as_of,
 
         -- flags
-        identified.change = 'entered' and coalesce(identified.segment_key in ('{{ triggers | join("', '") }}'), false) as is_trigger
+        identified.change = 'entered' and coalesce(identified.segment_key in ('{{ triggers }}'), false)  -- noqa: LT05
+            as is_trigger
     from identified
     cross join current_period
     left join segments on identified.segment_key = segments.segment_key

@@ -14,28 +14,28 @@ with customers as (
 final as (
     select
         -- ids
-        customer_id,
-        as_of,
+        customers.customer_id,
+        customers.as_of,
 
         -- core features
-        cast(recency_days__all as integer) as recency_days,
-        orders__all as frequency,
-        revenue__all as monetary,
+        cast(customers.recency_days__all as integer) as recency_days,
+        customers.orders__all as frequency,
+        customers.revenue__all as monetary,
 
         -- scores
-        recency_score,
-        frequency_score,
-        monetary_score,
+        customers.recency_score,
+        customers.frequency_score,
+        customers.monetary_score,
 
         -- exclusive schemes
-        rfm as rfm_segment,
+        customers.rfm as rfm_segment,
         {{ promised_scheme('value_tier') }} as value_tier,
         {{ promised_scheme('lifecycle') }} as lifecycle,
-        cluster as cluster_key,
-        journeys as journey_key,
+        customers.cluster as cluster_key,
+        customers.journeys as journey_key,
 
         -- flags
-        is_buyer
+        customers.is_buyer
     from customers
 )
 

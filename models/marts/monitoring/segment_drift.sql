@@ -2,6 +2,7 @@
 -- size; with few, a large effect may be sampling noise, so only significant drift gets a recommendation.
 
 {% set limits = setting('drift_limits') -%}
+{% set by_cutpoints = fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
 
 with periods as (
     select * from {{ ref('int_periods') }}
@@ -70,7 +71,7 @@ final as (
                 then 'none: the clusters were refitted'
             when
                 judged.test <> 'size_change'
-                and judged.scheme in ('{{ fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | join("', '") }}')
+                and judged.scheme in ('{{ by_cutpoints | join("', '") }}')  -- noqa: LT05
                 and judged.period = periods.cutpoints_fitted_as_of
                 then 'none: the cut points were refitted'
             when judged.baseline = 'previous' then 'check the source data: a sudden change of this size is unusual'

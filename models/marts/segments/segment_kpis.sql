@@ -155,7 +155,8 @@ final as (
         {{ rounded('compared.' ~ kpi ~ '_change') }} as {{ kpi }}_change,
         {%- endfor %}
         {%- for kpi in changing if kpi not in ['customers', 'period_revenue'] %}
-        {{ rounded('100 * compared.' ~ kpi ~ ' / nullif(cast(compared.' ~ kpi ~ '_of_all as double), 0)') }} as {{ kpi }}_index,
+        {{ rounded('100 * compared.' ~ kpi ~ ' / nullif(cast(compared.' ~ kpi ~ '_of_all as double), 0)') }}
+            as {{ kpi }}_index,
         {%- endfor %}
 
         -- goals

@@ -1,16 +1,11 @@
 {% set columns = topic_columns() -%}
 
 with tickets as (
-    select * from {{ ref('int_features__tickets') }}
+    select * from {{ ref('int_features__topics') }}
 ),
 
 customers as (
     select * from {{ ref('int_segmentation__customers_scored') }}
-),
-
-topics as (
-    select distinct topic
-    from {{ ref('topics') }}
 ),
 
 current_period as (
@@ -34,23 +29,21 @@ shares as (
         on
             tickets.fitted_as_of = current_period.fitted_as_of
             and tickets.day < current_period.as_of
-    where tickets.main_topic is not null
     group by tickets.customer_key, current_period.as_of
 ),
 
 customer_topics as (
+    {% for column in columns -%}
     select
-        shares.customer_key,
-        shares.as_of,
-        shares.tickets,
-        topics.topic,
-        case topics.topic
-            {%- for column in columns %}
-            when '{{ column }}' then shares.{{ column }}
-            {%- endfor %}
-        end as share
+        customer_key,
+        as_of,
+        '{{ column }}' as topic,
+        {{ column }} as share,
+        tickets
     from shares
-    cross join topics
+    where {{ column }} > 0
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 final as (
@@ -68,7 +61,6 @@ final as (
         on
             customer_topics.as_of = customers.as_of
             and customer_topics.customer_key = customers.customer_key
-    where customer_topics.share > 0
 )
 
 select * from final

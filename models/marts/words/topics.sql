@@ -8,7 +8,11 @@ with fit as (
 ),
 
 tickets as (
-    select * from {{ ref('int_features__tickets') }}
+    select * from {{ ref('int_facts__tickets') }}
+),
+
+ticket_topics as (
+    select * from {{ ref('int_features__topics') }}
 ),
 
 current_period as (
@@ -50,15 +54,20 @@ keys as (
 
 sizes as (
     select
-        tickets.main_topic,
-        count(*) as tickets,
-        sum(count(*)) over () as all_tickets
-    from tickets
+        ticket_topics.main_topic,
+        count(*) as tickets
+    from ticket_topics
     inner join current_period
         on
-            tickets.fitted_as_of = current_period.fitted_as_of
-            and tickets.day < current_period.as_of
-    group by tickets.main_topic
+            ticket_topics.fitted_as_of = current_period.fitted_as_of
+            and ticket_topics.day < current_period.as_of
+    group by ticket_topics.main_topic
+),
+
+total as (
+    select count(*) as tickets
+    from tickets
+    inner join current_period on tickets.day < current_period.as_of
 ),
 
 final as (
@@ -73,7 +82,7 @@ final as (
         -- numbers
         weights.weight,
         coalesce(sizes.tickets, 0) as tickets,
-        {{ rounded('coalesce(sizes.tickets / cast(sizes.all_tickets as double), 0)') }} as ticket_share,
+        {{ rounded('coalesce(sizes.tickets / cast(total.tickets as double), 0)') }} as ticket_share,
         likeness.likeness,
 
         -- dates
@@ -83,6 +92,7 @@ final as (
     left join likeness on weights.number = likeness.number
     left join sizes on keys.topic = sizes.main_topic
     cross join current_period
+    cross join total
     where weights.rank <= {{ setting('topics').shown_terms }}
 )
 

@@ -109,7 +109,7 @@ class _TableCheck:
             (
                 name
                 for name in (*self.contract.required_columns, *self.contract.columns)
-                if name in self.named and self.table.kind_of(name) == "instant"
+                if name in self.named and self.contract.kind_of(name) == "instant"
             ),
             None,
         )
@@ -167,7 +167,7 @@ class _TableCheck:
         kinds = {name: kind_of_values(self.sample[name]) for name in self.others}
         hints = {name: f"'{found}' looks like {name}" for name, found in self.near.items()}
         for name in required:
-            wanted = self.table.kind_of(name)
+            wanted = self.contract.kind_of(name)
             alike = [
                 other
                 for other in self.others
@@ -192,7 +192,7 @@ class _TableCheck:
             self._check_references(sample, values)
         elif column in self.not_empty and len(values) < len(sample):
             self._add_problem(found, "is empty", len(sample) - len(values))
-        kind = self.table.kind_of(column)
+        kind = self.contract.kind_of(column)
         if kind == "date":
             self._check_dates(found)
         elif values and (problem := bad_values(kind, found, values)):

@@ -1,4 +1,4 @@
-# customer_segmentation: `make help` lists what there is.
+# customer_segmentation: `make help` lists the commands.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,13 +7,13 @@ DBT := $(BIN)/dbt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
-# Passed on to dbt, such as: make build VARS='{as_of: "2017-10-01"}'
+# Passed to dbt, for example: make build VARS='{as_of: "2017-10-01"}'
 VARS ?= {}
 
 export DBT_PROFILES_DIR := $(CURDIR)
-# The project is one folder; an environment that is active elsewhere must not be changed instead of .venv.
+# uv must install into .venv, not into an environment that happens to be active.
 unexport VIRTUAL_ENV
-# Container images often forbid stored bytecode; then every start of dbt compiles hundreds of modules anew.
+# Container images often disable bytecode files; then every start of dbt recompiles hundreds of modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -41,19 +41,19 @@ build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tes
 	$(DBT) build --vars '$(VARS)'
 	@$(BIN)/customer-segmentation summary
 
-backfill: $(INSTALLED) ## Build past periods again: make backfill FROM=2017-04-01 TO=2017-06-30
+backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30
 	$(DBT) build --vars "{backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}"
 	@$(BIN)/customer-segmentation summary
 
-# RAW=folder, or VARS='{raw_schema: ...}' for the tables of a warehouse.
-check-input: $(INSTALLED) ## Look at raw data, nothing is built: make check-input RAW=data/shop
+# RAW=folder, or VARS='{raw_schema: ...}' for warehouse tables.
+check-input: $(INSTALLED) ## Profile raw data without building: make check-input RAW=data/shop
 ifdef RAW
 	@$(BIN)/customer-segmentation check-input "$(RAW)"
 else
 	@$(DBT) --quiet run-operation check_input --vars '$(VARS)'
 endif
 
-summary: $(INSTALLED) ## Say again what the last build made
+summary: $(INSTALLED) ## Print the last build's summary again
 	@$(BIN)/customer-segmentation summary
 
 query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
@@ -67,11 +67,11 @@ FORMAT ?= csv
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
 
-# Two checks at a time; each prints when it is done.
+# Two checks run at a time; each prints its output when it finishes.
 test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests
 
-test-all: lint types unit-tests ## All of it, with the slow tests and all examples of properties
+test-all: lint types unit-tests ## All checks, including slow tests and all property-based examples
 	ALL_EXAMPLES=1 $(BIN)/pytest -m "slow or not slow"
 
 lint: $(INSTALLED) ## Check SQL and Python style
@@ -88,16 +88,16 @@ format: $(INSTALLED) ## Fix the formatting of SQL and Python
 types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
 
-conventions: build ## Check the rules of the house: names, grain, descriptions, what reads what
+conventions: build ## Check the house rules: names, grain, descriptions, dependencies
 	$(BIN)/dbt-score lint --manifest target/manifest.json
 
 hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
-demo-pages: build ## Compare what the documentation prints of the demo with the last build
+demo-pages: build ## Compare the demo output in the documentation with the last build
 	$(BIN)/pytest tests/python/test_demo_pages.py
 
-# The dbt unit tests of the models run against the tables of a build.
+# dbt unit tests need the tables of a build.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
 	$(DBT) test --select test_type:unit
 
@@ -107,16 +107,16 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 function-tests: $(INSTALLED) ## Run all other pytest files
 	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py
 
-# Customers in the data sets, and how often each contender runs on each.
+# Customers per data set, and runs of each contender on each.
 SIZES ?= 10000 100000 1000000
 RUNS ?= 3
 
-bench: $(INSTALLED) ## Measure beside a bare script, pandas and openretailscience; writes bench/results.md
+bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
 docs: build ## Write the documentation: target/static_index.html and target/data_dictionary.md
 	$(DBT) docs generate --static
 	$(BIN)/customer-segmentation dictionary
 
-clean: ## Remove what builds make; .venv and the raw files stay
+clean: ## Remove build outputs; .venv and the raw files stay
 	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

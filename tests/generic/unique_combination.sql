@@ -1,6 +1,6 @@
 {#-
-    The grain: no two rows agree in all of the columns, and none of them is null. A broken grain is always an error.
-    What may be repeated is found by a hash, which takes a fraction of the memory that ids of millions of rows would.
+    The grain: the combination of columns is unique, and none of them is null. A broken grain is always an error.
+    Grouping by a hash takes a fraction of the memory that the ids of millions of rows would.
 -#}
 {% test unique_combination(model, columns) %}
 {{ config(severity='error') }}

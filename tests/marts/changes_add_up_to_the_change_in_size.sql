@@ -1,4 +1,4 @@
--- For each exclusive scheme and period: members before, plus entered, less exited, are the members now.
+-- For each exclusive scheme and period: previous members plus entered less exited equals current members.
 
 {{ config(severity='error') }}
 

@@ -1,4 +1,4 @@
--- Var min_completeness: a column that few rows have says little about the others.
+-- Var min_completeness: a sparse column says little about the rows without a value.
 
 {{ config(severity=gate_severity('coverage')) }}
 
@@ -7,7 +7,7 @@ with coverage as (
 )
 
 select
-    substr(check_name, length('completeness_') + 1) || ' is given in ' || {{ percent_words('value') }}
+    substr(check_name, length('completeness_') + 1) || ' has a value in ' || {{ percent_words('value') }}
     || ' of the rows of ' || source_table
     || ', expected at least '
     || {{ percent_words('threshold') }} || ' (var min_completeness)' as finding

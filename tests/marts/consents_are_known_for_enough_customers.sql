@@ -1,4 +1,4 @@
--- Var min_consents_share: of the others nobody knows whether they want to be in a segment.
+-- Var min_consents_share: the other customers never stated whether they agree to segmentation.
 
 {{ config(severity=gate_severity('coverage')) }}
 

@@ -1,4 +1,4 @@
--- Var min_demographics_share: below it, segments made of an attribute describe only the customers it is known for.
+-- Var min_demographics_share: with sparser data, segments by attribute describe only a minority of the buyers.
 
 {{ config(severity=gate_severity('coverage')) }}
 

@@ -1,4 +1,4 @@
--- No orphans: memberships of unknown or excluded customers, or of segments that nobody defined.
+-- No orphans: memberships of unknown or excluded customers, or of undefined segments.
 {{ config(severity='error') }}
 
 with memberships as (

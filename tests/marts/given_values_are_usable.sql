@@ -1,4 +1,4 @@
--- Var min_validity: more unusable values than that mean that a column is read the wrong way.
+-- Var min_validity: more unusable values suggest that a column is read in the wrong format.
 
 {{ config(severity=gate_severity('coverage')) }}
 
@@ -8,7 +8,7 @@ with coverage as (
 
 select
     {{ percent_words('value') }} || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in '
-    || source_table || ' can be used, expected at least '
+    || source_table || ' are usable, expected at least '
     || {{ percent_words('threshold') }} || ' (var min_validity)' as finding
 from coverage
 where check_name like 'validity%' and verdict = 'warn'

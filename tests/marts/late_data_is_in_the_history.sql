@@ -1,4 +1,4 @@
--- Var rebuild_periods: what arrives later than that is in no earlier period until a full refresh.
+-- Var rebuild_periods: later data is missing from older periods until a full refresh.
 
 with periods as (
     select * from {{ ref('int_periods') }}

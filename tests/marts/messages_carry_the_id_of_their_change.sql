@@ -1,4 +1,4 @@
--- Entries and exits that are sent are changes of segment_changes, so that a receipt can be traced back.
+-- Messages about entries and exits refer to segment_changes, so that a receipt can be traced back.
 
 {{ config(severity='error') }}
 

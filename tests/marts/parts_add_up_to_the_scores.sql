@@ -1,4 +1,4 @@
--- Every score is the sum of the contributions of its parts, to the rounding of five parts, and lies from 0 to 1.
+-- Every score is the sum of the contributions of its parts, up to the rounding of five parts, and lies between 0 and 1.
 
 {{ config(severity='error') }}
 

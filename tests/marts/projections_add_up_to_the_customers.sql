@@ -1,4 +1,5 @@
--- Everyone of the period and as many new ones as came last time, in every exclusive scheme; to a thousandth of a customer.
+-- In every exclusive scheme, projections add up to the customers of the period plus as many new ones as arrived last time,
+-- to a thousandth of a customer.
 
 {{ config(severity='error') }}
 

@@ -1,4 +1,4 @@
--- In every scheme that all are in and every period the segments' revenue is the eligible customers' revenue, to the cent.
+-- In every complete scheme and period, segment revenue adds up to the revenue of the eligible customers, to the cent.
 {{ config(severity='error') }}
 
 with kpis as (

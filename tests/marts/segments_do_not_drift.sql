@@ -1,4 +1,4 @@
--- Var drift_limits: a segment whose members are other people by now may not mean what its name says. `all` is everyone.
+-- Var drift_limits: a segment whose members have changed in kind may no longer match its name. `all` is all customers.
 
 {{ config(severity=gate_severity('drift')) }}
 

@@ -1,4 +1,4 @@
--- Var drift_limits: a segment that grows or shrinks so much at once reaches other people than those it was approved for.
+-- Var drift_limits: after a sudden change of size, a segment reaches other customers than those it was approved for.
 
 {{ config(severity=gate_severity('size_change')) }}
 

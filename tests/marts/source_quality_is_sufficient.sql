@@ -1,4 +1,4 @@
--- Var min_data_quality: the share of what the source could have told that has arrived and can be used.
+-- Var min_data_quality: the usable share of everything the source could have delivered.
 
 {{ config(severity=gate_severity('coverage')) }}
 

@@ -1,4 +1,4 @@
--- Var freshness_days: a table that stopped growing describes customers as they were.
+-- Var freshness_days: a table without new rows describes the past.
 
 {{ config(severity=gate_severity('coverage')) }}
 

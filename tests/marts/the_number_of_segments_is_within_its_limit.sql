@@ -1,4 +1,4 @@
--- Var max_segments: more than anyone will use.
+-- Var max_segments: more segments than that will not be used.
 
 with segments as (
     select * from {{ ref('segments') }}

@@ -1,6 +1,6 @@
 {{ config(severity='error') }}
 
--- Of what follows a state in a segment, something does: rounding apart, the probabilities add up to 1.
+-- In each segment, the probabilities of all transitions out of a state add up to 1, except for rounding.
 
 with transitions as (
     select * from {{ ref('journey_transitions') }}

@@ -1,4 +1,4 @@
--- What comes into a segment, from wherever, is its size.
+-- The transitions into a segment, including those from outside, add up to its size.
 
 {{ config(severity='error') }}
 
@@ -14,7 +14,7 @@ with arrivals as (
 
 select
     arrivals.to_segment || ' has ' || kpis.customers || ' members on ' || arrivals.period || ', but '
-    || arrivals.customers || ' came from somewhere' as finding
+    || arrivals.customers || ' transitions into it' as finding
 from arrivals
 inner join {{ ref('segment_kpis') }} as kpis
     on

@@ -135,7 +135,7 @@ def test_stability_index_of_ten_bins() -> None:
     drift = of_two(repeated([100] * 10), now)
     assert drift.statistics()["all", "recency_days", "psi"] == pytest.approx(0.1098612, abs=1e-6)
     (row,) = drift.rows("test = 'psi' and segment_key = 'all'")[:1].itertuples()
-    assert (row.verdict, row.threshold, row.recommendation) == ("moderate", 0.25, "nothing")
+    assert (row.verdict, row.threshold, row.recommendation) == ("moderate", 0.25, "none")
 
 
 @pytest.mark.parametrize(

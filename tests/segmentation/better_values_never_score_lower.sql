@@ -1,5 +1,5 @@
--- Equal values score equally, and a better value never scores lower: per value there is one score, and in order of
--- the values the scores don't fall. With var score_slack the score of the period before counts as well.
+-- Equal values have equal scores, and scores are monotonic in the value. With var score_slack the previous score counts as
+-- well.
 {{ config(severity='error') }}
 
 with customers as (

@@ -1,4 +1,4 @@
--- 25 cells of recency and frequency score, each labelled once.
+-- Each of the 25 cells of recency and frequency score has exactly one label.
 {{ config(severity='error') }}
 
 with labels as (

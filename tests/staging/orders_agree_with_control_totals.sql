@@ -1,4 +1,4 @@
--- Var min_reconciled_share: what the source holds and the load lacks is missing from every figure that follows.
+-- Var min_reconciled_share: orders missing from the load are missing from every figure.
 {{ config(severity='error') }}
 
 with reconciliation as (
@@ -29,7 +29,7 @@ shares as (
 )
 
 select
-    'of the orders that ' || source_system || ' says it holds, '
+    'of the orders in the control totals of ' || source_system || ', '
     || coalesce({{ percent_words('row_share') }} || ' of the rows', 'an unknown number')
     || ' and ' || coalesce({{ percent_words('amount_share') }} || ' of the amount', 'an unknown amount')
     || ' were loaded, expected at least ' || {{ percent_words(setting('min_reconciled_share')) }}

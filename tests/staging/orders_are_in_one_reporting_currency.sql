@@ -1,4 +1,4 @@
--- Amounts in different currencies can't be added. And a var currency that no order has would leave nothing.
+-- Amounts in different currencies cannot be added, and a var currency without matching orders would exclude all of them.
 {{ config(severity='error') }}
 
 with orders as (
@@ -25,12 +25,12 @@ currencies as (
 
 select
     {{ counted('orders', 'order') }} || ' of the table orders are in ' || currency
-    || ', expected one currency: set the var currency to the one to report in' as finding
+    || ', expected one currency: set var currency to the reporting currency' as finding
 from currencies
 where currencies > 1
 union all
 select
-    'all ' || other_currency || ' readable orders are in another currency than the var currency says, expected '
-    || 'at least one in it' as finding
+    'none of the ' || other_currency || ' readable orders is in the currency of var currency, expected '
+    || 'at least one' as finding
 from counts
 where loaded = 0 and other_currency > 0

@@ -1,5 +1,5 @@
--- Var max_reject_rate: more rejected rows than that mean that something is wrong with the load, not with a few rows.
--- Orders that var currency leaves out on purpose don't count.
+-- Var max_reject_rate: more rejected rows suggest a problem with the load, not with a few rows. Orders that var currency
+-- excludes on purpose do not count.
 {{ config(severity='error') }}
 
 with counts as (
@@ -19,6 +19,6 @@ rejects as (
 select
     quarantined || ' of ' || raw_rows || ' rows of the table ' || source_table || ' were rejected, expected at most '
     || {{ percent_words(setting('max_reject_rate')) }}
-    || ' (var max_reject_rate): the column failed_rule of base_' || source_table || ' has why' as finding
+    || ' (var max_reject_rate): see the column failed_rule of base_' || source_table as finding
 from rejects
 where quarantined > {{ setting('max_reject_rate') }} * raw_rows

@@ -150,7 +150,7 @@ final as (
         {{ rounded('compared.' ~ kpi) }} as {{ kpi }},
         {%- endfor %}
 
-        -- against the period before, and against everyone
+        -- compared with the previous period and all customers
         {%- for kpi in changing %}
         {{ rounded('compared.' ~ kpi ~ '_change') }} as {{ kpi }}_change,
         {%- endfor %}

@@ -1,7 +1,7 @@
 """House rules that dbt-score checks (`make conventions`), in addition to its own.
 
-What a rule asks for is said in CONTRIBUTING.md, why in docs/decisions. `[tool.dbt-score]` in
-pyproject.toml lists the rules of dbt-score that are off.
+CONTRIBUTING.md explains the rules, docs/decisions the reasons. `[tool.dbt-score]` in
+pyproject.toml lists the disabled rules of dbt-score.
 """
 
 import re

@@ -1,4 +1,4 @@
--- One row per ticket of an eligible customer, with its mood. No words of it.
+-- One row per ticket of an eligible customer, with its sentiment. No words of it.
 --
 -- Moods are decimals, so that their means have the same last bits in every build.
 

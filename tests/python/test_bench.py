@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from compare import differences
 from raw_orders import AS_OF, TIMEZONE, write_raw_orders
+from rule_grammar_project import DEFAULTS
 from rules import as_project_var
 from run import stored_parameters
 
@@ -27,6 +28,7 @@ BENCH_VARS: dict[str, Any] = {
     "dataset": "bench",
     "timezone": TIMEZONE,
     "as_of": AS_OF,
+    "schemes": DEFAULTS["schemes"],
     "rule_segments": as_project_var(RULES),
     # Those of the project: in a small sample of these customers there are no clusters.
     "cluster_k": {"min": 3, "max": 8},

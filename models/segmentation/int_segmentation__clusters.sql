@@ -69,7 +69,10 @@ scaled_{{ scheme }} as (
         {%- set value, parameter = column.sql, 'parameters.' ~ column.name %}
         case when {{ value }} is null then 0 else (
             least(greatest(
-                case when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
+                case
+                    when {{ parameter }}_log_used = 1 then ln(1 + greatest({{ value }}, 0))
+                    else {{ value }}
+                end,
                 {{ parameter }}_lower_cap
             ), {{ parameter }}_upper_cap)
             - {{ parameter }}_centre

@@ -56,7 +56,9 @@ raw_counts as (
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}
         {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
-        cast({{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint) as newest_day,
+        cast(
+            {{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint  -- noqa: LT05
+        ) as newest_day,
         {%- endif %}
         {%- if table == 'orders' %}
         {%- do checks.extend(['guests', 'other_currency']) %}
@@ -70,8 +72,13 @@ raw_counts as (
         {%- endif %}
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end)
-        + coalesce((select rejected_lines.value from rejected_lines where rejected_lines.source_table = '{{ table }}'), 0)
-            as quarantined
+        + coalesce(
+            (
+                select rejected_lines.value
+                from rejected_lines
+                where rejected_lines.source_table = '{{ table }}'
+            ), 0
+        ) as quarantined
     from {{ ref('base_' ~ table) }}
 ),
 

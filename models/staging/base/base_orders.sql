@@ -103,7 +103,8 @@ order_days as (
 gaps as (
     select
         lead(ordered_on) over (order by ordered_on) as next_ordered_on,
-        {{ dbt.datediff('ordered_on', 'lead(ordered_on) over (order by ordered_on)', 'day') }} as days_to_next,
+        {{ dbt.datediff('ordered_on', 'lead(ordered_on) over (order by ordered_on)', 'day') }}  -- noqa: LT05
+            as days_to_next,
         sum(orders) over (order by ordered_on) as orders_until,
         sum(orders) over () as orders_in_all
     from order_days

@@ -31,8 +31,10 @@ def printed(page: str) -> list[re.Match[str]]:
 def made(page: str) -> list[str]:
     """What the commands of a page print, one after another in one shell."""
     script = f"\necho '{BREAK}'\n".join(example["command"] for example in printed(page))
-    # Wide enough for the longest row; without artifacts, so that the summary stays the build's.
-    env = {**os.environ, "COLUMNS": "200", "DBT_WRITE_JSON": "false", "NO_COLOR": "1"}
+    # Wide enough for the longest row; without artifacts, so that the summary stays the build's; and
+    # not as the child of another make, which would print the folder.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    env = {**outside, "COLUMNS": "200", "DBT_WRITE_JSON": "false", "NO_COLOR": "1"}
     ran = subprocess.run(
         ["bash", "-e"], input=script, cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )

@@ -7,6 +7,15 @@
 {% endmacro %}
 
 
+{% macro wide_table_windows() %}
+    {% set windows = metric_windows() %}
+    {% for column in core_columns() if column not in windows | map(attribute='column') %}
+        {% do definition_error('Var metrics', '', 'no metric ' ~ column.split('__')[0], 'the metrics that the schemes, the scores and the mart customer_features need, as in the dbt_project.yml of customer_segmentation') %}
+    {% endfor %}
+    {{ return(windows) }}
+{% endmacro %}
+
+
 {% macro derived_columns() %}
     {{ return(['monetary_mean', 'categories', 'variety', 'discount_affinity'] + score_names()) }}
 {% endmacro %}

@@ -90,8 +90,6 @@
         {%- set window = window_of_column(column, declared) -%}
         {%- if window -%}
             {%- do windows.update({column: window}) -%}
-        {%- elif column in core_columns() -%}
-            {%- do raise_config_error('Var metrics has no ' ~ column.split('__')[0] ~ ', which the schemes, the scores and the mart customer_features need. Expected it as in the dbt_project.yml of customer_segmentation.') -%}
         {%- endif -%}
     {%- endfor -%}
     {%- for window in windows.values() if declared[window.metric].aggregate.startswith('monthly_') -%}

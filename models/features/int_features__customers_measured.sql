@@ -4,7 +4,7 @@
 -- orders" would miss customers without orders.
 
 {% set declared = metrics() -%}
-{% set windows = metric_windows() -%}
+{% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
 {#- A score is the mean of the known parts by their weights. -#}
 {% set weighted, known = {}, {} -%}

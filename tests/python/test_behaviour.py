@@ -422,7 +422,7 @@ def test_the_metric_of_a_rule_may_read_lines_and_touchpoints() -> None:
     ],
 )
 def test_a_bad_declaration_is_refused(changes: Row, words: list[str]) -> None:
-    template = "{% do metric_windows() %}{% do score_parts() %}"
+    template = "{% do wide_table_windows() %}{% do score_parts() %}"
     window = "{'from_days_ago': none, 'to_days_ago': 0}"
     template += "{% do metric_aggregate(metrics().decayed_revenue, " + window + ") %}"
     message = _projects[0].complaint(template, DEFAULTS | changes)

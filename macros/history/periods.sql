@@ -101,7 +101,11 @@ select 0 as customers
     {% for result in results if result.status | string == 'success' %}
         {% do written.append(result.node.unique_id) %}
     {% endfor %}
-    {% set periods = graph.nodes['model.customer_segmentation.int_periods'] %}
+    {% set periods = graph.nodes.get('model.customer_segmentation.int_periods') %}
+    {#- A project that disables it builds nothing by period. -#}
+    {% if not periods %}
+        {{ return('') }}
+    {% endif %}
     {% for node in graph.nodes.values()
         if node.package_name == 'customer_segmentation'
         and (node.config.get('incremental_strategy') == 'replace_periods' or node.unique_id == periods.unique_id)

@@ -59,7 +59,7 @@
                 {%- do check(subject, path, part, {'keys': {'attribute': attributes}}) -%}
             {%- else -%}
                 {%- set key = {'else': {'one_of': [true]}} if 'else' in part else {'rule': rule} -%}
-                {%- do check(subject, path, part, {'keys': dict(key, segment=none), 'optional': texts}) -%}
+                {%- do check(subject, path, part, {'keys': dict({'segment': none}, **key), 'optional': texts}) -%}
                 {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
                 {%- do names.append(part.segment) -%}
             {%- endif -%}

@@ -50,3 +50,29 @@ case {{ score }}
     {%- endfor %}
 end
 {%- endmacro %}
+
+
+{% macro replayed_score(metric) -%}
+case
+    when {{ metric }}_score is null then null
+    else
+        1
+        {%- for score in range(2, 6) %}
+        + case
+            when
+                max(
+                    case
+                        when {{ metric }}_score_at_least >= {{ score }} then as_of
+                        when as_of = first_as_of and {{ metric }}_score >= {{ score }} then as_of
+                    end
+                ) over so_far
+                > coalesce(
+                    max(case when {{ metric }}_score_at_most < {{ score }} then as_of end) over so_far,
+                    date '0001-01-01'
+                )
+                then 1
+            else 0
+        end
+        {%- endfor %}
+end
+{%- endmacro %}

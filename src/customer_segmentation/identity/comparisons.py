@@ -45,7 +45,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A name and levels in the order in which they are tried; what is left is `else`."""
+    """A name and levels in the order in which they are tried; the remainder is `else`."""
 
     name: str
     levels: tuple[Level, ...]

@@ -217,9 +217,9 @@ def _account_for_lines(connection: duckdb.DuckDBPyConnection, path: Path, lines:
     if swallowed:
         raise RawFileError(
             f"{path.as_posix()} opens a double quote in row {first} (the header is row 1) that "
-            f"isn't closed as it should be, so the {swallowed} lines after it are lost. Expected a "
-            f"value with line breaks between two quotes, and a quote inside it doubled: mend the row, "
-            f"or write the file again."
+            f"isn't closed as it should be, so the {swallowed} lines after it are lost. Expected "
+            f"line breaks between two quotes only, and a quote inside a value doubled: mend the "
+            f"row, or write the file again."
         )
     columns = [row[0] for row in connection.execute("describe part_rows").fetchall()]
     breaks = " + ".join(_breaks(identifier(name)) for name in columns)

@@ -15,6 +15,12 @@
 {%- endmacro %}
 
 
+{% macro plausible_date_limit(name) -%}
+    {%- set limit = setting(name) -%}
+    cast({{ sql_literal(limit) if limit else 'null' }} as date)
+{%- endmacro %}
+
+
 {% macro is_ambiguous_date(expression, source_system="'default'") %}
     {{- return(adapter.dispatch('is_ambiguous_date', 'customer_segmentation')(expression, source_system)) -}}
 {% endmacro %}

@@ -157,12 +157,7 @@ segments as (
             upper(substr(definitions.segment, 1, 1)) || replace(substr(definitions.segment, 2), '_', ' ')
         ) as name,
         definitions.definition,
-        coalesce(
-            yaml_definitions.description,
-            cluster_definitions.description,
-            cards.description,
-            definitions.definition
-        ) as description,
+        coalesce(yaml_definitions.description, cluster_definitions.description, cards.description) as description,
         yaml_definitions.owner,
         {%- for text in ['recommended_action', 'channel', 'offer'] %}
         coalesce(yaml_definitions.{{ text }}, cards.{{ text }}) as {{ text }},

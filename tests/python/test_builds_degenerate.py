@@ -140,7 +140,28 @@ def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:
         )
     )
     assert counts["guests"] == counts["loaded"] == 20
+    # An order without customer_ref is a guest's, not a bad one.
+    assert counts["data_quality"] == 1
     assert only_guests.rows("select distinct as_of from segments") == [(date(2024, 3, 6),)]
+
+
+def test_what_no_table_could_say_is_unknown_and_no_warning(one_customer: Build) -> None:
+    assert one_customer.passed().rows(
+        "select check_name, value, verdict from monitoring.source_coverage"
+        " where check_name in ('age_band_known', 'consents_known') order by all"
+    ) == [("age_band_known", None, "unknown"), ("consents_known", None, "unknown")]
+    assert (
+        one_customer.rows("select * from monitoring.segment_warnings where gate = 'coverage'") == []
+    )
+
+
+def test_a_description_that_was_not_written_is_null(one_customer: Build) -> None:
+    assert one_customer.passed().rows(
+        "select count(*) from segments where description = definition"
+    ) == [(0,)]
+    assert one_customer.rows(
+        "select description from segments where segment_key = 'rule:two_orders_90d'"
+    ) == [(None,)]
 
 
 def test_one_customer_is_in_one_segment_of_each_scheme(one_customer: Build) -> None:

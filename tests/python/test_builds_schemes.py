@@ -366,7 +366,7 @@ def test_segments_lists_those_of_the_scheme_and_no_other(own_schemes: Build, sch
         assert key == f"{scheme}:{segment}"
         assert name
         assert definition
-        assert description
+        assert description != definition
         assert is_exclusive
         is_fitted = scheme in ("spenders", "surfers", "attention") and segment != "prospect"
         assert fitted_as_of == (AS_OF if is_fitted else None), key

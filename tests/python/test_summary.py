@@ -181,7 +181,7 @@ def test_says_why_there_are_no_customers(folder, loaded, guests, why):
 def test_prints_findings_of_warnings_and_never_rows_of_other_tests(folder):
     words = summary(folder, [WARNED, PRIVATE])
     assert "Check failed: each segment is fine." in words
-    assert "Weekenders (rule:weekend) is small" in words
+    assert "rule:weekend (Weekenders) is small" in words
     assert "and 2 more" in words
     assert "names are right" in words
     assert "Anna" not in words

@@ -302,9 +302,9 @@ def _findings(working: Path, query: str) -> list[str]:
 
 
 def _with_name(finding: str, names: Mapping[str, str]) -> str:
-    """The finding with a segment's name before its key, since the table shows names."""
+    """The finding with a segment's name beside its key, since the table shows names."""
     key = finding.split(" ", 1)[0]
-    return f"{names[key]} ({key}){finding[len(key) :]}" if key in names else finding
+    return f"{key} ({names[key]}){finding[len(key) :]}" if key in names else finding
 
 
 def _counted(number: int, unit: str) -> str:

@@ -19,7 +19,7 @@ typed as {{ not_materialized() }} (
         occurred_at as raw_occurred_at,
         {{ to_instant('occurred_at') }} as occurred_at,
         loaded_at as raw_loaded_at,
-        {{ to_instant('loaded_at') }} as loaded_at,
+        {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
         -- words
         lower({{ to_text('event_type') }}) as event_type,

@@ -22,7 +22,7 @@ typed as {{ not_materialized() }} (
         ordered_at as raw_ordered_at,
         {{ to_instant('ordered_at') }} as ordered_at,
         loaded_at as raw_loaded_at,
-        {{ to_instant('loaded_at') }} as loaded_at,
+        {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
         -- money
         amount as raw_amount,

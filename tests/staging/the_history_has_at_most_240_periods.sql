@@ -14,9 +14,9 @@ history as (
 )
 
 select
-    'the history has ' || {{ counted('periods', 'period') }} || ' (var period: {{ setting('period') }}), the first as of '
-    || cast(first_as_of as {{ dbt.type_string() }})
-    || ': set var history_start to the first date you need (then any number of periods is built), or period to a longer'
-    || ' one, or earliest_plausible_date to a later one if the first orders have wrong dates' as finding
+    'the history has ' || {{ counted('periods', 'period') }}
+    || ' (var period: {{ setting('period') }}), the first as of ' || cast(first_as_of as {{ dbt.type_string() }})
+    || ': set var history_start to the first date you need (then any number of periods is built), or period to a'
+    || ' longer one, or earliest_plausible_date to a later one if the first orders have wrong dates' as finding
 from history
 where periods > 240 and {{ 'true' if setting('history_start') is none else 'false' }}

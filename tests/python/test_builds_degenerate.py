@@ -36,6 +36,22 @@ def only_guests(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
+@scenario()
+def one_early_order(workshop: Workshop) -> Build:
+    """A shop of forty orders in three months, and one with a wrong date."""
+    orders = pd.DataFrame(
+        {
+            "order_id": [str(number) for number in range(41)],
+            "customer_ref": [f"c{number % 8}" for number in range(41)],
+            "ordered_at": [f"2024-0{number % 3 + 1}-{number % 28 + 1:02}" for number in range(40)]
+            + ["0202-09-01"],
+            "amount": 10.0,
+        }
+    )
+    folder = workshop.folder("one-early-order")
+    return workshop.build(folder, {"orders": orders}, {"history_start": None})
+
+
 @pytest.fixture(params=DEGENERATE)
 def degenerate(request: pytest.FixtureRequest) -> Build:
     build: Build = request.getfixturevalue(request.param)
@@ -129,6 +145,19 @@ def test_the_summary_says_that_there_are_no_orders(no_orders: Build) -> None:
     ).stdout
     assert "1970-01-01" in told
     assert re.search(r"\bno\b.*\border", told, re.IGNORECASE), told
+
+
+def test_one_order_with_a_wrong_date_does_not_begin_the_history(one_early_order: Build) -> None:
+    assert one_early_order.passed().rows(
+        "select source_table, rule, masked_value from monitoring.quarantined_records"
+    ) == [("orders", "implausible_date", "9999-99-99")]
+    assert one_early_order.rows("select distinct period from segment_kpis order by 1") == [
+        (date(2024, month, 1),) for month in (2, 3)
+    ] + [(date(2024, 3, 28),)]
+    assert one_early_order.rows(
+        "select value from monitoring.source_coverage"
+        " where source_table = 'orders' and check_name = 'quarantined'"
+    ) == [(1.0,)]
 
 
 def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:

@@ -73,6 +73,9 @@
     {%- else -%}
         {%- do condition.update({'words': words ~ ' ' ~ limit, 'test': sql ~ ' ' ~ limit}) -%}
     {%- endif -%}
+    {%- if metric.aggregate.startswith('count') and 'cut_column' not in condition -%}
+        {%- do condition.update({'sentence': (counted_words(operator, limit, words) ~ ' ' ~ condition.subject)}) -%}
+    {%- endif -%}
     {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}

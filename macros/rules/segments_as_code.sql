@@ -100,6 +100,5 @@
         'marked_definition': marked_words,
         'definition': words,
         'name': segment.name or segment.segment | replace('_', ' ') | capitalize,
-        'description': segment.description or words,
     }) -%}
 {% endmacro %}

@@ -6,7 +6,7 @@
     {%- elif 'cut_column' in node -%}
         {{- return(node.subject ~ ' in the ' ~ node.words ~ ('\x1f' ~ cut_side(node) ~ ' ' ~ node.cut_column ~ '\x1f' if marks else '')) -}}
     {%- elif node.kind not in ['all', 'any'] -%}
-        {{- return(node.subject ~ ' ' ~ node.words) -}}
+        {{- return(node.get('sentence') or node.subject ~ ' ' ~ node.words) -}}
     {%- endif -%}
     {%- set parts = [] -%}
     {%- for part in node.rules -%}
@@ -14,6 +14,23 @@
     {%- endfor -%}
     {%- set words = parts | join(' and ' if node.kind == 'all' else ' or ') -%}
     {{- return('(' ~ words ~ ')' if inside else words) -}}
+{% endmacro %}
+
+
+{#- Before a plural: "no orders", not "orders at most 0", and never "1 orders". -#}
+{% macro counted_words(operator, limit, words) %}
+    {%- if operator == 'between' -%}
+        {{- return(limit | join(' to ')) -}}
+    {%- elif (operator, limit) in [('at_least', 1), ('more_than', 0)] -%}
+        {{- return('any') -}}
+    {%- elif (operator, limit) in [('at_most', 0), ('less_than', 1)] -%}
+        {{- return('no') -}}
+    {%- elif (operator, limit) == ('at_most', 1) -%}
+        {{- return('fewer than 2') -}}
+    {%- elif (operator, limit) == ('more_than', 1) -%}
+        {{- return('at least 2') -}}
+    {%- endif -%}
+    {{- return(('fewer than' if operator == 'less_than' else words) ~ ' ' ~ limit) -}}
 {% endmacro %}
 
 

@@ -9,5 +9,5 @@ cast(cast({{ expression }} as decimal(18, 2)) as {{ dbt.type_string() }})
 
 
 {% macro percent_words(share) -%}
-cast(cast(100 * {{ share }} as decimal(5, 1)) as {{ dbt.type_string() }}) || '%'
+replace(cast(cast(100 * {{ share }} as decimal(5, 1)) as {{ dbt.type_string() }}) || '%', '.0%', '%')
 {%- endmacro %}

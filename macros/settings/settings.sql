@@ -32,6 +32,7 @@
         'currency': {'text': none, 'nullable': true},
         'order_statuses': {'values': {'one_of': ['completed', 'returned', 'ignored']}, 'may_be_empty': true},
         'largest_plausible_amount': {'number': [0]},
+        'earliest_plausible_date': day,
         'latest_plausible_date': day,
         'max_reject_rate': share,
         'oldest_plausible_age': count,

@@ -15,6 +15,23 @@
 {%- endmacro %}
 
 
+{% macro plausible_date_limit(name) -%}
+    {%- set limit = setting(name) -%}
+    cast({{ sql_literal(limit) if limit else 'null' }} as date)
+{%- endmacro %}
+
+
+{#- Twice in a case, an instant would be read twice. -#}
+{% macro plausible_instant(instant) %}
+    {{- return(adapter.dispatch('plausible_instant', 'customer_segmentation')(instant) if setting('earliest_plausible_date') else instant) -}}
+{% endmacro %}
+
+{% macro duckdb__plausible_instant(instant) -%}
+    {%- set too_early = "timezone('" ~ setting('timezone') ~ "', timestamp '" ~ setting('earliest_plausible_date') ~ "') - interval 1 microsecond" -%}
+    nullif(greatest({{ instant }}, {{ too_early }}), {{ too_early }})
+{%- endmacro %}
+
+
 {% macro is_ambiguous_date(expression, source_system="'default'") %}
     {{- return(adapter.dispatch('is_ambiguous_date', 'customer_segmentation')(expression, source_system)) -}}
 {% endmacro %}

@@ -90,8 +90,9 @@ rfm_definitions as (
                 || case
                     when fewest_orders > most_orders then 'no number of orders in between'
                     when most_orders is null then 'at least ' || {{ counted('fewest_orders', 'order') }}
+                    -- Buyers have at least one.
+                    when coalesce(fewest_orders, 1) = most_orders then {{ counted('most_orders', 'order') }}
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
-                    when fewest_orders = most_orders then {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
         end as definition,

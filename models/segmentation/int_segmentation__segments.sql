@@ -180,8 +180,7 @@ segments as (
             cards.description
             || case
                 when cards.recency is null then '' else ', ' || coalesce(fitted_definitions.recency, cards.recency)
-            end,
-            definitions.definition
+            end
         ) as description,
         yaml_definitions.owner,
         {%- for text in ['recommended_action', 'channel', 'offer'] %}

@@ -25,6 +25,7 @@ GIVEN_FIRST = 0.5  # share of withdrawals that came after a consent
 PORTAL = 0.5  # share of support records whose person logs into the portal from a known device
 PARTICIPANTS = 0.5  # share of people in each experiment
 DAYS_OFF = 0.02  # share of days whose control total differs from the orders
+LARGEST_GAP = 0.01  # of a system's orders and of their amount, the most that its totals have more
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ def control_totals(
 ) -> pa.Table:
     """What the source system says it holds: the orders by local day, a few days a little more.
 
+    A few orders are a large share of a small population: its totals differ on fewer days.
+
     Args:
         rng: Source of chance.
         system: Source system; with day the key, in order.
@@ -190,6 +193,10 @@ def control_totals(
     is_off = rng.random(len(day)) < DAYS_OFF
     more = np.where(is_off, rng.integers(1, 6, len(day)), 0)
     mean = np.divide(cents, rows, out=np.zeros(len(day)), where=rows > 0)
+    for name in np.unique(system):
+        days = system == name
+        for gap, held in ((more, rows), (np.abs(more * mean), np.abs(cents))):
+            more[days] *= np.cumsum(gap[days]) <= LARGEST_GAP * held[days].sum()
     return pa.table(
         {
             "source_system": pa.array(system, pa.string()),

@@ -43,7 +43,19 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "fewer orders than the source holds": (
         {**ORDERS, "control_totals.csv": HALF},
         {},
-        ["default", "50.0%", "98.0%", "min_reconciled_share", "2024-03-05"],
+        ["default", "50%", "98%", "min_reconciled_share", "2024-03-05"],
+    ),
+    "a day for each of a long history": (
+        {"orders.csv": f"{ONE_ORDER}2,only,2023-07-09 12:00:00,30.00,EUR\n"},
+        {"history_start": None, "period": "day"},
+        [
+            "at most 240",
+            "241 periods (var period: day)",
+            "2023-07-10",
+            "history_start",
+            "period",
+            "earliest_plausible_date",
+        ],
     ),
     "undefined metric": (
         ORDERS,
@@ -69,7 +81,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
 }
 # These are found by data tests, after the models were built.
 FOUND_BY_TESTS = {"two currencies", "currency of no order", "too many rejected"}
-FOUND_BY_TESTS |= {"fewer orders than the source holds"}
+FOUND_BY_TESTS |= {"fewer orders than the source holds", "a day for each of a long history"}
 # What comes before the test is enough; test_builds_publication.py has a whole build that fails.
 SOURCES_ALONE = ["--select", "models/staging", "tests/staging"]
 

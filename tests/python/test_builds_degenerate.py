@@ -36,6 +36,22 @@ def only_guests(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("only-guests"), {"orders": orders})
 
 
+@scenario()
+def one_early_order(workshop: Workshop) -> Build:
+    """A shop of forty orders in three months, and one with a wrong date."""
+    orders = pd.DataFrame(
+        {
+            "order_id": [str(number) for number in range(41)],
+            "customer_ref": [f"c{number % 8}" for number in range(41)],
+            "ordered_at": [f"2024-0{number % 3 + 1}-{number % 28 + 1:02}" for number in range(40)]
+            + ["0202-09-01"],
+            "amount": 10.0,
+        }
+    )
+    folder = workshop.folder("one-early-order")
+    return workshop.build(folder, {"orders": orders}, {"history_start": None})
+
+
 @pytest.fixture(params=DEGENERATE)
 def degenerate(request: pytest.FixtureRequest) -> Build:
     build: Build = request.getfixturevalue(request.param)
@@ -131,6 +147,19 @@ def test_the_summary_says_that_there_are_no_orders(no_orders: Build) -> None:
     assert re.search(r"\bno\b.*\border", told, re.IGNORECASE), told
 
 
+def test_one_order_with_a_wrong_date_does_not_begin_the_history(one_early_order: Build) -> None:
+    assert one_early_order.passed().rows(
+        "select source_table, rule, masked_value from monitoring.quarantined_records"
+    ) == [("orders", "implausible_date", "9999-99-99")]
+    assert one_early_order.rows("select distinct period from segment_kpis order by 1") == [
+        (date(2024, month, 1),) for month in (2, 3)
+    ] + [(date(2024, 3, 28),)]
+    assert one_early_order.rows(
+        "select value from monitoring.source_coverage"
+        " where source_table = 'orders' and check_name = 'quarantined'"
+    ) == [(1.0,)]
+
+
 def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:
     only_guests.passed()
     assert only_guests.rows("select count(*) from customers") == [(0,)]
@@ -140,7 +169,28 @@ def test_guests_are_counted_and_never_customers(only_guests: Build) -> None:
         )
     )
     assert counts["guests"] == counts["loaded"] == 20
+    # An order without customer_ref is a guest's, not a bad one.
+    assert counts["data_quality"] == 1
     assert only_guests.rows("select distinct as_of from segments") == [(date(2024, 3, 6),)]
+
+
+def test_what_no_table_could_say_is_unknown_and_no_warning(one_customer: Build) -> None:
+    assert one_customer.passed().rows(
+        "select check_name, value, verdict from monitoring.source_coverage"
+        " where check_name in ('age_band_known', 'consents_known') order by all"
+    ) == [("age_band_known", None, "unknown"), ("consents_known", None, "unknown")]
+    assert (
+        one_customer.rows("select * from monitoring.segment_warnings where gate = 'coverage'") == []
+    )
+
+
+def test_a_description_that_was_not_written_is_null(one_customer: Build) -> None:
+    assert one_customer.passed().rows(
+        "select count(*) from segments where description = definition"
+    ) == [(0,)]
+    assert one_customer.rows(
+        "select description from segments where segment_key = 'rule:two_orders_90d'"
+    ) == [(None,)]
 
 
 def test_one_customer_is_in_one_segment_of_each_scheme(one_customer: Build) -> None:

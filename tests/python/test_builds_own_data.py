@@ -1,14 +1,22 @@
 """The shapes of docs/own_data.md from the raw file to the published one, as printed."""
 
+import re
+
 import duckdb
 import pytest
 from printed_examples import block, copy_project, run
 
 PAGE = "docs/own_data.md"
+SUMMARIES = {
+    "retail": r"11 \(buyers 11\)",
+    "shopify": r"8 \(buyers 8\)",
+    "ga4": r"7 \(buyers 6, prospects 1\)",
+    "wholesale": r"120 \(buyers 120\).*\nGuests placed 1,110 of 2,227 orders",
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["retail", "shopify", "ga4"])
+@pytest.mark.parametrize("shape", ["retail", "shopify", "ga4", "wholesale"])
 def test_a_shape_becomes_segments_with_the_printed_commands(shape, tmp_path):
     commands = block(PAGE, shape, "bash") + block(PAGE, f"{shape}-build", "bash")
     made = run(commands, copy_project(tmp_path))
@@ -18,3 +26,8 @@ def test_a_shape_becomes_segments_with_the_printed_commands(shape, tmp_path):
         # Nothing was lost on the way: no row was refused.
         refused = file.execute("select source_table, rule from monitoring.quarantined_records")
         assert refused.fetchall() == []
+    summary = run(".venv/bin/customer-segmentation summary", tmp_path).stdout
+    print(summary)
+    assert re.search(SUMMARIES[shape], summary), summary
+    # Of a table that isn't there nothing can be known.
+    assert "consents" not in summary

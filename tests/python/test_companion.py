@@ -180,6 +180,41 @@ def test_tiny_populations_are_made(tmp_path, customers):
     assert pq.read_metadata(tmp_path / "truth" / "people.parquet").num_rows == customers
 
 
+def missing_shares(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rows and amount that each system's control totals have more than its orders, as shares."""
+    days = raw["orders"]["ordered_at"].dt.tz_convert("America/New_York").dt.date
+    held = raw["orders"].groupby(["source_system", days])["amount"].agg(["size", "sum"])
+    held.index.names = ["source_system", "day"]
+    totals = raw["control_totals"].set_index(["source_system", "day"]).join(held).fillna(0)
+    totals[["amount", "sum"]] = totals[["amount", "sum"]].astype(float)
+    compared = pd.DataFrame(
+        {
+            "rows": totals["row_count"] - totals["size"],
+            "held_rows": totals["size"],
+            "amount": (totals["amount"] - totals["sum"]).abs(),
+            "held_amount": totals["sum"].abs(),
+        }
+    )
+    sums = compared.groupby("source_system").sum()
+    sums = sums[sums["held_rows"] > 0]
+    return pd.DataFrame(
+        {
+            "rows": sums["rows"] / sums["held_rows"],
+            "amount": sums["amount"] / sums["held_amount"],
+        }
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("customers", [1, 10, 50, 100, 300, 1_000])
+def test_control_totals_differ_by_little_at_any_size(tmp_path, customers, seed):
+    generate(tmp_path / "raw", tmp_path / "truth", customers, seed=seed)
+    shares = missing_shares(read(tmp_path / "raw"))
+    # The default of var min_reconciled_share is .98.
+    assert (shares <= 0.0101).all(axis=None), shares
+    assert customers < 100 or (shares["rows"] > 0).any()
+
+
 def test_truth_and_raw_data_lie_apart(tmp_path, capsys):
     for target, truth_folder in (("raw", "raw/truth"), ("raw/in", "raw"), ("raw", "raw")):
         with pytest.raises(ValueError, match="must lie apart"):

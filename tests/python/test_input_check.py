@@ -160,6 +160,36 @@ def test_good_input_is_counted_dated_and_left_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.md", "orders.csv"]
 
 
+@pytest.mark.parametrize(
+    ("early", "first"),
+    [
+        (["0202-09-01"], "0202-09-01"),
+        (["0001-01-01", "1970-01-01"], "0001-01-01"),
+        (["1999-12-31"], "1999-12-31"),
+    ],
+)
+def test_implausibly_early_orders_are_reported(
+    early: list[str], first: str, tmp_path: Path
+) -> None:
+    lines = [row(n, f"2024-0{n % 9 + 1}-05") for n in range(40)]
+    lines += [row(n, day) for n, day in enumerate(early, 40)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    (note,) = (note for note in report.notes if "implausible ordered_at" in note)
+    assert f"has {len(early)} rows" in note
+    assert f"the first of {first}" in note
+    assert "earliest_plausible_date" in note
+    assert "history_start" not in variables(report)
+
+
+def test_orders_of_more_than_240_months_ask_for_the_start_of_the_history(tmp_path: Path) -> None:
+    lines = [row(n, f"{1980 + n}-05-05") for n in range(21)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    assert "history_start" not in variables(report)  # from May to May there are 240 months
+    lines.append(row(21, "2000-06-05"))
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    assert variables(report)["history_start"] == "?"
+
+
 # --- Vars --------------------------------------------------------------------------------------
 
 

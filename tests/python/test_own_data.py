@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from printed_examples import ROOT, block, run
+from wholesaler import COUNTER, SAMPLE, documents
 
 PAGE = "docs/own_data.md"
 SAMPLES = ROOT / "docs" / "samples"
@@ -26,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["retail", "shopify", "ga4"])
+@pytest.fixture(scope="module", params=["retail", "shopify", "ga4", "wholesale"])
 def shape(request: pytest.FixtureRequest, folder: Path) -> tuple[str, str, Path]:
     """A shape, what its commands said, and the folder with what they made."""
     made = run(block(PAGE, request.param, "bash"), folder)
@@ -103,7 +104,22 @@ def purchases() -> list[tuple[Any, ...]]:
     ]
 
 
-ORDERS = {"retail": invoices, "shopify": shop_orders, "ga4": purchases}
+def booked() -> list[tuple[Any, ...]]:
+    return [
+        (
+            line["DocNo"],
+            None if line["Account"] == COUNTER else line["Account"],
+            Decimal(line["Net"]) * (-1 if line["DocType"] == "credit note" else 1),
+        )
+        for line in rows("wholesale/documents.csv")
+    ]
+
+
+def test_the_sample_of_the_wholesaler_is_the_generated_one() -> None:
+    assert SAMPLE.read_text(encoding="utf-8") == documents()
+
+
+ORDERS = {"retail": invoices, "shopify": shop_orders, "ga4": purchases, "wholesale": booked}
 
 
 def test_the_printed_report_is_what_the_command_says(folder: Path) -> None:

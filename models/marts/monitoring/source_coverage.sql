@@ -1,6 +1,8 @@
 -- What was loaded from each source, and whether that is enough. Values without a threshold are for information.
 
 {% set freshness_limit = value_of_table('counts.source_table', setting('freshness_days')) -%}
+{#- A source without the table can't know: the share is null and its verdict unknown. -#}
+{% set is_given = 'fates.raw_rows > 0' -%}
 {% set owner = value_of_table('source_table', setting('source_owners')) -%}
 
 with counts as (
@@ -85,14 +87,15 @@ columns as (
     where filled.check_name like 'filled%' and fates.loaded > 0
 ),
 
--- Columns that the source never fills are left out of the score: it may not have such data.
+-- Columns that the source never fills are left out of the score: it may not have such data. So is customer_ref, which guests and
+-- visitors lack by nature; var min_completeness has a limit for it.
 column_quality as (
     select
         source_table,
         sum(filled) / cast(sum(filled + coalesce(unusable, 0)) as double) as usable_share,
         sum(filled + coalesce(unusable, 0)) / sum(loaded) as given_share
     from columns
-    where filled + coalesce(unusable, 0) > 0
+    where filled + coalesce(unusable, 0) > 0 and column_name <> 'customer_ref'
     group by source_table
 ),
 
@@ -162,11 +165,14 @@ measured as (
     select
         'customers' as source_table,
         '{{ attribute }}_known' as check_name,
-        avg(case when eligible_customers.{{ attribute }} is not null then 1.0 else 0.0 end) as value,
+        avg(
+            case when eligible_customers.{{ attribute }} is not null then 1.0 when {{ is_given }} then 0.0 end
+        ) as value,
         cast({{ setting('min_demographics_share') }} as double) as threshold,
         'warn below' as judgement
     from eligible_customers
     inner join periods on eligible_customers.as_of = periods.as_of
+    inner join fates on fates.source_table = 'customers'
     where eligible_customers.is_buyer
     union all
     {%- endfor %}
@@ -181,12 +187,15 @@ measured as (
     select
         'consents' as source_table,
         'consents_known' as check_name,
-        avg(case when customers.segmentation_consent is not null then 1.0 else 0.0 end) as value,
+        avg(
+            case when customers.segmentation_consent is not null then 1.0 when {{ is_given }} then 0.0 end
+        ) as value,
         cast({{ setting('min_consents_share') }} as double) as threshold,
         'warn below' as judgement
     from eligible_customers
     inner join periods on eligible_customers.as_of = periods.as_of
     inner join customers on eligible_customers.customer_key = customers.customer_key
+    inner join fates on fates.source_table = 'consents'
     union all
     select
         counts.source_table,

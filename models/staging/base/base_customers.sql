@@ -49,11 +49,11 @@ typed as {{ not_materialized() }} (
 
         -- dates
         created_at as raw_created_at,
-        {{ to_instant('created_at') }} as created_at,
+        {{ plausible_instant(to_instant('created_at')) }} as created_at,
         updated_at as raw_updated_at,
-        {{ to_instant('updated_at') }} as updated_at,
+        {{ plausible_instant(to_instant('updated_at')) }} as updated_at,
         loaded_at as raw_loaded_at,
-        {{ to_instant('loaded_at') }} as loaded_at,
+        {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
         -- flags
         is_internal as raw_is_internal,

@@ -19,7 +19,7 @@ typed as {{ not_materialized() }} (
         occurred_at as raw_occurred_at,
         {{ to_instant('occurred_at') }} as occurred_at,
         loaded_at as raw_loaded_at,
-        {{ to_instant('loaded_at') }} as loaded_at,
+        {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
         -- words
         lower({{ to_text('event_type') }}) as event_type,
@@ -33,18 +33,25 @@ typed as {{ not_materialized() }} (
     from source
 ),
 
+dated as {{ not_materialized() }} (
+    select
+        *,
+        {{ local_date('occurred_at') }} as occurred_on
+    from typed
+),
+
 judged as {{ not_materialized() }} (
     select
         *,
-        {{ local_date('occurred_at') }} as occurred_on,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
         case
             when event_id is null then 'missing_event_id'
             when event_type is null then 'missing_event_type'
             when raw_occurred_at is null then 'missing_occurred_at'
             when occurred_at is null then 'impossible_date'
+            when occurred_on < {{ plausible_date_limit('earliest_plausible_date') }} then 'implausible_date'
         end as failed_rule
-    from typed
+    from dated
 ),
 
 {{ row_fates(
@@ -56,7 +63,7 @@ judged as {{ not_materialized() }} (
     ],
     loaded_at='loaded_at',
     uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields'],
-    offending_columns={'impossible_date': 'raw_occurred_at'}
+    offending_columns={'impossible_date': 'raw_occurred_at', 'implausible_date': 'raw_occurred_at'}
 ) }}
 
 select * from fates

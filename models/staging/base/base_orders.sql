@@ -1,12 +1,10 @@
 -- Every raw order with explicit types and its one fate: loaded, deduplicated or quarantined.
 --
 -- Rules are evaluated in the order of the case below; the first that fails is the failed_rule.
--- Where the var currency or latest_plausible_date is null, its rule compares with null and never fails.
+-- Where one of the vars currency, earliest_plausible_date and latest_plausible_date is null, its rule never fails.
 
 {% set no_currency = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 {% set currency = sql_literal(reporting_currency()) if reporting_currency() else no_currency -%}
-{% set latest = setting('latest_plausible_date') -%}
-{% set latest_plausible_date = 'cast(' ~ (sql_literal(latest) if latest else 'null') ~ ' as date)' -%}
 
 with source as {{ not_materialized() }} (
     select * from {{ source('input', 'orders') }}
@@ -24,7 +22,7 @@ typed as {{ not_materialized() }} (
         ordered_at as raw_ordered_at,
         {{ to_instant('ordered_at') }} as ordered_at,
         loaded_at as raw_loaded_at,
-        {{ to_instant('loaded_at') }} as loaded_at,
+        {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
         -- money
         amount as raw_amount,
@@ -76,7 +74,8 @@ row_checks as {{ not_materialized() }} (
             when status = 'completed' and amount < 0 then 'negative_completed'
             when status = 'returned' and amount > 0 then 'positive_return'
             when {{ seconds_between('loaded_at', 'ordered_at') }} > 86400 then 'future_date'
-            when ordered_on > {{ latest_plausible_date }} then 'future_date'
+            when ordered_on < {{ plausible_date_limit('earliest_plausible_date') }} then 'implausible_date'
+            when ordered_on > {{ plausible_date_limit('latest_plausible_date') }} then 'future_date'
         end as failed_row_rule
     from dated
 ),
@@ -91,7 +90,8 @@ readable_rows as {{ materialized() }} (
 ),
 
 -- One order of 2087 must not move as_of, nor must a handful. If there is a gap of more than 366 days between valid orders and
--- no more orders after it than before, those after it are implausible.
+-- no more orders after it than before, those after it are implausible. Nor may one order of 1980 begin the history: those
+-- before such a gap are implausible if they are at most one in twenty. More of them are a shop that paused.
 order_days as (
     select
         ordered_on,
@@ -102,6 +102,7 @@ order_days as (
 
 gaps as (
     select
+        ordered_on,
         lead(ordered_on) over (order by ordered_on) as next_ordered_on,
         {{ dbt.datediff('ordered_on', 'lead(ordered_on) over (order by ordered_on)', 'day') }}  -- noqa: LT05
             as days_to_next,
@@ -111,9 +112,11 @@ gaps as (
 ),
 
 plausible_dates as (
-    select min(next_ordered_on) as implausible_from
+    select
+        max(case when 20 * orders_until <= orders_in_all then ordered_on end) as implausible_until,
+        min(case when orders_in_all - orders_until <= orders_until then next_ordered_on end) as implausible_from
     from gaps
-    where days_to_next > 366 and orders_in_all - orders_until <= orders_until
+    where days_to_next > 366
 ),
 
 judged as {{ not_materialized() }} (
@@ -121,6 +124,7 @@ judged as {{ not_materialized() }} (
         row_checks.*,
         case
             when row_checks.failed_row_rule is not null then row_checks.failed_row_rule
+            when row_checks.ordered_on <= plausible_dates.implausible_until then 'implausible_date'
             when row_checks.ordered_on >= plausible_dates.implausible_from then 'future_date'
         end as failed_rule
     from row_checks
@@ -136,6 +140,7 @@ judged as {{ not_materialized() }} (
     uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields'],
     offending_columns={
         'impossible_date': 'raw_ordered_at',
+        'implausible_date': 'raw_ordered_at',
         'future_date': 'raw_ordered_at',
         'invalid_amount': 'raw_amount',
         'implausible_amount': 'raw_amount',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,6 +105,21 @@ def read_contents(
         unreadable=unreadable,
         sample=_sample(connection, table, is_large=rows > SPREAD_UP_TO),
     )
+
+
+def rows_by_day(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, clock: str
+) -> list[tuple[date, int]]:
+    """The number of rows of each day, in order; rows without a readable time stamp don't count."""
+    return connection.execute(
+        f"""
+        select cast({_stamp(connection, table, clock)} as date) as day, count(*)
+        from {table.sql}
+        where day between date '0001-01-01' and date '9999-12-31'
+        group by day
+        order by day
+        """
+    ).fetchall()
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection, table: RawTable, column: str) -> str:

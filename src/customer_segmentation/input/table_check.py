@@ -12,20 +12,24 @@ from customer_segmentation.input.raw_tables import (
     Contents,
     RawTable,
     read_contents,
+    rows_by_day,
 )
 from customer_segmentation.input.report import Report
 from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.input.values import (
+    EARLIEST_PLAUSIBLE,
     EMAIL,
     bad_values,
     clock_of,
     kind_of_values,
     other_date_formats,
+    plausible_days,
 )
 from customer_segmentation.near_names import near_misses
 from customer_segmentation.sql import identifier
 
 _TOLERATED = 0.05  # default of var max_reject_rate
+_MOST_PERIODS = 240  # of months, the default of var period
 _SHARED_BY = 10  # rows; rarer words are not shown
 # What a word of a status usually means. A guess, printed to be corrected.
 _MEANINGS = {
@@ -147,14 +151,35 @@ class _TableCheck:
             return ""
         column = self.named[self.clock]
         values = [value for value in self.sample[column] if value]
-        if self.clock in ("ordered_at", "occurred_at") and (
-            found := clock_of(column, values, contents.hours)
-        ):
-            self.report.variables.setdefault("raw_timezone", found.raw_timezone)
-            self._add(found.remark)
+        if self.clock in ("ordered_at", "occurred_at"):
+            if found := clock_of(column, values, contents.hours):
+                self.report.variables.setdefault("raw_timezone", found.raw_timezone)
+                self._add(found.remark)
+            self._check_early_days(column)
         first = min(hour.first for hour in contents.hours)
         last = max(hour.last for hour in contents.hours)
-        return f", {column} from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        return f", {column} from {first.date()} to {last.date()}"
+
+    def _check_early_days(self, column: str) -> None:
+        is_order = self.contract.name == "orders"
+        days = rows_by_day(self.connection, self.table, column)
+        plausible = plausible_days(days, by_gaps=is_order)
+        if early := sum(rows for _, rows in days) - sum(rows for _, rows in plausible):
+            gap = ", or more than 366 days before nearly all others" if is_order else ""
+            self._add(
+                f"has {early:,} rows with an implausible {column}, the first of {days[0][0]}: "
+                f"before {EARLIEST_PLAUSIBLE} (var earliest_plausible_date){gap}. They go to the "
+                f"quarantine",
+                is_change=early > _TOLERATED * self.rows,
+            )
+        if is_order and plausible:
+            (first, _), (last, _) = plausible[0], plausible[-1]
+            months = 12 * (last.year - first.year) + last.month - first.month
+            if months > _MOST_PERIODS:
+                self.report.variables["history_start"] = (
+                    f'"?"  # orders of {months} months; more than {_MOST_PERIODS} periods stop the '
+                    f"build unless it is set"
+                )
 
     def _describe(self, dates: str) -> None:
         there = [name for name in self.contract.columns if name in self.table.columns]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from itertools import islice
+from datetime import date, datetime
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from customer_segmentation.input.raw_tables import Hour
 
+EARLIEST_PLAUSIBLE = date(1970, 1, 2)  # default of var earliest_plausible_date
 _DISTINCT_VALUES = 200  # tried in each format
 _MOST = 0.9  # share of the values that decides the kind of a column
 
@@ -129,6 +130,27 @@ class Clock(NamedTuple):
 
     raw_timezone: str
     remark: str
+
+
+def plausible_days(
+    days: Sequence[tuple[date, int]], *, by_gaps: bool
+) -> Sequence[tuple[date, int]]:
+    """The days that the build doesn't take for implausibly early, by the default vars.
+
+    Args:
+        days: Each day with its number of rows, in order.
+        by_gaps: Whether rows before a gap of more than 366 days are implausible too if they are at
+            most one in twenty, as for orders.
+    """
+    late_enough = [(day, rows) for day, rows in days if day >= EARLIEST_PLAUSIBLE]
+    if not by_gaps:
+        return late_enough
+    before, first, in_all = 0, 0, sum(rows for _, rows in late_enough)
+    for place, ((day, rows), (next_day, _)) in enumerate(pairwise(late_enough), 1):
+        before += rows
+        if (next_day - day).days > 366 and 20 * before <= in_all:
+            first = place
+    return late_enough[first:]
 
 
 def bad_values(kind: str, column: str, values: Sequence[str]) -> Problem | None:

@@ -78,7 +78,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             def report() -> dict[str, Any]:
                 if "raw_dir" in wanted:
-                    made = check_folder(wanted["raw_dir"], contract)
+                    made = check_folder(**wanted, contract=contract)
                 else:
                     made = check_warehouse(conn.cursor(), **wanted, contract=contract)
                 return {"text": str(made), "changes": len(made.changes)}

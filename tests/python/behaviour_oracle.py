@@ -164,7 +164,7 @@ def _sessions(
 
 
 def _places(events: list[Row]) -> dict[tuple[str, str], int]:
-    """The place of each event: by instant, the source's sequence, then id, as a number if all are."""
+    """The place of each event: by instant, sequence and id, as a number if all are."""
     ids = defaultdict(list)
     for event in events:
         ids[event["source_system"]].append(event["event_id"])
@@ -237,7 +237,9 @@ def _carts(
             or any(
                 _customer(raw, order) == session.customer
                 and order["status"] == "completed"
-                and _counts_from(order, session.day, filled) <= order["ordered_at"] <= touched + grace
+                and _counts_from(order, session.day, filled)
+                <= order["ordered_at"]
+                <= touched + grace
                 for order in orders
             )
         )

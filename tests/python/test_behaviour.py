@@ -417,7 +417,7 @@ def test_a_cart_is_bought_by_its_session_or_an_order_soon_after(
     assert [built.at(day)[1]["abandoned_cart_days__all"] is None for day in days] == [
         share == 0 for share in wanted
     ]
-    assert [built.at(day)[1]["sessions__30d"] for day in days][0] == 1
+    assert built.at(days[0])[1]["sessions__30d"] == 1
     for day in days:
         assert_same(built.at(day)[1], expected(shop(events, orders), day, ZONE, SMALL)[1])
 

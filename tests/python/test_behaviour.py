@@ -326,6 +326,65 @@ def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
         assert value == pytest.approx(sums[key], abs=1e-5)
 
 
+# The demo's event types in the words of other systems, and of a shop that maps its own.
+NAMES = {
+    "ga4": {"product_view": "view_item", "checkout": "begin_checkout"},
+    "shopify": {
+        "page_view": "page_viewed",
+        "product_view": "product_viewed",
+        "search": "search_submitted",
+        "add_to_cart": "product_added_to_cart",
+        "remove_from_cart": "product_removed_from_cart",
+        "checkout": "checkout_started",
+        "purchase": "checkout_completed",
+    },
+    "segment": {
+        "page_view": "page viewed",
+        "product_view": "product viewed",
+        "search": "products searched",
+        "add_to_cart": "product added",
+        "remove_from_cart": "product removed",
+        "checkout": "checkout started",
+        "purchase": "order completed",
+    },
+    "own": {
+        "page_view": "seite",
+        "product_view": "artikel",
+        "search": "suche",
+        "add_to_cart": "in den korb",
+        "remove_from_cart": "aus dem korb",
+        "checkout": "kasse",
+        "purchase": "gekauft",
+    },
+}
+OWN_ROLES = {
+    "page": ["Seite"],
+    "view": [" Artikel"],
+    "search": ["SUCHE"],
+    "cart": ["In den Korb", "Beute"],
+    "remove": ["Aus dem Korb"],
+    "checkout": ["Kasse"],
+    "buy": ["Gekauft"],
+}
+
+
+@examples(4, [Phase.generate])
+@given(seeds)
+@pytest.mark.parametrize("system", NAMES)
+def test_event_types_of_other_names_give_the_same_features(system: str, seed: int) -> None:
+    raw = behaviour(seed)
+    names = NAMES[system]
+    renamed = replace(
+        raw,
+        events=[
+            row | {"event_type": names.get(row["event_type"], row["event_type"])}
+            for row in raw.events
+        ],
+    )
+    variables = SMALL | {"event_roles": OWN_ROLES} if system == "own" else SMALL
+    assert Built(renamed, DATES, variables).features == Built(raw, DATES).features
+
+
 # --- Planted behaviour ---------------------------------------------------------------------------
 
 
@@ -429,6 +488,21 @@ def test_without_grace_only_the_session_buys_its_cart() -> None:
     assert built.at(days[0])[1]["cart_abandonment__90d"] == 1
     built = Built(shop([CART, event(2, "purchase", LATER)]), days, none)
     assert built.at(days[0])[1]["cart_abandonment__90d"] == 0
+
+
+@pytest.mark.parametrize(("unknown", "warned"), [(2, ["66.7% of the events"]), (1, [])])
+def test_events_of_which_most_have_no_role_are_warned_of(unknown: int, warned: list[str]) -> None:
+    words = ["wiggle"] * unknown + ["page_view"] * (3 - unknown)
+    events = [event(number, word, "03-05 12:00:00") for number, word in enumerate(words)]
+    built = Built(shop(events), DATES[:1])
+    built.create("found", rendered("../tests/facts", "most_events_have_a_role", json.dumps(SMALL)))
+    findings = [row["finding"] for row in built.read("found")]
+    assert [
+        finding[: len(words)] for finding, words in zip(findings, warned, strict=True)
+    ] == warned
+    built = Built(shop([]), DATES[:1])
+    built.create("found", rendered("../tests/facts", "most_events_have_a_role", json.dumps(SMALL)))
+    assert built.read("found") == []
 
 
 def test_a_session_is_described_by_the_first_event_that_says_so() -> None:

@@ -175,7 +175,9 @@ ordered_events as (
         case
             {%- for role, types in event_roles().items() %}
             when session_events.event_type in (
-                {%- for type in types %}{{ sql_literal(type) }}{{ ', ' if not loop.last }}{% endfor -%}
+                {%- for event_type in types %}
+                {{ sql_literal(event_type) }}{{ ',' if not loop.last }}
+                {%- endfor %}
             ) then '{{ role }}'
             {%- endfor %}
             else 'other'

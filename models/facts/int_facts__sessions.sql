@@ -108,7 +108,7 @@ purchases as (
             carts.customer_key = events.customer_key
             and carts.source_system = events.source_system
             and carts.session_id = events.session_id
-            and {{ dbt.datediff('carts.day', 'events.day', 'day') }} in (0, 1)
+            and {{ dbt.datediff('carts.day', 'events.day', 'day') }} in (0, 1)  -- noqa: LT05
     where events.role = 'buy'
     union all
     select

@@ -10,7 +10,7 @@ shares as (
 )
 
 select
-    {{ percent_words('without_role') }} || ' of the events of customers have no role, expected at most 50.0%: carts and '
-    || 'journeys do not see them (var event_roles; make check-input proposes roles)' as finding
+    {{ percent_words('without_role') }} || ' of the events of customers have no role, expected at most 50.0%: metrics '
+    || 'of carts and moves do not see them (var event_roles; make check-input proposes roles)' as finding
 from shares
 where without_role > .5

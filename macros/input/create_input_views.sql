@@ -57,22 +57,20 @@
         {{ return(find_warehouse_tables(contract, raw_warehouse())) }}
     {% endif %}
     {% set found = {} %}
-    {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract)]) %}
+    {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract), tojson(setting('raw_roots'))]) %}
         {% do found.update({file.table: file}) %}
     {% endfor %}
     {{ return(found) }}
 {% endmacro %}
 
 
-{#- A CSV file is loaded as text first, so that its unreadable lines are set aside and the others are kept. -#}
+{#- Text is loaded first, so that unreadable lines are set aside and the others are kept. -#}
 {% macro raw_relation(file, schema) %}
     {% if file.relation %}
         {{ return(file.relation) }}
-    {% elif file.format == 'parquet' %}
-        {{ return('read_parquet(' ~ sql_literal(file.path) ~ ')') }}
     {% endif %}
-    {% set loaded = input_relation(schema, 'csv_' ~ file.table) | string %}
-    {% do call_plugin('segmentation_load_csv', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
+    {% set loaded = input_relation(schema, 'text_' ~ file.table) | string %}
+    {% do call_plugin('segmentation_load_raw_file', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
     {{ return(loaded) }}
 {% endmacro %}
 

@@ -10,6 +10,9 @@
     {% set is_open = run_query("select current_setting('enable_external_access')").columns[0].values()[0] %}
     {% if is_open and project_name == 'customer_segmentation' %}
         {% set folders = [] if raw_warehouse() else [sql_literal(var('raw_dir'))] %}
+        {% for folder in setting('raw_roots') %}
+            {% do folders.append(sql_literal(folder)) %}
+        {% endfor %}
         {% for seed in graph.nodes.values() if seed.resource_type == 'seed' %}
             {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path))) %}
         {% endfor %}

@@ -10,24 +10,25 @@
 {% macro find_warehouse_tables(contract, warehouse) %}
     {% set columns, found = {}, {} %}
     {% for row in run_query(raw_columns(warehouse.database, warehouse.schema)).rows %}
-        {% do columns.setdefault(row[0], []).append(row[1]) %}
+        {% do columns.setdefault(row[0] | lower, {'identifier': row[0], 'columns': []})['columns'].append(row[1] | lower) %}
     {% endfor %}
     {% set place = warehouse.database ~ '.' ~ warehouse.schema %}
     {% set hint = ' The command `make check-input` lists tables and columns that resemble it.' %}
     {% for table in contract %}
         {% set identifier = warehouse.identifiers.get(table.name, table.name) %}
-        {% set missing = table.required_columns | reject('in', columns.get(identifier, [])) | list %}
-        {% if identifier not in columns and (table.is_required or table.name in warehouse.identifiers) %}
+        {% set known = columns.get(identifier | lower, {'columns': []}) %}
+        {% set missing = table.required_columns | reject('in', known['columns']) | list %}
+        {% if 'identifier' not in known and (table.is_required or table.name in warehouse.identifiers) %}
             {% do raise_config_error(place ~ " has no table '" ~ identifier ~ "' for " ~ table.name ~ '. Expected it there, or its name in the var raw_identifiers; found ' ~ (columns | length) ~ ' tables.' ~ hint) %}
-        {% elif identifier in columns and missing %}
+        {% elif 'identifier' in known and missing %}
             {% do raise_config_error(
                 place ~ '.' ~ identifier ~ ' lacks the required column ' ~ missing | join(', ') ~ '. Found '
-                ~ (table.columns | select('in', columns[identifier]) | join(', ') or 'none of the expected columns')
+                ~ (table.columns | select('in', known['columns']) | join(', ') or 'none of the expected columns')
                 ~ '. Expected ' ~ table.columns | join(', ') ~ ', of which ' ~ table.required_columns | join(', ') ~ ' must be there.' ~ hint
             ) %}
-        {% elif identifier in columns %}
-            {% set relation = api.Relation.create(database=warehouse.database, schema=warehouse.schema, identifier=identifier) %}
-            {% do found.update({table.name: {'relation': relation, 'columns': columns[identifier]}}) %}
+        {% elif 'identifier' in known %}
+            {% set relation = api.Relation.create(database=warehouse.database, schema=warehouse.schema, identifier=known.identifier) %}
+            {% do found.update({table.name: {'relation': relation, 'columns': known['columns']}}) %}
         {% endif %}
     {% endfor %}
     {{ return(found) }}

@@ -2,14 +2,14 @@
     {%- set schemes = {
         'rfm': [
             'hibernating', 'at_risk', 'cannot_lose', 'about_to_sleep', 'need_attention', 'loyal', 'promising',
-            'recent_occasional', 'potential_loyalist', 'champions', 'prospect',
+            'recent_occasional', 'potential_loyalist', 'champions', 'prospect', 'returns_only',
         ],
         'spend_breaks': none,
         'cluster': none,
         'journeys': none,
     } -%}
     {%- for scheme, entry in declared_schemes().items() -%}
-        {%- set names = entry.segments | map(attribute='segment') | list + (['prospect'] if entry.get('who') != 'eligible' else []) -%}
+        {%- set names = entry.segments | map(attribute='segment') | list + (['prospect', 'returns_only'] if entry.get('who') != 'eligible' else []) -%}
         {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names}) -%}
     {%- endfor -%}
     {{- return(schemes) -}}
@@ -48,7 +48,7 @@
     }}) -%}
     {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
     {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
-        + ['is_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
+        + ['is_buyer', 'non_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
         + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
         {%- do check_name(subject, 'the name of a scheme', scheme | string | replace('__', '?'), taken) -%}
@@ -119,7 +119,7 @@
 {% macro scheme_segment(scheme, features, cutpoints) -%}
 case
     {%- if scheme.of_buyers %}
-    when not {{ features }}.is_buyer then 'prospect'
+    when {{ features }}.non_buyer is not null then {{ features }}.non_buyer
     {%- endif %}
     {%- for segment in scheme.segments %}
     when {{ rule_sql(segment.rule, features, cutpoints) if segment.rule is not none else 'true' }} then {{ sql_literal(segment.segment) }}

@@ -24,7 +24,7 @@
             {%- do parts.append(sql_literal(text)) -%}
         {%- else -%}
             {%- set side, cut = text.rsplit(' ', 1) -%}
-            {%- do parts.append("coalesce(' (" ~ side ~ " ' || " ~ rounded_text(cutpoints ~ '.' ~ cut) ~ " || ')', '')") -%}
+            {%- do parts.append("coalesce(' (" ~ side ~ " ' || " ~ rounded_text(cutpoints ~ '.' ~ cut) ~ " || ', ties included)', '')") -%}
         {%- endif -%}
     {%- endfor -%}
     {{- return(parts | join(' || ')) -}}

@@ -13,6 +13,7 @@
     {%- set identifier = {'text': '[A-Za-z0-9_$-]+', 'words': 'a name of letters, digits, _, $ and -'} -%}
     {%- set effect = {'items': {'number': [0]}, 'length': 2, 'words': 'two numbers of at least 0, the lower first'} -%}
     {{- return({
+        'raw_roots': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of folders, such as [/mnt/exports]'},
         'raw_database': dict(identifier, nullable=true),
         'raw_schema': dict(identifier, nullable=true),
         'raw_identifiers': {'values': identifier, 'named': tables, 'may_be_empty': true},

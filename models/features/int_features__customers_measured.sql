@@ -88,6 +88,10 @@ features as (
 
         -- flags
         coalesce(orders_metrics.orders__all, 0) > 0 as is_buyer,
+        case
+            when orders_metrics.customer_key is null then 'prospect'
+            when coalesce(orders_metrics.orders__all, 0) = 0 then 'returns_only'
+        end as non_buyer,
         dates_with_events.as_of is not null as has_events
     from eligible_customers
     left join interests

@@ -86,6 +86,7 @@ fitted as (
         {%- endfor %}
         scored.top_category,
         scored.is_buyer,
+        scored.non_buyer,
         scored.has_events,
 
         -- scores
@@ -94,12 +95,9 @@ fitted as (
         {%- endfor %}
 
         -- schemes
-        case when scored.is_buyer then rfm_labels.segment else 'prospect' end as rfm,
-        case
-            when scored.is_buyer then {{ spend_band('scored.revenue__all', 'cutpoints.break') | indent(12) }}
-            else 'prospect'
-        end as spend_breaks,
-        case when scored.is_buyer then coalesce(clusters.cluster_key, 'everyone') else 'prospect' end as cluster,
+        coalesce(scored.non_buyer, rfm_labels.segment) as rfm,
+        coalesce(scored.non_buyer, {{ spend_band('scored.revenue__all', 'cutpoints.break') | indent(8) }}) as spend_breaks,
+        coalesce(scored.non_buyer, clusters.cluster_key, 'everyone') as cluster,
         clusters.distance as cluster_distance,
         clusters.confidence as cluster_confidence,
         journeys.cluster_key as journeys,

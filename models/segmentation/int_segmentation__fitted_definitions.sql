@@ -1,5 +1,12 @@
 -- One row per segment of rfm and spend_breaks: its definition in words, with the limits in force at the newest as_of.
 -- Segments are listed even if nothing could be fitted.
+--
+-- The scores rank a shop's buyers, so what "recently" means depends on the shop. The words of a card about recency are used only if
+-- they hold by the limit of the segment active in the scheme lifecycle; otherwise the days are given instead.
+
+{% set of_active = declared_schemes().get('lifecycle', {}).get('segments', [])
+    | selectattr('segment', 'defined') | selectattr('segment', 'equalto', 'active') | map(attribute='rule') | list -%}
+{% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
 with rfm_labels as (
     select * from {{ ref('rfm_labels') }}
@@ -30,8 +37,12 @@ rfm_rectangles as (
 rfm_limits as (
     select
         rfm_rectangles.segment,
+        -- Scores 4 and 5 are the recent ones.
+        rfm_rectangles.recency_out > 4 as is_recent,
         limits.cutpoints_fitted_as_of as fitted_as_of,
         coalesce(limits.recency_status = 'one_value' or limits.frequency_status = 'one_value', false) as is_one_value,
+        case when limits.recency_status = 'one_value' then cast(limits.recency_5 as bigint) end as same_days,
+        case when limits.frequency_status = 'one_value' then cast(limits.frequency_5 as bigint) end as same_orders,
         cast(
             {{ limit_of_score('rfm_rectangles.lowest_recency', 'limits.recency', 'desc') | indent(12) }} as bigint
         ) as most_days,
@@ -48,6 +59,24 @@ rfm_limits as (
     cross join limits
 ),
 
+rfm_words as (
+    select
+        *,
+        case
+            when same_days is not null then 'last order ' || {{ counted('same_days', 'day') }} || ' ago'
+            when fewest_days > most_days then 'no recency in between'
+            when fewest_days is null then 'last order at most ' || {{ counted('most_days', 'day') }} || ' ago'
+            when most_days is null then 'last order at least ' || {{ counted('fewest_days', 'day') }} || ' ago'
+            when fewest_days = most_days then 'last order ' || {{ counted('most_days', 'day') }} || ' ago'
+            else 'last order ' || fewest_days || ' to ' || {{ counted('most_days', 'day') }} || ' ago'
+        end as recency,
+        case
+            when is_recent then coalesce(same_days, most_days) <= {{ active_days }}
+            else coalesce(same_days, fewest_days) > {{ active_days }}
+        end as card_holds
+    from rfm_limits
+),
+
 rfm_definitions as (
     select
         'rfm' as scheme,
@@ -56,13 +85,7 @@ rfm_definitions as (
             when fitted_as_of is null then 'no buyers to rank'
             when is_one_value then 'all buyers alike in recency or frequency, so scored 3 there'
             else
-                case
-                    when fewest_days > most_days then 'no recency in between'
-                    when fewest_days is null then 'last order at most ' || {{ counted('most_days', 'day') }} || ' ago'
-                    when most_days is null then 'last order at least ' || {{ counted('fewest_days', 'day') }} || ' ago'
-                    when fewest_days = most_days then 'last order ' || {{ counted('most_days', 'day') }} || ' ago'
-                    else 'last order ' || fewest_days || ' to ' || {{ counted('most_days', 'day') }} || ' ago'
-                end
+                recency
                 || ' and '
                 || case
                     when fewest_orders > most_orders then 'no number of orders in between'
@@ -72,8 +95,13 @@ rfm_definitions as (
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
         end as definition,
+        case
+            when same_orders = 1 or (fewest_orders is null and most_orders = 1) then segment || ' once'
+            else segment
+        end as card_segment,
+        case when not card_holds then recency end as recency,
         fitted_as_of
-    from rfm_limits
+    from rfm_words
 ),
 
 bands as (
@@ -100,6 +128,8 @@ spend_break_definitions as (
                 'lifetime revenue above ' || {{ money_words('lower_bound') }}
                 || coalesce(' and at most ' || {{ money_words('upper_bound') }}, '')
         end as definition,
+        'band_' || band as card_segment,
+        cast(null as {{ dbt.type_string() }}) as recency,
         fitted_as_of
     from bands
 ),

@@ -108,9 +108,9 @@ seen_before as (
         {%- for scheme in by_models %}
         rescored.{{ scheme }},
         {%- endfor %}
-        case when rescored.is_buyer then rfm_labels.segment else 'prospect' end as rfm,
-        case when rescored.is_buyer then rescored.spend_breaks_before else 'prospect' end as spend_breaks,
-        rescored.is_buyer,
+        coalesce(rescored.non_buyer, rfm_labels.segment) as rfm,
+        coalesce(rescored.non_buyer, rescored.spend_breaks_before) as spend_breaks,
+        rescored.non_buyer,
         rescored.customer_key,
         rescored.as_of
     from rescored
@@ -153,7 +153,7 @@ effects as (
         on
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.{{ scheme }} <> 'prospect'
+            and earlier.{{ scheme }} not in ('prospect', 'returns_only')
     where customers.{{ scheme }} <> earlier.{{ scheme }}
     {{ 'union all' if not loop.last }}
     {% endfor %}

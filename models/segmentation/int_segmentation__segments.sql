@@ -2,7 +2,16 @@
 
 {% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
-{% set prospects = {'name': "'Prospects'", 'description': "'Known customers without a completed order'"} -%}
+{% set non_buyers = {
+    'prospect': {
+        'name': "'Prospects'", 'description': "'Known customers who have not bought yet'",
+        'definition': "'no completed order and no return before as_of'",
+    },
+    'returns_only': {
+        'name': "'Returns only'", 'description': "'Customers whose purchases are not in the data, only their returns'",
+        'definition': "'returns, but no completed order before as_of'",
+    },
+} -%}
 {% set in_yaml = rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
 {% set of_eligible = schemes().items() | rejectattr('1.of_buyers') | map('first') | list -%}
 {% set of_buyers = exclusive_schemes() | reject('in', ['journeys'] + of_eligible) | list -%}
@@ -81,6 +90,13 @@ cluster_definitions as (
     where segment <> 'everyone'
 ),
 
+schemes_of_buyers as (
+    {% for scheme in of_buyers -%}
+    select '{{ scheme }}' as scheme
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
 yaml_definitions as (
     {% for segment in in_yaml -%}
     {% set is_fitted = schemes()[segment.scheme].is_fitted if segment.scheme != 'rule'
@@ -108,21 +124,22 @@ yaml_definitions as (
     from customers
     where
         {{ name }} not in (
-            'prospect'
+            'prospect', 'returns_only'
             {%- for segment in scheme.segments %}, {{ sql_literal(segment.segment) }}{% endfor -%}
         )
     union all
     {% endfor -%}
-    -- Every scheme restricted to buyers has this segment.
-    {% for scheme in of_buyers -%}
+    -- Every scheme restricted to buyers has these segments.
+    {% for segment, words in non_buyers.items() -%}
     select
-        '{{ scheme }}' as scheme,
-        'prospect' as segment,
+        scheme,
+        '{{ segment }}' as segment,
         {%- for text in texts %}
-        {{ prospects.get(text, no_text) }} as {{ text }},
+        {{ words.get(text, no_text) }} as {{ text }},
         {%- endfor %}
-        'no completed order before as_of' as definition,
+        {{ words.definition }} as definition,
         cast(null as date) as fitted_as_of
+    from schemes_of_buyers
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -160,7 +177,10 @@ segments as (
         coalesce(
             yaml_definitions.description,
             cluster_definitions.description,
-            cards.description,
+            cards.description
+            || case
+                when cards.recency is null then '' else ', ' || coalesce(fitted_definitions.recency, cards.recency)
+            end,
             definitions.definition
         ) as description,
         yaml_definitions.owner,
@@ -172,12 +192,14 @@ segments as (
         periods.as_of
     from definitions
     cross join periods
+    left join fitted_definitions
+        on definitions.scheme = fitted_definitions.scheme and definitions.segment = fitted_definitions.segment
     left join cluster_definitions
         on definitions.scheme = cluster_definitions.scheme and definitions.segment = cluster_definitions.segment
     left join cards
         on
             definitions.scheme = cards.scheme
-            and coalesce(cluster_definitions.card_segment, definitions.segment) = cards.segment
+            and coalesce(cluster_definitions.card_segment, fitted_definitions.card_segment, definitions.segment) = cards.segment
     left join yaml_definitions
         on definitions.scheme = yaml_definitions.scheme and definitions.segment = yaml_definitions.segment
 )

@@ -40,10 +40,11 @@ from customer_segmentation.input.check import check_folder, check_warehouse
 from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
     RawFile,
-    RawFileError,
     find_raw_files,
-    load_csv,
+    load_raw_file,
+    relation_of,
 )
+from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.output.publication import PublicationError, PublishedTable, publish
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
@@ -66,11 +67,17 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         _wait_for_lock(path, config)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        def find(raw_dir: str, contract: str) -> str:
+        def find(raw_dir: str, contract: str, roots: str) -> str:
             tables = [ContractTable.from_mapping(table) for table in json.loads(contract)]
-            return _answer(
-                lambda: [dataclasses.asdict(file) for file in find_raw_files(raw_dir, tables)]
-            )
+
+            def found() -> list[dict[str, Any]]:
+                return [
+                    dataclasses.asdict(file)
+                    | ({"relation": relation_of(file)} if file.format == "parquet" else {})
+                    for file in find_raw_files(raw_dir, tables, json.loads(roots))
+                ]
+
+            return _answer(found)
 
         def check(request: str) -> str:
             wanted = json.loads(request)
@@ -78,7 +85,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             def report() -> dict[str, Any]:
                 if "raw_dir" in wanted:
-                    made = check_folder(**wanted, contract=contract)
+                    roots = wanted.pop("raw_roots")
+                    made = check_folder(**wanted, contract=contract, roots=roots)
                 else:
                     made = check_warehouse(conn.cursor(), **wanted, contract=contract)
                 return {"text": str(made), "changes": len(made.changes)}
@@ -87,8 +95,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
         def load(file: str, table: str, rejected_lines: str) -> str:
             found = RawFile(**json.loads(file))
-            # Rejected lines are kept in tables of the connection, so each file gets its own.
-            return _answer(lambda: load_csv(conn.cursor(), found, table, rejected_lines))
+            # Rejected lines are kept in tables of the connection, so each table gets its own.
+            return _answer(lambda: load_raw_file(conn.cursor(), found, table, rejected_lines))
 
         def replace_published_file(request: str) -> str:
             wanted = json.loads(request)
@@ -104,10 +112,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
-        conn.create_function("segmentation_find_raw_files", find, [text, text], text)
+        conn.create_function("segmentation_find_raw_files", find, [text, text, text], text)
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
-            "segmentation_load_csv", load, [text, text, text], text, side_effects=True
+            "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
         )
         conn.create_function("segmentation_code_hash", project_hash, [text], text)
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
@@ -126,7 +134,9 @@ def project_hash(folder: str) -> str:
 
     folder: the project's, as an absolute path.
     """
-    digest = hashlib.sha256(code_hash("input.raw_files", *modules_of("fits", "identity")).encode())
+    digest = hashlib.sha256(
+        code_hash("input.raw_files", "input.text_files", *modules_of("fits", "identity")).encode()
+    )
     files = [Path(__file__)]
     for part in ("macros", "models", "seeds"):
         files += sorted(Path(folder, part).rglob("*"))

@@ -556,7 +556,12 @@ class Expected:
         }
 
     def of_buyers(self, segment: Callable[[Identifier], str]) -> dict[Identifier, str]:
-        return {key: segment(key) if key in self.buyers else "prospect" for key in self.eligible}
+        return {
+            key: segment(key) if key in self.buyers else self._outside(key) for key in self.eligible
+        }
+
+    def _outside(self, key: Identifier) -> str:
+        return "returns_only" if self.by_customer[key] else "prospect"
 
     @functools.cached_property
     def schemes(self) -> dict[str, dict[Identifier, str]]:

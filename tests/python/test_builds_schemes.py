@@ -254,13 +254,16 @@ def wanted(scheme: str, as_of: date = AS_OF) -> Segments:
     return members_of(scheme, made, limits_of(made))
 
 
+OUTSIDE = ("prospect", "returns_only")
+
+
 def keys_of(scheme: str) -> set[str]:
     """The segments that a scheme lists, also empty ones."""
     if scheme == "home":
         return {f"home:{region}" for region in ("north", "east", "south", "west", "unknown")} | {
-            "home:prospect"
+            f"home:{name}" for name in OUTSIDE
         }
-    outside = [] if scheme in OF_ALL_ELIGIBLE else ["prospect"]
+    outside = [] if scheme in OF_ALL_ELIGIBLE else OUTSIDE
     names = [part["segment"] for part in OWN_SCHEMES[scheme]["segments"]]
     return {f"{scheme}:{name}" for name in [*names, *outside]}
 
@@ -302,7 +305,7 @@ def reasons_of(build: Build, scheme: str) -> dict[Identifier, dict[str, str]]:
     known = identifiers(build)
     rows = build.rows(
         f"select customer_id, reason from segment_memberships where scheme = '{scheme}'"
-        f" and segment_key <> '{scheme}:prospect'"
+        f" and segment_key not in ('{scheme}:prospect', '{scheme}:returns_only')"
     )
     return known_references(
         {
@@ -368,7 +371,7 @@ def test_segments_lists_those_of_the_scheme_and_no_other(own_schemes: Build, sch
         assert definition
         assert description
         assert is_exclusive
-        is_fitted = scheme in ("spenders", "surfers", "attention") and segment != "prospect"
+        is_fitted = scheme in ("spenders", "surfers", "attention") and segment not in OUTSIDE
         assert fitted_as_of == (AS_OF if is_fitted else None), key
 
 
@@ -394,7 +397,10 @@ def test_segments_carry_their_texts_and_limits(own_schemes: Build) -> None:
         "select definition from segments where segment_key = 'spenders:top'"
     )
     limit = limits_of(made_at(AS_OF))["top"]
-    assert definition == f"revenue in the last 365 days in the top 20% (at least {limit:.2f})"
+    assert (
+        definition
+        == f"revenue in the last 365 days in the top 20% (at least {limit:.2f}, ties included)"
+    )
     ((definition,),) = own_schemes.rows(
         "select definition from segments where segment_key = 'home:north'"
     )
@@ -557,7 +563,7 @@ def test_drift_is_measured_for_each_scheme(own_schemes: Build) -> None:
                 assert found == pytest.approx(change, abs=1e-5), (period, name)
         metrics = {row[1] for row in rows if row[2] == "psi"}
         assert metrics >= {f"{scheme}:{name}" for name in wanted(scheme).values()} - {
-            f"{scheme}:prospect"
+            f"{scheme}:{name}" for name in OUTSIDE
         }
 
 

@@ -67,11 +67,11 @@ def test_functions_answer_in_json(tmp_path):
         plugin(tmp_path / "demo.duckdb").configure_connection(connection)
         contract = json.dumps([{"name": "orders", "columns": ["order_id"], "is_required": True}])
         answer = connection.execute(
-            "select segmentation_find_raw_files(?, ?)", [str(tmp_path), contract]
+            "select segmentation_find_raw_files(?, ?, '[]')", [str(tmp_path), contract]
         ).fetchall()
         assert "no file for the required table 'orders'" in json.loads(answer[0][0])["error"]
         (tmp_path / "orders.csv").write_text("order_id\n")
         answer = connection.execute(
-            "select segmentation_find_raw_files(?, ?)", [str(tmp_path), contract]
+            "select segmentation_find_raw_files(?, ?, '[]')", [str(tmp_path), contract]
         ).fetchall()
         assert json.loads(answer[0][0])["result"][0]["columns"] == ["order_id"]

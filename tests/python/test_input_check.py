@@ -74,7 +74,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a spreadsheet": (
         {"orders.xlsx": b"PK\x03\x04"},
-        ["orders.xlsx is not read", "write it as Parquet, or as CSV in UTF-8"],
+        ["orders.xlsx is not read", "Expected orders.parquet, orders.csv or orders.jsonl"],
     ),
     "UTF-16": (
         {"orders.csv": orders(row(1)).encode("utf-16")},

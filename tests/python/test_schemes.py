@@ -294,7 +294,7 @@ def test_rule_segments_may_name_declared_segments(project: GrammarProject) -> No
         rules = {"one": {"segment": segment}}
         assert project.value("rule_segments()", with_schemes(schemes, rules))
     finding = "at segment: found 'basket_size:larg'. Did you mean large?"
-    assert_one_line(complaint("basket_size:larg"), finding, "large, small, prospect")
+    assert_one_line(complaint("basket_size:larg"), finding, "large, small, prospect, returns_only")
     # Nobody is outside a scheme of all eligible customers.
     finding = "at segment: found 'visits:prospect'."
     assert_one_line(complaint("visits:prospect"), finding, "the segments of visits: large, small.")
@@ -332,7 +332,7 @@ def test_texts_and_values_come_out_as_they_are_written(project: GrammarProject, 
     small = ("Small", "not large", text, None, None, None)
     assert row == (*texts.values(), *small)
     assert duckdb.sql(sql["definition"]).fetchall() == [(f"region one of {text}",)]
-    features = "from (values (?, true), ('elsewhere', true)) as features (region, is_buyer)"
+    features = "from (values (?, null), ('elsewhere', null)) as features (region, non_buyer)"
     found = duckdb.execute(f"{sql['segment']} {features}", [text]).fetchall()
     assert found == [("large",), ("small",)]
     reasons = duckdb.execute(f"{sql['reason']} {features}", [text]).fetchall()
@@ -387,7 +387,8 @@ def quantile(values: list[Decimal], percent: int) -> Decimal:
 def slowly(person: Person, limits: dict[str, Decimal]) -> dict[str, str]:
     """The table of the definitions, read as it stands."""
     if not person.orders:
-        return dict.fromkeys(SHIPPED["schemes"], "prospect")
+        outside = "returns_only" if person.returns else "prospect"
+        return dict.fromkeys(SHIPPED["schemes"], outside)
     last_year, days = person.revenue(365), person.days
     if last_year <= 0:
         tier = "none"
@@ -427,14 +428,16 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
     connection = duckdb.connect()
     connection.execute("""
         create table features (
-            id integer, is_buyer boolean, revenue__365d decimal(18, 2), revenue__all decimal(18, 2),
+            id integer, non_buyer varchar,
+            revenue__365d decimal(18, 2), revenue__all decimal(18, 2),
             orders__365d bigint, tenure_days__all bigint, recency_days__all bigint,
             gap_days__all bigint, age_band varchar
         )
     """)
     for number, person in enumerate(crowd):
         days = person.days
-        row: list[Any] = [number, bool(days), person.revenue(365), person.revenue()]
+        outside = None if days else "returns_only" if person.returns else "prospect"
+        row: list[Any] = [number, outside, person.revenue(365), person.revenue()]
         row += [len([ago for ago, _ in person.orders if ago <= 365])]
         row += [days[-1], days[0]] if days else [None, None]
         row += [days[1] - days[0] if len(days) > 1 else None, person.age_band]
@@ -456,4 +459,4 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
             seen.setdefault(scheme, set()).add(segment)
     for scheme, entry in SHIPPED["schemes"].items():
         of_scheme = {part["segment"] for part in entry["segments"] if "segment" in part}
-        assert seen[scheme] >= {*of_scheme, "prospect"}, scheme
+        assert seen[scheme] >= {*of_scheme, "prospect", "returns_only"}, scheme

@@ -133,6 +133,7 @@ def keys(package: Path, changed: str | None = None) -> dict[str, str]:
         ("input/table_check.py", set()),
         ("cli.py", set()),
         ("input/raw_files.py", {"history"}),
+        ("input/text_files.py", {"history"}),
         ("identity/people.py", {"history"}),
         ("identity/comparisons.py", {"identity.linkage.fit_linkage", "history"}),
         ("fits/topics.py", {"fits.topics.fit_topics", "history"}),

@@ -110,7 +110,7 @@ little_known as (
     inner join coverage on attributes.attribute || '_known' = coverage.check_name
     where
         kpis.customers > 0
-        and kpis.segment_key <> kpis.scheme || ':prospect'
+        and kpis.segment_key not in (kpis.scheme || ':prospect', kpis.scheme || ':returns_only')
         and coverage.verdict = 'warn'
 ),
 

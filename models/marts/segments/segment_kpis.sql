@@ -65,7 +65,7 @@ kpis as (
         coalesce(sizes.customers, 0) as customers,
         coalesce(sizes.customers, 0) / nullif(cast(everyone.customers as double), 0) as customer_share,
         case
-            when all_segments.segment_key <> all_segments.scheme || ':prospect'
+            when all_segments.segment_key not in (all_segments.scheme || ':prospect', all_segments.scheme || ':returns_only')
                 then coalesce(sizes.customers, 0) / nullif(cast(everyone.buyers as double), 0)
         end as buyer_share,
         coalesce(sizes.revenue, 0) as revenue,

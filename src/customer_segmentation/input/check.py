@@ -7,6 +7,7 @@ for a status or event, or a status, event type, system or currency that ten rows
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,24 +17,23 @@ import duckdb
 from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
     FORMATS,
-    RawFile,
-    RawFileError,
     find_raw_file,
-    read_header,
+    table_names,
+    unread_tables,
 )
 from customer_segmentation.input.raw_tables import RawTable
 from customer_segmentation.input.report import Report
 from customer_segmentation.input.table_check import check_table
+from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.near_names import near_misses
 from customer_segmentation.sql import identifier
-
-_OTHER_DATA = (".xlsx", ".xls", ".ods", ".tsv", ".txt", ".json", ".jsonl")
 
 
 def check_folder(
     raw_dir: str,
     contract: Sequence[ContractTable],
     event_roles: Mapping[str, Sequence[str]],
+    roots: Sequence[str] = (),
 ) -> Report:
     """Checks a folder of raw files, which nothing writes to.
 
@@ -41,6 +41,7 @@ def check_folder(
         raw_dir: The folder, as the var raw_dir would name it.
         contract: The tables that may be there.
         event_roles: The var: event types by role.
+        roots: Other folders that links in it may lead to, as the var raw_roots names them.
 
     Returns:
         What was found. Unreadable files are among the changes.
@@ -51,14 +52,14 @@ def check_folder(
     )
     if not folder.is_dir():
         report.changes.append(
-            f"{raw_dir} is not a folder. Name one with Parquet or CSV files, at least "
+            f"{raw_dir} is not a folder. Name one with Parquet, CSV or JSON lines files, at least "
             f"orders.parquet or orders.csv."
         )
         return report
     found: dict[str, RawTable] = {}
     for table in contract:
         try:
-            file = find_raw_file(folder, ContractTable(table.name, table.columns))
+            file = find_raw_file(folder, dataclasses.replace(table, is_required=False), roots)
         except RawFileError as error:
             report.changes.append(str(error))
             continue
@@ -66,23 +67,8 @@ def check_folder(
             report.absent.append(table.name)
         else:
             found[table.name] = RawTable.of_file(file)
-    contract_files = {f"{table.name}{ending}" for table in contract for ending in FORMATS}
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    others = [
-        other
-        for path in files
-        if path.name not in contract_files and not path.name.startswith(".")
-        if (other := _other_table(path, report)) is not None
-    ]
-    lacks_required = any(table.is_required and table.name in report.absent for table in contract)
-    if lacks_required and not others:
-        # Without it nothing can be built, so a file of another format may be the one meant.
-        report.changes += [
-            f"{path.as_posix()} is not read: write it as Parquet, or as CSV in UTF-8 with commas, "
-            f"and name it after a table of the contract, such as orders.csv."
-            for path in files
-            if path.suffix.casefold() in _OTHER_DATA
-        ]
+    report.changes += unread_tables(folder, contract)
+    others = _other_tables(folder, contract, report)
     # One thread: more would draw another sample each time.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -145,16 +131,21 @@ def _as_dataset(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)
 
 
-def _other_table(path: Path, report: Report) -> RawTable | None:
-    """A file that isn't named after a contract table, if it can be read."""
-    if not path.name.casefold().endswith(FORMATS):
-        return None
-    format_ = "parquet" if path.suffix.casefold() == ".parquet" else "csv"
-    try:
-        return RawTable.of_file(RawFile(path.stem, path.as_posix(), format_, read_header(path)))
-    except RawFileError as error:
-        report.notes.append(str(error))
-        return None
+def _other_tables(
+    folder: Path, contract: Sequence[ContractTable], report: Report
+) -> list[RawTable]:
+    """Files and folders that aren't named after a contract table, as far as they can be read."""
+    names = {table.name for table in contract}
+    tables = []
+    for name in sorted(table_names(folder) - names):
+        try:
+            file = find_raw_file(folder, ContractTable(name, ()))
+        except RawFileError as error:
+            report.notes.append(str(error))
+            continue
+        if file is not None:
+            tables.append(RawTable.of_file(file))
+    return tables
 
 
 def _check_tables(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from customer_segmentation.input.raw_files import RawFile, relation_of
+from customer_segmentation.input.raw_files import RawFile, load_raw_file, relation_of
 from customer_segmentation.sql import identifier
 
 SAMPLE_ROWS = 2_000
@@ -25,20 +25,21 @@ class RawTable:
         sql: What it is read from, for a from clause.
         columns: Its columns, in order.
         name: Its name without folder and ending, or without database and schema.
+        text: The files to load first, where it is CSV or JSON lines.
     """
 
     label: str
     sql: str
     columns: tuple[str, ...]
     name: str
+    text: RawFile | None = None
 
     @classmethod
     def of_file(cls, file: RawFile) -> RawTable:
-        return cls(file.path, relation_of(file), file.columns, Path(file.path).name.split(".")[0])
-
-    @property
-    def is_csv(self) -> bool:
-        return self.sql.startswith("read_csv")
+        name = Path(file.path).name.split(".")[0]
+        if file.format == "parquet":
+            return cls(file.path, relation_of(file), file.columns, name)
+        return cls(file.path, identifier(f"text_{name}"), file.columns, name, text=file)
 
 
 class Hour(NamedTuple):
@@ -80,10 +81,10 @@ def read_contents(
 
     Raises:
         duckdb.Error: The table can't be read to its end.
+        RawFileError: Its file is damaged, or lines of it would be lost.
     """
+    unreadable = _load_text(connection, table) if table.text else []
     stamp = "cast(null as timestamp)" if clock is None else _stamp(connection, table, clock)
-    # An unreadable cell of a CSV file is found only when its column is read.
-    counted = table.columns if table.is_csv else ()
     found = connection.execute(
         f"""
         with stamps as (select *, {stamp} as "the stamp" from {table.sql})
@@ -93,7 +94,6 @@ def read_contents(
             min("the stamp"),
             max("the stamp"),
             count(*) filter (where "the stamp" = date_trunc('day', "the stamp"))
-            {"".join(f", count({identifier(name)})" for name in counted)}
         from stamps
         group by extract(hour from "the stamp")
         """
@@ -102,7 +102,7 @@ def read_contents(
     return Contents(
         rows=rows,
         hours=[Hour(*row[:5]) for row in found if row[2] is not None],
-        unreadable=_unreadable_lines(connection) if table.is_csv else [],
+        unreadable=unreadable,
         sample=_sample(connection, table, is_large=rows > SPREAD_UP_TO),
     )
 
@@ -114,18 +114,14 @@ def _stamp(connection: duckdb.DuckDBPyConnection, table: RawTable, column: str) 
     return f"try_cast({text} as timestamp)"
 
 
-def _unreadable_lines(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
-    lines = connection.execute(
-        """
-        select error_type, count(distinct line)
-        from reject_errors
-        where scan_id = (select max(scan_id) from reject_errors)
-        group by all
-        order by all
-        """
+def _load_text(connection: duckdb.DuckDBPyConnection, table: RawTable) -> list[tuple[str, int]]:
+    """Loads the files of a table; returns the kinds of its unreadable lines, with their numbers."""
+    assert table.text
+    connection.execute("create or replace temp table rejected (name text, line bigint, error text)")
+    load_raw_file(connection, table.text, table.sql, "rejected")
+    return connection.execute(
+        "select error, count(*) from rejected group by error order by error"
     ).fetchall()
-    connection.execute("drop table reject_errors; drop table reject_scans")
-    return lines
 
 
 def _sample(

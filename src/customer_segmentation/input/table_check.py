@@ -17,6 +17,7 @@ from customer_segmentation.input.raw_tables import (
     read_contents,
 )
 from customer_segmentation.input.report import Report
+from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.input.values import (
     EMAIL,
     bad_values,
@@ -60,6 +61,9 @@ def check_table(
     check = _TableCheck(connection, contract, table, report, event_roles)
     try:
         contents = read_contents(connection, table, check.named.get(check.clock or ""))
+    except RawFileError as error:
+        report.changes.append(str(error))
+        return
     except duckdb.Error as error:
         report.changes.append(
             f"{table.label} can't be read to its end: {type(error).__name__}. Write it again."
@@ -70,7 +74,7 @@ def check_table(
 
 def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:
     """Why the header of a table can't be used, and what to change; None if it can."""
-    if table.is_csv and not set(table.columns) & set(contract.columns):
+    if table.text and not set(table.columns) & set(contract.columns):
         kinds = {kind_of_values([name]) for name in table.columns}
         if kinds & {"instant", "date", "number", "email"}:
             return (

@@ -48,7 +48,12 @@
         'session_idle_minutes': count,
         'bot_events_per_day': count,
         'bot_events_per_minute': count,
-        'cart_event_types': {'keys': {'added': {'text': none}, 'removed': {'text': none}, 'bought': {'text': none}}},
+        'event_roles': {
+            'values': {'items': {'text': none}},
+            'named': ['page', 'view', 'search', 'cart', 'remove', 'checkout', 'buy'],
+            'words': 'a mapping from roles to lists of event types, such as {view: [product_view], buy: [purchase]}',
+        },
+        'cart_grace_hours': {'whole': [0]},
         'half_life_days': count,
         'big_purchase': {'keys': {'times': count, 'after_orders': count}},
         'score_half_points': {'keys': {'sessions': count, 'depth': count, 'recency': count, 'tenure': count, 'breadth': count}},

@@ -7,6 +7,7 @@
         'demographic_attribute': 'the attribute of demographic is in var schemes.',
         'imputation_rows': 'values are no longer imputed from neighbours; see var feature_treatments.',
         'imputation_neighbours': 'values are no longer imputed from neighbours; see var feature_treatments.',
+        'cart_event_types': 'event types have their roles cart, remove and buy in var event_roles.',
         'orders_lookback_days': 'every build reads all raw orders. Delete the var.',
     }.items() if var.has_var(name) %}
         {% do raise_config_error('Var ' ~ name ~ ' was removed: ' ~ replacement) %}
@@ -17,6 +18,7 @@
     {% do raw_warehouse() %}
     {% do backfill_range() %}
     {% do date_formats() %}
+    {% do event_roles() %}
     {% do segment_goals() %}
     {% set k, paths = var('cluster_k'), var('journey_paths') %}
     {% set pairs = {'cluster_k': [k.min, k.max], 'journey_paths': [paths.min_length, paths.max_length]} %}

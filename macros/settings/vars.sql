@@ -44,6 +44,18 @@
 {% endmacro %}
 
 
+{% macro event_roles() %}
+    {% set roles, role_of = {}, {} %}
+    {% for role, event_types in setting('event_roles').items() %}
+        {% do roles.update({role: event_types | map('trim') | map('lower') | unique | list}) %}
+        {% for event_type in roles[role] if role_of.setdefault(event_type, role) != role %}
+            {% do definition_error('Var event_roles', role, format_value(event_type), 'an event type in one role only; it is in ' ~ role_of[event_type] ~ ' already') %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(roles) }}
+{% endmacro %}
+
+
 {% macro reporting_currency() %}
     {{ return((setting('currency') or '') | trim | upper or none) }}
 {% endmacro %}

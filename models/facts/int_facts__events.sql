@@ -1,21 +1,22 @@
 -- One row per event of an eligible customer, with its session and the dates between which it counts. Bots are excluded.
 --
--- A session is the source's own, otherwise the events of a visitor without a gap of var session_idle_minutes; both end at
--- local midnight. An event without a customer is attributed to
+-- A session is the source's own, otherwise the events of a visitor without a gap of var session_idle_minutes, named by the
+-- second it begins. Figures count its events by local day. An event without a customer is attributed to
 --   1. the only customer identified in the same session on the same day: the visit led to the log-in;
 --   2. in a session without any customer, the one that identity_links ties the visitor to.
 -- A link holds from its own day until a link to a second customer makes it ambiguous: a shared device identifies no one. So
 -- such an event counts from attributed_from to attributed_until, and a later link changes nothing before it. A link without
 -- a date has always held. Erased customers get key -1: they own no events, but still count as a second owner of a device.
 --
--- Each event is a transition to the next one of the session with the same attribution dates. Simultaneous events are ordered
--- by type, because their true order is unknown.
+-- Each event is a transition to the next one of the session with the same day and attribution dates. Events of one instant
+-- are in the order of the source: by its sequence, otherwise by event_id, as a number if all event ids of the source are.
 
 {% set never = "date '9999-12-31'" -%}
 {% set idle_minutes = setting('session_idle_minutes') -%}
+{% set event_number = try_cast('event_id', 'decimal(38, 6)') -%}
 {% set columns = [
-    'source_system', 'anonymous_id', 'occurred_on', 'occurred_at', 'event_type', 'product_id', 'device', 'country',
-    'referrer'
+    'source_system', 'event_id', 'sequence', 'anonymous_id', 'occurred_on', 'occurred_at', 'event_type', 'product_id',
+    'device', 'country', 'referrer'
 ] -%}
 
 with events as {{ not_materialized() }} (
@@ -47,7 +48,6 @@ human_events as {{ not_materialized() }} (
         {%- for column in columns %}
         events.{{ column }},
         {%- endfor %}
-        events.event_id,
         events.session_id,
         coalesce(events.anonymous_id, events.customer_ref) as visitor,
         case
@@ -68,17 +68,25 @@ human_events as {{ not_materialized() }} (
         and (events.anonymous_id is not null or events.customer_ref is not null)
 ),
 
+-- The first of several events of one instant is any of them: the session that it begins is the same.
 gaps as {{ not_materialized() }} (
     select
         *,
         case
-            when {{ seconds_between('lag(occurred_at) over by_visitor', 'occurred_at') }} > 60 * {{ idle_minutes }}
-                then 1
-            else 0
-        end as begins_session
+            when {{ seconds_between('lag(occurred_at) over by_visitor', 'occurred_at') }} <= 60 * {{ idle_minutes }}
+                then null
+            else occurred_at
+        end as begins_at
     from human_events
     where session_id is null
-    window by_visitor as (partition by source_system, visitor, occurred_on order by occurred_at, event_id)
+    window by_visitor as (partition by source_system, visitor order by occurred_at)
+),
+
+begun as {{ not_materialized() }} (
+    select
+        *,
+        max(begins_at) over (partition by source_system, visitor order by occurred_at) as begun_at
+    from gaps
 ),
 
 idle_sessions as {{ not_materialized() }} (
@@ -87,14 +95,10 @@ idle_sessions as {{ not_materialized() }} (
         {{ column }},
         {%- endfor %}
         named_key,
-        visitor || ':' || cast(occurred_on as {{ dbt.type_string() }}) || ':' || cast(
-            sum(begins_session) over (
-                partition by source_system, visitor, occurred_on
-                order by occurred_at, event_id
-                rows between unbounded preceding and current row
-            ) as {{ dbt.type_string() }}
+        visitor || ':' || cast(
+            cast({{ seconds_between("timestamp '1970-01-01'", 'begun_at') }} as bigint) as {{ dbt.type_string() }}
         ) as session_id
-    from gaps
+    from begun
 ),
 
 session_events as {{ not_materialized() }} (
@@ -158,35 +162,68 @@ visitors as (
     group by source_system, anonymous_id, first_key
 ),
 
-attributed as (
+numeric_sources as (
+    select source_system
+    from events
+    group by source_system
+    having count(*) = count({{ event_number }})
+),
+
+ordered_events as (
     select
         session_events.*,
         case
-            when session_events.named_key is not null then session_events.named_key
+            {%- for role, types in event_roles().items() %}
+            when session_events.event_type in (
+                {%- for event_type in types %}
+                {{ sql_literal(event_type) }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            ) then '{{ role }}'
+            {%- endfor %}
+            else 'other'
+        end as role,
+        -- Not per customer: a link found later must not renumber the events known before.
+        row_number() over (
+            partition by {{ quick_hash(['session_events.source_system', 'session_events.session_id']) }}
+            order by
+                session_events.occurred_at,
+                session_events.sequence asc nulls last,
+                case when numeric_sources.source_system is not null then {{ event_number }} end,
+                session_events.event_id
+        ) as position
+    from session_events
+    left join numeric_sources on session_events.source_system = numeric_sources.source_system
+),
+
+attributed as (
+    select
+        ordered_events.*,
+        case
+            when ordered_events.named_key is not null then ordered_events.named_key
             when named_sessions.session_id is null then visitors.customer_key
             when named_sessions.first_key = named_sessions.last_key then named_sessions.first_key
         end as customer_key,
         case
-            when session_events.named_key is null and named_sessions.session_id is null
-                then greatest(session_events.occurred_on, visitors.linked_on)
-            else session_events.occurred_on
+            when ordered_events.named_key is null and named_sessions.session_id is null
+                then greatest(ordered_events.occurred_on, visitors.linked_on)
+            else ordered_events.occurred_on
         end as attributed_from,
         case
-            when session_events.named_key is null and named_sessions.session_id is null then visitors.attributed_until
+            when ordered_events.named_key is null and named_sessions.session_id is null then visitors.attributed_until
             else {{ never }}
         end as attributed_until
-    from session_events
+    from ordered_events
     left join named_sessions
         on
-            session_events.named_key is null
-            and session_events.source_system = named_sessions.source_system
-            and session_events.session_id = named_sessions.session_id
-            and session_events.occurred_on = named_sessions.occurred_on
+            ordered_events.named_key is null
+            and ordered_events.source_system = named_sessions.source_system
+            and ordered_events.session_id = named_sessions.session_id
+            and ordered_events.occurred_on = named_sessions.occurred_on
     left join visitors
         on
-            session_events.named_key is null
-            and session_events.source_system = visitors.source_system
-            and session_events.anonymous_id = visitors.anonymous_id
+            ordered_events.named_key is null
+            and ordered_events.source_system = visitors.source_system
+            and ordered_events.anonymous_id = visitors.anonymous_id
 ),
 
 customer_events as (
@@ -205,10 +242,13 @@ customer_events as (
 
         -- numbers
         {{ local_hour_by_zone_day('attributed.occurred_at') | indent(8) }} as hour,
+        attributed.position,
 
         -- words
         attributed.event_type,
-        coalesce(lead(attributed.event_type) over session, '(end)') as next_event_type,
+        coalesce(lead(attributed.event_type) over session_part, '(end)') as next_event_type,
+        attributed.role,
+        coalesce(lead(attributed.role) over session_part, '(end)') as next_role,
         attributed.device,
         attributed.country,
         attributed.referrer
@@ -218,14 +258,14 @@ customer_events as (
     where
         not customers.is_excluded
         and attributed.attributed_until > attributed.attributed_from
-    window session as (
+    window session_part as (
         partition by
             attributed.customer_key,
             {{ quick_hash(['attributed.source_system', 'attributed.session_id']) }},
             attributed.occurred_on,
             attributed.attributed_from,
             attributed.attributed_until
-        order by attributed.occurred_at, attributed.event_type
+        order by attributed.position
     )
 )
 

@@ -1,13 +1,12 @@
 -- One row per customer, session and local date. A session that runs past midnight counts on both dates, so that its figures
 -- at an as_of do not change when it continues.
 --
--- A session has a cart if more products were added to it than removed. The cart is abandoned if the session has no purchase.
--- Its value: for each product, the mean amount of its order lines in all earlier months.
+-- A session has a cart if more products were added to it than removed. It is bought by a purchase in the session, on the
+-- same day or past midnight on the next, or by an order of the customer up to var cart_grace_hours after it. A cart that is
+-- bought on a later date is two rows, left up to that date and bought from then on, so that no figure of an earlier as_of
+-- changes. Its value: for each product, the mean amount of its order lines in all earlier months.
 
-{% set cart = setting('cart_event_types') -%}
-{% set added = sql_literal(cart.added | trim | lower) -%}
-{% set removed = sql_literal(cart.removed | trim | lower) -%}
-{% set bought = sql_literal(cart.bought | trim | lower) -%}
+{% set grace_hours = setting('cart_grace_hours') -%}
 
 with events as (
     select * from {{ ref('int_facts__events') }}
@@ -15,6 +14,10 @@ with events as (
 
 lines as (
     select * from {{ ref('int_facts__lines') }}
+),
+
+orders as (
+    select * from {{ ref('int_facts__orders') }}
 ),
 
 cart_events as (
@@ -25,11 +28,12 @@ cart_events as (
         day,
         attributed_from,
         attributed_until,
+        occurred_at,
         product_id,
         cast({{ dbt.date_trunc('month', 'day') }} as date) as month,
-        case when event_type = {{ added }} then 1 else -1 end as products
+        case when role = 'cart' then 1 else -1 end as products
     from events
-    where event_type in ({{ added }}, {{ removed }})
+    where role in ('cart', 'remove')
 ),
 
 products_in_carts as (
@@ -72,8 +76,9 @@ carts as (
         cart_events.day,
         cart_events.attributed_from,
         cart_events.attributed_until,
-        sum(cart_events.products) as cart_products,
-        sum(cart_events.products * prices.price) as cart_value
+        min(case when cart_events.products = 1 then cart_events.occurred_at end) as filled_at,
+        max(cart_events.occurred_at) as touched_at,
+        cast(sum(cart_events.products * prices.price) as decimal(18, 2)) as cart_value
     from cart_events
     left join prices
         on
@@ -86,6 +91,56 @@ carts as (
         cart_events.day,
         cart_events.attributed_from,
         cart_events.attributed_until
+    having sum(cart_events.products) > 0
+),
+
+-- An order that has a date alone is at midnight, before any cart of that date.
+purchases as (
+    select
+        carts.customer_key,
+        carts.source_system,
+        carts.session_id,
+        carts.day,
+        events.attributed_from as known_on
+    from carts
+    inner join events
+        on
+            carts.customer_key = events.customer_key
+            and carts.source_system = events.source_system
+            and carts.session_id = events.session_id
+            and {{ dbt.datediff('carts.day', 'events.day', 'day') }} in (0, 1)  -- noqa: LT05
+    where events.role = 'buy'
+    union all
+    select
+        carts.customer_key,
+        carts.source_system,
+        carts.session_id,
+        carts.day,
+        orders.day as known_on
+    from carts
+    inner join orders
+        on
+            carts.customer_key = orders.customer_key
+            and {{ seconds_between('carts.touched_at', 'orders.ordered_at') }} <= 3600 * {{ grace_hours }}
+            and (
+                carts.filled_at <= orders.ordered_at
+                or (
+                    carts.day = orders.day
+                    and {{ local_date(dbt.dateadd('second', -1, 'orders.ordered_at')) }} < orders.day
+                )
+            )
+    where orders.is_completed
+),
+
+bought as (
+    select
+        customer_key,
+        source_system,
+        session_id,
+        day,
+        min(known_on) as bought_on
+    from purchases
+    group by customer_key, source_system, session_id, day
 ),
 
 visits as (
@@ -99,40 +154,19 @@ visits as (
         min(hour) as hour,
         count(*) as events,
         cast({{ seconds_between('min(occurred_at)', 'max(occurred_at)') }} / 60.0 as decimal(18, 2)) as minutes,
-        max(device) as device,
-        max(country) as country,
-        coalesce(max(referrer), 'direct') as referrer,
-        max(case when event_type = {{ bought }} then 1 else 0 end) = 1 as is_bought
+        min_by(device, position) filter (where device is not null) as device,
+        min_by(country, position) filter (where country is not null) as country,
+        min_by(referrer, position) filter (where referrer is not null) as referrer
     from events
     group by customer_key, source_system, session_id, day, attributed_from, attributed_until
 ),
 
-sessions as (
+visits_with_carts as (
     select
-        -- ids
-        visits.customer_key,
-        visits.source_system,
-        visits.session_id,
-
-        -- dates
-        visits.day,
-        visits.attributed_from,
-        visits.attributed_until,
-
-        -- numbers
-        visits.hour,
-        visits.events,
-        visits.minutes,
-        case when carts.cart_products > 0 then cast(carts.cart_value as decimal(18, 2)) end as cart_value,
-
-        -- words
-        visits.device,
-        visits.country,
-        visits.referrer,
-
-        -- flags
-        {{ is_weekend('visits.day') }} as is_weekend,
-        case when carts.cart_products > 0 then not visits.is_bought end as is_cart_left
+        visits.*,
+        carts.cart_value,
+        carts.session_id is not null as has_cart,
+        bought.bought_on
     from visits
     left join carts
         on
@@ -142,6 +176,59 @@ sessions as (
             and visits.day = carts.day
             and visits.attributed_from = carts.attributed_from
             and visits.attributed_until = carts.attributed_until
+    left join bought
+        on
+            carts.customer_key = bought.customer_key
+            and carts.source_system = bought.source_system
+            and carts.session_id = bought.session_id
+            and carts.day = bought.day
+),
+
+states as (
+    select
+        *,
+        attributed_from as known_from,
+        least(attributed_until, coalesce(bought_on, attributed_until)) as known_until,
+        case when has_cart then true end as is_cart_left
+    from visits_with_carts
+    where bought_on is null or bought_on > attributed_from
+    union all
+    select
+        *,
+        greatest(attributed_from, bought_on) as known_from,
+        attributed_until as known_until,
+        false as is_cart_left
+    from visits_with_carts
+    where bought_on < attributed_until
+),
+
+sessions as (
+    select
+        -- ids
+        customer_key,
+        source_system,
+        session_id,
+
+        -- dates
+        day,
+        known_from as attributed_from,
+        known_until as attributed_until,
+
+        -- numbers
+        hour,
+        events,
+        minutes,
+        cart_value,
+
+        -- words
+        device,
+        country,
+        coalesce(referrer, 'direct') as referrer,
+
+        -- flags
+        {{ is_weekend('day') }} as is_weekend,
+        is_cart_left
+    from states
 )
 
 select * from sessions

@@ -85,7 +85,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             def report() -> dict[str, Any]:
                 if "raw_dir" in wanted:
-                    made = check_folder(wanted["raw_dir"], contract, wanted["raw_roots"])
+                    roots = wanted.pop("raw_roots")
+                    made = check_folder(**wanted, contract=contract, roots=roots)
                 else:
                     made = check_warehouse(conn.cursor(), **wanted, contract=contract)
                 return {"text": str(made), "changes": len(made.changes)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -46,6 +46,7 @@ class Behaviour:
 @dataclass
 class _Session:
     customer: int
+    key: tuple[Any, ...]
     day: date
     events: list[Row]
 
@@ -63,9 +64,10 @@ def expected(
     """
     customers = sorted(set(raw.customer_of.values()) - raw.excluded)
     orders = [
-        row | {"day": row["ordered_at"].astimezone(zone).date()}
+        row | {"local": local, "day": local.date()}
         for row in raw.orders
         if row["customer_ref"] is not None and row["status"] != "ignored"
+        for local in [row["ordered_at"].astimezone(zone)]
     ]
     orders = [row for row in orders if row["day"] < as_of]
     lines = _lines_of_orders(raw, orders)
@@ -73,14 +75,15 @@ def expected(
     own_orders = _by(orders, lambda row: _customer(raw, row))
     own_lines = _by(lines, lambda row: row["customer"])
     own_sessions = _by(sessions, lambda session: session.customer)
-    own_carts = _by(_carts(raw, sessions, lines, settings), lambda cart: cart[0].customer)
+    carts = _carts(raw, sessions, orders, lines, settings)
+    own_carts = _by(carts, lambda cart: cart[0].customer)
     features = {}
     for key in customers:
         features[key] = {
             **_order_features(own_orders[key], as_of, zone, settings),
             **_line_features(own_lines[key], as_of, settings),
             **_session_features(own_sessions[key], as_of),
-            **_move_features(own_sessions[key], as_of),
+            **_move_features(own_sessions[key], as_of, settings),
             **_cart_features(own_carts[key], as_of),
         }
         scores = _scores(features[key], bool(sessions), raw.tier.get(key), settings)
@@ -119,24 +122,30 @@ def _sessions(
             people[link["source_system"], link["anonymous_id"]].add(_customer(raw, link))
 
     visits = defaultdict(list)
-    for (system, visitor, day), events in days.items():
+    of_visitor = defaultdict(list)
+    for (system, visitor, _), events in days.items():
         minutes = pd.Series([e["local"].strftime("%H:%M") for e in events]).value_counts()
         declared = {str(e["device"]).lower() for e in events} & {"bot", "crawler", "spider"}
         too_many = len(events) > settings["bot_events_per_day"]
         if declared or too_many or minutes.max() > settings["bot_events_per_minute"]:
             continue
-        number, last = 0, None
-        for event in sorted(events, key=lambda e: (e["occurred_at"], e["event_id"])):
+        of_visitor[system, visitor] += events
+    place = _places(raw.events)
+    for (system, visitor), events in of_visitor.items():
+        begun, last = None, None
+        for event in sorted(events, key=lambda e: e["occurred_at"]):
             session = event["session_id"]
             if session is None:
                 idle = timedelta(minutes=settings["session_idle_minutes"])
-                number += last is not None and event["occurred_at"] - last > idle
+                if last is None or event["occurred_at"] - last > idle:
+                    begun = event["occurred_at"]
                 last = event["occurred_at"]
-                session = (visitor, number)
-            visits[system, session, day].append(event)
+                session = (visitor, begun)
+            visits[system, session, event["local"].date()].append(event)
 
     found = []
-    for (system, _, day), events in visits.items():
+    for (system, name, day), events in visits.items():
+        events.sort(key=lambda e: place[e["source_system"], e["event_id"]])
         named = {_customer(raw, e) for e in events if e["customer_ref"] is not None}
         owned = defaultdict(list)
         for event in events:
@@ -147,11 +156,34 @@ def _sessions(
             if len(owners) == 1:
                 owned[next(iter(owners))].append(event)
         found += [
-            _Session(customer, day, own)
+            _Session(customer, (customer, system, name), day, own)
             for customer, own in owned.items()
             if customer != NOBODY and customer not in raw.excluded
         ]
     return found
+
+
+def _places(events: list[Row]) -> dict[tuple[str, str], int]:
+    """The place of each event: by instant, sequence and id, as a number if all are."""
+    ids = defaultdict(list)
+    for event in events:
+        ids[event["source_system"]].append(event["event_id"])
+    numeric = {system for system, own in ids.items() if all(name.isdigit() for name in own)}
+
+    def order(event: Row) -> tuple[Any, ...]:
+        sequence, name = event.get("sequence"), event["event_id"]
+        number = int(name) if event["source_system"] in numeric else 0
+        return event["occurred_at"], sequence is None, sequence or 0, number, name
+
+    ordered = sorted(events, key=order)
+    return {(e["source_system"], e["event_id"]): place for place, e in enumerate(ordered)}
+
+
+def _role(event: Row, settings: Mapping[str, Any]) -> str:
+    for role, event_types in settings["event_roles"].items():
+        if event["event_type"] in event_types:
+            return str(role)
+    return "other"
 
 
 def _lines_of_orders(raw: Behaviour, orders: list[Row]) -> list[Row]:
@@ -167,18 +199,28 @@ def _lines_of_orders(raw: Behaviour, orders: list[Row]) -> list[Row]:
 
 
 def _carts(
-    raw: Behaviour, sessions: list[_Session], lines: list[Row], settings: Mapping[str, Any]
+    raw: Behaviour,
+    sessions: list[_Session],
+    orders: list[Row],
+    lines: list[Row],
+    settings: Mapping[str, Any],
 ) -> list[tuple[_Session, bool, float | None]]:
     """Sessions with a cart, whether it was left, and what it is worth."""
-    words = settings["cart_event_types"]
+    bought_on = {
+        (session.key, session.day)
+        for session in sessions
+        if any(_role(e, settings) == "buy" for e in session.events)
+    }
+    grace = timedelta(hours=settings["cart_grace_hours"])
     paid = defaultdict(list)
     for line in lines:
         if line["status"] == "completed" and line["amount"] is not None:
             paid[line["product_id"]].append((line["day"], line["amount"]))
     carts = []
     for session in sessions:
-        sign = {words["added"]: 1, words["removed"]: -1}
-        moved = [(sign[e["event_type"]], e) for e in session.events if e["event_type"] in sign]
+        sign = {"cart": 1, "remove": -1}
+        roles = [(_role(e, settings), e) for e in session.events]
+        moved = [(sign[role], e) for role, e in roles if role in sign]
         if sum(count for count, _ in moved) <= 0:
             continue
         worth = []
@@ -188,9 +230,27 @@ def _carts(
             if before and event["product_id"] is not None:
                 price = sum(before) / len(before)
                 worth.append(count * float(price.quantize(Decimal("0.01"), ROUND_HALF_UP)))
-        is_left = not any(e["event_type"] == words["bought"] for e in session.events)
+        filled = min(e["occurred_at"] for count, e in moved if count == 1)
+        touched = max(e["occurred_at"] for _, e in moved)
+        is_left = not (
+            bought_on & {(session.key, session.day + timedelta(days)) for days in (0, 1)}
+            or any(
+                _customer(raw, order) == session.customer
+                and order["status"] == "completed"
+                and _counts_from(order, session.day, filled)
+                <= order["ordered_at"]
+                <= touched + grace
+                for order in orders
+            )
+        )
         carts.append((session, is_left, sum(worth) if worth else None))
     return carts
+
+
+def _counts_from(order: Row, day: date, filled: datetime) -> datetime:
+    """The instant from which an order buys a cart: an order at midnight has a date alone."""
+    is_date = order["local"].time() == time.min
+    return order["ordered_at"] if is_date and order["day"] == day else filled
 
 
 def _age(as_of: date, day: date) -> int:
@@ -283,22 +343,22 @@ def _session_features(own: list[_Session], as_of: date) -> Row:
 
 # Moves by their beginnings and ends, None for any.
 _MOVES: dict[str, tuple[set[str] | None, str]] = {
-    "page_to_page": ({"page_view"}, "page_view"),
-    "search_to_product": ({"search"}, "product_view"),
-    "product_to_product": ({"product_view"}, "product_view"),
-    "product_to_cart": ({"product_view"}, "add_to_cart"),
-    "to_purchase": (None, "purchase"),
-    "product_exit": ({"product_view"}, "(end)"),
-    "cart_exit": ({"add_to_cart", "checkout"}, "(end)"),
+    "page_to_page": ({"page"}, "page"),
+    "search_to_product": ({"search"}, "view"),
+    "product_to_product": ({"view"}, "view"),
+    "product_to_cart": ({"view"}, "cart"),
+    "to_purchase": (None, "buy"),
+    "product_exit": ({"view"}, "(end)"),
+    "cart_exit": ({"cart", "checkout"}, "(end)"),
 }
 
 
-def _move_features(own: list[_Session], as_of: date) -> Row:
+def _move_features(own: list[_Session], as_of: date, settings: Mapping[str, Any]) -> Row:
     """Shares of the moves of a year. Sessions of more than one visitor are not in the data."""
     moves: list[tuple[str, str]] = []
     for session in own:
         if as_of - timedelta(365) <= session.day:
-            stops = [e["event_type"] for e in sorted(session.events, key=_time_and_type)]
+            stops = [_role(event, settings) for event in session.events]
             moves += zip(stops, [*stops[1:], "(end)"], strict=True)
     return {
         f"{name}_share__365d": _mean(
@@ -306,10 +366,6 @@ def _move_features(own: list[_Session], as_of: date) -> Row:
         )
         for name, (starts, end) in _MOVES.items()
     }
-
-
-def _time_and_type(event: Row) -> tuple[Any, str]:
-    return event["occurred_at"], event["event_type"]
 
 
 def _cart_features(own: list[tuple[_Session, bool, float | None]], as_of: date) -> Row:

@@ -44,7 +44,7 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         TEXT,
     )
     | dict.fromkeys(["product_id", "device", "country", "referrer"], TEXT)
-    | {"occurred_at": INSTANT, "occurred_on": DAY},
+    | {"occurred_at": INSTANT, "occurred_on": DAY, "sequence": pa.int64()},
     "stg_identity_links": dict.fromkeys(["source_system", "customer_ref", "anonymous_id"], TEXT)
     | {"seen_on": DAY},
     "stg_orders": dict.fromkeys(["order_id", "source_system", "customer_ref", "status"], TEXT)
@@ -170,7 +170,7 @@ def assert_same(got: Row, wanted: Row) -> None:
 CUSTOMER_OF = {("web", "C1"): 1, ("web", "C2"): 2, ("web", "C3"): 3, ("app", "C1"): 1}
 CATEGORIES = {"P1": "dairy", "P2": "bakery", "P3": None, "P4": "dairy"}
 # Few minutes of few days, so that silences, bots, midnights and the change of time meet.
-MINUTES = [0, 5, 34, 35, 36, 700, 1425, 1439]
+MINUTES = [0, 5, 34, 35, 36, 700, 1425, 1439]  # an order at 0 has a date alone
 
 
 def behaviour(seed: int) -> Behaviour:
@@ -191,21 +191,28 @@ def behaviour(seed: int) -> Behaviour:
         return pick.choice(["C1", "C1", "C2", "C3", "gone"])
 
     events: list[Row] = []
+    # Ids in no order of time; as text 10 comes before 9.
+    names = [str(number) for number in pick.sample(range(200), 120)]
+    if pick.random() < 0.3:
+        names[0] = "e1"  # known from the start, or the order of the others would change with it
+    has_sequence = pick.random() < 0.5
     for number in range(pick.randint(0, 120)):
         visitor = pick.choice(["a", "b", "c", "d", None])
         # A session of the source belongs to one visitor.
         session = pick.choice([None, f"{visitor}-1", f"{visitor}-2"]) if visitor else None
         types = ["page_view", "add_to_cart", "add_to_cart", "remove_from_cart", "purchase"]
         types += ["product_view", "product_view", "search", "checkout"]
+        days = pick.choice([range(100), range(60, 67)]) if number else range(1)
         events.append(
             {
-                "event_id": f"e{number:03}",
+                "event_id": names[number],
+                "sequence": pick.choice([None, 1, 2, 3]) if has_sequence else None,
                 "source_system": system(),
                 "anonymous_id": visitor,
                 "customer_ref": reference() if pick.random() < 0.2 else None,
                 "session_id": session,
                 "event_type": pick.choice(types),
-                "occurred_at": moment(pick.choice([range(100), range(60, 67)])),
+                "occurred_at": moment(days),
                 "product_id": pick.choice([*CATEGORIES, None]),
                 "device": pick.choice([None, "mobile", "desktop"] * 10 + ["Bot"]),
                 "country": pick.choice([None, "US", "CA"]),
@@ -319,7 +326,205 @@ def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
         assert value == pytest.approx(sums[key], abs=1e-5)
 
 
+# The demo's event types in the words of other systems, and of a shop that maps its own.
+NAMES = {
+    "ga4": {"product_view": "view_item", "checkout": "begin_checkout"},
+    "shopify": {
+        "page_view": "page_viewed",
+        "product_view": "product_viewed",
+        "search": "search_submitted",
+        "add_to_cart": "product_added_to_cart",
+        "remove_from_cart": "product_removed_from_cart",
+        "checkout": "checkout_started",
+        "purchase": "checkout_completed",
+    },
+    "segment": {
+        "page_view": "page viewed",
+        "product_view": "product viewed",
+        "search": "products searched",
+        "add_to_cart": "product added",
+        "remove_from_cart": "product removed",
+        "checkout": "checkout started",
+        "purchase": "order completed",
+    },
+    "own": {
+        "page_view": "seite",
+        "product_view": "artikel",
+        "search": "suche",
+        "add_to_cart": "in den korb",
+        "remove_from_cart": "aus dem korb",
+        "checkout": "kasse",
+        "purchase": "gekauft",
+    },
+}
+OWN_ROLES = {
+    "page": ["Seite"],
+    "view": [" Artikel"],
+    "search": ["SUCHE"],
+    "cart": ["In den Korb", "Beute"],
+    "remove": ["Aus dem Korb"],
+    "checkout": ["Kasse"],
+    "buy": ["Gekauft"],
+}
+
+
+@examples(4, [Phase.generate])
+@given(seeds)
+@pytest.mark.parametrize("system", NAMES)
+def test_event_types_of_other_names_give_the_same_features(system: str, seed: int) -> None:
+    raw = behaviour(seed)
+    names = NAMES[system]
+    renamed = replace(
+        raw,
+        events=[
+            row | {"event_type": names.get(row["event_type"], row["event_type"])}
+            for row in raw.events
+        ],
+    )
+    variables = SMALL | {"event_roles": OWN_ROLES} if system == "own" else SMALL
+    assert Built(renamed, DATES, variables).features == Built(raw, DATES).features
+
+
 # --- Planted behaviour ---------------------------------------------------------------------------
+
+
+def event(number: object, event_type: str, at: str, **more: Any) -> Row:
+    """An event of C1 in the web shop, in a session of the source unless told otherwise."""
+    moment = datetime.fromisoformat(f"2024-{at}").replace(tzinfo=ZONE).astimezone(UTC)
+    row = {"event_id": str(number), "source_system": "web", "anonymous_id": "v", "session_id": "s"}
+    row |= {"customer_ref": "C1", "event_type": event_type, "occurred_at": moment}
+    return dict.fromkeys(INPUTS["stg_events"]) | row | more
+
+
+def order(at: str, status: str = "completed") -> Row:
+    moment = datetime.fromisoformat(f"2024-{at}").replace(tzinfo=ZONE).astimezone(UTC)
+    row = {"order_id": at, "source_system": "app", "customer_ref": "C1", "ordered_at": moment}
+    return row | {"amount": Decimal(1 if status == "completed" else -1), "status": status}
+
+
+def shop(events: list[Row], orders: Sequence[Row] = ()) -> Behaviour:
+    return Behaviour(events, [], list(orders), [], CATEGORIES, CUSTOMER_OF)
+
+
+@pytest.mark.parametrize(
+    ("ids", "sequences", "wanted"),
+    [
+        ("9 10 11", (None, None, None), "search cart page"),
+        ("e9 10 11", (None, None, None), "cart page search"),
+        ("b a c", (None, None, None), "cart search page"),
+        ("9 10 11", (3, 2, 1), "page cart search"),
+        ("9 10 11", (None, 2, 1), "page cart search"),
+        ("9 10 11", (1, 1, 0), "page search cart"),
+        ("900719925474099301 900719925474099300 1", (None, None, None), "page cart search"),
+    ],
+)
+@pytest.mark.parametrize("session", ["s", None])
+def test_events_of_one_instant_are_in_the_order_of_the_source(
+    ids: str, sequences: Sequence[int | None], wanted: str, session: str | None
+) -> None:
+    """Search, cart and page in one second, however the words sort."""
+    words = ["search", "cart", "page"]
+    at = "03-05 12:00:00"
+    events = [
+        event(name, word, at, sequence=number, session_id=session)
+        for name, word, number in zip(ids.split(), words, sequences, strict=True)
+    ]
+    built = Built(shop(events), DATES[:1])
+    rows = sorted(built.read("int_facts__events"), key=lambda row: row["position"])
+    assert [row["event_type"] for row in rows] == wanted.split()
+    assert [row["next_event_type"] for row in rows] == [*wanted.split()[1:], "(end)"]
+    assert [row["next_role"] for row in rows] == [*wanted.split()[1:], "(end)"]
+
+
+CART = event(1, "add_to_cart", "03-05 23:58:00")
+LATER = "03-06 00:02:00"
+
+
+@pytest.mark.parametrize("session", ["s", None])
+@pytest.mark.parametrize(
+    ("others", "orders", "wanted"),
+    [
+        ([], [], [1, 1, 1]),
+        ([event(2, "purchase", LATER)], [], [1, 0, 0]),
+        ([event(2, "purchase", "03-05 23:59:00")], [], [0, 0, 0]),
+        # another session, and no order
+        ([event(2, "purchase", "03-06 12:00:00", session_id="t")], [], [1, 1, 1]),
+        ([], [order("03-05 23:59:00")], [0, 0, 0]),
+        ([], [order("03-06 23:58:00")], [1, 0, 0]),
+        # a second too late, before the cart, a return
+        ([], [order("03-06 23:58:01")], [1, 1, 1]),
+        ([], [order("03-05 23:57:00")], [1, 1, 1]),
+        ([], [order("03-06 12:00:00", "returned")], [1, 1, 1]),
+        # dates without a time: that of the cart, the next, the one after
+        ([], [order("03-05 00:00:00")], [0, 0, 0]),
+        ([], [order("03-06 00:00:00")], [1, 0, 0]),
+        ([], [order("03-07 00:00:00")], [1, 1, 1]),
+        # each date's part of the session has its own hours
+        ([event(2, "add_to_cart", LATER)], [order("03-07 00:01:00")], [1, 1.0, 0.5]),
+    ],
+)
+def test_a_cart_is_bought_by_its_session_or_an_order_soon_after(
+    others: list[Row], orders: list[Row], wanted: list[float], session: str | None
+) -> None:
+    """As of the next midnight and the two after it: what is bought later was left until then."""
+    days = [date(2024, 3, 6), date(2024, 3, 7), date(2024, 3, 8)]
+    events = [CART, *others]
+    if session is None:
+        events = [row | {"session_id": None} for row in events]
+    built = Built(shop(events, orders), days)
+    assert [built.at(day)[1]["cart_abandonment__90d"] for day in days] == wanted
+    assert [built.at(day)[1]["abandoned_cart_days__all"] is None for day in days] == [
+        share == 0 for share in wanted
+    ]
+    assert built.at(days[0])[1]["sessions__30d"] == 1
+    for day in days:
+        assert_same(built.at(day)[1], expected(shop(events, orders), day, ZONE, SMALL)[1])
+
+
+def test_without_grace_only_the_session_buys_its_cart() -> None:
+    days = [date(2024, 3, 7)]
+    none = SMALL | {"cart_grace_hours": 0}
+    built = Built(shop([CART], [order("03-06 12:00:00")]), days, none)
+    assert built.at(days[0])[1]["cart_abandonment__90d"] == 1
+    built = Built(shop([CART, event(2, "purchase", LATER)]), days, none)
+    assert built.at(days[0])[1]["cart_abandonment__90d"] == 0
+
+
+@pytest.mark.parametrize(("unknown", "warned"), [(2, ["66.7% of the events"]), (1, [])])
+def test_events_of_which_most_have_no_role_are_warned_of(unknown: int, warned: list[str]) -> None:
+    words = ["wiggle"] * unknown + ["page_view"] * (3 - unknown)
+    events = [event(number, word, "03-05 12:00:00") for number, word in enumerate(words)]
+    built = Built(shop(events), DATES[:1])
+    built.create("found", rendered("../tests/facts", "most_events_have_a_role", json.dumps(SMALL)))
+    findings = [row["finding"] for row in built.read("found")]
+    assert [
+        finding[: len(words)] for finding, words in zip(findings, warned, strict=True)
+    ] == warned
+    built = Built(shop([]), DATES[:1])
+    built.create("found", rendered("../tests/facts", "most_events_have_a_role", json.dumps(SMALL)))
+    assert built.read("found") == []
+
+
+def test_a_session_is_described_by_the_first_event_that_says_so() -> None:
+    events = [
+        event(1, "page_view", "03-05 12:00:00"),
+        event(2, "page_view", "03-05 12:01:00", device="desktop", referrer="newsletter"),
+        event(3, "page_view", "03-05 12:02:00", device="mobile", referrer="social"),
+    ]
+    session = Built(shop(events), DATES[:1]).read("int_facts__sessions")[0]
+    found = session["device"], session["country"], session["referrer"]
+    assert found == ("desktop", None, "newsletter")
+
+
+def test_a_session_without_an_id_goes_on_past_midnight() -> None:
+    """On both dates it counts, under one name; half an hour later another one begins."""
+    clock = ["05 23:50:00", "06 00:10:00", "06 00:30:00", "06 01:00:01", "06 01:00:01"]
+    events = [
+        event(number, "page_view", f"03-{at}", session_id=None) for number, at in enumerate(clock)
+    ]
+    rows = Built(shop(events), DATES[:1]).read("int_facts__sessions order by day, hour")
+    assert [(row["day"].day, row["events"]) for row in rows] == [(5, 1), (6, 2), (6, 2)]
+    assert rows[0]["session_id"] == rows[1]["session_id"] != rows[2]["session_id"]
 
 
 def test_who_stopped_for_good_has_a_higher_churn_risk() -> None:

@@ -1,4 +1,4 @@
-"""Every behaviour feature of the demo, as of three dates, against pandas on its raw files."""
+"""The demo's behaviour features against pandas on its raw files; event types of other names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 from behaviour_oracle import Behaviour, expected
-from conftest import ROOT, Workshop
-from test_behaviour import assert_same
-
-pytestmark = pytest.mark.slow
+from conftest import REFERENCE_VARS, ROOT, Build, Workshop, scenario
+from test_behaviour import NAMES, OWN_ROLES, assert_same
+from test_builds_oracle import reference_data
 
 RAW = ROOT / "data" / "demo"
 DATES = [date(2017, 11, 1), date(2017, 12, 1), date(2018, 1, 1)]
@@ -75,6 +74,7 @@ def behaviour(warehouse: duckdb.DuckDBPyConnection) -> Behaviour:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_of", DATES)
 def test_the_demos_features_are_those_of_the_definitions(
     warehouse: duckdb.DuckDBPyConnection, behaviour: Behaviour, as_of: date
@@ -89,3 +89,36 @@ def test_the_demos_features_are_those_of_the_definitions(
     assert all(wanted[key]["orders__all"] == 0 for key in wanted.keys() - got.keys())
     for key, row in got.items():
         assert_same(row, wanted[key])
+
+
+# --- Event types of other names ------------------------------------------------------------------
+
+
+@scenario()
+def renamed(workshop: Workshop) -> Build:
+    """The people of the oracle in a shop that names its events in its own words."""
+    tables = reference_data().tables()
+    tables["events"]["event_type"] = tables["events"]["event_type"].replace(NAMES["own"])
+    variables = REFERENCE_VARS | {"event_roles": OWN_ROLES}
+    return workshop.build(workshop.folder("renamed"), tables, variables)
+
+
+def test_event_types_of_other_names_give_the_same_marts(reference: Build, renamed: Build) -> None:
+    """All of them, but for the names themselves, run times and hashes of vars and events."""
+    apart = {"definition_hash", "data_hash", "built_definition_hash", "built_data_hash", "seconds"}
+    marts = reference.marts()
+    assert any(mart.endswith('"journey_paths"') for mart in marts)
+    with duckdb.connect() as connection:
+        for name, build in {"one": reference, "other": renamed}.items():
+            connection.execute(f"attach '{build.passed().published}' as {name} (read_only)")
+        for mart in marts:
+            columns = connection.execute(f"describe one.{mart}").df()["column_name"]
+            named = {f'"{name}"': f'"{name}"' for name in columns if name not in apart}
+            if '"journey_' in mart:
+                for column in named.keys() & {'"from_state"', '"to_state"', '"path"'}:
+                    for word, own in NAMES["own"].items():
+                        named[column] = f"replace({named[column]}, '{word}', '{own}')"
+            one = f"select {', '.join(named.values())} from one.{mart}"
+            other = f"select {', '.join(named)} from other.{mart}"
+            for first, second in [(one, other), (other, one)]:
+                assert connection.execute(f"{first} except all {second}").fetchall() == [], mart

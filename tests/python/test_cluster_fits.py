@@ -289,12 +289,13 @@ def planted_sessions(customers=60, sessions=8, seed=0):
 def test_planted_journeys_are_found_by_the_shipped_features():
     variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     features = variables["journey_features"]
+    role_of = {name: role for role, names in variables["event_roles"].items() for name in names}
     pairs = [
-        (kind, customer, one, other)
+        (kind, customer, role_of[one], role_of.get(other, other))
         for kind, customer, _, way in planted_sessions()
         for one, other in zip(way, [*way[1:], "(end)"], strict=True)
     ]
-    moves = pd.DataFrame(pairs, columns=["kind", "customer", "event_type", "next_event_type"])
+    moves = pd.DataFrame(pairs, columns=["kind", "customer", "role", "next_role"])
     for feature in features:
         metric = variables["metrics"][feature["column"].removesuffix("__365d")]
         # The filters are conditions that pandas reads too.

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
 from customer_segmentation.input.check import check_folder, check_warehouse
-from customer_segmentation.input.contract import CONTRACT, read_contract
+from customer_segmentation.input.contract import CONTRACT, read_contract, read_event_roles
+from customer_segmentation.input.event_roles import guessed_role
 from customer_segmentation.input.values import date_formats_of, hours_ahead, kind_of_values
 from customer_segmentation.near_names import did_you_mean, near_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = read_contract(ROOT / CONTRACT)
+ROLES = read_event_roles(ROOT / CONTRACT)
 HEADER = "order_id,customer_ref,ordered_at,amount"
 CANARY = "zoe.canary@example.org"
 
@@ -127,14 +129,14 @@ def written(folder: Path, files: dict[str, Any]) -> str:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_input_is_answered_with_the_thing_to_change(name: str, tmp_path: Path) -> None:
     files, words = BROKEN[name]
-    report = check_folder(written(tmp_path, files), TABLES)
+    report = check_folder(written(tmp_path, files), TABLES, ROLES)
     changes = "\n".join(report.changes)
     assert not [word for word in words if word not in changes], changes
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_no_value_of_a_cell_is_told(name: str, tmp_path: Path) -> None:
-    said = str(check_folder(written(tmp_path, BROKEN[name][0]), TABLES)).casefold()
+    said = str(check_folder(written(tmp_path, BROKEN[name][0]), TABLES, ROLES)).casefold()
     assert "canary" not in said
     assert "j\xf6rg" not in said
 
@@ -154,7 +156,7 @@ def test_the_command_fails_where_something_has_to_change(
 def test_good_input_is_counted_dated_and_left_alone(tmp_path: Path) -> None:
     rows = [row(1), row(2, "2024-04-01 09:00:00Z")]
     before = written(tmp_path, {"orders.csv": orders(*rows), "notes.md": "hello"})
-    report = check_folder(before, TABLES)
+    report = check_folder(before, TABLES, ROLES)
     assert report.changes == []
     assert "2 rows, ordered_at from 2024-03-05 to 2024-04-01" in report.tables[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.md", "orders.csv"]
@@ -205,7 +207,9 @@ def test_vars_are_told_as_yaml(tmp_path: Path) -> None:
     lines = [
         f"{row(n)},{('paid', 'voided', 'ruht')[n % 3]},{('EUR', 'USD')[n % 2]}" for n in range(60)
     ]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines, header=header)}), TABLES)
+    report = check_folder(
+        written(tmp_path, {"orders.csv": orders(*lines, header=header)}), TABLES, ROLES
+    )
     told = variables(report)
     assert told["raw_dir"] == str(tmp_path)
     assert told["timezone"] == told["currency"] == "?"
@@ -216,7 +220,7 @@ def test_vars_are_told_as_yaml(tmp_path: Path) -> None:
 def test_words_of_few_rows_are_not_told(tmp_path: Path) -> None:
     lines = [f"{row(n)},{'paid' if n else 'Zoe Canary'}" for n in range(30)]
     folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},status")})
-    report = check_folder(folder, TABLES)
+    report = check_folder(folder, TABLES, ROLES)
     assert "Canary" not in str(report)
     assert variables(report)["order_statuses"] == {"paid": "completed"}
     assert "2 different words as status" in report.notes[-1]
@@ -230,7 +234,7 @@ def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
         "orders.csv": orders(row(1)),
         "customers.csv": orders(*lines, header="record_id,source_system,birth_date"),
     }
-    told = variables(check_folder(written(tmp_path, files), TABLES))
+    told = variables(check_folder(written(tmp_path, files), TABLES, ROLES))
     assert told["date_formats"] == {"crm": ["%d.%m.%Y"], "shop": ["%m/%d/%Y"]}
 
 
@@ -242,14 +246,14 @@ def test_lines_are_told_from_versions_of_an_order(
     version = ",2024-03-06 00:00:00Z" if versions else ""
     lines = [f"{row(n % 3_000)}{version}" for n in range(6_000)]
     folder = written(tmp_path, {"orders.csv": orders(*lines, header=HEADER + versions)})
-    report = check_folder(folder, TABLES)
+    report = check_folder(folder, TABLES, ROLES)
     assert len(report.changes) == changes
     assert all("2.0 rows for each order_id" in change for change in report.changes)
 
 
 def test_midnights_without_offset_are_told(tmp_path: Path) -> None:
     lines = [row(n, f"2024-03-0{n} 00:00:00") for n in range(1, 10)]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     assert "without a time of day" in " ".join(report.notes)
     assert variables(report)["raw_timezone"] == "?"
 
@@ -282,7 +286,39 @@ def test_utc_stamps_of_a_far_place_are_recognised_by_their_hours(
             ) to '{tmp_path}/orders.parquet'
             """
         )
-    assert said in " ".join(check_folder(str(tmp_path), TABLES).notes)
+    assert said in " ".join(check_folder(str(tmp_path), TABLES, ROLES).notes)
+
+
+def test_roles_of_unknown_event_types_are_proposed(tmp_path: Path) -> None:
+    """Of 100 events 40 have known types, 40 guessable ones and 20 others, one of them a secret."""
+    words = ["purchase", "Product Viewed", "artikel_ansicht", "in_den_warenkorb", "wiggle"]
+    lines = [f"{n},{words[n % 5]},2024-03-05 12:00:00Z" for n in range(99)]
+    lines.append("100,Zoe Canary,2024-03-05 12:00:00Z")
+    header = "event_id,event_type,occurred_at"
+    files = {"orders.csv": orders(row(1)), "events.csv": orders(*lines, header=header)}
+    report = check_folder(written(tmp_path, files), TABLES, ROLES)
+    proposed = variables(report)["event_roles"]
+    assert proposed == {
+        "buy": ["purchase"],
+        "view": ["Product Viewed", "artikel_ansicht"],
+        "cart": ["in_den_warenkorb"],
+    }
+    assert "without a role in 60.0% of its rows" in " ".join(report.notes)
+    assert "guessed by the word: artikel_ansicht, in_den_warenkorb" in str(report)
+    assert "Canary" not in str(report)
+    # What was proposed leaves nothing to propose.
+    again = check_folder(str(tmp_path), TABLES, proposed)
+    assert "event_roles" not in variables(again)
+    assert "without a role in 20.0% of its rows" in " ".join(again.notes)
+
+
+def test_known_event_types_need_no_var(tmp_path: Path) -> None:
+    lines = [f"{n},{name},2024-03-05" for n, name in enumerate(["page_view", "VIEW_ITEM"] * 10)]
+    header = "event_id,event_type,occurred_at"
+    files = {"orders.csv": orders(row(1)), "events.csv": orders(*lines, header=header)}
+    report = check_folder(written(tmp_path, files), TABLES, ROLES)
+    assert "event_roles" not in variables(report)
+    assert "without a role" not in str(report)
 
 
 # --- Parts -------------------------------------------------------------------------------------
@@ -334,6 +370,39 @@ def test_kind_of_values(values: list[str], kind: str) -> None:
 )
 def test_date_formats(values: list[str], formats: list[str]) -> None:
     assert date_formats_of(values) == formats
+
+
+@pytest.mark.parametrize(
+    ("event_type", "role"),
+    [
+        ("AddToBasket", "cart"),
+        ("Warenkorb: entfernt", "remove"),
+        ("view_cart", None),
+        ("ajout_panier", "cart"),
+        ("ProductDetail", "view"),
+        ("product_list_click", None),
+        ("Suche", "search"),
+        ("payment_started", "checkout"),
+        ("checkout_success", "buy"),
+        ("order_placed", "buy"),
+        ("order_history", None),
+        ("border_click", None),
+        ("Bestellung", "buy"),
+        ("screenview", "page"),
+        ("heartbeat", None),
+    ],
+)
+def test_a_role_is_guessed_by_the_word(event_type: str, role: str | None) -> None:
+    assert guessed_role(event_type) == role
+
+
+def test_a_guess_for_a_shipped_name_is_its_role() -> None:
+    """Where there is a guess: it is better to have none than another one."""
+    shipped = [(name, role) for role, names in ROLES.items() for name in names]
+    guesses = {name: guessed_role(name) for name, _ in shipped}
+    wrong = {name: guesses[name] for name, role in shipped if guesses[name] not in (role, None)}
+    assert wrong == {}
+    assert sum(guess is not None for guess in guesses.values()) > 0.8 * len(shipped)
 
 
 def test_each_found_name_is_told_once_for_what_it_resembles_most() -> None:
@@ -400,7 +469,7 @@ def test_whatever_the_cells_hold_none_of_it_is_told(
     with (folder / f"{table}.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([names] * has_header + [line[: len(names)] for line in lines])
-    assert "qzx" not in str(check_folder(str(folder), TABLES)).casefold()
+    assert "qzx" not in str(check_folder(str(folder), TABLES, ROLES)).casefold()
 
 
 # --- A warehouse -------------------------------------------------------------------------------
@@ -414,9 +483,9 @@ def test_tables_of_a_warehouse_get_the_same_answers(tmp_path: Path) -> None:
             " date '2024-03-05' as invoice_date, 9.5 as amount"
         )
         there = ("shop", "sales")
-        unnamed = check_warehouse(connection, *there, {}, TABLES)
-        named = check_warehouse(connection, *there, {"orders": "invoices"}, TABLES)
-        nowhere = check_warehouse(connection, "shop", "elsewhere", {}, TABLES)
+        unnamed = check_warehouse(connection, *there, {}, TABLES, ROLES)
+        named = check_warehouse(connection, *there, {"orders": "invoices"}, TABLES, ROLES)
+        nowhere = check_warehouse(connection, "shop", "elsewhere", {}, TABLES, ROLES)
     assert "raw_identifiers: {orders: invoices}" in unnamed.changes[0]
     assert "'invoice_date' looks like ordered_at" in named.changes[0]
     assert named.found == 1

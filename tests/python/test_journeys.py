@@ -41,6 +41,7 @@ INPUTS = {
         "attributed_from": pa.date32(),
         "attributed_until": pa.date32(),
         "occurred_at": pa.timestamp("us", "UTC"),
+        "position": pa.int64(),
         "event_type": pa.string(),
     },
     "int_facts__orders": {
@@ -112,6 +113,7 @@ def inputs(
             "attributed_from": date(2024, 2, 1),
             "attributed_until": date.max,
             "occurred_at": MORNING + timedelta(minutes=minute),
+            "position": minute + 1,
             "event_type": state,
         }
         for customer, sessions in journeys.items()
@@ -240,6 +242,36 @@ def test_events_that_are_not_the_customers_at_as_of_are_not_seen(mart: Any) -> N
     more = {**rows, "int_facts__events": [*rows["int_facts__events"], *others]}
     for name in ("journey_transitions", "journey_paths"):
         assert mart(name, more) == mart(name, rows) != []
+
+
+def test_events_of_one_instant_follow_each_other_by_their_position(mart: Any) -> None:
+    rows = inputs({1: ["cab"]})
+    for event in rows["int_facts__events"]:
+        event["occurred_at"] = MORNING
+    found = probabilities(mart("journey_transitions", rows))
+    assert set(found) == set(itertools.pairwise(["(start)", "c", "a", "b", "(end)"]))
+    assert "c > a > b" in paths(mart("journey_paths", rows), "all")
+
+
+def test_touchpoints_of_one_instant_follow_each_other_by_what_leads_to_what(mart: Any) -> None:
+    """A contact, the session it led to, its order and a ticket about it."""
+    day = date(2024, 2, 1)
+    reference = {"source_system": "crm", "customer_ref": "c1"}
+    rows = mart(
+        "journey_transitions",
+        inputs(
+            {1: ["a"]},
+            int_identity__references=[{**reference, "customer_key": 1}],
+            int_facts__orders=[
+                {"customer_key": 1, "day": day, "ordered_at": MORNING, "is_completed": True}
+            ],
+            stg_tickets=[{**reference, "opened_at": MORNING, "opened_on": day}],
+            stg_campaign_contacts=[{**reference, "contacted_at": MORNING, "contacted_on": day}],
+        ),
+    )
+    found = {(row["from_state"], row["to_state"]) for row in rows if row["segment_key"] == "all"}
+    journey = ["(start)", "campaign", "web", "shop", "support", "(end)"]
+    assert set(itertools.pairwise(f"touch:{state}" for state in journey)) <= found
 
 
 def test_no_events_give_no_rows(mart: Any) -> None:

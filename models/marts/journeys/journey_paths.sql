@@ -49,7 +49,7 @@ numbered_stops as (
         known.event_type as state,
         row_number() over (
             partition by known.customer_key, known.source_system, known.session_id
-            order by known.occurred_at, known.event_type
+            order by known.position
         ) as position
     from known
     inner join sampled_sessions

@@ -1,8 +1,11 @@
 -- Transitions in two kinds of journeys: the events of a session, and all touchpoints of a customer. A
 -- session of page_view and purchase has three transitions: (start) to page_view, page_view to purchase, purchase to (end).
 --
--- Simultaneous stops are ordered by state, because their true order is unknown. Customers with the same segments are counted
--- together first, because joining a million customers with a dozen segments each would give hundreds of millions of rows.
+-- Touchpoints of several systems at one instant have no order of their own: a contact comes before the session, the session
+-- before the order, the order before the ticket.
+--
+-- Customers with the same segments are counted together first, because joining a million customers with a dozen segments
+-- each would give hundreds of millions of rows.
 
 with events as (
     select * from {{ ref('int_facts__events') }}
@@ -44,6 +47,7 @@ session_stops as (
         {{ quick_hash(['events.source_system', 'events.session_id']) }} as session_key,
         events.occurred_at,
         events.day,
+        events.position,
         events.event_type as state
     from events
     inner join current_period
@@ -56,7 +60,8 @@ other_touches as (
         customer_ref,
         opened_at as occurred_at,
         opened_on as day,
-        'support' as state
+        'support' as state,
+        4 as position
     from tickets
     union all
     select
@@ -64,7 +69,8 @@ other_touches as (
         customer_ref,
         contacted_at as occurred_at,
         contacted_on as day,
-        'campaign' as state
+        'campaign' as state,
+        1 as position
     from contacts
     union all
     select
@@ -72,7 +78,8 @@ other_touches as (
         customer_ref,
         responded_at as occurred_at,
         responded_on as day,
-        'campaign' as state
+        'campaign' as state,
+        1 as position
     from responses
 ),
 
@@ -81,7 +88,8 @@ touches as (
         customer_key,
         min(occurred_at) as occurred_at,
         min(day) as day,
-        'web' as state
+        'web' as state,
+        2 as position
     from session_stops
     group by customer_key, session_key
     union all
@@ -89,7 +97,8 @@ touches as (
         customer_key,
         ordered_at as occurred_at,
         day,
-        'shop' as state
+        'shop' as state,
+        3 as position
     from orders
     where is_completed
     union all
@@ -97,7 +106,8 @@ touches as (
         customer_references.customer_key,
         other_touches.occurred_at,
         other_touches.day,
-        other_touches.state
+        other_touches.state,
+        other_touches.position
     from other_touches
     inner join customer_references
         on
@@ -123,6 +133,7 @@ stops as (
         session_key,
         occurred_at,
         day,
+        position,
         state,
         '' as prefix
     from session_stops
@@ -132,6 +143,7 @@ stops as (
         null as session_key,
         touches.occurred_at,
         touches.day,
+        touches.position,
         touches.state,
         'touch:' as prefix
     from touches
@@ -152,7 +164,7 @@ ordered_moves as (
     from stops
     inner join current_period on stops.day < current_period.as_of
     window journey as (
-        partition by stops.customer_key, stops.session_key, stops.prefix order by stops.occurred_at, stops.state
+        partition by stops.customer_key, stops.session_key, stops.prefix order by stops.occurred_at, stops.position
     )
 ),
 

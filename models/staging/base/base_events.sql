@@ -21,6 +21,10 @@ typed as {{ not_materialized() }} (
         loaded_at as raw_loaded_at,
         {{ plausible_instant(to_instant('loaded_at')) }} as loaded_at,
 
+        -- numbers
+        sequence as raw_sequence,
+        {{ try_cast('sequence', 'bigint') }} as sequence,
+
         -- words
         lower({{ to_text('event_type') }}) as event_type,
         {{ to_text('page') }} as page,
@@ -43,7 +47,7 @@ dated as {{ not_materialized() }} (
 judged as {{ not_materialized() }} (
     select
         *,
-        {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
+        {{ unusable_fields({'loaded_at': 'raw_loaded_at', 'sequence': 'raw_sequence'}) }} as unusable_fields,
         case
             when event_id is null then 'missing_event_id'
             when event_type is null then 'missing_event_type'
@@ -62,7 +66,7 @@ judged as {{ not_materialized() }} (
         'page', 'device', 'country', 'referrer'
     ],
     loaded_at='loaded_at',
-    uncompared=['loaded_at', 'occurred_on', 'is_synthetic', 'unusable_fields'],
+    uncompared=['loaded_at', 'sequence', 'occurred_on', 'is_synthetic', 'unusable_fields'],
     offending_columns={'impossible_date': 'raw_occurred_at', 'implausible_date': 'raw_occurred_at'}
 ) }}
 

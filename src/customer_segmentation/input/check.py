@@ -2,7 +2,7 @@
 
 Formats are checked on a sample of each table; rows, dates and hours on all of it. The report has
 names of columns, kinds of values and numbers of rows. It shows a value only if it is a common word
-for a status, or a status, system or currency that ten rows share.
+for a status or event, or a status, event type, system or currency that ten rows share.
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ from customer_segmentation.sql import identifier
 
 
 def check_folder(
-    raw_dir: str, contract: Sequence[ContractTable], roots: Sequence[str] = ()
+    raw_dir: str,
+    contract: Sequence[ContractTable],
+    event_roles: Mapping[str, Sequence[str]],
+    roots: Sequence[str] = (),
 ) -> Report:
     """Checks a folder of raw files, which nothing writes to.
 
     Args:
         raw_dir: The folder, as the var raw_dir would name it.
         contract: The tables that may be there.
+        event_roles: The var: event types by role.
         roots: Other folders that links in it may lead to, as the var raw_roots names them.
 
     Returns:
@@ -68,7 +72,7 @@ def check_folder(
     # One thread: more would draw another sample each time.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        _check_tables(connection, found, others, contract, report)
+        _check_tables(connection, found, others, contract, report, event_roles)
     return report
 
 
@@ -78,6 +82,7 @@ def check_warehouse(
     schema: str,
     identifiers: Mapping[str, str],
     contract: Sequence[ContractTable],
+    event_roles: Mapping[str, Sequence[str]],
 ) -> Report:
     """Checks the tables of a schema, which nothing writes to.
 
@@ -87,6 +92,7 @@ def check_warehouse(
         schema: Name of the schema.
         identifiers: Names of tables that differ from the contract's, by contract table.
         contract: The tables that may be there.
+        event_roles: The var: event types by role.
     """
     place = f"{database}.{schema}"
     report = Report(place, variables={"raw_database": database, "raw_schema": schema})
@@ -117,7 +123,7 @@ def check_warehouse(
     named = {table.name: identifiers.get(table.name, table.name) for table in contract}
     found = {name: others.pop(named[name]) for name in named if named[name] in others}
     report.absent = [name for name in named if name not in found]
-    _check_tables(connection, found, list(others.values()), contract, report)
+    _check_tables(connection, found, list(others.values()), contract, report, event_roles)
     return report
 
 
@@ -148,13 +154,14 @@ def _check_tables(
     others: Sequence[RawTable],
     contract: Sequence[ContractTable],
     report: Report,
+    event_roles: Mapping[str, Sequence[str]],
 ) -> None:
     report.found = len(found)
     report.variables["timezone"] = '"?"  # where your customers\' days begin, e.g. Europe/Berlin'
     for table in contract:
         if table.name in found:
-            check_table(connection, table, found[table.name], report)
-    _match_other_tables(connection, others, contract, report)
+            check_table(connection, table, found[table.name], report, event_roles)
+    _match_other_tables(connection, others, contract, report, event_roles)
 
 
 def _match_other_tables(
@@ -162,6 +169,7 @@ def _match_other_tables(
     others: Sequence[RawTable],
     contract: Sequence[ContractTable],
     report: Report,
+    event_roles: Mapping[str, Sequence[str]],
 ) -> None:
     """Reports which tables may be contract tables under another name."""
     absent = {table.name: table for table in contract if table.name in report.absent}
@@ -186,7 +194,7 @@ def _match_other_tables(
                 required = ", ".join(table.required_columns)
                 report.changes.append(f"{message}. Expected the columns {required}.")
         if table.is_required and likely is not None:
-            check_table(connection, table, likely, report)
+            check_table(connection, table, likely, report, event_roles)
 
 
 def _shared_columns(other: RawTable, table: ContractTable) -> int:

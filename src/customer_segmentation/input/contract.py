@@ -16,7 +16,13 @@ import yaml
 from customer_segmentation.near_names import near_misses
 
 CONTRACT = Path("models/staging/_input__sources.yml")  # in the project folder
-_KINDS = {"timestamp": "instant", "date": "date", "boolean": "boolean", "decimal": "number"}
+_KINDS = {
+    "timestamp": "instant",
+    "date": "date",
+    "boolean": "boolean",
+    "decimal": "number",
+    "integer": "number",
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,13 @@ def read_contract(path: Path) -> list[ContractTable]:
         )
         for table in tables
     ]
+
+
+def read_event_roles(contract: Path) -> dict[str, list[str]]:
+    """The var event_roles that the project of this contract declares."""
+    project = yaml.safe_load((contract.parents[2] / "dbt_project.yml").read_text(encoding="utf-8"))
+    roles: dict[str, list[str]] = project["vars"]["event_roles"]
+    return roles
 
 
 def missing_columns(

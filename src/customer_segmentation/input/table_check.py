@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
+import yaml
 
 from customer_segmentation.input.contract import ContractTable, missing_columns
+from customer_segmentation.input.event_roles import guessed_role
 from customer_segmentation.input.raw_tables import (
     SPREAD_UP_TO,
     Contents,
@@ -49,13 +52,17 @@ _PLURALS = {
 
 
 def check_table(
-    connection: duckdb.DuckDBPyConnection, contract: ContractTable, table: RawTable, report: Report
+    connection: duckdb.DuckDBPyConnection,
+    contract: ContractTable,
+    table: RawTable,
+    report: Report,
+    event_roles: Mapping[str, Sequence[str]],
 ) -> None:
     """Checks header, lines, names, values, key and words of a table."""
     if kind := _unusable_header(contract, table):
         report.changes.append(f"{table.label} {kind}")
         return
-    check = _TableCheck(connection, contract, table, report)
+    check = _TableCheck(connection, contract, table, report, event_roles)
     try:
         contents = read_contents(connection, table, check.named.get(check.clock or ""))
     except RawFileError as error:
@@ -94,11 +101,17 @@ class _TableCheck:
         contract: ContractTable,
         table: RawTable,
         report: Report,
+        event_roles: Mapping[str, Sequence[str]],
     ) -> None:
         self.connection = connection
         self.contract = contract
         self.table = table
         self.report = report
+        self.role_of = {
+            event_type.casefold(): role
+            for role, event_types in event_roles.items()
+            for event_type in event_types
+        }
         self.not_empty = set(contract.required_columns) - {"customer_ref"}
         absent = [name for name in contract.columns if name not in table.columns]
         self.others = [name for name in table.columns if name not in contract.columns]
@@ -134,6 +147,8 @@ class _TableCheck:
         if self.contract.name == "orders":
             self._suggest_statuses()
             self._suggest_currency()
+        if self.contract.name == "events" and "event_type" in self.named:
+            self._suggest_roles(self.named["event_type"])
 
     def _check_lines(self, unreadable: list[tuple[str, int]]) -> None:
         if unreadable:
@@ -275,7 +290,9 @@ class _TableCheck:
     def _suggest_statuses(self) -> None:
         if unknown := {
             word: _MEANING_OF.get(word.lower(), '"?"')
-            for word in self._shared_words("status", r"[^\W\d_][\w -]{1,29}")
+            for word in self._shared_words(
+                "status", r"[^\W\d_][\w -]{1,29}", {*_MEANINGS, *_MEANING_OF}
+            )
             if word.lower() not in _MEANINGS
         }:
             pairs = ", ".join(f"{word}: {meaning}" for word, meaning in unknown.items())
@@ -290,7 +307,44 @@ class _TableCheck:
                 f'"?"  # {" or ".join(codes)}; orders in another one are set aside'
             )
 
-    def _shared_words(self, column: str, pattern: str) -> list[str]:
+    def _suggest_roles(self, column: str) -> None:
+        """Proposes roles of event types, and counts the events that have none yet."""
+        words = self._shared_words(column, r"[^\W\d_][\w .:/-]{1,49}", self.role_of, most=100)
+        guessed = {
+            word: role
+            for word in words
+            if word.casefold() not in self.role_of and (role := guessed_role(word))
+        }
+        if guessed:
+            roles: dict[str, list[str]] = {}
+            for word in words:
+                if role := self.role_of.get(word.casefold()) or guessed.get(word):
+                    roles.setdefault(role, []).append(word)
+            value = yaml.safe_dump(
+                roles, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+            )
+            self.report.variables["event_roles"] = (
+                f"{value.strip()}  # guessed by the word: {', '.join(guessed)}"
+            )
+        without = self.connection.execute(
+            f"""
+            select avg(case when list_contains($1, event_type) then 0 else 1 end)
+            from (
+                select lower(trim(cast({identifier(column)} as varchar))) as event_type
+                from {self.table.sql}
+            )
+            """,
+            [list(self.role_of)],
+        ).fetchall()[0][0]
+        if without:
+            self._add(
+                f"has event types without a role in {without:.1%} of its rows; carts and journeys "
+                f"see only those with one (var event_roles)"
+            )
+
+    def _shared_words(
+        self, column: str, pattern: str, known: Collection[str] = (), most: int = 20
+    ) -> list[str]:
         """The words of a column that may be shown, the most frequent first."""
         if column not in self.table.columns:
             return []
@@ -301,17 +355,16 @@ class _TableCheck:
             where {identifier(column)} is not null
             group by word
             order by rows desc, word
-            limit 21
+            limit {most + 1}
             """
         ).fetchall()
         shown = [
             word
             for word, rows in found
-            if (rows >= _SHARED_BY and re.fullmatch(pattern, word))
-            or word.lower() in (*_MEANINGS, *_MEANING_OF)
+            if (rows >= _SHARED_BY and re.fullmatch(pattern, word)) or word.casefold() in known
         ]
-        if len(found) > 20 or len(shown) < len(found):
-            several = "more than 20" if len(found) > 20 else f"{len(found)}"
+        if len(found) > most or len(shown) < len(found):
+            several = f"more than {most}" if len(found) > most else f"{len(found)}"
             self._add(
                 f"has {several} different words as {column}; unusual ones of fewer than "
                 f"{_SHARED_BY} rows are not shown here"

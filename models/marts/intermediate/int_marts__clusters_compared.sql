@@ -5,7 +5,7 @@
 
 with sums as (
     select * from {{ ref('int_marts__segment_sums') }}
-    where scheme in {{ schemes }} and segment_key <> 'cluster:prospect'
+    where is_all_days and scheme in {{ schemes }} and segment_key <> 'cluster:prospect'
 ),
 
 changes as (

@@ -6,7 +6,9 @@
 {% macro text_beside_limit(number, value, limit, decimals=2) -%}
 {%- set shown = 'decimal(18, ' ~ decimals ~ ')' -%}
 case
-    when {{ value }} <> {{ limit }} and cast({{ value }} as {{ shown }}) = cast({{ limit }} as {{ shown }})
+    when
+        {{ value }} <> {{ limit }}
+        and cast({{ value }} as {{ shown }}) = cast({{ limit }} as {{ shown }})
         then cast({{ rounded(number) }} as {{ dbt.type_string() }})
     else cast(cast({{ number }} as {{ shown }}) as {{ dbt.type_string() }})
 end

@@ -8,8 +8,8 @@ with coverage as (
 
 select
     replace(check_name, '_known', '') || ' is known for '
-    || {{ percent_beside_limit('value', 'value', 'threshold') }} || ' of the buyers, expected at least '
-    || {{ percent_beside_limit('threshold', 'value', 'threshold') }} as finding
+    || {{ percent_beside_limit('value', 'value', 'threshold') | indent(4) }} || ' of the buyers, expected at least '
+    || {{ percent_beside_limit('threshold', 'value', 'threshold') | indent(4) }} as finding
 from coverage
 where
     verdict = 'warn'

@@ -100,7 +100,7 @@ def test_says_sizes_quarantine_clusters_and_file(folder):
     assert (
         "Synthetic data, not findings: 1 of these customers, 1 of 2 customers, all events." in words
     )
-    assert "Since 2020-01-01: +2 entered, -1 left, mostly by behaviour (67%)." in words
+    assert "Since 2020-01-01 (31 days): +2 entered, -1 left, mostly by behaviour (67%)." in words
     assert "50.0%" in words
     assert "Quarantined: 1 rows of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words

@@ -32,9 +32,15 @@ shares as (
 
 select
     'of the orders in the control totals of ' || source_system || ', '
-    || coalesce({{ percent_beside_limit('row_share', 'row_share', least) }} || ' of the rows', 'an unknown number')
+    || coalesce(
+        {{ percent_beside_limit('row_share', 'row_share', least) | indent(8) }} || ' of the rows',
+        'an unknown number'
+    )
     || ' and '
-    || coalesce({{ percent_beside_limit('amount_share', 'amount_share', least) }} || ' of the amount', 'an unknown amount')
+    || coalesce(
+        {{ percent_beside_limit('amount_share', 'amount_share', least) | indent(8) }} || ' of the amount',
+        'an unknown amount'
+    )
     || ' were loaded, expected at least ' || {{ percent_words(least) }}
     || ' (var min_reconciled_share): ' || {{ counted('days', 'day') }} || ' fall short, the first is '
     || cast(first_day as {{ dbt.type_string() }}) as finding

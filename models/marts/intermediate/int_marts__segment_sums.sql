@@ -9,6 +9,8 @@
     meta={'replaced_periods': 'is_measured'}
 ) }}
 
+-- depends_on: {{ ref('int_periods') }}
+
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),

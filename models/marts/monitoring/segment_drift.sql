@@ -90,7 +90,10 @@ advised as (
 sudden_changes as (
     select
         period,
-        count(distinct case when metric in ('customers', scheme) and scheme <> 'rule' then scheme else segment_key end) as places
+        count(distinct case
+            when metric in ('customers', scheme) and scheme <> 'rule' then scheme
+            else segment_key
+        end) as places
     from advised
     where recommendation = 'sudden'
     group by period

@@ -82,7 +82,8 @@ largest_drifts as (
         'drift' as gate,
         'has drifted in ' || metric || ' since ' || baseline_as_of || ': ' || test || ' is '
         || {{ text_beside_limit('statistic', 'statistic', 'threshold') | indent(8) }} || ', expected less than '
-        || {{ text_beside_limit('threshold', 'statistic', 'threshold') | indent(8) }} || '; ' || recommendation as warning
+        || {{ text_beside_limit('threshold', 'statistic', 'threshold') | indent(8) }}
+        || '; ' || recommendation as warning
     from drifts
     where position = 1
 ),

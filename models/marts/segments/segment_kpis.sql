@@ -49,9 +49,7 @@ sums as (
         days,
         'all' as scheme,
         'all' as segment_key,
-        {%- for column in columns %}
-        sum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        sum({{ columns | join('),\n        sum(') }})
     from segment_sums
     where scheme = '{{ exclusive_schemes() | first }}'
     group by as_of, days
@@ -78,7 +76,6 @@ kpis as (
     select
         spans.as_of,
         spans.days,
-        spans.is_all_days,
         all_segments.segment_key,
         all_segments.scheme,
         coalesce(sums.customers, 0) as customers,
@@ -96,8 +93,9 @@ kpis as (
             'responded': 'coalesce(sums.responded, 0)',
             'response_rate': 'sums.responded / nullif(cast(sums.contacted as double), 0)',
         }.items() %}
-        case when spans.days > 0 then {{ figure }} end as {{ kpi }}{{ ',' if not loop.last }}
+        case when spans.days > 0 then {{ figure }} end as {{ kpi }},
         {%- endfor %}
+        spans.is_all_days
     from spans
     inner join all_segments on spans.as_of = all_segments.as_of
     cross join known
@@ -125,11 +123,11 @@ goals as (
 
 changes as (
     select
-        kpis.as_of,
-        kpis.segment_key,
         {%- for kpi in changing %}
-        kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1 as {{ kpi }}_change{{ ',' if not loop.last }}
+        kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1 as {{ kpi }}_change,
         {%- endfor %}
+        kpis.as_of,
+        kpis.segment_key
     from kpis
     inner join periods on kpis.as_of = periods.as_of and kpis.days = periods.compared_days
     inner join kpis as earlier
@@ -187,7 +185,9 @@ final as (
         case
             when dated_periods.previous_as_of is null then 'none: no period before it'
             when dated_periods.compared_days is null
-                then 'none: ' || {{ counted('dated_periods.previous_days', 'day') }} || ' after the period before, not a whole period'
+                then
+                    'none: ' || {{ counted('dated_periods.previous_days', 'day') }}
+                    || ' since the period before, less than a whole one'
             when dated_periods.compared_days = 0 then 'sizes alone: no day of the period is known yet'
             when dated_periods.is_whole and dated_periods.days = dated_periods.previous_days then 'whole periods'
             else 'the first ' || {{ counted('dated_periods.compared_days', 'day') }} || ' of both periods'

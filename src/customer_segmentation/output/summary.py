@@ -149,6 +149,8 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
     if len(periods) < 2:
         return
     (newest,), (before,) = periods
+    # A date in the middle of a period has fewer days to move in than a whole one.
+    since = f"{before} ({(newest - before).days} days)"
     counted = connection.execute(
         """
         select change, cause, count(*)
@@ -162,7 +164,7 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
     entered = sum(number for change, _, number in counted if change == "entered")
     exited = sum(number for change, _, number in counted if change == "exited")
     if not counted:
-        console.print(f"\nSince {before}: no customer entered or left a segment.")
+        console.print(f"\nSince {since}: no customer entered or left a segment.")
         return
     by_cause: dict[str, int] = {}
     for _, cause, number in counted:
@@ -170,7 +172,7 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
     main = max(sorted(by_cause), key=lambda cause: by_cause[cause])
     share = by_cause[main] / (entered + exited)
     console.print(
-        f"\nSince {before}: +{entered:,} entered, -{exited:,} left, mostly by {main} ({share:.0%})."
+        f"\nSince {since}: +{entered:,} entered, -{exited:,} left, mostly by {main} ({share:.0%})."
     )
 
 

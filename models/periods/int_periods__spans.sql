@@ -30,8 +30,7 @@ final as (
         spans.as_of,
         spans.days,
         cast({{ dbt.dateadd('day', 'spans.days', 'spans.as_of') }} as date) as ends_on,
-        spans.days = periods.days as is_all_days,
-        periods.is_measured
+        spans.days = periods.days as is_all_days
     from spans
     inner join periods on spans.as_of = periods.as_of
 )

@@ -9,8 +9,6 @@
     meta={'replaced_periods': 'is_measured'}
 ) }}
 
--- depends_on: {{ ref('int_periods') }}
-
 with memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
@@ -19,10 +17,16 @@ history as (
     select * from {{ ref('customer_history') }}
 ),
 
-spans as (
+periods as (
     select *
-    from {{ ref('int_periods__spans') }}
+    from {{ ref('int_periods') }}
     where is_measured
+),
+
+spans as (
+    select spans.*
+    from {{ ref('int_periods__spans') }} as spans
+    inner join periods on spans.as_of = periods.as_of
 ),
 
 orders as (

@@ -43,9 +43,9 @@ judged as (
             when
                 metric = '{{ metric }}'
                 and (
-                    scheme in ('{{ defined.schemes | join("', '") }}')
+                    scheme in ('{{ defined.schemes | join("', '") }}')  -- noqa: LT05
                     {%- if defined.segments %}
-                    or segment_key in ('{{ defined.segments | join("', '") }}')
+                    or segment_key in ('{{ defined.segments | join("', '") }}')  -- noqa: LT05
                     {%- endif %}
                 )
                 then 'defined_by'

@@ -1,8 +1,8 @@
 -- Has a segment changed, and does it matter? With many customers every change is significant, so verdicts rest on effect
 -- size; with few, a large effect may be sampling noise, so only significant drift gets a recommendation.
 --
--- What a segment is defined by follows its limits: whoever is promising ordered lately, however all customers shop. So it is not
--- judged there, but where it is not part of the definition, as among all customers.
+-- A metric that defines a segment follows the segment's limits: promising customers ordered lately by definition. So it is judged
+-- only where it is no part of the definition, as among all customers.
 
 {% set limits = setting('drift_limits') -%}
 {% set by_cutpoints = fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}

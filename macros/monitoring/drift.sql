@@ -23,6 +23,44 @@ end
 {%- endmacro %}
 
 
+{#-
+    By metric of segment_drift, the schemes and rule segments whose definition names it over any window: in their rules, in rules
+    and schemes that these refer to, as a feature of clusters or as an input of a score that is one.
+-#}
+{% macro segments_defined_by() %}
+    {%- set named = {'rfm': ['recency_days__all', 'orders__all'], 'spend_breaks': ['revenue__all']} -%}
+    {%- for scheme, features in cluster_schemes().items() -%}
+        {%- do named.update({scheme: features | map(attribute='column') | list}) -%}
+        {%- for part in score_parts() if part.score in named[scheme] -%}
+            {%- do named[scheme].append(part.value) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- set definitions = {} -%}
+    {%- for name, scheme in schemes().items() -%}
+        {%- do definitions.update({name: scheme.conditions}) -%}
+    {%- endfor -%}
+    {%- for segment in rule_segments() -%}
+        {%- do definitions.update({segment.segment_key: segment.conditions}) -%}
+    {%- endfor -%}
+    {%- for key, conditions in definitions.items() -%}
+        {%- set columns = [] -%}
+        {%- for condition in conditions -%}
+            {%- do columns.extend([condition.column] if condition.kind != 'segment' else named.get(condition.scheme or condition.column, [])) -%}
+        {%- endfor -%}
+        {%- do named.update({key: columns}) -%}
+    {%- endfor -%}
+    {%- set defined_by = {} -%}
+    {%- for metric, inputs in {'recency_days': 'recency_days__', 'frequency': 'orders__|monetary_mean', 'monetary': 'revenue__|monetary_mean'}.items() -%}
+        {%- set defined = {'schemes': [], 'segments': []} -%}
+        {%- for key, columns in named.items() if modules.re.search('\\b(' ~ inputs ~ ')', columns | join(' ')) -%}
+            {%- do defined['segments' if ':' in key else 'schemes'].append(key) -%}
+        {%- endfor -%}
+        {%- do defined_by.update({metric: defined, metric.replace('_days', '') ~ '_score': defined}) -%}
+    {%- endfor -%}
+    {{- return(defined_by) -}}
+{% endmacro %}
+
+
 {#- Pearson (1900). The two terms of a bin add up to one square: both differ equally from the expected numbers. -#}
 {% macro two_row_chi_square(now, baseline, all_now, all_baseline) -%}
 sum(

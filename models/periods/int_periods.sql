@@ -124,7 +124,9 @@ asked as (
 decided as (
     select
         *,
-        build_reason is not null or coalesce(lag(build_reason) over (order by as_of) is not null, false) as is_built
+        build_reason is not null or coalesce(lag(build_reason) over (order by as_of) is not null, false) as is_built,
+        coalesce({{ dbt.datediff('as_of', 'next_as_of', 'day') }}, 0) as days,
+        coalesce(next_as_of = cast({{ dbt.dateadd(var('period'), 1, 'as_of') }} as date), false) as is_whole
     from asked
 ),
 
@@ -134,6 +136,11 @@ periods as (
         previous_as_of,
         next_as_of,
         is_current,
+        days,
+        is_whole,
+        -- February is compared with the first 28 days of January.
+        case when lag(is_whole) over (order by as_of) then least(days, lag(days) over (order by as_of)) end
+            as compared_days,
         cutpoints_fitted_as_of,
         models_fitted_as_of,
         models_selected_as_of,
@@ -142,8 +149,11 @@ periods as (
         -- what this build does
         build_reason,
         is_built,
-        -- The behaviour of a period's members is known when the next period begins.
-        is_built or coalesce(lead(is_built) over (order by as_of), false) as is_measured,
+        -- The behaviour of a period's members is known when the next period begins; how many of its days are compared with
+        -- the next period, when that one ends.
+        is_built
+        or coalesce(lead(is_built) over (order by as_of), false)
+        or coalesce(lead(is_built, 2) over (order by as_of), false) as is_measured,
         coalesce(not is_built and built_data_hash <> data_hash, false) as is_outdated,
 
         -- what went into it

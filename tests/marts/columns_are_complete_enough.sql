@@ -7,9 +7,10 @@ with coverage as (
 )
 
 select
-    substr(check_name, length('completeness_') + 1) || ' has a value in ' || {{ percent_words('value') }}
+    substr(check_name, length('completeness_') + 1) || ' has a value in '
+    || {{ percent_beside_limit('value', 'value', 'threshold') | indent(4) }}
     || ' of the rows of ' || source_table
     || ', expected at least '
-    || {{ percent_words('threshold') }} || ' (var min_completeness)' as finding
+    || {{ percent_beside_limit('threshold', 'value', 'threshold') | indent(4) }} || ' (var min_completeness)' as finding
 from coverage
 where check_name like 'completeness%' and verdict = 'warn'

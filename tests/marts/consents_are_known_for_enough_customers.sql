@@ -7,7 +7,9 @@ with coverage as (
 )
 
 select
-    {{ percent_words('value') }} || ' of the eligible customers have a statement on segmentation, expected at least '
-    || {{ percent_words('threshold') }} || ' (var min_consents_share)' as finding
+    {{ percent_beside_limit('value', 'value', 'threshold') | indent(4) }}
+    || ' of the eligible customers have a statement on segmentation, expected at least '
+    || {{ percent_beside_limit('threshold', 'value', 'threshold') | indent(4) }}
+    || ' (var min_consents_share)' as finding
 from coverage
 where check_name = 'consents_known' and verdict = 'warn'

@@ -8,7 +8,13 @@ with coverage as (
 
 select
     replace(check_name, '_known', '') || ' is known for '
-    || {{ percent_words('value') }} || ' of the buyers, expected at least '
-    || {{ percent_words('threshold') }} as finding
+    || {{ percent_beside_limit('value', 'value', 'threshold') | indent(4) }} || ' of the buyers, expected at least '
+    || {{ percent_beside_limit('threshold', 'value', 'threshold') | indent(4) }} as finding
 from coverage
-where source_table = 'customers' and check_name like '%_known' and verdict = 'warn'
+where
+    verdict = 'warn'
+    and check_name in (
+        {%- for attribute in rule_attributes() %}
+        '{{ attribute }}_known'{{ ',' if not loop.last }}
+        {%- endfor %}
+    )

@@ -7,8 +7,9 @@ with coverage as (
 )
 
 select
-    {{ percent_words('value') }} || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in '
+    {{ percent_beside_limit('value', 'value', 'threshold') | indent(4) }}
+    || ' of the values of ' || substr(check_name, length('validity_') + 1) || ' in '
     || source_table || ' are usable, expected at least '
-    || {{ percent_words('threshold') }} || ' (var min_validity)' as finding
+    || {{ percent_beside_limit('threshold', 'value', 'threshold') | indent(4) }} || ' (var min_validity)' as finding
 from coverage
 where check_name like 'validity%' and verdict = 'warn'

@@ -1,5 +1,5 @@
 -- In every exclusive scheme, projections add up to the customers of the period plus as many new ones as arrived last time,
--- to a thousandth of a customer.
+-- to a thousandth of a customer. Only whole periods are projected.
 
 {{ config(severity='error') }}
 
@@ -14,14 +14,16 @@ with projections as (
 
 moves as (
     select
-        period,
-        scheme,
+        transitions.period,
+        transitions.scheme,
         sum(
-            case when to_segment <> 'outside' then customers else 0 end
-            + case when from_segment = 'outside' then customers else 0 end
+            case when transitions.to_segment <> 'outside' then transitions.customers else 0 end
+            + case when transitions.from_segment = 'outside' then transitions.customers else 0 end
         ) as customers
-    from {{ ref('segment_transitions') }}
-    group by period, scheme
+    from {{ ref('segment_transitions') }} as transitions
+    inner join {{ ref('int_periods') }} as periods on transitions.period = periods.as_of
+    where periods.compared_days is not null
+    group by transitions.period, transitions.scheme
 )
 
 select

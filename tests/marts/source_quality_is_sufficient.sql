@@ -8,8 +8,8 @@ with coverage as (
 
 select
     'the table ' || source_table || ' has a data-quality score of '
-    || cast(cast(value as decimal(5, 2)) as {{ dbt.type_string() }})
+    || {{ text_beside_limit('value', 'value', 'threshold') | indent(4) }}
     || ', expected at least '
-    || cast(cast(threshold as decimal(5, 2)) as {{ dbt.type_string() }}) || ' (var min_data_quality)' as finding
+    || {{ text_beside_limit('threshold', 'value', 'threshold') | indent(4) }} || ' (var min_data_quality)' as finding
 from coverage
 where check_name = 'data_quality' and verdict = 'warn'

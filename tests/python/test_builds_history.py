@@ -45,6 +45,7 @@ KEPT = (
     "int_segmentation__memberships",
     "int_segmentation__changes",
     "int_segmentation__rule_trials",
+    "int_marts__segment_sums",
     "int_segmentation__cutpoints",
     "int_segmentation__cluster_sample",
     "int_segmentation__spend_sample",

@@ -1,6 +1,8 @@
 -- Var min_reconciled_share: orders missing from the load are missing from every figure.
 {{ config(severity='error') }}
 
+{% set least = setting('min_reconciled_share') -%}
+
 with reconciliation as (
     select * from {{ ref('int_staging__reconciliation') }}
 ),
@@ -30,12 +32,19 @@ shares as (
 
 select
     'of the orders in the control totals of ' || source_system || ', '
-    || coalesce({{ percent_words('row_share') }} || ' of the rows', 'an unknown number')
-    || ' and ' || coalesce({{ percent_words('amount_share') }} || ' of the amount', 'an unknown amount')
-    || ' were loaded, expected at least ' || {{ percent_words(setting('min_reconciled_share')) }}
+    || coalesce(
+        {{ percent_beside_limit('row_share', 'row_share', least) | indent(8) }} || ' of the rows',
+        'an unknown number'
+    )
+    || ' and '
+    || coalesce(
+        {{ percent_beside_limit('amount_share', 'amount_share', least) | indent(8) }} || ' of the amount',
+        'an unknown amount'
+    )
+    || ' were loaded, expected at least ' || {{ percent_words(least) }}
     || ' (var min_reconciled_share): ' || {{ counted('days', 'day') }} || ' fall short, the first is '
     || cast(first_day as {{ dbt.type_string() }}) as finding
 from shares
 where
-    {{ rounded('row_share') }} < {{ setting('min_reconciled_share') }}
-    or {{ rounded('amount_share') }} < {{ setting('min_reconciled_share') }}
+    {{ rounded('row_share') }} < {{ least }}
+    or {{ rounded('amount_share') }} < {{ least }}

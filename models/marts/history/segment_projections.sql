@@ -1,16 +1,26 @@
 -- A first-order Markov chain: customers move on as the members of the same segment did from the previous period to this one,
--- and as many new customers arrive. Members of a segment that was empty before stay in it.
+-- and as many new customers arrive. Members of a segment that was empty before stay in it. A period is a step only when it is
+-- whole: from an as_of in the middle of one nothing is projected, since fewer customers move in fewer days.
 -- Example: 80 were in a, 60 of them stayed and 20 went to b; now 100 are in a, so 75 will stay and 25 go to b.
 
-with transitions as (
-    select
-        *,
-        sum(customers) over (partition by period, scheme, from_segment) as all_customers
-    from {{ ref('segment_transitions') }}
+with periods as (
+    select * from {{ ref('int_periods') }}
 ),
 
-periods as (
-    select * from {{ ref('int_periods') }}
+steps as (
+    select
+        previous_as_of,
+        as_of
+    from periods
+    where compared_days is not null
+),
+
+transitions as (
+    select
+        moves.*,
+        sum(moves.customers) over (partition by moves.period, moves.scheme, moves.from_segment) as all_customers
+    from {{ ref('segment_transitions') }} as moves
+    inner join steps on moves.period = steps.as_of
 ),
 
 sizes as (
@@ -66,16 +76,16 @@ parts as (
     where from_segment = 'outside'
     union all
     select
-        earlier_periods.as_of as period,
+        steps.previous_as_of as period,
         later_sizes.scheme,
         later_sizes.segment_key,
         0 as customers,
         0 as projected_customers,
         later_sizes.customers as actual_customers
     from sizes as later_sizes
-    inner join periods as earlier_periods on later_sizes.period = earlier_periods.next_as_of
+    inner join steps on later_sizes.period = steps.as_of
     cross join first_projection
-    where earlier_periods.as_of >= first_projection.period
+    where steps.previous_as_of >= first_projection.period
 ),
 
 segments as (
@@ -113,14 +123,14 @@ final as (
         case when segments.segment_key <> 'outside' then cast(segments.customers as bigint) end as customers,
         segments.projected_customers,
         case
-            when segments.segment_key <> 'outside' and not periods.is_current
+            when segments.segment_key <> 'outside' and periods.is_whole
                 then cast(segments.actual_customers as bigint)
         end as actual_customers,
         {{ rounded('misplaced.misplaced_share') }} as misplaced_share,
         {{ rounded('misplaced.unchanged_misplaced_share') }} as unchanged_misplaced_share,
 
         -- dates
-        periods.next_as_of as next_period
+        cast({{ dbt.dateadd(var('period'), 1, 'segments.period') }} as date) as next_period
     from segments
     inner join periods on segments.period = periods.as_of
     left join misplaced

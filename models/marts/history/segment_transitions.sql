@@ -123,8 +123,10 @@ final as (
         counted.to_segment,
         counted.customers,
         counted.returned,
-        {{ rounded('counted.customers / cast(totals.customers as double)') }} as rate
+        {{ rounded('counted.customers / cast(totals.customers as double)') }} as rate,
+        cast({{ dbt.datediff('periods.previous_as_of', 'periods.as_of', 'day') }} as bigint) as days
     from counted
+    inner join periods on counted.period = periods.as_of
     inner join totals
         on
             counted.period = totals.period

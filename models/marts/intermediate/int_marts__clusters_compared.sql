@@ -5,7 +5,10 @@
 
 with sums as (
     select * from {{ ref('int_marts__segment_sums') }}
-    where scheme in {{ schemes }} and segment_key not in ('cluster:prospect', 'cluster:returns_only')
+    where
+        is_all_days
+        and scheme in {{ schemes }}
+        and segment_key not in ('cluster:prospect', 'cluster:returns_only')
 ),
 
 changes as (

@@ -3,6 +3,9 @@
 -- All tests are computed from counts. Bins are the baseline's deciles: the share of the baseline below a value decides its
 -- bin, so a frequent value fills one bin, and no quantile has to be looked up. Example: half of the baseline has the value 1;
 -- then 1 is in the first bin and everything above it in the sixth or a later one.
+--
+-- A bin with less than 5% of the baseline joins the one below it: in an almost empty bin a few customers would weigh as much as
+-- many elsewhere. The first bin always has a tenth.
 
 {% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
 
@@ -65,12 +68,13 @@ cumulated as (
         )
 ),
 
-bins as (
+deciles as (
     select
         {{ pair }},
         metric,
         all_customers,
         all_baseline,
+        least(floor(10 * (baseline_up_to - baseline_customers) / cast(all_baseline as double)), 9) as decile,
         sum(customers) as customers,
         sum(baseline_customers) as baseline_customers,
         max(abs(
@@ -81,6 +85,36 @@ bins as (
     group by
         {{ pair }}, metric, all_customers, all_baseline,
         least(floor(10 * (baseline_up_to - baseline_customers) / cast(all_baseline as double)), 9)
+),
+
+filled_deciles as (
+    select
+        *,
+        case when baseline_customers >= 0.05 * all_baseline then decile end as filled_decile
+    from deciles
+),
+
+binned as (
+    select
+        *,
+        max(filled_decile) over (
+            partition by period, baseline, segment_key, metric
+            order by decile
+        ) as bin
+    from filled_deciles
+),
+
+bins as (
+    select
+        {{ pair }},
+        metric,
+        all_customers,
+        all_baseline,
+        sum(customers) as customers,
+        sum(baseline_customers) as baseline_customers,
+        max(distance) as distance
+    from binned
+    group by {{ pair }}, metric, all_customers, all_baseline, bin
 ),
 
 shares as (

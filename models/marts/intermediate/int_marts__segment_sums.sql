@@ -1,5 +1,5 @@
--- One row per as_of and non-empty segment: size and value as of it, and what the members did until the next one, as known at
--- its end.
+-- One row per as_of, non-empty segment and number of days: size and value as of the date, and what the members did in the days
+-- that follow, as known at their end.
 
 {{ config(
     materialized='incremental',
@@ -23,6 +23,12 @@ periods as (
     where is_measured
 ),
 
+spans as (
+    select spans.*
+    from {{ ref('int_periods__spans') }} as spans
+    inner join periods on spans.as_of = periods.as_of
+),
+
 orders as (
     select * from {{ ref('int_facts__orders') }}
 ),
@@ -43,42 +49,45 @@ customers as (
         history.monetary,
         history.is_buyer
     from history
-    inner join periods on history.as_of = periods.as_of
+    inner join spans on history.as_of = spans.as_of and spans.is_all_days
 ),
 
 period_orders as (
     select
-        periods.as_of,
+        spans.as_of,
+        spans.days,
         orders.customer_key,
         sum(orders.amount) as revenue,
         sum(case when orders.is_completed then 1 else 0 end) as orders
-    from periods
-    inner join orders on periods.as_of <= orders.day and periods.next_as_of > orders.day
-    group by periods.as_of, orders.customer_key
+    from spans
+    inner join orders on spans.as_of <= orders.day and spans.ends_on > orders.day
+    group by spans.as_of, spans.days, orders.customer_key
 ),
 
 period_sessions as (
     select
-        periods.as_of,
+        spans.as_of,
+        spans.days,
         sessions.customer_key,
         count(*) as sessions
-    from periods
+    from spans
     inner join sessions
         on
-            periods.as_of <= sessions.day
-            and periods.next_as_of > sessions.attributed_from
-            and periods.next_as_of <= sessions.attributed_until
-    group by periods.as_of, sessions.customer_key
+            spans.as_of <= sessions.day
+            and spans.ends_on > sessions.attributed_from
+            and spans.ends_on <= sessions.attributed_until
+    group by spans.as_of, spans.days, sessions.customer_key
 ),
 
 period_contacts as (
     select
-        periods.as_of,
+        spans.as_of,
+        spans.days,
         contacts.customer_key,
-        max(case when contacts.responded_on < periods.next_as_of then 1 else 0 end) as has_responded
-    from periods
-    inner join contacts on periods.as_of <= contacts.contacted_on and periods.next_as_of > contacts.contacted_on
-    group by periods.as_of, contacts.customer_key
+        max(case when contacts.responded_on < spans.ends_on then 1 else 0 end) as has_responded
+    from spans
+    inner join contacts on spans.as_of <= contacts.contacted_on and spans.ends_on > contacts.contacted_on
+    group by spans.as_of, spans.days, contacts.customer_key
 ),
 
 sums as (
@@ -86,6 +95,8 @@ sums as (
         memberships.as_of,
         memberships.segment_key,
         memberships.scheme,
+        spans.days,
+        spans.is_all_days,
         count(*) as customers,
         count(case when customers.is_buyer then 1 end) as buyers,
         sum(customers.monetary) as revenue,
@@ -98,6 +109,7 @@ sums as (
         count(period_contacts.has_responded) as contacted,
         sum(period_contacts.has_responded) as responded
     from memberships
+    inner join spans on memberships.as_of = spans.as_of
     inner join customers
         on
             memberships.as_of = customers.as_of
@@ -105,10 +117,11 @@ sums as (
     {%- for facts in ['period_orders', 'period_sessions', 'period_contacts'] %}
     left join {{ facts }}
         on
-            memberships.as_of = {{ facts }}.as_of
+            spans.as_of = {{ facts }}.as_of
+            and spans.days = {{ facts }}.days
             and memberships.customer_key = {{ facts }}.customer_key
     {%- endfor %}
-    group by memberships.as_of, memberships.segment_key, memberships.scheme
+    group by memberships.as_of, memberships.segment_key, memberships.scheme, spans.days, spans.is_all_days
 )
 
 select * from sums

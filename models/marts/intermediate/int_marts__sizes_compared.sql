@@ -5,6 +5,7 @@
 
 with sums as (
     select * from {{ ref('int_marts__segment_sums') }}
+    where is_all_days
 ),
 
 segments as (

@@ -1,5 +1,8 @@
 -- Has a segment changed, and does it matter? With many customers every change is significant, so verdicts rest on effect
 -- size; with few, a large effect may be sampling noise, so only significant drift gets a recommendation.
+--
+-- A metric that defines a segment follows the segment's limits: promising customers ordered lately by definition. So it is judged
+-- only where it is no part of the definition, as among all customers.
 
 {% set limits = setting('drift_limits') -%}
 {% set by_cutpoints = fitted_schemes().items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
@@ -36,6 +39,17 @@ judged as (
         *,
         case
             when threshold is null then 'info'
+            {%- for metric, defined in segments_defined_by().items() %}
+            when
+                metric = '{{ metric }}'
+                and (
+                    scheme in ('{{ defined.schemes | join("', '") }}')  -- noqa: LT05
+                    {%- if defined.segments %}
+                    or segment_key in ('{{ defined.segments | join("', '") }}')  -- noqa: LT05
+                    {%- endif %}
+                )
+                then 'defined_by'
+            {%- endfor %}
             when least(customers, baseline_customers) < {{ setting('min_drift_customers') }} then 'too_few'
             when abs(statistic) < moderate_from then 'stable'
             when abs(statistic) < threshold then 'moderate'
@@ -44,23 +58,9 @@ judged as (
     from limited
 ),
 
-final as (
+advised as (
     select
-        -- ids
-        judged.period,
-        judged.segment_key,
-        judged.metric,
-        judged.test,
-        judged.baseline,
-
-        -- numbers
-        cast(judged.customers as bigint) as customers,
-        cast(judged.baseline_customers as bigint) as baseline_customers,
-        {{ rounded('judged.statistic') }} as statistic,
-        cast(judged.threshold as double) as threshold,
-
-        -- words
-        judged.verdict,
+        judged.*,
         case
             when judged.verdict <> 'drifted' then 'none'
             when not judged.is_significant then 'none: within sampling noise'
@@ -74,21 +74,62 @@ final as (
                 and judged.scheme in ('{{ by_cutpoints | join("', '") }}')  -- noqa: LT05
                 and judged.period = periods.cutpoints_fitted_as_of
                 then 'none: the cut points were refitted'
-            when judged.baseline = 'previous' then 'check the source data: a sudden change of this size is unusual'
+            when judged.baseline = 'previous' then 'sudden'
             when {{ fitted_by('judged.scheme') | indent(16) }} = 'models'
                 then
                     'refit: add this row to the seed refits: ' || cast(judged.period as {{ dbt.type_string() }})
                     || ',refit,' || judged.metric || ' drifted'
             else 'recalibrate: refit the cut points more often (var refit_cutpoints)'
+        end as recommendation
+    from judged
+    inner join periods on judged.period = periods.as_of
+),
+
+-- Faulty data shows in several places at once. The segments of an exclusive scheme share the same customers, so their sizes are
+-- one place.
+sudden_changes as (
+    select
+        period,
+        count(distinct case
+            when metric in ('customers', scheme) and scheme <> 'rule' then scheme
+            else segment_key
+        end) as places
+    from advised
+    where recommendation = 'sudden'
+    group by period
+),
+
+final as (
+    select
+        -- ids
+        advised.period,
+        advised.segment_key,
+        advised.metric,
+        advised.test,
+        advised.baseline,
+
+        -- numbers
+        cast(advised.customers as bigint) as customers,
+        cast(advised.baseline_customers as bigint) as baseline_customers,
+        {{ rounded('advised.statistic') }} as statistic,
+        cast(advised.threshold as double) as threshold,
+
+        -- words
+        advised.verdict,
+        case
+            when advised.recommendation <> 'sudden' then advised.recommendation
+            when sudden_changes.places > 1
+                then 'check the source data: others changed as suddenly at the same time'
+            else 'review it: nothing else changed as suddenly'
         end as recommendation,
 
         -- flags
-        judged.is_significant,
+        advised.is_significant,
 
         -- dates
-        judged.baseline_as_of
-    from judged
-    inner join periods on judged.period = periods.as_of
+        advised.baseline_as_of
+    from advised
+    left join sudden_changes on advised.period = sudden_changes.period
 )
 
 select * from final

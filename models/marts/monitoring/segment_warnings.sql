@@ -1,7 +1,7 @@
 -- Gates that a segment failed at the newest as_of. The share gate skips empty segments and outliers: few outliers are a good
 -- sign. Segments that are no longer defined, such as a cluster of the previous model, get no warnings.
 
-{% set least_share = percent_words(setting('min_segment_share')) -%}
+{% set least_share = setting('min_segment_share') -%}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
@@ -32,15 +32,17 @@ small_segments as (
     select
         kpis.segment_key,
         'segment_share' as gate,
-        'has ' || {{ counted('kpis.customers', 'member') }} || ', ' || {{ percent_words('kpis.buyer_share') }}
-        || ' of the buyers, expected more than ' || {{ least_share }} as warning
+        'has ' || {{ counted('kpis.customers', 'member') }} || ', '
+        || {{ percent_beside_limit('kpis.buyer_share', 'kpis.buyer_share', least_share) | indent(8) }}
+        || ' of the buyers, expected more than '
+        || {{ percent_beside_limit(least_share, 'kpis.buyer_share', least_share) | indent(8) }} as warning
     from kpis
     inner join periods on kpis.period = periods.as_of
     where
         kpis.scheme <> 'rule'
         and kpis.customers > 0
         and kpis.segment_key not in ('cluster:outlier', 'journeys:outlier')
-        and kpis.buyer_share <= {{ var('min_segment_share') }}
+        and kpis.buyer_share <= {{ least_share }}
 ),
 
 -- A segment that lost nearly all its members is too small for a drift verdict, yet most urgent to report.
@@ -79,8 +81,9 @@ largest_drifts as (
         segment_key,
         'drift' as gate,
         'has drifted in ' || metric || ' since ' || baseline_as_of || ': ' || test || ' is '
-        || cast(cast(statistic as decimal(9, 2)) as {{ dbt.type_string() }}) || ', expected less than '
-        || cast(cast(threshold as decimal(9, 2)) as {{ dbt.type_string() }}) || '; ' || recommendation as warning
+        || {{ text_beside_limit('statistic', 'statistic', 'threshold') | indent(8) }} || ', expected less than '
+        || {{ text_beside_limit('threshold', 'statistic', 'threshold') | indent(8) }}
+        || '; ' || recommendation as warning
     from drifts
     where position = 1
 ),

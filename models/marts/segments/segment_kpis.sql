@@ -1,10 +1,11 @@
 -- Size and value of every segment as of each period, and what its members at the start did until the next one. Changes
--- compare with the same segment at the previous period, indices with all eligible customers.
+-- compare with the same segment at the previous period over as many days as both have, indices with all eligible customers.
+-- Example: of a January and a February without a difference, January has a tenth more revenue; its first 28 days have not.
 
 {% set goals = segment_goals() -%}
 {% set changing = kpis_with_change() -%}
 
-with sizes as (
+with segment_sums as (
     select * from {{ ref('int_marts__segment_sums') }}
 ),
 
@@ -16,6 +17,10 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
+spans as (
+    select * from {{ ref('int_periods__spans') }}
+),
+
 sessions as (
     select * from {{ ref('int_facts__sessions') }}
 ),
@@ -25,8 +30,32 @@ known as (
     select count(*) > 0 as has_sessions from sessions
 ),
 
--- Empty segments are listed with 0 if they are defined today; earlier periods may have had others, such as a fourth cluster.
 -- The total of all customers is the sum over an exclusive scheme.
+sums as (
+    {% set columns = [
+        'customers', 'buyers', 'revenue', 'orders', 'period_revenue', 'period_orders', 'converted', 'repeated',
+        'sessions', 'contacted', 'responded'
+    ] -%}
+    select
+        as_of,
+        days,
+        scheme,
+        segment_key,
+        {{ columns | join(',\n        ') }}
+    from segment_sums
+    union all
+    select
+        as_of,
+        days,
+        'all' as scheme,
+        'all' as segment_key,
+        sum({{ columns | join('),\n        sum(') }})
+    from segment_sums
+    where scheme = '{{ exclusive_schemes() | first }}'
+    group by as_of, days
+),
+
+-- Empty segments are listed with 0 if they are defined today; earlier periods may have had others, such as a fourth cluster.
 all_segments as (
     select
         periods.as_of,
@@ -39,62 +68,42 @@ all_segments as (
         as_of,
         segment_key,
         scheme
-    from sizes
-),
-
-everyone as (
-    select
-        {%- for column in [
-            'customers', 'buyers', 'revenue', 'orders', 'period_revenue', 'period_orders', 'converted', 'repeated',
-            'sessions', 'contacted', 'responded'
-        ] %}
-        sum({{ column }}) as {{ column }},
-        {%- endfor %}
-        as_of
-    from sizes
-    where scheme = '{{ exclusive_schemes() | first }}'
-    group by as_of
+    from sums
 ),
 
 kpis as (
+    {% set members = 'nullif(cast(sums.customers as double), 0)' -%}
     select
-        all_segments.as_of,
+        spans.as_of,
+        spans.days,
         all_segments.segment_key,
         all_segments.scheme,
-        periods.previous_as_of,
-        coalesce(sizes.customers, 0) as customers,
-        coalesce(sizes.customers, 0) / nullif(cast(everyone.customers as double), 0) as customer_share,
-        case
-            when all_segments.segment_key not in (all_segments.scheme || ':prospect', all_segments.scheme || ':returns_only')
-                then coalesce(sizes.customers, 0) / nullif(cast(everyone.buyers as double), 0)
-        end as buyer_share,
-        coalesce(sizes.revenue, 0) as revenue,
-        coalesce(sizes.revenue, 0) / nullif(cast(everyone.revenue as double), 0) as revenue_share,
-        {{ money_mean('sizes.revenue', 'sizes.orders') }} as average_order_value,
-        case when not periods.is_current then coalesce(sizes.period_revenue, 0) end as period_revenue,
-        {%- for whose in ['sizes', 'everyone'] %}
-        {%- set of_all = '_of_all' if whose == 'everyone' else '' %}
-        {%- set members = 'nullif(cast(' ~ whose ~ '.customers as double), 0)' %}
+        coalesce(sums.customers, 0) as customers,
+        sums.buyers,
+        coalesce(sums.revenue, 0) as revenue,
+        {{ money_mean('sums.revenue', 'sums.orders') }} as average_order_value,
         {%- for kpi, figure in {
-            'revenue_per_member': money_mean('coalesce(' ~ whose ~ '.period_revenue, 0)', whose ~ '.customers'),
-            'period_order_value': money_mean(whose ~ '.period_revenue', whose ~ '.period_orders'),
-            'conversion': whose ~ '.converted / ' ~ members,
-            'repeat_rate': whose ~ '.repeated / ' ~ members,
-            'sessions_per_member': 'case when known.has_sessions then ' ~ whose ~ '.sessions / ' ~ members ~ ' end',
-            'response_rate': whose ~ '.responded / nullif(cast(' ~ whose ~ '.contacted as double), 0)',
+            'period_revenue': 'coalesce(sums.period_revenue, 0)',
+            'revenue_per_member': money_mean('coalesce(sums.period_revenue, 0)', 'sums.customers'),
+            'period_order_value': money_mean('sums.period_revenue', 'sums.period_orders'),
+            'conversion': 'sums.converted / ' ~ members,
+            'repeat_rate': 'sums.repeated / ' ~ members,
+            'sessions_per_member': 'case when known.has_sessions then sums.sessions / ' ~ members ~ ' end',
+            'contacted': 'coalesce(sums.contacted, 0)',
+            'responded': 'coalesce(sums.responded, 0)',
+            'response_rate': 'sums.responded / nullif(cast(sums.contacted as double), 0)',
         }.items() %}
-        case when not periods.is_current then {{ figure }} end as {{ kpi }}{{ of_all }},
+        case when spans.days > 0 then {{ figure }} end as {{ kpi }},
         {%- endfor %}
-        {%- endfor %}
-        periods.is_current
-    from all_segments
-    inner join periods on all_segments.as_of = periods.as_of
+        spans.is_all_days
+    from spans
+    inner join all_segments on spans.as_of = all_segments.as_of
     cross join known
-    left join sizes
+    left join sums
         on
-            all_segments.as_of = sizes.as_of
-            and all_segments.segment_key = sizes.segment_key
-    left join everyone on all_segments.as_of = everyone.as_of
+            spans.as_of = sums.as_of
+            and spans.days = sums.days
+            and all_segments.segment_key = sums.segment_key
 ),
 
 goals as (
@@ -112,51 +121,82 @@ goals as (
     where false
 ),
 
-compared as (
+changes as (
     select
         {%- for kpi in changing %}
         kpis.{{ kpi }} / nullif(cast(earlier.{{ kpi }} as double), 0) - 1 as {{ kpi }}_change,
         {%- endfor %}
-        kpis.*
+        kpis.as_of,
+        kpis.segment_key
     from kpis
-    left join kpis as earlier
+    inner join periods on kpis.as_of = periods.as_of and kpis.days = periods.compared_days
+    inner join kpis as earlier
         on
-            kpis.previous_as_of = earlier.as_of
+            periods.previous_as_of = earlier.as_of
+            and periods.compared_days = earlier.days
             and kpis.segment_key = earlier.segment_key
+),
+
+dated_periods as (
+    select
+        *,
+        lag(days) over (order by as_of) as previous_days,
+        coalesce(as_of = max(case when is_whole then as_of end) over (), false) as is_last_whole
+    from periods
 ),
 
 final as (
     select
         -- ids
-        compared.as_of as period,
-        compared.segment_key,
-        compared.scheme,
+        kpis.as_of as period,
+        kpis.segment_key,
+        kpis.scheme,
+
+        -- length of the period
+        dated_periods.days,
+        dated_periods.is_whole,
+        dated_periods.is_last_whole,
 
         -- size
-        compared.customers,
-        {{ rounded('compared.customer_share') }} as customer_share,
-        {{ rounded('compared.buyer_share') }} as buyer_share,
+        cast(kpis.customers as bigint) as customers,
+        {{ rounded("kpis.customers / nullif(cast(everyone.customers as double), 0)") }} as customer_share,
+        case
+            when kpis.segment_key not in (kpis.scheme || ':prospect', kpis.scheme || ':returns_only')
+                then {{ rounded("kpis.customers / nullif(cast(everyone.buyers as double), 0)") }}
+        end as buyer_share,
 
         -- value
-        cast(compared.revenue as decimal(18, 2)) as revenue,
-        {{ rounded('compared.revenue_share') }} as revenue_share,
-        compared.average_order_value,
+        cast(kpis.revenue as decimal(18, 2)) as revenue,
+        {{ rounded("kpis.revenue / nullif(cast(everyone.revenue as double), 0)") }} as revenue_share,
+        kpis.average_order_value,
 
         -- what the members did next
-        cast(compared.period_revenue as decimal(18, 2)) as period_revenue,
-        compared.revenue_per_member,
-        compared.period_order_value,
+        cast(kpis.period_revenue as decimal(18, 2)) as period_revenue,
+        kpis.revenue_per_member,
+        kpis.period_order_value,
         {%- for kpi in ['conversion', 'repeat_rate', 'sessions_per_member', 'response_rate'] %}
-        {{ rounded('compared.' ~ kpi) }} as {{ kpi }},
+        {{ rounded('kpis.' ~ kpi) }} as {{ kpi }},
         {%- endfor %}
+        cast(kpis.contacted as bigint) as contacted,
+        cast(kpis.responded as bigint) as responded,
 
         -- compared with the previous period and all customers
+        dated_periods.compared_days,
+        case
+            when dated_periods.previous_as_of is null then 'none: no period before it'
+            when dated_periods.compared_days is null
+                then
+                    'none: ' || {{ counted('dated_periods.previous_days', 'day') }}
+                    || ' since the period before, less than a whole one'
+            when dated_periods.compared_days = 0 then 'sizes alone: no day of the period is known yet'
+            when dated_periods.is_whole and dated_periods.days = dated_periods.previous_days then 'whole periods'
+            else 'the first ' || {{ counted('dated_periods.compared_days', 'day') }} || ' of both periods'
+        end as comparison,
         {%- for kpi in changing %}
-        {{ rounded('compared.' ~ kpi ~ '_change') }} as {{ kpi }}_change,
+        {{ rounded('changes.' ~ kpi ~ '_change') }} as {{ kpi }}_change,
         {%- endfor %}
         {%- for kpi in changing if kpi not in ['customers', 'period_revenue'] %}
-        {{ rounded('100 * compared.' ~ kpi ~ ' / nullif(cast(compared.' ~ kpi ~ '_of_all as double), 0)') }}
-            as {{ kpi }}_index,
+        {{ rounded('100 * kpis.' ~ kpi ~ ' / nullif(cast(everyone.' ~ kpi ~ ' as double), 0)') }} as {{ kpi }}_index,
         {%- endfor %}
 
         -- goals
@@ -164,11 +204,22 @@ final as (
         goals.change as goal_change,
         case goals.kpi
             {%- for kpi in changing %}
-            when '{{ kpi }}' then {{ rounded('compared.' ~ kpi ~ '_change / goals.change') }}
+            when '{{ kpi }}' then {{ rounded('changes.' ~ kpi ~ '_change / goals.change') }}
             {%- endfor %}
         end as goal_progress
-    from compared
-    left join goals on compared.segment_key = goals.segment_key
+    from kpis
+    inner join dated_periods on kpis.as_of = dated_periods.as_of
+    left join kpis as everyone
+        on
+            kpis.as_of = everyone.as_of
+            and everyone.is_all_days
+            and everyone.segment_key = 'all'
+    left join changes
+        on
+            kpis.as_of = changes.as_of
+            and kpis.segment_key = changes.segment_key
+    left join goals on kpis.segment_key = goals.segment_key
+    where kpis.is_all_days and kpis.segment_key <> 'all'
 )
 
 select * from final

@@ -6,12 +6,16 @@
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
-{#- A score is the mean of the known parts by their weights. -#}
+{#- A score is the mean of the known parts by their weights, or the sum of parts without weights. -#}
 {% set weighted, known = {}, {} -%}
 {% for part in parts -%}
 {% set value, weight = part.column, part.weight -%}
+{% if weight is none -%}
+{% do weighted.setdefault(part.score, []).append(value) -%}
+{% else -%}
 {% do weighted.setdefault(part.score, []).append('coalesce(' ~ weight ~ ' * ' ~ value ~ ', 0)') -%}
 {% do known.setdefault(part.score, []).append('case when ' ~ value ~ ' is null then 0 else ' ~ weight ~ ' end') -%}
+{% endif -%}
 {% endfor -%}
 {% set tables = [] -%}
 {% for window in windows if declared[window.metric].table not in tables -%}
@@ -103,19 +107,40 @@ features as (
     left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
 ),
 
+buyers as (
+    select
+        as_of
+        {%- for column, value in buyers_columns().items() %},
+        {{ value }} as {{ column }}
+        {%- endfor %}
+    from features
+    where is_buyer
+    group by as_of
+),
+
+compared as (
+    select
+        {%- for column in buyers_columns() %}
+        buyers.{{ column }},
+        {%- endfor %}
+        features.*
+    from features
+    left join buyers on features.as_of = buyers.as_of
+),
+
 valued as (
     select
         {%- for part in parts %}
         {{ part.value }} as {{ part.column }},
         {%- endfor %}
-        features.*
-    from features
+        compared.*
+    from compared
 ),
 
 scored as (
     select
         {%- for name in score_names() %}
-        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ') / nullif(' ~ known[name] | join(' + ') ~ ', 0.0)') }}
+        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ')' ~ (' / nullif(' ~ known[name] | join(' + ') ~ ', 0.0)' if name in known else '')) }}
             as {{ name }},
         {%- endfor %}
         valued.*

@@ -22,7 +22,7 @@
 {% do tables.append(declared[window.metric].table) -%}
 {% endfor -%}
 
-with customers as (
+with customers as {{ not_materialized() }} (
     select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
@@ -50,6 +50,25 @@ interests as (
 ),
 
 {% endfor -%}
+buyers as (
+    select
+        orders_metrics.*,
+        customers.loyalty_tier
+    from orders_metrics
+    inner join customers on orders_metrics.customer_key = customers.customer_key
+    where orders_metrics.purchase_days__all > 0 and not customers.is_excluded
+),
+
+all_buyers as (
+    select
+        {%- for column, value in buyers_columns().items() %}
+        {{ value }} as {{ column }},
+        {%- endfor %}
+        as_of
+    from buyers
+    group by as_of
+),
+
 dates_with_events as (
     select distinct as_of
     from sessions_metrics
@@ -90,6 +109,11 @@ features as (
         interests.variety,
         interests.discount_affinity,
 
+        -- all buyers
+        {%- for column in buyers_columns() %}
+        all_buyers.{{ column }},
+        {%- endfor %}
+
         -- flags
         coalesce(orders_metrics.orders__all, 0) > 0 as is_buyer,
         dates_with_events.as_of is not null as has_events
@@ -105,27 +129,7 @@ features as (
             and eligible_customers.customer_key = {{ table }}_metrics.customer_key
     {%- endfor %}
     left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
-),
-
-buyers as (
-    select
-        as_of
-        {%- for column, value in buyers_columns().items() %},
-        {{ value }} as {{ column }}
-        {%- endfor %}
-    from features
-    where is_buyer
-    group by as_of
-),
-
-compared as (
-    select
-        {%- for column in buyers_columns() %}
-        buyers.{{ column }},
-        {%- endfor %}
-        features.*
-    from features
-    left join buyers on features.as_of = buyers.as_of
+    left join all_buyers on eligible_customers.as_of = all_buyers.as_of
 ),
 
 valued as (
@@ -133,14 +137,15 @@ valued as (
         {%- for part in parts %}
         {{ part.value }} as {{ part.column }},
         {%- endfor %}
-        compared.*
-    from compared
+        features.*
+    from features
 ),
 
 scored as (
     select
         {%- for name in score_names() %}
-        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ')' ~ (' / nullif(' ~ known[name] | join(' + ') ~ ', 0.0)' if name in known else '')) }}
+        {%- set divisor = 'nullif(' ~ known[name] | join(' + ') ~ ', 0.0)' if name in known else '1.0' %}
+        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ') / ' ~ divisor) }}
             as {{ name }},
         {%- endfor %}
         valued.*

@@ -83,9 +83,7 @@ def expected(
             **_move_features(own_sessions[key], as_of),
             **_cart_features(own_carts[key], as_of),
         }
-    regularity = {
-        key: _regularity(f, as_of) for key, f in features.items() if f["orders__all"] > 0
-    }
+    regularity = {key: _regularity(f, as_of) for key, f in features.items() if f["orders__all"] > 0}
     buyers = _buyers(features, regularity, raw.tier)
     for key, own in features.items():
         own |= _scores(

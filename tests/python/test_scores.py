@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ def test_a_longer_silence_never_lowers_the_risk() -> None:
     for number in range(len(histories)):
         own = [found[100 * number + place] for place in range(len(silences))]
         risks = [row["churn_risk"] for row in own]
-        assert all(earlier < later for earlier, later in zip(risks, risks[1:], strict=False))
+        assert all(earlier < later for earlier, later in pairwise(risks))
         assert 0 < risks[0] < risks[-1] <= 1
         # A customer who has been away for years has stopped, however much was bought before.
         assert risks[-1] > 0.85
@@ -129,12 +130,12 @@ def test_the_risk_after_one_order_follows_those_who_came_back() -> None:
 def test_a_shop_that_no_customer_has_come_back_to_has_risks(buyers: int) -> None:
     found = scored({key: days_ago(key + 1) for key in range(buyers)})
     risks = [found[key]["churn_risk"] for key in range(buyers)]
-    assert 0.5 < risks[0]
-    assert all(earlier < later for earlier, later in zip(risks, risks[1:], strict=False))
+    assert risks[0] > 0.5
+    assert all(earlier < later for earlier, later in pairwise(risks))
     assert risks[-1] <= 1
 
 
-# --- Loyalty ---------------------------------------------------------------------------------------
+# --- Loyalty --------------------------------------------------------------------------------------
 
 
 def regulars(rng: np.random.Generator, mean_gap: float) -> dict[int, list[date]]:
@@ -189,7 +190,7 @@ def test_joining_the_programme_never_lowers_loyalty() -> None:
     assert scores == sorted(set(scores))
 
 
-# --- Momentum --------------------------------------------------------------------------------------
+# --- Momentum -------------------------------------------------------------------------------------
 
 
 def test_a_steady_customer_has_no_momentum_from_the_first_day_on() -> None:

@@ -36,7 +36,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"timezone": "Europe/Atlantis"},
         ["Var timezone", "Europe/Atlantis", "IANA"],
     ),
-    ("validate_vars()", {"prior_gap_days": 30}, ["prior_gap_days was removed", "mean of the buyers"]),
+    ("validate_vars()", {"prior_gap_days": 30}, ["was removed", "mean of the buyers"]),
     ("validate_vars()", {"orders_lookback_days": 3}, ["orders_lookback_days", "was removed"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
     ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),

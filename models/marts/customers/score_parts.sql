@@ -62,7 +62,10 @@ final as (
         -- numbers
         value,
         weight,
-        case when weight is null then value else {{ rounded('weight * value / nullif(known_weight, 0)') }} end as contribution
+        case
+            when weight is null then value
+            else {{ rounded('weight * value / nullif(known_weight, 0)') }}
+        end as contribution
     from weighed
 )
 

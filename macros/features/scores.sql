@@ -89,12 +89,12 @@
 
 {#-
     What the scores take from all buyers at an as_of. The share of one-time buyers is weighted by days since the first order,
-    because newcomers had no time to return, and includes one buyer of each kind, so that the odds are finite. While nobody
-    has come back, the mean time since the first order stands for the gap.
+    because newcomers had no time to return, and includes one buyer of each kind, so that the odds are finite; twelve digits keep
+    it below 1 among millions of buyers. While no buyer has come back, the mean time since the first order stands for the gap.
 -#}
 {% macro buyers_columns() %}
     {{- return({
-        'buyers__one_time_share': rounded('(count(*) * cast(sum(case when purchase_days__all = 1 then tenure_days__all else 0 end) as double) / sum(tenure_days__all) + 1) / (count(*) + 2)'),
+        'buyers__one_time_share': rounded('(count(*) * cast(sum(case when purchase_days__all = 1 then tenure_days__all else 0 end) as double) / sum(tenure_days__all) + 1) / (count(*) + 2)', digits=12),
         'buyers__gap_days': rounded('coalesce(' ~ exact_mean('case when purchase_days__all > 1 then (tenure_days__all - recency_days__all) / cast(purchase_days__all - 1 as double) end') ~ ', avg(tenure_days__all))'),
         'buyers__regularity': rounded(exact_mean(regularity())),
         'buyers__have_tiers': 'count(loyalty_tier) > 0',

@@ -2,8 +2,7 @@
 --
 -- The ten champions whose buying slowed down most. `momentum_score` (0 to 1) compares the orders and revenue a day of
 -- the last 90 days with the customer's own 275 days before: 0.5 is no change, 0.2 is a quarter of the earlier pace.
--- `churn_risk` (0 to 1) adds how unusual the silence since the last order is; of customers who buy every day it is
--- high after a single day. Neither is a probability. `monetary` says how much is at stake.
+-- `churn_risk` (0 to 1) is the estimated chance of no order in the next 90 days. `monetary` says how much is at stake.
 
 with customers as (
     select * from {{ ref('customer_segments') }}

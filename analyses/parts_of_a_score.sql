@@ -2,8 +2,8 @@
 --
 -- One row per score and part. `value` says how much there is of the part, from 0 to 1; `weight` is that of var
 -- `score_weights`. `contribution` is value times weight over the weights of all known parts, so the contributions add
--- up to the score. Unknown parts, such as the loyalty tier of a customer outside the programme, have no value and no
--- contribution. For another customer, change the first CTE to `select '...' as customer_id`.
+-- up to the score. The parts of `churn_risk` are chances that add up, without weights. Unknown parts, such as categories
+-- without order lines, have no value and no contribution. For another customer, change the first CTE to `select '...' as customer_id`.
 
 with customer as (
     select min(customer_id) as customer_id

@@ -58,7 +58,6 @@
         'big_purchase': {'keys': {'times': count, 'after_orders': count}},
         'score_half_points': {'keys': {'sessions': count, 'depth': count, 'recency': count, 'tenure': count, 'breadth': count}},
         'loyalty_tiers': {'values': share, 'may_be_empty': true},
-        'prior_gap_days': count,
         'score_slack': share,
         'spend_breaks': {'whole': [2, 20]},
         'cluster_pca': flag,

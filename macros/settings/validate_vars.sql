@@ -8,6 +8,7 @@
         'imputation_rows': 'values are no longer imputed from neighbours; see var feature_treatments.',
         'imputation_neighbours': 'values are no longer imputed from neighbours; see var feature_treatments.',
         'cart_event_types': 'event types have their roles cart, remove and buy in var event_roles.',
+        'prior_gap_days': 'the gap before it is known is the mean of the buyers. Delete the var.',
         'orders_lookback_days': 'every build reads all raw orders. Delete the var.',
     }.items() if var.has_var(name) %}
         {% do raise_config_error('Var ' ~ name ~ ' was removed: ' ~ replacement) %}

@@ -6,19 +6,23 @@
 {% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
-{#- A score is the mean of the known parts by their weights. -#}
+{#- A score is the mean of the known parts by their weights, or the sum of parts without weights. -#}
 {% set weighted, known = {}, {} -%}
 {% for part in parts -%}
 {% set value, weight = part.column, part.weight -%}
+{% if weight is none -%}
+{% do weighted.setdefault(part.score, []).append(value) -%}
+{% else -%}
 {% do weighted.setdefault(part.score, []).append('coalesce(' ~ weight ~ ' * ' ~ value ~ ', 0)') -%}
 {% do known.setdefault(part.score, []).append('case when ' ~ value ~ ' is null then 0 else ' ~ weight ~ ' end') -%}
+{% endif -%}
 {% endfor -%}
 {% set tables = [] -%}
 {% for window in windows if declared[window.metric].table not in tables -%}
 {% do tables.append(declared[window.metric].table) -%}
 {% endfor -%}
 
-with customers as (
+with customers as {{ not_materialized() }} (
     select * from {{ ref('int_identity__customers_resolved') }}
 ),
 
@@ -46,6 +50,25 @@ interests as (
 ),
 
 {% endfor -%}
+buyers as (
+    select
+        orders_metrics.*,
+        customers.loyalty_tier
+    from orders_metrics
+    inner join customers on orders_metrics.customer_key = customers.customer_key
+    where orders_metrics.purchase_days__all > 0 and not customers.is_excluded
+),
+
+all_buyers as (
+    select
+        {%- for column, value in buyers_columns().items() %}
+        {{ value }} as {{ column }},
+        {%- endfor %}
+        as_of
+    from buyers
+    group by as_of
+),
+
 dates_with_events as (
     select distinct as_of
     from sessions_metrics
@@ -86,6 +109,11 @@ features as (
         interests.variety,
         interests.discount_affinity,
 
+        -- all buyers
+        {%- for column in buyers_columns() %}
+        all_buyers.{{ column }},
+        {%- endfor %}
+
         -- flags
         coalesce(orders_metrics.orders__all, 0) > 0 as is_buyer,
         case
@@ -105,6 +133,7 @@ features as (
             and eligible_customers.customer_key = {{ table }}_metrics.customer_key
     {%- endfor %}
     left join dates_with_events on eligible_customers.as_of = dates_with_events.as_of
+    left join all_buyers on eligible_customers.as_of = all_buyers.as_of
 ),
 
 valued as (
@@ -119,7 +148,8 @@ valued as (
 scored as (
     select
         {%- for name in score_names() %}
-        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ') / nullif(' ~ known[name] | join(' + ') ~ ', 0.0)') }}
+        {%- set divisor = 'nullif(' ~ known[name] | join(' + ') ~ ', 0.0)' if name in known else '1.0' %}
+        {{ rounded('(' ~ weighted[name] | join(' + ') ~ ') / ' ~ divisor) }}
             as {{ name }},
         {%- endfor %}
         valued.*

@@ -81,7 +81,7 @@ fitted as (
         {%- for window in metric_windows() %}
         scored.{{ window.column }},
         {%- endfor %}
-        {%- for column in derived_columns() %}
+        {%- for column in derived_columns() + buyers_columns() | list %}
         scored.{{ column }},
         {%- endfor %}
         scored.top_category,

@@ -86,8 +86,12 @@ def expected(
             **_move_features(own_sessions[key], as_of, settings),
             **_cart_features(own_carts[key], as_of),
         }
-        scores = _scores(features[key], bool(sessions), raw.tier.get(key), settings)
-        features[key] |= scores
+    regularity = {key: _regularity(f, as_of) for key, f in features.items() if f["orders__all"] > 0}
+    buyers = _buyers(features, regularity, raw.tier)
+    for key, own in features.items():
+        own |= _scores(
+            own, buyers, regularity.get(key), bool(sessions), raw.tier.get(key), settings
+        )
     return features
 
 
@@ -379,9 +383,53 @@ def _cart_features(own: list[tuple[_Session, bool, float | None]], as_of: date) 
     }
 
 
-def _scores(f: Row, has_events: bool, tier: str | None, settings: Mapping[str, Any]) -> Row:
+@dataclass(frozen=True)
+class _Buyers:
+    """What the scores take from all buyers."""
+
+    odds: float  # of stopping after the first order
+    gap: float
+    regularity: float | None
+    have_tiers: bool
+
+
+def _buyers(
+    features: Mapping[int, Row], regularity: Mapping[int, float | None], tier: Mapping[int, str]
+) -> _Buyers | None:
+    buyers = {key: f for key, f in features.items() if f["orders__all"] > 0}
+    if not buyers:
+        return None
+    tenures = np.array([f["tenure_days__all"] for f in buyers.values()])
+    days = np.array([f["purchase_days__all"] for f in buyers.values()])
+    spans = tenures - [f["recency_days__all"] for f in buyers.values()]
+    share = np.average(days == 1, weights=tenures)
+    again = days > 1
+    gaps = spans[again] / (days[again] - 1) if again.any() else tenures
+    return _Buyers(
+        odds=(share * len(days) + 1) / ((1 - share) * len(days) + 1),
+        gap=float(gaps.mean()),
+        regularity=_mean([own for own in regularity.values() if own is not None]),
+        have_tiers=any(key in tier for key in buyers),
+    )
+
+
+def _regularity(f: Row, as_of: date) -> float | None:
+    if f["purchase_months__all"] < 3 and f["tenure_days__all"] < 92:
+        return None
+    first, last = as_of - timedelta(f["tenure_days__all"]), as_of - timedelta(1)
+    months = 12 * (last.year - first.year) + last.month - first.month + 1
+    return float(f["purchase_months__all"] / months)
+
+
+def _scores(
+    f: Row,
+    buyers: _Buyers | None,
+    regularity: float | None,
+    has_events: bool,
+    tier: str | None,
+    settings: Mapping[str, Any],
+) -> Row:
     half, weights = settings["score_half_points"], settings["score_weights"]
-    is_buyer = f["orders__all"] > 0
 
     def saturated(value: float, part: str) -> float:
         return float(value / (value + half[part]))
@@ -394,28 +442,30 @@ def _scores(f: Row, has_events: bool, tier: str | None, settings: Mapping[str, A
             "depth": saturated(f["session_depth__30d"] or 0, "depth"),
             "recency": 0.0 if days is None else 0.5 ** (days / half["recency"]),
         }
-    if is_buyer:
+    risk = None
+    if f["orders__all"] > 0:
+        assert buyers is not None
         tenure, recency = f["tenure_days__all"], f["recency_days__all"]
         for name in ("orders", "revenue"):
-            if tenure > 90:
+            if tenure >= 180:
                 now = max(f[f"{name}__90d"], 0) / 90
                 before = max(f[f"{name}__365d_to_90d"], 0) / (min(tenure, 365) - 90)
                 total = now + before
                 parts["momentum_score"][name] = now / total if total > 0 else None
-        slowing = parts["momentum_score"].get("orders")
-        gap = (tenure - recency + settings["prior_gap_days"]) / f["purchase_days__all"]
-        parts["churn_risk"] = {
-            "silence": float(1 - np.exp(-recency / gap)),
-            "slowing": None if slowing is None else 1 - slowing,
-        }
-        months = max(f["purchase_months__all"], 1 + int(tenure / 30.4375))
+        # The pace has a gamma distribution of so many gaps in so many days.
+        gaps, days = f["purchase_days__all"] + 3, 4 * buyers.gap + tenure - recency
+        silence = (1 + recency / days) ** -gaps
+        stays = 1 / (1 + buyers.odds / f["purchase_days__all"] / silence) if silence else 0
+        risk = 1 - stays * (1 - (1 + 90 / (days + recency)) ** -gaps)
         discounts = f["discount_affinity"]
         parts["loyalty_score"] = {
-            "tenure": saturated(tenure, "tenure"),
-            "regularity": f["purchase_months__all"] / months,
+            "tenure": saturated(tenure - recency, "tenure"),
+            "regularity": buyers.regularity if regularity is None else regularity,
             "breadth": saturated(f["categories"], "breadth") if f["categories"] else None,
             "full_price": None if discounts is None else 1 - discounts,
-            "tier": settings["loyalty_tiers"].get((tier or "").lower()),
+            "tier": (0 if buyers.have_tiers else None)
+            if tier is None
+            else settings["loyalty_tiers"].get(tier.lower()),
         }
     elif f["discount_affinity"] is not None:
         raise AssertionError("a line of a completed order makes a buyer")
@@ -425,4 +475,4 @@ def _scores(f: Row, has_events: bool, tier: str | None, settings: Mapping[str, A
         total = sum(weights[name][part] for part in known)
         weighted = sum(weights[name][part] * value for part, value in known.items())
         scores[name] = weighted / total if total else None
-    return scores
+    return scores | {"churn_risk": risk}

@@ -317,7 +317,7 @@ def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
         (row["customer_id"], name): row[name]
         for row in built.features
         if row["as_of"] == DATES[2]
-        for name in SMALL["score_weights"]
+        for name in [*SMALL["score_weights"], "churn_risk"]
         if row[name] is not None
     }
     assert scores.keys() == sums.keys()
@@ -590,7 +590,7 @@ def test_the_metric_of_a_rule_may_read_lines_and_touchpoints() -> None:
         ({"score_weights": {}}, ["score_weights", "engagement_score"]),
         (
             {"score_weights": DEFAULTS["score_weights"] | {"churn_risk": {"silence": 1}}},
-            ["churn_risk", "slowing"],
+            ["score_weights", "churn_risk", "unknown key"],
         ),
         (
             {
@@ -601,7 +601,6 @@ def test_the_metric_of_a_rule_may_read_lines_and_touchpoints() -> None:
         ),
         ({"score_half_points": {"sessions": 0}}, ["score_half_points", "breadth"]),
         ({"loyalty_tiers": {"gold": 2}}, ["loyalty_tiers", "gold", "at most 1"]),
-        ({"prior_gap_days": 0}, ["prior_gap_days", "at least 1"]),
         ({"half_life_days": 0.5}, ["half_life_days", "whole number"]),
         (
             {"feature_windows": [*DEFAULTS["feature_windows"], {"metric": "revenue_trend"}]},

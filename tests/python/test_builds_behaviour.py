@@ -13,11 +13,22 @@ import pytest
 import yaml
 from behaviour_oracle import Behaviour, expected
 from conftest import REFERENCE_VARS, ROOT, Build, Workshop, scenario
+from sklearn.metrics import roc_auc_score
 from test_behaviour import NAMES, OWN_ROLES, assert_same
 from test_builds_oracle import reference_data
 
 RAW = ROOT / "data" / "demo"
 DATES = [date(2017, 11, 1), date(2017, 12, 1), date(2018, 1, 1)]
+# A customer more, with one order, of one line, on the last day.
+NEWCOMER: dict[str, dict[str, Any]] = {
+    "orders": {
+        "order_id": "newcomers",
+        "customer_ref": "newcomer",
+        "ordered_at": pd.Timestamp("2017-12-31 17:00", tz="UTC"),
+        "status": "completed",
+    },
+    "order_lines": {"order_id": "newcomers", "discount_amount": Decimal(0)},
+}
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 
 
@@ -26,10 +37,11 @@ def warehouse(workshop: Workshop) -> duckdb.DuckDBPyConnection:
     """The working file of a build of the demo up to the wide table of features."""
     if not (RAW / "orders.parquet").exists():
         pytest.skip("the demo's raw files are not prepared: make demo")
-    variables = DEFAULTS | {"raw_dir": "raw", "dataset": "trial", "history_start": str(DATES[0])}
+    variables = DEFAULTS | {"raw_dir": "raw", "dataset": "trial", "history_start": "2017-09-01"}
+    tables: dict[str, Any] = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}
     build = workshop.build(
         workshop.folder("behaviour-of-the-demo"),
-        {path.stem: path for path in sorted(RAW.glob("*.parquet"))},
+        tables | {name: raw_table(name) for name in NEWCOMER},
         variables,
         args=["--select", "+int_features__customers_measured", "--exclude-resource-type", "test"],
     )
@@ -37,9 +49,18 @@ def warehouse(workshop: Workshop) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(file), read_only=True)
 
 
+def raw_table(table: str) -> pd.DataFrame:
+    """A raw file, with the newcomer."""
+    frame = pd.read_parquet(RAW / f"{table}.parquet")
+    if table in NEWCOMER:
+        row = frame.iloc[0].to_dict() | NEWCOMER[table]
+        frame = pd.concat([frame, pd.DataFrame([row], columns=frame.columns)], ignore_index=True)
+    return frame
+
+
 def raw_rows(table: str, columns: list[str], key: list[str]) -> list[dict[str, Any]]:
     """Rows of a raw file, each key once, with None where there is nothing."""
-    frame = pd.read_parquet(RAW / f"{table}.parquet", columns=columns).drop_duplicates(key)
+    frame = raw_table(table)[columns].drop_duplicates(key)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     cents = Decimal("0.01")
     for row in rows:
@@ -122,3 +143,57 @@ def test_event_types_of_other_names_give_the_same_marts(reference: Build, rename
             other = f"select {', '.join(named)} from other.{mart}"
             for first, second in [(one, other), (other, one)]:
                 assert connection.execute(f"{first} except all {second}").fetchall() == [], mart
+
+
+@pytest.mark.slow
+def test_a_newcomer_of_the_demo_is_less_loyal_than_its_champions(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    newcomer, champions = warehouse.execute(
+        """
+        with buyers as (
+            select * from features.int_features__customers_measured where is_buyer and as_of = $1
+        ),
+        cuts as (
+            select
+                quantile_disc(recency_days__all, 0.2) as recent,
+                quantile_disc(orders__all, 0.6) as frequent
+            from buyers
+        )
+        select
+            max(loyalty_score) filter (recency_days__all = 1 and tenure_days__all = 1),
+            avg(loyalty_score) filter (recency_days__all <= recent and orders__all >= frequent)
+        from buyers cross join cuts
+        """,
+        [DATES[-1]],
+    ).fetchall()[0]
+    assert newcomer < champions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("as_of", [date(2017, 9, 1), date(2017, 10, 1)])
+def test_churn_risk_ranks_the_demos_customers_better_than_recency_and_frequency(
+    warehouse: duckdb.DuckDBPyConnection, as_of: date
+) -> None:
+    rows = warehouse.execute(
+        """
+        select
+            churn_risk,
+            recency_days__all,
+            -orders__all,
+            not exists (
+                select 1 from facts.int_facts__orders as orders
+                where
+                    orders.customer_key = features.customer_key
+                    and orders.is_completed
+                    and orders.day >= features.as_of
+                    and orders.day < features.as_of + 90
+            )
+        from features.int_features__customers_measured as features
+        where is_buyer and as_of = $1
+        """,
+        [as_of],
+    ).fetchall()
+    risks, recencies, frequencies, stays_away = zip(*rows, strict=True)
+    area = roc_auc_score(stays_away, risks)
+    assert area > max(roc_auc_score(stays_away, recencies), roc_auc_score(stays_away, frequencies))

@@ -230,6 +230,6 @@ def test_without_events_engagement_is_null_with_a_reason(one_customer: Build) ->
             None,
             False,
             "engagement_score: no events are known; "
-            "momentum_score: the first order is not older than 90 days",
+            "momentum_score: the first order is less than 180 days ago",
         )
     ]

@@ -60,6 +60,7 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["cart_event_types was removed", "event_roles"],
     ),
     ("setting('cart_grace_hours')", {"cart_grace_hours": -1}, ["cart_grace_hours", "at least 0"]),
+    ("validate_vars()", {"prior_gap_days": 30}, ["was removed", "mean of the buyers"]),
     ("validate_vars()", {"orders_lookback_days": 3}, ["orders_lookback_days", "was removed"]),
     ("raw_warehouse()", {"raw_schema": 'sales"; drop'}, ["raw_schema", "letters, digits"]),
     ("raw_warehouse()", {"raw_database": "a.b", "raw_schema": "s"}, ["raw_database", "a.b"]),

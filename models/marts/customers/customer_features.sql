@@ -61,7 +61,7 @@ final as (
             || case
                 when not customers.is_buyer then 'momentum_score, loyalty_score, churn_risk: no completed order'
                 when customers.momentum_score is not null then ''
-                when customers.tenure_days__all <= 90 then 'momentum_score: the first order is not older than 90 days'
+                when customers.tenure_days__all < 180 then 'momentum_score: the first order is less than 180 days ago'
                 else 'momentum_score: no order in the last 365 days'
             end,
             ''

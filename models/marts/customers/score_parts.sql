@@ -13,16 +13,21 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
+current_customers as (
+    select customers.*
+    from customers
+    inner join periods on customers.as_of = periods.as_of
+    where periods.is_current
+),
+
 valued as (
     select
         {%- for part in parts %}
         {{ part.value }} as {{ part.column }},
         {%- endfor %}
-        customers.customer_id,
-        customers.as_of
-    from customers
-    inner join periods on customers.as_of = periods.as_of
-    where periods.is_current
+        customer_id,
+        as_of
+    from current_customers
 ),
 
 part_values as (
@@ -33,7 +38,7 @@ part_values as (
         '{{ part.score }}' as score,
         '{{ part.part }}' as part,
         {{ part.column }} as value,
-        cast({{ part.weight }} as double) as weight
+        cast({{ 'null' if part.weight is none else part.weight }} as double) as weight
     from valued
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -57,7 +62,10 @@ final as (
         -- numbers
         value,
         weight,
-        {{ rounded('weight * value / nullif(known_weight, 0)') }} as contribution
+        case
+            when weight is null then value
+            else {{ rounded('weight * value / nullif(known_weight, 0)') }}
+        end as contribution
     from weighed
 )
 

@@ -45,7 +45,7 @@ def panel():
 
 def fit(*samples):
     dated = [
-        sample.assign(as_of=date, kind="refit")
+        sample.assign(as_of=date, kind="refit", customers=len(sample))
         for sample, date in zip(samples, DATES, strict=False)
     ]
     return clusters.fit_clusters(pd.concat(dated), features=RFM, k_min=3, k_max=8, seed=20180101)

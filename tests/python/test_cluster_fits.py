@@ -243,13 +243,13 @@ def test_fewer_new_customers_an_update_or_the_var_are_no_reason_to_choose(
 
 
 def test_a_renamed_cluster_leaves_a_trace():
-    """26 days against 20 are quiet, 23 are not."""
+    """30 days against a mean of 23 are quiet, 26 against 22 are not."""
     sample = people([0, 1, 2]).assign(recency_days=20.0)
-    sample[["frequency", "monetary"]] += 20
+    sample[["frequency", "monetary"]] += 8
     sample["recency_days"] += np.random.default_rng(5).normal(0, 2, len(sample))
     first, later = sample.copy(), sample.copy()
-    first.loc[sample["truth"] == 0, "recency_days"] += 6
-    later.loc[sample["truth"] == 0, "recency_days"] += 3
+    first.loc[sample["truth"] == 0, "recency_days"] += 10
+    later.loc[sample["truth"] == 0, "recency_days"] += 6
     result = fit(at(first, DATES[0], "selection"), at(later, DATES[1]))
     found = parts(result, DATES[1], "flow").pivot(index="number", columns="feature", values="name")
     kept = found[(found["from"] == found["to"]) & (found["to"] != "outlier")]

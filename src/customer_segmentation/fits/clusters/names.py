@@ -49,16 +49,19 @@ def name_clusters(
     correlated: shape (features, features), which features are redundant; none by default. noun:
     used where the words have no noun of their own. kept: the words of each cluster's name so far.
     A word needs an effect of 0.35. Words so far stay while they hold; without any, the two
-    strongest are used, a redundant one last. Equal names get all their words, then the figures in
-    which their clusters differ, such as "Typical buyers, median 3 orders".
+    strongest are used, a redundant one last. A long silence is always said. Equal names get all
+    their words, then the figures in which their clusters differ, such as "Typical buyers, median 3
+    orders".
     """
     words = [
-        [(i, side) for i, side in strongest_first(effect, correlated) if _word(specs[i], side)]
+        [(i, side) for i, side in leading(effect, specs, correlated) if _word(specs[i], side)]
         for effect in effects
     ]
     shown = [found[:_WORDS_FIRST] for found in words]
     for i, earlier in enumerate(kept or []):
-        shown[i] = [word for word in earlier if word in words[i]] or shown[i]
+        if still := [word for word in words[i] if word in earlier]:
+            silence = [word for word in words[i] if _is_silence(word, specs)]
+            shown[i] = [*silence, *(word for word in still if word not in silence)]
 
     def texts() -> list[str]:
         return [_phrase(used, specs, noun) for used in shown]
@@ -87,6 +90,21 @@ def strongest_first(
         is_redundant = correlated is not None and any(correlated[i, j] for j in fresh)
         (repeated if is_redundant else fresh).append(i)
     return [(i, 1 if effects[i] > 0 else -1) for i in fresh + repeated]
+
+
+def leading(
+    effects: Matrix, specs: Sequence[Feature], correlated: npt.NDArray[np.bool_] | None = None
+) -> list[Trait]:
+    """The traits in the order in which they count: a long silence, then the strongest first.
+
+    What suits big spenders, such as thanks, doesn't suit big spenders who have been silent.
+    """
+    traits = strongest_first(effects, correlated)
+    return sorted(traits, key=lambda trait: not _is_silence(trait, specs))
+
+
+def _is_silence(trait: Trait, specs: Sequence[Feature]) -> bool:
+    return specs[trait[0]].name == "recency_days" and trait[1] > 0
 
 
 def in_words(spec: Feature, figure: str) -> str:

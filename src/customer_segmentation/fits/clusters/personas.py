@@ -15,12 +15,12 @@ from customer_segmentation.fits.clusters.names import (
     Trait,
     figure,
     in_words,
+    leading,
     name_clusters,
-    strongest_first,
 )
 
 REDUNDANT_FROM = 0.7  # absolute correlation
-ONE_IN = 5  # the part of everyone's median by which that of the members must differ
+ONE_IN = 5  # the part of everyone's median and mean by which those of the members must differ
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Profile:
 
     sizes: shape (k,). effects: shape (k, features), mean of the members minus that of everyone, in
     standard deviations of everyone, after log, caps and scaling; 0 unless the feature itself says
-    the same: the median by at least a fifth of everyone's, and the mean, are on that side.
+    the same: median and mean are on that side by at least a fifth of everyone's.
     quartiles: shape (k, 3, features), means: shape (k, features), in the features' own units;
     everyone: shape (3, features), quartiles.
     value_share: shape (k,), of the sum of the value feature; nan if that is not above 0.
@@ -74,12 +74,11 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | No
     quartiles = np.array([np.quantile(raw[own], [0.25, 0.5, 0.75], axis=0) for own in members])
     means = np.array([raw[own].mean(axis=0) for own in members])
     everyone = np.quantile(raw, [0.25, 0.5, 0.75], axis=0)
-    above = quartiles[:, 1] - everyone[1]
-    agrees = (
-        (np.sign(effects) == np.sign(above))
-        & (np.sign(effects) == np.sign(means - raw.mean(axis=0)))
-        & (np.abs(above) * ONE_IN >= np.abs(everyone[1]))
-    )
+    agrees = np.full(effects.shape, True)
+    for own_figures, of_all in [(quartiles[:, 1], everyone[1]), (means, raw.mean(axis=0))]:
+        above = own_figures - of_all
+        agrees &= np.sign(effects) == np.sign(above)
+        agrees &= np.abs(above) * ONE_IN >= np.abs(of_all)
     total = 0 if value is None else raw[:, value].sum()
     return Profile(
         sizes=np.array([own.sum() for own in members], dtype=np.int64),
@@ -119,19 +118,15 @@ def personas(
     )
     described = []
     for i, name in enumerate(names):
-        traits = strongest_first(found.effects[i], found.correlated)
+        traits = leading(found.effects[i], specs, found.correlated)
         card = _card(found, specs, i, traits, customers, value)
         described.append(Persona(name, card, action_keys(traits, specs)))
     return described
 
 
 def action_keys(traits: Sequence[Trait], specs: Sequence[Feature]) -> tuple[str, ...]:
-    """Keys of the two strongest traits together, then of each; a long silence comes first.
-
-    What suits big spenders, such as thanks, doesn't suit big spenders who have left.
-    """
-    silence = [(i, side) for i, side in traits if specs[i].name == "recency_days" and side > 0]
-    two = [*silence, *(trait for trait in traits if trait not in silence)][:2]
+    """Keys of the first two traits together, then of each. traits: see `leading`."""
+    two = traits[:2]
     keys = {trait: f"{specs[trait[0]].name} {'high' if trait[1] > 0 else 'low'}" for trait in two}
     both = [", ".join(keys[trait] for trait in sorted(two))] if len(two) > 1 else []
     return (*both, *keys.values()) or ("typical",)

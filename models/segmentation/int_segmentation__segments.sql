@@ -72,7 +72,8 @@ cluster_definitions as (
         clusters.scheme,
         clusters.segment,
         clusters.name,
-        clusters.card || ' Fitted as of ' || cast(clusters.fitted_as_of as {{ dbt.type_string() }}) || '.' as description,
+        clusters.card || ' Fitted as of ' || cast(clusters.fitted_as_of as {{ dbt.type_string() }}) || '.'
+            as description,
         coalesce(ranked_traits.trait, clusters.segment) as card_segment,
         case
             when clusters.segment = 'everyone' and clusters.scheme = 'cluster' then 'all buyers: no clusters were found'

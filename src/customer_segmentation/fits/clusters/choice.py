@@ -21,8 +21,8 @@ _MEANING = {
     "weak": "the clusters overlap, so read them as bands of a continuum",
 }
 _NO_BETTER = (
-    "data without clusters separate as well to within two standard deviations, so read the "
-    "clusters as bands of a continuum"
+    "it is not two standard deviations above data without clusters, so read the clusters as bands "
+    "of a continuum"
 )
 _TOO_FEW = (
     f"the clusters are apart, but good takes {GOOD_ROWS} customers, and {GOOD_SMALLEST} in the "

@@ -13,4 +13,5 @@ def model(dbt, session):
         k_max=dbt.config.meta_get("k_max"),
         seed=dbt.config.meta_get("seed"),
         pca=dbt.config.meta_get("pca"),
+        reselect_models=dbt.config.meta_get("reselect_models"),
     )

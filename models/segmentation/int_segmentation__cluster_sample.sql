@@ -44,7 +44,8 @@ customers_{{ scheme }} as (
         {%- for column in columns %}
         cast({{ column.sql }} as double) as {{ column.name }},
         {%- endfor %}
-        refit_dates.kind
+        refit_dates.kind,
+        count(*) over (partition by features.as_of) as customers
     from features
     inner join refit_dates on features.as_of = refit_dates.as_of
     where {{ is_clustered(scheme, 'features', columns) }}
@@ -59,11 +60,12 @@ sample_{{ scheme }} as (
         '{{ scheme }}' as scheme,
         as_of,
         kind,
+        customers,
         {%- for name in names | unique %}
         {{ name if name in own else 'cast(null as double) as ' ~ name }},
         {%- endfor %}
         customer_key,
-        {{ sample_hash(['customer_key', 'kind'] + own, 'as_of') }} as sample_hash
+        {{ sample_hash(['customer_key', 'kind', 'customers'] + own, 'as_of') }} as sample_hash
     from drawn_{{ scheme }}
 ),
 

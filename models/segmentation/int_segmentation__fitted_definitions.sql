@@ -81,6 +81,7 @@ rfm_definitions as (
     select
         'rfm' as scheme,
         segment,
+        cast(null as {{ dbt.type_string() }}) as name,
         case
             when fitted_as_of is null then 'no buyers to rank'
             when is_one_value then 'all buyers alike in recency or frequency, so scored 3 there'
@@ -105,22 +106,48 @@ rfm_definitions as (
     from rfm_words
 ),
 
+-- With few different amounts there are fewer bands than asked for.
 bands as (
     {% for band in range(1, setting('spend_breaks') + 1) -%}
     select
         {{ band }} as band,
         {{ 'break_' ~ (band - 1) if band > 1 else 'cast(null as double)' }} as lower_bound,
         {{ 'break_' ~ band if not loop.last else 'cast(null as double)' }} as upper_bound,
+        1
+        {%- for cut in range(1, setting('spend_breaks')) %}
+        + case when break_{{ cut }} is not null then 1 else 0 end
+        {%- endfor %} as bands_in_use,
         cutpoints_fitted_as_of as fitted_as_of
     from limits
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
+-- Ranks from the nearer end.
+ranked_bands as (
+    select
+        *,
+        case
+            when band < bands_in_use - band + 1 then 'lowest'
+            when band > bands_in_use - band + 1 then 'highest'
+        end as nearer_end,
+        least(band, bands_in_use - band + 1) as position
+    from bands
+),
+
 spend_break_definitions as (
     select
         'spend_breaks' as scheme,
         'band_' || band as segment,
+        case
+            when bands_in_use = 1 or position < 1 then null
+            when nearer_end is null then 'Middle spend'
+            when position = 1 and nearer_end = 'lowest' then 'Lowest spend'
+            when position = 1 then 'Highest spend'
+            when position = 2 then '2nd ' || nearer_end || ' spend'
+            when position = 3 then '3rd ' || nearer_end || ' spend'
+            else position || 'th ' || nearer_end || ' spend'
+        end as name,
         case
             when lower_bound is null and upper_bound is null and band = 1 then 'all buyers'
             when lower_bound is null and upper_bound is null then 'not in use: too few different amounts'
@@ -132,7 +159,7 @@ spend_break_definitions as (
         'band_' || band as card_segment,
         cast(null as {{ dbt.type_string() }}) as recency,
         fitted_as_of
-    from bands
+    from ranked_bands
 ),
 
 fitted_definitions as (

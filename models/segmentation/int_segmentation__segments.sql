@@ -53,30 +53,51 @@ clusters as (
         max(case when part = 'key' then name end) as segment,
         max(case when part = 'cluster' then name end) as name,
         max(case when part = 'card' then name end) as card,
-        max(case when part = 'trait' then name end) as trait,
-        max(case when part = 'limit' then value end) as distance_limit
+        max(case when part = 'limit' then value end) as distance_limit,
+        number
     from cluster_fit
-    where part in ('key', 'cluster', 'card', 'trait', 'limit')
+    where part in ('key', 'cluster', 'card', 'limit')
     group by scheme, as_of, number
+),
+
+-- The seed has cards per trait, because the key of a cluster with that trait varies. The most fitting trait with a card
+-- counts.
+ranked_traits as (
+    select
+        cluster_fit.scheme,
+        cluster_fit.number,
+        cards.segment as trait,
+        row_number() over (partition by cluster_fit.scheme, cluster_fit.number order by cluster_fit.value) as position
+    from cluster_fit
+    inner join cards
+        on
+            cluster_fit.scheme = cards.scheme
+            and cluster_fit.name = cards.segment
+    where cluster_fit.part = 'trait'
 ),
 
 cluster_definitions as (
     select
-        scheme,
-        segment,
-        name,
-        card || ' Fitted as of ' || cast(fitted_as_of as {{ dbt.type_string() }}) || '.' as description,
-        -- The seed has one card per trait, because the key of a cluster with that trait varies.
-        coalesce(trait, segment) as card_segment,
+        clusters.scheme,
+        clusters.segment,
+        clusters.name,
+        clusters.card || ' Fitted as of ' || cast(clusters.fitted_as_of as {{ dbt.type_string() }}) || '.'
+            as description,
+        coalesce(ranked_traits.trait, clusters.segment) as card_segment,
         case
-            when segment = 'everyone' and scheme = 'cluster' then 'all buyers: no clusters were found'
-            when segment = 'everyone' then 'all customers with events: no clusters were found'
+            when clusters.segment = 'everyone' and clusters.scheme = 'cluster' then 'all buyers: no clusters were found'
+            when clusters.segment = 'everyone' then 'all customers with events: no clusters were found'
             else
-                'nearest to the centroid of ' || lower(name) || ' and within '
-                || cast(round(distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations of it'
+                'nearest to the centroid of ' || lower(clusters.name) || ' and within '
+                || cast(round(clusters.distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations of it'
         end as definition,
-        fitted_as_of
+        clusters.fitted_as_of
     from clusters
+    left join ranked_traits
+        on
+            clusters.scheme = ranked_traits.scheme
+            and clusters.number = ranked_traits.number
+            and ranked_traits.position = 1
     union all
     select distinct
         scheme,
@@ -170,6 +191,7 @@ segments as (
         coalesce(
             yaml_definitions.name,
             cluster_definitions.name,
+            fitted_definitions.name,
             cards.name,
             upper(substr(definitions.segment, 1, 1)) || replace(substr(definitions.segment, 2), '_', ' ')
         ) as name,

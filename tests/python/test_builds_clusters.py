@@ -203,14 +203,30 @@ def test_personas_are_told_by_the_numbers_of_their_members(shoppers: Build) -> N
     ((name, description, action, customers, revenue_share),) = rows
     total = len({*shopper_orders()["customer_ref"]})
     share = f"{customers / total:.1%}"
-    told = f"{customers} of {total} customers ({share}) with {revenue_share:.1%} of all monetary. "
+    told = f"{customers} of {total} customers ({share}) with {revenue_share:.1%} of all revenue. "
     assert description.startswith(told)
     assert description.endswith("Fitted as of 2024-07-01.")
-    assert "monetary higher" in description
+    assert "median revenue" in description
     assert "big spenders" in name
-    assert action
+    assert action == "Thank them and offer early access"
     personas = shoppers.rows("select persona from customer_segments group by all")
     assert len(personas) == len(set(personas))
+
+
+def test_actions_follow_the_two_strongest_traits_and_a_silence_first(shoppers: Build) -> None:
+    """Customers who are gone get a reminder, whatever else they are."""
+    rows = shoppers.passed().rows(
+        "select split_part(customer_ref, '-', 1), segments.name, recommended_action, offer"
+        " from customer_records join customer_segments using (customer_id)"
+        " join segments on segments.segment_key = 'cluster:' || cluster_key"
+        " where cluster_key <> 'outlier' group by all order by count(*) desc"
+    )
+    cards = {group: card for group, *card in reversed(rows)}
+    assert "Quiet" in cards["gone"][0]
+    assert cards["gone"][1:] == ["Send one low-cost reminder", "seasonal offer"]
+    assert cards["heavy"][1] == "Thank them and offer early access"
+    assert cards["small"][1] == "Reward them for coming back and ask for reviews"
+    assert cards["seldom"][1] == "Give them a reason for the next purchase"
 
 
 @pytest.mark.parametrize(("scheme", "key"), [("cluster", "cluster"), ("journeys", "journey")])

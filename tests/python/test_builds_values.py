@@ -271,7 +271,7 @@ def smallest_squared_deviations(values: np.ndarray[Any, Any], bands: int) -> flo
     return float(best[count])
 
 
-def test_spend_bands_are_natural_breaks_of_monetary(reference: Build) -> None:
+def test_spend_bands_are_natural_breaks_of_the_logarithm_of_monetary(reference: Build) -> None:
     rows = reference.query(
         "select spend_band, monetary::double as monetary from customer_segments"
         " inner join customer_features using (customer_id) where customer_features.is_buyer"
@@ -279,8 +279,9 @@ def test_spend_bands_are_natural_breaks_of_monetary(reference: Build) -> None:
     bands = rows.groupby("spend_band")["monetary"].agg(["min", "max"]).sort_index()
     assert bands.index.tolist() == [f"band_{number}" for number in range(1, 6)]
     assert (bands["max"].to_numpy()[:-1] < bands["min"].to_numpy()[1:]).all()
-    deviations = rows["monetary"] - rows.groupby("spend_band")["monetary"].transform("mean")
-    optimum = smallest_squared_deviations(rows["monetary"].to_numpy(), 5)
+    logs = np.log1p(rows["monetary"].clip(lower=0))
+    deviations = logs - logs.groupby(rows["spend_band"]).transform("mean")
+    optimum = smallest_squared_deviations(logs.to_numpy(), 5)
     assert float((deviations**2).sum()) == pytest.approx(optimum)
 
 

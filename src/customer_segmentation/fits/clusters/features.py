@@ -19,7 +19,7 @@ ENCODINGS = ("number", "one_hot", "ordinal")
 
 _LARGEST = 1e100  # squares of anything larger overflow
 _WORDS: dict[str, dict[str, str]] = {
-    "recency_days": {"word_low": "recent", "word_high": "lapsed"},
+    "recency_days": {"word_low": "recent", "word_high": "quiet"},
     "frequency": {"word_low": "occasional", "word_high": "frequent"},
     "monetary": {"word_low": "small", "word_high": "big", "noun": "spenders"},
 }

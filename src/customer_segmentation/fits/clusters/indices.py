@@ -11,7 +11,7 @@ from customer_segmentation.fits.clusters.base import NOISE, Labels, Matrix, coun
 
 REFERENCES = 30
 DRAWS = 20
-SIMULATIONS = 5
+SIMULATIONS = 10
 FAR_ABOVE = 0.55  # of the gap of one group, in logarithms
 _STARTS = 3  # of k-means where only the typical result matters
 
@@ -174,8 +174,8 @@ def _normal_scores(column: Matrix) -> Matrix:
 
 def simulated_silhouettes(
     matrix: Matrix, ks: Iterable[int], *, seed: int, simulations: int = SIMULATIONS
-) -> dict[int, float]:
-    """Mean silhouette of k-means on data without clusters, per k.
+) -> dict[int, list[float]]:
+    """Silhouettes of k-means on data without clusters, per k.
 
     Empty for a single column: its values alone are the data, so nothing can be simulated.
     """
@@ -193,7 +193,7 @@ def simulated_silhouettes(
                 labels = kmeans_labels(rows, k, seed + b)
                 value = silhouette_score(distances, labels, metric="precomputed")
                 found.setdefault(k, []).append(float(value))
-    return {k: float(np.mean(values)) for k, values in found.items()}
+    return found
 
 
 def knee(values: Sequence[float] | npt.NDArray[np.float64]) -> int:

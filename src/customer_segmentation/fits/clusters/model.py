@@ -8,6 +8,7 @@ import numpy as np
 
 from customer_segmentation.fits.clusters.base import Labels, Matrix
 from customer_segmentation.fits.clusters.features import Feature
+from customer_segmentation.fits.clusters.names import Name
 from customer_segmentation.fits.clusters.prepare import (
     Rotation,
     Scaler,
@@ -38,16 +39,18 @@ class Model:
     """The model in force at a date; without keys everyone is in one group.
 
     keys: of the clusters, ascending. centroids: shape (k, dimensions), limits: shape (k,), both in
-    their order. chosen_on: the date of the selection. members: rows of the fit in each cluster.
+    their order. chosen_on, chosen_among: the date of the selection, and the customers of that date.
+    members: rows of the fit in each cluster.
     """
 
     algorithm: str
     chosen_on: str
+    chosen_among: int
     keys: tuple[int, ...] = ()
     space: Space | None = None
     centroids: Matrix = field(default_factory=lambda: np.empty((0, 0)))
     limits: Matrix = field(default_factory=lambda: np.empty(0))
-    names: tuple[str, ...] = ()
+    names: tuple[Name, ...] = ()
     members: tuple[int, ...] = ()
 
     def keys_of(self, raw: Matrix) -> Labels:
@@ -61,7 +64,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Sample:
+    """The rows of a date, and the number of customers that they were drawn from."""
+
     as_of: str
+    customers: int
     keys: Labels
     raw: Matrix
 

@@ -1,4 +1,4 @@
-"""Personas: what distinguishes a cluster; its name and card never contradict the numbers."""
+"""Personas: what distinguishes a cluster; its name, card and action follow from the figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ import numpy.typing as npt
 
 from customer_segmentation.fits.clusters.base import Labels, Matrix
 from customer_segmentation.fits.clusters.features import Feature
-from customer_segmentation.fits.clusters.names import keep_names, name_clusters, strongest_first
+from customer_segmentation.fits.clusters.names import (
+    Name,
+    Trait,
+    figure,
+    in_words,
+    leading,
+    name_clusters,
+)
 
 REDUNDANT_FROM = 0.7  # absolute correlation
+ONE_IN = 5  # the part of everyone's median and mean by which those of the members must differ
 
 
 @dataclass(frozen=True)
@@ -20,9 +28,10 @@ class Profile:
     """The members of each cluster compared with everyone; noise counts in everyone only.
 
     sizes: shape (k,). effects: shape (k, features), mean of the members minus that of everyone, in
-    standard deviations of everyone, after log, caps and scaling; 0 if the median is on the other
-    side, because then the mean does not describe the typical member.
-    quartiles: shape (k, 3, features), in the features' own units; everyone: shape (3, features).
+    standard deviations of everyone, after log, caps and scaling; 0 unless the feature itself says
+    the same: median and mean are on that side by at least a fifth of everyone's.
+    quartiles: shape (k, 3, features), means: shape (k, features), in the features' own units;
+    everyone: shape (3, features), quartiles.
     value_share: shape (k,), of the sum of the value feature; nan if that is not above 0.
     correlated: shape (features, features), whether two features are redundant.
     """
@@ -30,6 +39,7 @@ class Profile:
     sizes: Labels
     effects: Matrix
     quartiles: Matrix
+    means: Matrix
     everyone: Matrix
     value_share: Matrix
     correlated: npt.NDArray[np.bool_]
@@ -37,14 +47,16 @@ class Profile:
 
 @dataclass(frozen=True)
 class Persona:
-    """Name and card of a cluster, and the feature and side that distinguish it most.
+    """Name and card of a cluster, and what its action may follow from.
 
-    trait: such as "monetary high" or "recency_days low", a key for actions; "typical" for none.
+    traits: keys for actions, the most fitting first, such as "monetary high" or "recency_days low";
+    the first is of two traits where there are two: "recency_days high, monetary high". "typical"
+    for none.
     """
 
-    name: str
+    name: Name
     card: str
-    trait: str
+    traits: tuple[str, ...]
 
 
 def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | None) -> Profile:
@@ -56,19 +68,24 @@ def profile(raw: Matrix, scaled: Matrix, labels: Labels, k: int, value: int | No
     """
     deviation = scaled.std(axis=0)
     deviation = np.where(deviation > 1e-9, deviation, 1)  # constant but for the last bits
-    centre, middle = scaled.mean(axis=0), np.median(scaled, axis=0)
+    standard = (scaled - scaled.mean(axis=0)) / deviation
     members = [labels == i for i in range(k)]
-    means = np.array([scaled[own].mean(axis=0) for own in members])
-    medians = np.array([np.median(scaled[own], axis=0) for own in members])
-    effects = (means - centre) / deviation
-    agrees = np.sign(effects) == np.sign(medians - middle)
-    standard = (scaled - centre) / deviation
+    effects = np.array([standard[own].mean(axis=0) for own in members])
+    quartiles = np.array([np.quantile(raw[own], [0.25, 0.5, 0.75], axis=0) for own in members])
+    means = np.array([raw[own].mean(axis=0) for own in members])
+    everyone = np.quantile(raw, [0.25, 0.5, 0.75], axis=0)
+    agrees = np.full(effects.shape, True)
+    for own_figures, of_all in [(quartiles[:, 1], everyone[1]), (means, raw.mean(axis=0))]:
+        above = own_figures - of_all
+        agrees &= np.sign(effects) == np.sign(above)
+        agrees &= np.abs(above) * ONE_IN >= np.abs(of_all)
     total = 0 if value is None else raw[:, value].sum()
     return Profile(
         sizes=np.array([own.sum() for own in members], dtype=np.int64),
         effects=np.where(agrees, effects, 0.0),
-        quartiles=np.array([np.quantile(raw[own], [0.25, 0.5, 0.75], axis=0) for own in members]),
-        everyone=np.quantile(raw, [0.25, 0.5, 0.75], axis=0),
+        quartiles=quartiles,
+        means=means,
+        everyone=everyone,
         value_share=np.array(
             [raw[own, value].sum() / total if total > 0 else np.nan for own in members]
         ),
@@ -83,36 +100,43 @@ def personas(
     customers: int,
     value: int | None,
     noun: str = "buyers",
-    kept_names: Sequence[str | None] | None = None,
+    kept_words: Sequence[Sequence[Trait]] | None = None,
 ) -> list[Persona]:
     """A persona for each cluster of the profile; no two have the same name.
 
-    customers: all of the sample. value: position of the value feature. noun: see `name_clusters`.
-    kept_names: the name of each cluster's key so far, None for new keys; it stays while it holds.
+    customers: all of the sample. value: position of the value feature. noun, kept_words: see
+    `name_clusters`.
     """
-    names = name_clusters(found.effects, specs, found.correlated, noun)
-    if kept_names is not None:
-        names = keep_names(names, kept_names, found.effects, specs)
+    names = name_clusters(
+        found.effects,
+        found.quartiles[:, 1],
+        found.means,
+        specs,
+        correlated=found.correlated,
+        noun=noun,
+        kept=kept_words,
+    )
     described = []
     for i, name in enumerate(names):
-        traits = strongest_first(found.effects[i], found.correlated)
-        strongest = traits[0] if traits else None
-        side = "" if strongest is None else " high" if found.effects[i, strongest] > 0 else " low"
-        described.append(
-            Persona(
-                name=name,
-                card=_card(found, specs, i, traits, customers, value),
-                trait="typical" if strongest is None else specs[strongest].name + side,
-            )
-        )
+        traits = leading(found.effects[i], specs, found.correlated)
+        card = _card(found, specs, i, traits, customers, value)
+        described.append(Persona(name, card, action_keys(traits, specs)))
     return described
+
+
+def action_keys(traits: Sequence[Trait], specs: Sequence[Feature]) -> tuple[str, ...]:
+    """Keys of the first two traits together, then of each. traits: see `leading`."""
+    two = traits[:2]
+    keys = {trait: f"{specs[trait[0]].name} {'high' if trait[1] > 0 else 'low'}" for trait in two}
+    both = [", ".join(keys[trait] for trait in sorted(two))] if len(two) > 1 else []
+    return (*both, *keys.values()) or ("typical",)
 
 
 def _card(
     found: Profile,
     specs: Sequence[Feature],
     i: int,
-    traits: Sequence[int],
+    traits: Sequence[Trait],
     customers: int,
     value: int | None,
 ) -> str:
@@ -120,23 +144,18 @@ def _card(
     size = int(found.sizes[i])
     text = f"{size:,} of {customers:,} customers ({size / customers:.1%})"
     if value is not None and np.isfinite(found.value_share[i]):
-        text += f" with {found.value_share[i]:.1%} of all {_words(specs[value])}"
+        text += f" with {found.value_share[i]:.1%} of all revenue"
     differences = [
-        f"{_words(specs[j])} {'higher' if found.effects[i, j] > 0 else 'lower'} "
-        f"(median {found.quartiles[i, 1, j]:,.4g} against {found.everyone[1, j]:,.4g}, "
-        f"effect {found.effects[i, j]:+.2f} standard deviations)"
-        for j in traits
+        f"median {in_words(specs[j], figure(found.quartiles[i, 1, j]))} against "
+        f"{figure(found.everyone[1, j])} (effect {found.effects[i, j]:+.2f} standard deviations)"
+        for j, _ in traits
     ]
     if differences:
         text += f". Against all customers: {'; '.join(differences)}"
     else:
         text += ". No feature differs much from all customers"
     ranges = [
-        f"{_words(spec)} {found.quartiles[i, 0, j]:,.4g} to {found.quartiles[i, 2, j]:,.4g}"
+        in_words(spec, f"{figure(found.quartiles[i, 0, j])} to {figure(found.quartiles[i, 2, j])}")
         for j, spec in enumerate(specs)
     ]
     return f"{text}. The middle half of the members: {', '.join(ranges)}."
-
-
-def _words(spec: Feature) -> str:
-    return spec.name.replace("_", " ")

@@ -28,6 +28,7 @@ _INDICES = (
     "inertia",
     "silhouette",
     "simulated_silhouette",
+    "simulated_silhouette_sd",
     "davies_bouldin",
     "calinski_harabasz",
     "dunn",
@@ -42,6 +43,7 @@ _INDICES = (
 _MODEL_INDICES = (
     "silhouette",
     "simulated_silhouette",
+    "simulated_silhouette_sd",
     "davies_bouldin",
     "calinski_harabasz",
     "stability",
@@ -101,9 +103,9 @@ def cluster_rows(
         own = labels == i
         rows += [
             Row("key", None, key_name(key), i + 1),
-            Row("cluster", int(own.sum()), persona.name, i + 1),
+            Row("cluster", int(own.sum()), persona.name.text, i + 1),
             Row("card", None, persona.card, i + 1),
-            Row("trait", None, persona.trait, i + 1),
+            *(Row("trait", rank, key, i + 1) for rank, key in enumerate(persona.traits, start=1)),
             Row("limit", float(model.limits[i]), None, i + 1),
         ]
         for dimension, value in zip(dimensions, coordinates[i], strict=True):
@@ -135,7 +137,10 @@ def metric_rows(of: Candidate) -> list[Row]:
 
 
 def flow_rows(before: Sample, now: Sample, old: Model, new: Model) -> list[Row]:
-    """Customers relabelled (same data) and moved (same model) between each two clusters."""
+    """Customers relabelled (same data) and moved (same model) between each two clusters.
+
+    Both clusters have their names, so a match with two names is a cluster that was renamed.
+    """
     if len(now.raw) == 0:
         return []
     shared, at_before, at_now = np.intersect1d(before.keys, now.keys, return_indices=True)
@@ -144,6 +149,9 @@ def flow_rows(before: Sample, now: Sample, old: Model, new: Model) -> list[Row]:
     kinds = {(f.old_key, f.new_key): f.kind for f in lineage(by_old[grouped], by_new[grouped])}
     relabelled = _count_pairs(by_old, by_new)
     moved = _count_pairs(old.keys_of(before.raw[at_before]), by_old[at_now]) if len(shared) else {}
+    names_before = _names_of(old)
+    # Customers may have moved to a cluster that has ended.
+    names_now = {**names_before, **_names_of(new)}
     rows = []
     for i, (one, other) in enumerate(sorted(relabelled.keys() | moved.keys()), start=1):
         kind = kinds.get((one, other), "match" if one == other else "spill")
@@ -151,10 +159,17 @@ def flow_rows(before: Sample, now: Sample, old: Model, new: Model) -> list[Row]:
             Row("flow", None, key_name(one), i, "from"),
             Row("flow", None, key_name(other), i, "to"),
             Row("flow", None, kind, i, "kind"),
+            Row("flow", None, names_before[one], i, "name_before"),
+            Row("flow", None, names_now[other], i, "name_now"),
             Row("flow", relabelled.get((one, other), 0), None, i, "relabelled"),
             Row("flow", moved.get((one, other), 0), None, i, "moved"),
         ]
     return rows
+
+
+def _names_of(model: Model) -> dict[int, str]:
+    own = {key: name.text for key, name in zip(model.keys, model.names, strict=True)}
+    return {EVERYONE: "Everyone", OUTLIER: "Outliers", **own}
 
 
 def _count_pairs(one: Labels, other: Labels) -> dict[tuple[int, int], int]:

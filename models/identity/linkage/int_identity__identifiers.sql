@@ -88,11 +88,12 @@ normalised as (
         is_synthetic,
         plain_given_name as given_name,
         plain_family_name as family_name,
-        -- An unreadable date still has digits to compare: 1985-13-07 is a slip of 1985-12-07.
+        -- An unreadable date still has digits to compare. Year first, it has the form of a date: 1985-13-07 is one edit from
+        -- 1985-12-07.
         coalesce(
             cast(birth_date as {{ dbt.type_string() }}),
             case
-                when length(birth_date_digits) = 8
+                when {{ regex_matches('birth_date_text', '^[0-9]{4}[^0-9]?[0-9]{2}[^0-9]?[0-9]{2}$') }}
                     then
                         left(birth_date_digits, 4) || '-' || substr(birth_date_digits, 5, 2) || '-'
                         || right(birth_date_digits, 2)

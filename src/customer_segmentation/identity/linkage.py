@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import duckdb
 import pandas as pd
@@ -24,9 +24,6 @@ import pyarrow.compute as pc
 
 from customer_segmentation.fits.long_table import LONG_TABLE
 from customer_segmentation.identity.comparisons import Comparison, read_comparisons
-
-if TYPE_CHECKING:
-    from splink.internals.em_training_session import EMTrainingSession
 
 _NOT_COMPARED = ("as_of", "record_key")
 # The blocks of pairs that m is learned from. Not e-mail or phone: families share those, and the
@@ -153,25 +150,25 @@ def train(
         )
         model = linker.misc.save_model_to_json()
         for block, columns in _BLOCKS.items():
-            # Of its own, as a linker starts from what the block before has taught it.
-            session = Linker(
-                data, model, log_level=None
-            ).training.estimate_parameters_using_expectation_maximisation(
+            # Each block has a linker of its own: a second one would start from what it has learned.
+            linker = Linker(data, model, log_level=None)
+            session = linker.training.estimate_parameters_using_expectation_maximisation(
                 block_on(*columns),
                 # Nothing here depends on the frequency of a term, and patterns are few.
                 estimate_without_term_frequencies=True,
                 max_pairs=_MOST_PAIRS if evidence.blocks[block] > _MOST_PAIRS else None,
                 record_sample_proportion=0.1,
             )
-            lessons.append(_lesson(session, columns, evidence.blocks[block]))
+            share = session.core_model_settings.probability_two_random_records_match
+            learned = linker.misc.save_model_to_json()["comparisons"]
+            shares = {c["output_column_name"]: _known_shares(c, "m_probability") for c in learned}
+            lessons.append(_Lesson(columns, share * evidence.blocks[block], shares))
     found = [one.matches for one in lessons]
     matches = max(1.0, *found, sum(found) - evidence.in_both)
-    model["probability_two_random_records_match"] = _tidy(matches / evidence.pairs)
-    for comparison, trained in zip(comparisons, model["comparisons"], strict=True):
-        levels = [one for one in trained["comparison_levels"] if not one.get("is_null_level")]
+    model["probability_two_random_records_match"] = _tidy(min(matches / evidence.pairs, 0.5))
+    for comparison, settings in zip(comparisons, model["comparisons"], strict=True):
         m = _average_shares(comparison, lessons, evidence)
-        u = [one.get("u_probability") for one in levels]
-        _set_shares(levels, m, [one if _is_share(one) else 0.0 for one in u], matches, evidence)
+        _set_shares(settings, m, _known_shares(settings, "u_probability"), matches, evidence)
     return Trained(model, matches)
 
 
@@ -179,28 +176,12 @@ def train(
 class _Lesson:
     """What EM found in a block: pairs of one person, and their shares of each level.
 
-    Comparisons that read a column of the block are missing.
+    Comparisons that read a column of the block have shares of 0.
     """
 
     columns: Sequence[str]
     matches: float
     shares: Mapping[str, Sequence[float]]
-
-
-def _lesson(session: EMTrainingSession, columns: Sequence[str], pairs: int) -> _Lesson:
-    learned = session.core_model_settings
-    return _Lesson(
-        columns,
-        learned.probability_two_random_records_match * pairs,
-        {
-            one.output_column_name: [
-                level.m_probability if _is_share(level.m_probability) else 0.0
-                for level in one.comparison_levels
-                if not level.is_null_level
-            ]
-            for one in learned.comparisons
-        },
-    )
 
 
 def _average_shares(
@@ -212,17 +193,17 @@ def _average_shares(
     one person too, and agree. Without them the birth date would hardly ever agree where each
     duplicate has one error: then those of the same name differ in the date.
     """
-    teaching = [one for one in lessons if any(one.shares.get(comparison.name, ()))]
     sums = [0.0] * len(comparison.labels)
-    for lesson in teaching:
+    for lesson in lessons:
         for number, share in enumerate(lesson.shares[comparison.name]):
             sums[number] += lesson.matches * share
-    for lesson in lessons if teaching else ():
+    if not any(sums):
+        return sums
+    for lesson in lessons:
         agreed = comparison.level_of_equals(lesson.columns)
-        if comparison.name not in lesson.shares and agreed is not None:
+        if agreed is not None:
             sums[agreed] += max(lesson.matches - evidence.in_both, 0)
-    total = sum(sums)
-    return [one / total for one in sums] if total else sums
+    return [one / sum(sums) for one in sums]
 
 
 def why_untrainable(evidence: Evidence) -> str | None:
@@ -245,8 +226,6 @@ def why_useless(trained: Trained) -> str | None:
             f"No weights were learned: fewer than {_FEWEST_MATCHES} pairs of records are expected "
             "to be one person."
         )
-    if trained.prior >= 0.5:
-        return "No weights were learned: most pairs of records are expected to be one person."
     return None
 
 
@@ -302,8 +281,18 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def _known_levels(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
+
+
+def _known_shares(comparison: Mapping[str, Any], kind: str) -> list[float]:
+    """Shares of the levels; 0 where Splink has seen or learned none."""
+    found = [level.get(kind) for level in _known_levels(comparison)]
+    return [share if _is_share(share) else 0.0 for share in found]
+
+
 def _set_shares(
-    levels: Sequence[dict[str, Any]],
+    comparison: Mapping[str, Any],
     m: Sequence[float],
     u: Sequence[float],
     matches: float,
@@ -316,11 +305,10 @@ def _set_shares(
     comparison without m or u, is no evidence.
     """
     once = {"m_probability": 1 / matches, "u_probability": 1 / min(evidence.pairs, _MOST_PAIRS)}
-    learned = any(m) and any(u)
-    for level, *shares in zip(levels, m, u, strict=True):
+    for level, *shares in zip(_known_levels(comparison), m, u, strict=True):
+        is_evidence = any(m) and any(u) and any(shares)
         for (kind, least), share in zip(once.items(), shares, strict=True):
-            is_seen = learned and any(shares)
-            level[kind] = _tidy(max(share, min(least, 0.5))) if is_seen else _NO_EVIDENCE
+            level[kind] = _tidy(max(share, min(least, 0.5))) if is_evidence else _NO_EVIDENCE
 
 
 def _is_share(value: object) -> TypeGuard[float]:

@@ -18,6 +18,8 @@
         ['name_in_any_order'],
         ['birth_date', 'given_initial'],
         ['birth_date', 'family_initial'],
+        ['birth_date', 'initials_in_any_order'],
+        ['birth_date', 'postcode'],
         ['address', 'given_initial'],
         ['postcode', 'family_name', 'given_initial'],
         ['postcode', 'given_name'],

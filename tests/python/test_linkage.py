@@ -110,7 +110,8 @@ def predict(records, comparisons, blocks):
 
     table = pa.Table.from_pandas(records)
     specs = read_comparisons(comparisons, set(records.columns))
-    model = linkage.train(table, specs, 7).misc.save_model_to_json()
+    connection = linkage.load(table, specs)
+    model = linkage.train(connection, linkage.count_evidence(connection), specs, 7).model
     model["blocking_rules_to_generate_predictions"] = [
         *(block_on(block).create_blocking_rule_dict("duckdb") for block in blocks),
         SWAPPED,
@@ -274,7 +275,7 @@ def test_the_long_table_has_its_form(half):
     assert (only(first, "model").name, only(first, "model").value) == ("splink", 500)
     assert only(first, "why").name == (
         "Learned from 500 records: 113 pairs with the same full name and 227 pairs with the same "
-        "birth date; 101 pairs are certainly one person, so one pair in 865 is expected to be."
+        "birth date, 231 of which are expected to be one person: one pair in 541 of all."
     )
     assert set(second["part"]) == {"model", "why"}
     assert only(second, "model").name == "none"
@@ -352,11 +353,11 @@ def rows_of(count, **columns):
         (
             rows_of(
                 200,
-                given_name=lambda i: f"g{i // 2}",
+                given_name=lambda i: f"g{i % 100}",
                 family_name=lambda i: "smith",
-                birth_date=lambda i: f"{1900 + (i % 2) * 50 + i // 4}",
+                birth_date=lambda i: f"19{i % 71:02}-05-07",
             ),
-            "no two records are certainly one person",
+            "fewer than 10 pairs of records are expected to be one person",
         ),
         (
             rows_of(
@@ -365,7 +366,7 @@ def rows_of(count, **columns):
                 family_name=lambda i: "test",
                 birth_date=lambda i: "1900-01-01",
             ),
-            "no two records are certainly one person",
+            "there are 0 records; at least 2 are needed",
         ),
         (
             rows_of(
@@ -374,14 +375,16 @@ def rows_of(count, **columns):
                 family_name=lambda i: "smith",
                 birth_date=lambda i: "1985-03-07",
             ),
-            "most pairs of records are certainly one person",
+            "fewer than 10 pairs of records are expected to be one person",
         ),
     ],
 )
 def test_too_little_to_learn_from_is_told(records, why):
     result = fit(records)
     assert set(result["part"]) == {"model", "why"}
-    assert (only(result, "model").name, only(result, "model").value) == ("none", len(records))
+    assert only(result, "model").name == "none"
+    # A name and birth date of more than a hundred records is a default value.
+    assert only(result, "model").value == len(records[records["given_name"] != "test"])
     assert why in only(result, "why").name
 
 

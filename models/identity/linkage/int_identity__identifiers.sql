@@ -70,7 +70,8 @@ plain as (
         *,
         {{ plain_words('given_name') }} as plain_given_name,
         {{ plain_words('family_name') }} as plain_family_name,
-        {{ plain_words('street') }} as plain_street
+        {{ plain_words('street') }} as plain_street,
+        nullif({{ regex_replace('birth_date_text', '[^0-9]', '') }}, '') as birth_date_digits
     from records
 ),
 
@@ -87,11 +88,19 @@ normalised as (
         is_synthetic,
         plain_given_name as given_name,
         plain_family_name as family_name,
-        -- An unreadable date still has digits to compare.
+        -- An unreadable date still has digits to compare. Year first, it has the form of a date: 1985-13-07 is one edit from
+        -- 1985-12-07.
         coalesce(
             cast(birth_date as {{ dbt.type_string() }}),
-            nullif({{ regex_replace('birth_date_text', '[^0-9]', '') }}, '')
+            case
+                when {{ regex_matches('birth_date_text', '^[0-9]{4}[^0-9]?[0-9]{2}[^0-9]?[0-9]{2}$') }}
+                    then
+                        left(birth_date_digits, 4) || '-' || substr(birth_date_digits, 5, 2) || '-'
+                        || right(birth_date_digits, 2)
+                else birth_date_digits
+            end
         ) as birth_date,
+        birth_date is not null as has_readable_birth_date,
         {{ normalised_email('email') }} as email,
         {{ normalised_phone('phone') }} as phone,
         {{ normalised_street('plain_street') }} || ' ' || {{ normalised_postcode('postcode') }} as address,
@@ -127,6 +136,7 @@ identifiers as (
         normalised.given_name,
         normalised.family_name,
         normalised.birth_date,
+        normalised.has_readable_birth_date,
         {% for identifier in ['email', 'phone', 'address'] -%}
         case
             when

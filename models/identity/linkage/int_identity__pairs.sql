@@ -13,7 +13,9 @@ with identifiers as (
         *,
         left(given_name, 1) as given_initial,
         left(family_name, 1) as family_initial,
-        least(given_name, family_name) || '/' || greatest(given_name, family_name) as name_in_any_order
+        least(given_name, family_name) || '/' || greatest(given_name, family_name) as name_in_any_order,
+        least(left(given_name, 1), left(family_name, 1)) || greatest(left(given_name, 1), left(family_name, 1))
+            as initials_in_any_order
     from {{ ref('int_identity__identifiers') }}
 ),
 
@@ -139,6 +141,10 @@ paired as (
         {% endfor -%}
         coalesce(left_records.email = right_records.email and left_records.is_email_of_one, false)
             as has_same_email_of_one,
+        coalesce({{ edit_distance('left_records.birth_date', 'right_records.birth_date') }} <= 1, false)
+            as has_similar_birth_date,
+        coalesce({{ jaro_winkler('left_records.address', 'right_records.address') }} >= .9, false)
+            as has_similar_address,
     {% for comparison in comparisons -%}
     {{ linkage_level(comparison, 'left_records', 'right_records') | indent(8) }} as {{ comparison.name }}_level
     {{- ',' if not loop.last }}
@@ -175,10 +181,10 @@ compared as (
         or has_same_email_of_one
             as has_evidence_of_person,
         -- Even a rare name may belong to more than one person.
-        has_same_birth_date
+        has_similar_birth_date
         or has_same_email
         or has_same_phone
-        or has_same_address
+        or has_similar_address
         or has_same_postcode
         or has_same_device
             as has_more_than_names

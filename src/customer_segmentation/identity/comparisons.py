@@ -54,6 +54,13 @@ class Comparison:
     def labels(self) -> tuple[str, ...]:
         return (*(level.label for level in self.levels), "else")
 
+    def level_of_equals(self, columns: Collection[str]) -> int | None:
+        """Place of the first level that holds wherever these columns are equal; None without."""
+        for place, level in enumerate(self.levels):
+            if level.measure != "swapped" and set(level.columns) <= set(columns):
+                return place
+        return None
+
     @property
     def settings(self) -> dict[str, Any]:
         """The comparison as Splink's settings have it."""

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import duckdb
 import pandas as pd
@@ -25,9 +25,6 @@ import pyarrow.compute as pc
 from customer_segmentation.fits.long_table import LONG_TABLE
 from customer_segmentation.identity.comparisons import Comparison, read_comparisons
 
-if TYPE_CHECKING:
-    from splink import Linker
-
 _NOT_COMPARED = ("as_of", "record_key")
 # The blocks of pairs that m is learned from. Not e-mail or phone: families share those, and the
 # model would learn that people of different names and birth dates are one.
@@ -35,17 +32,10 @@ _BLOCKS = {
     "the same full name": ("given_name", "family_name"),
     "the same birth date": ("birth_date",),
 }
-# Pairs that are one person beyond reasonable doubt, for the prior.
-_SURE = (
-    ("given_name", "family_name", "birth_date"),
-    ("given_name", "birth_date", "email"),
-    ("given_name", "birth_date", "phone"),
-    ("given_name", "family_name", "email"),
-    ("given_name", "family_name", "phone"),
-)
-_SURE_FOUND = 0.7  # share of all true pairs that a sure rule finds; half as many cost one bit
-_CROWD = 100  # more records of one name and date or mailbox are a default value, not a person
+_BOTH = tuple(column for columns in _BLOCKS.values() for column in columns)
+_CROWD = 100  # more records of one name and birth date are a default value, not a person
 _FEWEST_PAIRS = 50  # in each block: below, EM follows single pairs
+_FEWEST_MATCHES = 10  # expected: chance alone makes a few pairs of strangers alike
 # In each block and for u. On 20,000 records five times as many pairs moved the weights of common
 # levels by 0.1, of the rarest by 1.2, and took eight times as long.
 _MOST_PAIRS = 1e6
@@ -99,48 +89,48 @@ def fit_linkage(
 
 @dataclass(frozen=True)
 class Evidence:
-    """The training data: numbers of records, of pairs per block and of sure pairs."""
+    """The training data: numbers of records, of pairs per block and of pairs in both blocks."""
 
     rows: int
     blocks: Mapping[str, int]
-    sure: int
+    in_both: int
 
     @property
     def pairs(self) -> int:
         return self.rows * (self.rows - 1) // 2
 
-    @property
-    def matches(self) -> float:
-        """Pairs expected to be one person."""
-        return self.sure / _SURE_FOUND
+
+@dataclass(frozen=True)
+class Trained:
+    """Splink's model and the number of pairs that it expects to be one person.
+
+    The model is a mapping as Splink saves it, with parameters that are rounded and never extreme.
+    """
+
+    model: dict[str, Any]
+    matches: float
 
     @property
     def prior(self) -> float:
-        return _tidy(self.matches / self.pairs)
+        """Probability that two random records are one person."""
+        return float(self.model["probability_two_random_records_match"])
 
 
-def train(records: pa.Table, comparisons: Sequence[Comparison], seed: int) -> Linker:
-    """Splink's model of these records, with parameters that are rounded and never extreme.
-
-    u is taken from random pairs, m by expectation maximisation (Splink's) in two blocks of pairs:
-    those with the same full name teach about all but names, those with the same birth date about
-    all but the date; what both teach is averaged. The prior is the share of sure pairs among all,
-    divided by the share of true pairs that are usually sure.
-
-    records: record_key and text columns, with enough to learn from (see `why_untrainable`).
-    The linker works on a database of its own, in memory, with one thread: the sums of more depend
-    on which ends first.
-    """
-    connection = _load(records, comparisons)
-    return _train(connection, _count_evidence(connection), comparisons, seed)
-
-
-def _train(
+def train(
     connection: duckdb.DuckDBPyConnection,
     evidence: Evidence,
     comparisons: Sequence[Comparison],
     seed: int,
-) -> Linker:
+) -> Trained:
+    """The model of the records in `connection` (see `load`), with enough of them to learn from.
+
+    u is taken from random pairs, m by expectation maximisation (Splink's) in two blocks of pairs:
+    those with the same full name teach about all but names, those with the same birth date about
+    all but the date. In each block EM also finds how many pairs are one person. It starts from one
+    such pair among all, so that without evidence there are none. The prior is the number found in
+    either block: pairs that differ in name and in birth date are few. What the blocks teach is
+    averaged by that number.
+    """
     # Imported here: most builds have the parameters stored and need no Splink.
     from splink import DuckDBAPI, Linker, block_on
 
@@ -148,27 +138,72 @@ def _train(
     settings: dict[str, Any] = {
         "link_type": "dedupe_only",
         "unique_id_column_name": "record_key",
-        "probability_two_random_records_match": evidence.prior,
+        "probability_two_random_records_match": 1 / evidence.pairs,
         "comparisons": [comparison.settings for comparison in comparisons],
         "blocking_rules_to_generate_predictions": [block_on(*b) for b in _BLOCKS.values()],
     }
+    lessons = []
     with _quiet():
         linker = Linker(data, settings, log_level=None)
         linker.training.estimate_u_using_random_sampling(
             max_pairs=_MOST_PAIRS, seed=seed, min_count_per_level=None, num_chunks=1
         )
+        model = linker.misc.save_model_to_json()
         for block, columns in _BLOCKS.items():
-            linker.training.estimate_parameters_using_expectation_maximisation(
+            # Each block has a linker of its own: a second one would start from what it has learned.
+            linker = Linker(data, model, log_level=None)
+            session = linker.training.estimate_parameters_using_expectation_maximisation(
                 block_on(*columns),
                 # Nothing here depends on the frequency of a term, and patterns are few.
                 estimate_without_term_frequencies=True,
                 max_pairs=_MOST_PAIRS if evidence.blocks[block] > _MOST_PAIRS else None,
                 record_sample_proportion=0.1,
             )
-        learned = linker.misc.save_model_to_json()
-        for comparison in learned["comparisons"]:
-            _limit_shares(comparison["comparison_levels"], evidence)
-        return Linker(data, learned, log_level=None)
+            share = session.core_model_settings.probability_two_random_records_match
+            learned = linker.misc.save_model_to_json()["comparisons"]
+            shares = {c["output_column_name"]: _known_shares(c, "m_probability") for c in learned}
+            lessons.append(_Lesson(columns, share * evidence.blocks[block], shares))
+    found = [one.matches for one in lessons]
+    matches = max(1.0, *found, sum(found) - evidence.in_both)
+    model["probability_two_random_records_match"] = _tidy(min(matches / evidence.pairs, 0.5))
+    for comparison, settings in zip(comparisons, model["comparisons"], strict=True):
+        m = _average_shares(comparison, lessons, evidence)
+        _set_shares(settings, m, _known_shares(settings, "u_probability"), matches, evidence)
+    return Trained(model, matches)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What EM found in a block: pairs of one person, and their shares of each level.
+
+    Comparisons that read a column of the block have shares of 0.
+    """
+
+    columns: Sequence[str]
+    matches: float
+    shares: Mapping[str, Sequence[float]]
+
+
+def _average_shares(
+    comparison: Comparison, lessons: Sequence[_Lesson], evidence: Evidence
+) -> list[float]:
+    """The m of each level, all 0 if no block teaches it.
+
+    A block that has a comparison's columns in common teaches nothing about it, but its pairs are of
+    one person too, and agree. Without them the birth date would hardly ever agree where each
+    duplicate has one error: then those of the same name differ in the date.
+    """
+    sums = [0.0] * len(comparison.labels)
+    for lesson in lessons:
+        for number, share in enumerate(lesson.shares[comparison.name]):
+            sums[number] += lesson.matches * share
+    if not any(sums):
+        return sums
+    for lesson in lessons:
+        agreed = comparison.level_of_equals(lesson.columns)
+        if agreed is not None:
+            sums[agreed] += max(lesson.matches - evidence.in_both, 0)
+    return [one / sum(sums) for one in sums]
 
 
 def why_untrainable(evidence: Evidence) -> str | None:
@@ -181,17 +216,23 @@ def why_untrainable(evidence: Evidence) -> str | None:
                 f"No weights were learned: {pairs:,} pairs of records have {block}; at least "
                 f"{_FEWEST_PAIRS} are needed."
             )
-    if evidence.sure == 0:
-        return "No weights were learned: no two records are certainly one person."
-    if evidence.prior >= 0.5:
-        return "No weights were learned: most pairs of records are certainly one person."
     return None
 
 
-def _load(records: pa.Table, comparisons: Sequence[Comparison]) -> duckdb.DuckDBPyConnection:
+def why_useless(trained: Trained) -> str | None:
+    """Why the weights that were learned say nothing, in a sentence; None if they do."""
+    if trained.matches < _FEWEST_MATCHES:
+        return (
+            f"No weights were learned: fewer than {_FEWEST_MATCHES} pairs of records are expected "
+            "to be one person."
+        )
+    return None
+
+
+def load(records: pa.Table, comparisons: Sequence[Comparison]) -> duckdb.DuckDBPyConnection:
     """A database in memory with the columns that are read, as text, in order of record_key."""
     wanted = {column for one in comparisons for level in one.levels for column in level.columns}
-    wanted |= {column for group in (*_BLOCKS.values(), *_SURE) for column in group}
+    wanted |= {column for block in _BLOCKS.values() for column in block}
     given = set(records.column_names)
     texts = [
         f"cast({quoted if column in given else 'null'} as varchar) as {quoted}"
@@ -200,36 +241,31 @@ def _load(records: pa.Table, comparisons: Sequence[Comparison]) -> duckdb.DuckDB
     connection = duckdb.connect(":memory:", config={"threads": 1})
     connection.register("given", records)
     connection.execute(
-        f"create table records as select record_key, {', '.join(texts)} from given order by all"
+        f"create table records as select record_key, {', '.join(texts)} from given"
+        f" qualify {' or '.join(f'{column} is null' for column in _BOTH)}"
+        f" or count(*) over (partition by {', '.join(_BOTH)}) <= {_CROWD} order by all"
     )
     return connection
 
 
-def _count_evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
+def count_evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
+    """Counts records and pairs."""
+
     def number(sql: str) -> int:
         ((found,),) = connection.execute(sql).fetchall()
         return int(found)
 
+    def pairs(columns: Sequence[str]) -> int:
+        return number(
+            "select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from records"
+            f" where {' and '.join(f'{column} is not null' for column in columns)}"
+            f" group by {', '.join(columns)})"
+        )
+
     return Evidence(
         rows=number("select count(*) from records"),
-        blocks={
-            name: number(
-                "select coalesce(sum(n * (n - 1) / 2), 0) from (select count(*) as n from records"
-                f" where {' and '.join(f'{column} is not null' for column in columns)}"
-                f" group by {', '.join(columns)})"
-            )
-            for name, columns in _BLOCKS.items()
-        },
-        sure=number(f"select count(*) from ({' union '.join(map(_sure_pairs, _SURE))})"),
-    )
-
-
-def _sure_pairs(columns: Sequence[str]) -> str:
-    names = ", ".join(columns)
-    usual = f"from records qualify count(*) over (partition by {names}) <= {_CROWD}"
-    return (
-        f"select l.record_key, r.record_key from (select * {usual}) as l "
-        f"inner join (select * {usual}) as r using ({names}) where l.record_key < r.record_key"
+        blocks={name: pairs(columns) for name, columns in _BLOCKS.items()},
+        in_both=pairs(_BOTH),
     )
 
 
@@ -245,27 +281,34 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _limit_shares(levels: list[dict[str, Any]], evidence: Evidence) -> None:
+def _known_levels(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
+
+
+def _known_shares(comparison: Mapping[str, Any], kind: str) -> list[float]:
+    """Shares of the levels; 0 where Splink has seen or learned none."""
+    found = [level.get(kind) for level in _known_levels(comparison)]
+    return [share if _is_share(share) else 0.0 for share in found]
+
+
+def _set_shares(
+    comparison: Mapping[str, Any],
+    m: Sequence[float],
+    u: Sequence[float],
+    matches: float,
+    evidence: Evidence,
+) -> None:
     """Rounds m and u, and counts a level that was never seen as seen once.
 
     Otherwise an unseen level would have an infinite weight, or that of Splink's default of one in a
     million, whatever the number of records. A level seen in neither kind of pair, or of a
     comparison without m or u, is no evidence.
     """
-    kinds = {
-        "m_probability": 1 / evidence.matches,
-        "u_probability": 1 / min(evidence.pairs, _MOST_PAIRS),
-    }
-    known = [level for level in levels if not level.get("is_null_level")]
-    learned = all(any(_is_share(level.get(kind)) for level in known) for kind in kinds)
-    for level in known:
-        if learned and any(_is_share(level.get(kind)) for kind in kinds):
-            for kind, once in kinds.items():
-                found = level.get(kind)
-                share = found if _is_share(found) else 0.0
-                level[kind] = _tidy(max(share, min(once, 0.5)))
-        else:
-            level.update(dict.fromkeys(kinds, _NO_EVIDENCE))
+    once = {"m_probability": 1 / matches, "u_probability": 1 / min(evidence.pairs, _MOST_PAIRS)}
+    for level, *shares in zip(_known_levels(comparison), m, u, strict=True):
+        is_evidence = any(m) and any(u) and any(shares)
+        for (kind, least), share in zip(once.items(), shares, strict=True):
+            level[kind] = _tidy(max(share, min(least, 0.5))) if is_evidence else _NO_EVIDENCE
 
 
 def _is_share(value: object) -> TypeGuard[float]:
@@ -276,17 +319,19 @@ def _fit_one(
     records: pa.Table, comparisons: Sequence[Comparison], seed: int
 ) -> list[tuple[str, str | None, int | None, str | None, float | None]]:
     """Rows of part, name, number, feature and value."""
-    connection = _load(records, comparisons)
-    evidence = _count_evidence(connection)
+    connection = load(records, comparisons)
+    evidence = count_evidence(connection)
     why = why_untrainable(evidence)
-    if why:
+    trained = None if why else train(connection, evidence, comparisons, seed)
+    if trained:
+        why = why_useless(trained)
+    if why or not trained:
         return [("model", "none", None, None, evidence.rows), ("why", why, None, None, None)]
-    model = _train(connection, evidence, comparisons, seed).misc.save_model_to_json()
     return [
         ("model", "splink", None, None, evidence.rows),
-        ("why", _explain(evidence), None, None, None),
-        ("prior", None, None, None, evidence.prior),
-        *_level_rows(model, comparisons),
+        ("why", _explain(evidence, trained), None, None, None),
+        ("prior", None, None, None, trained.prior),
+        *_level_rows(trained.model, comparisons),
     ]
 
 
@@ -304,13 +349,13 @@ def _level_rows(
                 yield "u", *where, u
 
 
-def _explain(evidence: Evidence) -> str:
+def _explain(evidence: Evidence, trained: Trained) -> str:
     found = " and ".join(
         f"{pairs:,} pairs with {block}" for block, pairs in evidence.blocks.items()
     )
     return (
-        f"Learned from {evidence.rows:,} records: {found}; {evidence.sure:,} pairs are "
-        f"certainly one person, so one pair in {1 / evidence.prior:,.0f} is expected to be."
+        f"Learned from {evidence.rows:,} records: {found}, {trained.matches:,.0f} of which are "
+        f"expected to be one person: one pair in {1 / trained.prior:,.0f} of all."
     )
 
 

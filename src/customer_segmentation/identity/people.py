@@ -138,7 +138,8 @@ def merge_by_date(
 ) -> pa.Table:
     """`merge_records` as of each date, from what was known before it; as of the newest from all.
 
-    records: record_key, given_name, family_name, birth_date, first_recorded_on (null: always).
+    records: record_key, given_name, family_name, birth_date, has_readable_birth_date,
+        first_recorded_on (null: always).
     pairs: left_key, right_key, merge_order and is_link; only links are followed.
     decisions: left_key, right_key, is_same, decided_on (null: always).
     dates: as_of (date), is_current. nicknames: nickname, name.
@@ -150,7 +151,7 @@ def merge_by_date(
     known = records.select(
         # A date that can't be read contradicts nothing.
         "record_key, given_name, family_name,"
-        " case when birth_date like '____-__-__' then birth_date end, first_recorded_on"
+        " case when has_readable_birth_date then birth_date end, first_recorded_on"
     ).fetchall()
     links = (
         pairs.filter("is_link")

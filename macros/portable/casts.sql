@@ -7,13 +7,64 @@
 {%- endmacro %}
 
 
-{% macro to_text(expression) -%}
-    nullif(trim(cast({{ expression }} as {{ dbt.type_string() }})), '')
+{#- The type of the raw column is known when the query is planned, so that only one branch of these is run. -#}
+{% macro to_text(expression) %}
+    {{- return(adapter.dispatch('to_text', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__to_text(expression) -%}
+    {%- set text = 'cast(' ~ expression ~ ' as varchar)' -%}
+    {%- set number = try_cast(text, 'double') -%}
+    {%- set whole = try_cast(number, 'hugeint') -%}
+    nullif(
+        case
+            when typeof({{ expression }}) in ('FLOAT', 'DOUBLE') and {{ whole }} = {{ number }} then cast({{ whole }} as varchar)
+            when typeof({{ expression }}) like 'DECIMAL%' then regexp_replace({{ text }}, '[.]0+$', '')
+            when typeof({{ expression }}) = 'BLOB' then trim(decode({{ try_cast(text, 'blob') }}))
+            when regexp_full_match({{ text }}, '[!-~]([ -~]*[!-~])?') then {{ text }}
+            else regexp_replace({{ text }}, '^[\s\p{Z}\p{C}]+|[\s\p{Z}\p{C}]+$', '', 'g')
+        end,
+        ''
+    )
+{%- endmacro %}
+
+
+{#- Spreadsheets and data frames write whole numbers as 17850.0, and pasted ids carry invisible characters. -#}
+{% macro to_key(expression) %}
+    {{- return(adapter.dispatch('to_key', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__to_key(expression) -%}
+    {%- set text = 'cast(' ~ expression ~ ' as varchar)' -%}
+    case
+        when {{ has_inexact_key([expression]) }} then null
+        when typeof({{ expression }}) <> 'VARCHAR' then {{ to_text(expression) }}
+        when not regexp_matches({{ text }}, '[^!-~]|[.]0$') then nullif({{ text }}, '')
+        else regexp_replace(
+            nullif(regexp_replace({{ text }}, '^[\s\p{Z}\p{C}]+|[\p{Cc}\p{Cf}]|[\s\p{Z}\p{C}]+$', '', 'g'), ''),
+            '^(-?[0-9]+)[.]0$',
+            '\1'
+        )
+    end
+{%- endmacro %}
+
+
+{#- From 2^53 on, a double can't tell a whole number from the next. -#}
+{% macro has_inexact_key(expressions) %}
+    {{- return(adapter.dispatch('has_inexact_key', 'customer_segmentation')(expressions)) -}}
+{% endmacro %}
+
+{% macro duckdb__has_inexact_key(expressions) -%}
+    (
+        {%- for expression in expressions %}
+        {{ 'or ' if not loop.first }}coalesce(typeof({{ expression }}) in ('FLOAT', 'DOUBLE') and abs({{ try_cast('cast(' ~ expression ~ ' as varchar)', 'double') }}) >= 9007199254740992, false)
+        {%- endfor %}
+    )
 {%- endmacro %}
 
 
 {% macro to_money(expression) -%}
-    {{ try_cast(expression, 'decimal(18, 2)') }}
+    case when {{ is_plain_number(expression) }} then {{ try_cast(expression, 'decimal(18, 2)') }} end
 {%- endmacro %}
 
 
@@ -22,12 +73,25 @@
 {% endmacro %}
 
 {% macro duckdb__to_number(expression) -%}
-    case when isfinite({{ try_cast(expression, 'double') }}) then {{ try_cast(expression, 'double') }} end
+    case
+        when {{ is_plain_number(expression) }} and isfinite({{ try_cast(expression, 'double') }})
+            then {{ try_cast(expression, 'double') }}
+    end
+{%- endmacro %}
+
+
+{#- The cast also reads true as 1, 1_000 as 1000 and 1e-3 as 0.00. -#}
+{% macro is_plain_number(expression) %}
+    {{- return(adapter.dispatch('is_plain_number', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__is_plain_number(expression) -%}
+    (typeof({{ expression }}) <> 'BOOLEAN' and (typeof({{ expression }}) <> 'VARCHAR' or not regexp_matches(cast({{ expression }} as varchar), '_|[eE]-')))
 {%- endmacro %}
 
 
 {% macro to_boolean(expression) -%}
-    {{ try_cast(to_text(expression), 'boolean') }}
+    {{ try_cast('case ' ~ to_text(expression) ~ " when '1.0' then 'true' when '0.0' then 'false' else " ~ to_text(expression) ~ ' end', 'boolean') }}
 {%- endmacro %}
 
 
@@ -40,9 +104,9 @@
     {%- set text = 'trim(cast(' ~ expression ~ ' as varchar))' -%}
     {%- set date = '\\d{4}-\\d{2}-\\d{2}' -%}
     {%- set stamp = date ~ '[ T]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?' -%}
-    {%- set offset = ' ?(Z|UTC|[+-]\\d{2}(:?\\d{2})?)' -%}
+    {%- set offset = ' ?(Z|UTC|[+-](0\\d|1[0-4])(:?[0-5]\\d)?)' -%}
     case
-        when typeof({{ expression }}) = 'TIMESTAMP WITH TIME ZONE'
+        when typeof({{ expression }}) like 'TIMESTAMP%TIME ZONE' or typeof({{ expression }}) like 'TIMESTAMPTZ%'
             then {{ finite_instant(try_cast(expression, 'timestamp with time zone')) }}
         when typeof({{ expression }}) = 'DATE'
             then {{ finite_instant("timezone('" ~ setting('timezone') ~ "', " ~ try_cast(expression, 'timestamp') ~ ")") }}

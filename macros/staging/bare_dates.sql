@@ -28,7 +28,8 @@
 
 {% macro duckdb__plausible_instant(instant) -%}
     {%- set too_early = "timezone('" ~ setting('timezone') ~ "', timestamp '" ~ setting('earliest_plausible_date') ~ "') - interval 1 microsecond" -%}
-    nullif(greatest({{ instant }}, {{ too_early }}), {{ too_early }})
+    {%- set too_late = "timestamptz '2262-01-01 00:00:00+00'" -%}
+    nullif(nullif(greatest(least({{ instant }}, {{ too_late }}), {{ too_early }}), {{ too_early }}), {{ too_late }})
 {%- endmacro %}
 
 

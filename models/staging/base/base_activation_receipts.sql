@@ -8,14 +8,15 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('change_id') }} as change_id,
+        {{ to_key('change_id') }} as change_id,
 
         -- dates
         handed_over_at as raw_handed_over_at,
         {{ to_instant('handed_over_at') }} as handed_over_at,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['change_id']) }} as has_inexact_key
     from source
 ),
 
@@ -24,7 +25,7 @@ judged as {{ not_materialized() }} (
         *,
         {{ local_date('handed_over_at') }} as handed_over_on,
         {{ unusable_fields({'handed_over_at': 'raw_handed_over_at'}) }} as unusable_fields,
-        case when change_id is null then 'missing_change_id' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when change_id is null then 'missing_change_id' end as failed_rule
     from typed
 ),
 

@@ -8,16 +8,17 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('campaign_id') }} as campaign_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_key('campaign_id') }} as campaign_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
 
         -- dates
         contacted_at as raw_contacted_at,
         {{ to_instant('contacted_at') }} as contacted_at,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['campaign_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -27,6 +28,7 @@ judged as {{ not_materialized() }} (
         {{ local_date('contacted_at') }} as contacted_on,
         {{ unusable_fields({'contacted_at': 'raw_contacted_at'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when campaign_id is null then 'missing_campaign_id'
             when customer_ref is null then 'missing_customer_ref'
         end as failed_rule

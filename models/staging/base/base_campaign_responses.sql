@@ -10,9 +10,9 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('campaign_id') }} as campaign_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_key('campaign_id') }} as campaign_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
         lower({{ to_text('response_type') }}) as response_type,
 
         -- dates
@@ -24,7 +24,8 @@ typed as {{ not_materialized() }} (
         {{ to_money('amount') }} as amount,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['campaign_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -37,6 +38,7 @@ judged as {{ not_materialized() }} (
             'amount': 'raw_amount'
         }) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when campaign_id is null then 'missing_campaign_id'
             when customer_ref is null then 'missing_customer_ref'
             when response_type is null then 'missing_response_type'

@@ -7,7 +7,7 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('campaign_id') }} as campaign_id,
+        {{ to_key('campaign_id') }} as campaign_id,
 
         -- words
         {{ to_text('name') }} as name,
@@ -20,7 +20,8 @@ typed as {{ not_materialized() }} (
         {{ to_date('ends_on') }} as ends_on,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['campaign_id']) }} as has_inexact_key
     from source
 ),
 
@@ -34,7 +35,7 @@ judged as {{ not_materialized() }} (
                 'ambiguous_ends_on': is_ambiguous_date('raw_ends_on')
             }
         ) }} as unusable_fields,
-        case when campaign_id is null then 'missing_campaign_id' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when campaign_id is null then 'missing_campaign_id' end as failed_rule
     from typed
 ),
 

@@ -10,8 +10,8 @@ with source as (
 typed as (
     select
         -- ids
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
         lower({{ to_text('purpose') }}) as purpose,
 
         -- dates
@@ -21,7 +21,8 @@ typed as (
         -- flags
         granted as raw_granted,
         {{ to_boolean('granted') }} as readable_granted,
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -31,6 +32,7 @@ judged as (
         coalesce(readable_granted, false) as granted,
         {{ unusable_fields({'recorded_at': 'raw_recorded_at', 'readable_granted': 'raw_granted'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when customer_ref is null then 'missing_customer_ref'
             when purpose is null or purpose not in ('segmentation', 'activation') then 'unknown_purpose'
         end as failed_rule

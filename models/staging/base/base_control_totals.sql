@@ -7,7 +7,7 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
         lower({{ to_text('table_name') }}) as table_name,
         day as raw_day,
 

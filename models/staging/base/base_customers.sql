@@ -21,9 +21,9 @@ as_of_date as (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ safe_reference(to_text('record_id')) }} as record_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference('coalesce(' ~ to_text('customer_ref') ~ ', ' ~ to_text('record_id') ~ ')') }} as customer_ref,
+        {{ safe_reference(to_key('record_id')) }} as record_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference('coalesce(' ~ to_key('customer_ref') ~ ', ' ~ to_key('record_id') ~ ')') }} as customer_ref,
 
         -- direct identifiers
         {{ to_text('email') }} as raw_email,
@@ -58,7 +58,8 @@ typed as {{ not_materialized() }} (
         -- flags
         is_internal as raw_is_internal,
         {{ to_boolean('is_internal') }} as is_internal,
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['record_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -102,7 +103,7 @@ judged as {{ not_materialized() }} (
                 'implausible_birth_date': 'possible_birth_date is not null and birth_date is null'
             }
         ) }} as unusable_fields,
-        case when record_id is null then 'missing_record_id' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when record_id is null then 'missing_record_id' end as failed_rule
     from plausible
 ),
 

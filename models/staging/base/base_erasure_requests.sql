@@ -7,18 +7,19 @@ with source as (
 typed as (
     select
         -- ids
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
 
         -- dates
-        {{ to_instant('requested_at') }} as requested_at
+        {{ to_instant('requested_at') }} as requested_at,
+        {{ has_inexact_key(['customer_ref']) }} as has_inexact_key
     from source
 ),
 
 judged as (
     select
         *,
-        case when customer_ref is null then 'missing_customer_ref' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when customer_ref is null then 'missing_customer_ref' end as failed_rule
     from typed
 ),
 

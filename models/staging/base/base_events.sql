@@ -7,13 +7,13 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('event_id') }} as event_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ to_text('anonymous_id') }} as anonymous_id,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
-        {{ to_text('session_id') }} as session_id,
-        {{ to_text('product_id') }} as product_id,
-        {{ to_text('campaign_id') }} as campaign_id,
+        {{ to_key('event_id') }} as event_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ to_key('anonymous_id') }} as anonymous_id,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
+        {{ to_key('session_id') }} as session_id,
+        {{ to_key('product_id') }} as product_id,
+        {{ to_key('campaign_id') }} as campaign_id,
 
         -- dates
         occurred_at as raw_occurred_at,
@@ -33,7 +33,8 @@ typed as {{ not_materialized() }} (
         {{ to_text('referrer') }} as referrer,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['event_id', 'anonymous_id', 'customer_ref', 'session_id', 'product_id', 'campaign_id']) }} as has_inexact_key
     from source
 ),
 
@@ -49,6 +50,7 @@ judged as {{ not_materialized() }} (
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at', 'sequence': 'raw_sequence'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when event_id is null then 'missing_event_id'
             when event_type is null then 'missing_event_type'
             when raw_occurred_at is null then 'missing_occurred_at'

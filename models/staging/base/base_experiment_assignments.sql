@@ -8,9 +8,9 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('experiment_id') }} as experiment_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_key('experiment_id') }} as experiment_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
         {{ to_text('variant') }} as variant,
 
         -- dates
@@ -18,7 +18,8 @@ typed as {{ not_materialized() }} (
         {{ to_instant('assigned_at') }} as assigned_at,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['experiment_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -28,6 +29,7 @@ judged as {{ not_materialized() }} (
         {{ local_date('assigned_at') }} as assigned_on,
         {{ unusable_fields({'assigned_at': 'raw_assigned_at'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when experiment_id is null then 'missing_experiment_id'
             when customer_ref is null then 'missing_customer_ref'
             when variant is null then 'missing_variant'

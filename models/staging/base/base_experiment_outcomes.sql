@@ -7,9 +7,9 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('experiment_id') }} as experiment_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_key('experiment_id') }} as experiment_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
         {{ to_text('metric') }} as metric,
 
         -- numbers
@@ -17,7 +17,8 @@ typed as {{ not_materialized() }} (
         {{ to_number('value') }} as value,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['experiment_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -26,6 +27,7 @@ judged as {{ not_materialized() }} (
         *,
         {{ unusable_fields({'value': 'raw_value'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when experiment_id is null then 'missing_experiment_id'
             when customer_ref is null then 'missing_customer_ref'
             when metric is null then 'missing_metric'

@@ -12,11 +12,11 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('order_id') }} as order_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
+        {{ to_key('order_id') }} as order_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
         line_number as raw_line_number,
         {{ try_cast('line_number', 'bigint') }} as line_number,
-        {{ to_text('product_id') }} as product_id,
+        {{ to_key('product_id') }} as product_id,
 
         -- numbers
         quantity as raw_quantity,
@@ -27,7 +27,8 @@ typed as {{ not_materialized() }} (
         {{ to_money('discount_amount') }} as discount_amount,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['order_id', 'product_id']) }} as has_inexact_key
     from source
 ),
 
@@ -40,6 +41,7 @@ judged as {{ not_materialized() }} (
             'discount_amount': 'raw_discount_amount'
         }) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when order_id is null then 'missing_order_id'
             when raw_line_number is null then 'missing_line_number'
             when line_number is null then 'invalid_line_number'

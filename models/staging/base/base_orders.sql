@@ -13,10 +13,10 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('order_id') }} as order_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
-        {{ to_text('campaign_id') }} as campaign_id,
+        {{ to_key('order_id') }} as order_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
+        {{ to_key('campaign_id') }} as campaign_id,
 
         -- dates
         ordered_at as raw_ordered_at,
@@ -34,7 +34,8 @@ typed as {{ not_materialized() }} (
         {{ to_text('channel') }} as channel,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['order_id', 'customer_ref', 'campaign_id']) }} as has_inexact_key
     from source
 ),
 
@@ -63,6 +64,7 @@ row_checks as {{ not_materialized() }} (
         *,
         {{ unusable_fields({'loaded_at': 'raw_loaded_at'}) }} as unusable_fields,
         case
+            when has_inexact_key then 'inexact_key'
             when order_id is null then 'missing_order_id'
             when raw_ordered_at is null then 'missing_ordered_at'
             when ordered_at is null then 'impossible_date'

@@ -11,7 +11,7 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('product_id') }} as product_id,
+        {{ to_key('product_id') }} as product_id,
 
         -- words
         {{ to_text('name') }} as name,
@@ -20,14 +20,15 @@ typed as {{ not_materialized() }} (
         {{ to_text('brand') }} as brand,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['product_id']) }} as has_inexact_key
     from source
 ),
 
 judged as {{ not_materialized() }} (
     select
         *,
-        case when product_id is null then 'missing_product_id' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when product_id is null then 'missing_product_id' end as failed_rule
     from typed
 ),
 

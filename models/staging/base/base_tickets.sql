@@ -8,9 +8,9 @@ with source as {{ not_materialized() }} (
 typed as {{ not_materialized() }} (
     select
         -- ids
-        {{ to_text('ticket_id') }} as ticket_id,
-        coalesce({{ to_text('source_system') }}, 'default') as source_system,
-        {{ safe_reference(to_text('customer_ref')) }} as customer_ref,
+        {{ to_key('ticket_id') }} as ticket_id,
+        coalesce({{ to_key('source_system') }}, 'default') as source_system,
+        {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
 
         -- dates
         opened_at as raw_opened_at,
@@ -26,7 +26,8 @@ typed as {{ not_materialized() }} (
         {{ try_cast('rating', 'decimal(18, 2)') }} as rating,
 
         -- flags
-        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic
+        coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
+        {{ has_inexact_key(['ticket_id', 'customer_ref']) }} as has_inexact_key
     from source
 ),
 
@@ -46,7 +47,7 @@ judged as {{ not_materialized() }} (
             'channel': 'raw_channel',
             'rating': 'raw_rating'
         }) }} as unusable_fields,
-        case when ticket_id is null then 'missing_ticket_id' end as failed_rule
+        case when has_inexact_key then 'inexact_key' when ticket_id is null then 'missing_ticket_id' end as failed_rule
     from known
 ),
 

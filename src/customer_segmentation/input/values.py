@@ -22,7 +22,7 @@ NAIVE_STAMP = re.compile(
     re.ASCII,
 )
 STAMP_WITH_OFFSET = re.compile(
-    NAIVE_STAMP.pattern + r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)",
+    NAIVE_STAMP.pattern + r" ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)",
     re.ASCII,
 )
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+([.][^@\s.]+)+")

@@ -75,7 +75,7 @@ def expected(
     own_orders = _by(orders, lambda row: _customer(raw, row))
     own_lines = _by(lines, lambda row: row["customer"])
     own_sessions = _by(sessions, lambda session: session.customer)
-    carts = _carts(raw, sessions, orders, lines, settings)
+    carts = _carts(raw, sessions, own_orders, lines, settings)
     own_carts = _by(carts, lambda cart: cart[0].customer)
     features = {}
     for key in customers:
@@ -205,7 +205,7 @@ def _lines_of_orders(raw: Behaviour, orders: list[Row]) -> list[Row]:
 def _carts(
     raw: Behaviour,
     sessions: list[_Session],
-    orders: list[Row],
+    own_orders: Mapping[int, list[Row]],
     lines: list[Row],
     settings: Mapping[str, Any],
 ) -> list[tuple[_Session, bool, float | None]]:
@@ -239,12 +239,11 @@ def _carts(
         is_left = not (
             bought_on & {(session.key, session.day + timedelta(days)) for days in (0, 1)}
             or any(
-                _customer(raw, order) == session.customer
-                and order["status"] == "completed"
+                order["status"] == "completed"
                 and _counts_from(order, session.day, filled)
                 <= order["ordered_at"]
                 <= touched + grace
-                for order in orders
+                for order in own_orders.get(session.customer, [])
             )
         )
         carts.append((session, is_left, sum(worth) if worth else None))

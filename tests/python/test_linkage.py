@@ -213,7 +213,7 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     [
         ("given_name", {"given_name": "anna"}, {"given_name": "anna"}, "equal given_name"),
         ("given_name", ("anna", "otto"), ("otto", "anna"), "swapped given_name family_name"),
-        ("given_name", ("white", "anna"), ("anna", "wvite"), "swapped given_name family_name"),
+        ("given_name", ("murray", "anna"), ("anna", "murrat"), "swapped given_name family_name"),
         ("given_name", ("anna", "brown"), ("otto", "anna"), "else"),
         ("given_name", ("brown", "otto"), ("otto", "anna"), "else"),
         ("given_name", ("martha", None), ("marhta", "otto"), "jaro_winkler given_name 0.92"),
@@ -278,7 +278,7 @@ def test_the_long_table_has_its_form(half):
     assert (only(first, "model").name, only(first, "model").value) == ("splink", 500)
     assert only(first, "why").name == (
         "Learned from 500 records: 113 pairs with the same full name and 227 pairs with the same "
-        "birth date, 231 of which are expected to be one person: one pair in 541 of all."
+        "birth date, 230 of which are expected to be one person: one pair in 542 of all."
     )
     assert set(second["part"]) == {"model", "why"}
     assert only(second, "model").name == "none"

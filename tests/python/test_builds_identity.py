@@ -31,6 +31,7 @@ from identity_neighbourhoods import (
     town,
 )
 from identity_truth import Accuracy, measured
+from misspelt import misspelt, write_truth
 from rapidfuzz.distance import DamerauLevenshtein
 from test_builds_privacy import traces_in, traces_in_files
 
@@ -116,6 +117,64 @@ def generated_by_rules_alone(workshop: Workshop, generated: Generated) -> Genera
     shutil.copytree(generated.build.folder / "raw", folder / "raw")
     made = workshop.build(folder, None, {"identity_threshold": 1}, IDENTITY_ALONE)
     return Generated(made, generated.truth)
+
+
+@scenario()
+def misspelt_names(workshop: Workshop) -> Generated:
+    """Names and birth dates alone; each duplicate has a typing error."""
+    return made_of(workshop, "misspelt", *misspelt(10_000, 1_000, seed=12))
+
+
+@scenario()
+def nobody_twice(workshop: Workshop) -> Generated:
+    return made_of(workshop, "nobody-twice", *misspelt(10_000, 0, seed=13))
+
+
+@scenario()
+def febrl_1(workshop: Workshop) -> Generated:
+    """Published records; they replace whole names and dates, so nothing is a contradiction."""
+    raw = pd.read_csv(Path(__file__).parent / "data" / "febrl1.csv", dtype="str")
+    date = raw["date_of_birth"]
+    customers = pd.DataFrame(
+        {
+            "source_system": "crm",
+            "record_id": raw["rec_id"],
+            "given_name": raw["given_name"],
+            "family_name": raw["surname"],
+            "birth_date": date.str[:4] + "-" + date.str[4:6] + "-" + date.str[6:],
+            "street": raw["street_number"].fillna("") + " " + raw["address_1"].fillna(""),
+            "city": raw["suburb"],
+            "postcode": raw["postcode"],
+        }
+    )
+    person = raw["rec_id"].str.extract(r"rec-(\d+)-")[0].astype(int)
+    return made_of(workshop, "febrl-1", customers, person, {"identity_vetoes": []})
+
+
+@scenario("misspelt_names")
+def misspelt_for_review(workshop: Workshop, misspelt_names: Generated) -> Build:
+    """No weight is enough, so that all pairs wait for review."""
+    folder = workshop.folder("misspelt-for-review")
+    shutil.copytree(misspelt_names.build.folder / "raw", folder / "raw")
+    of_the_review = ["--indirect-selection", "buildable", "--select", "+identity_review"]
+    return workshop.build(folder, None, {"identity_threshold": 1}, of_the_review)
+
+
+def made_of(
+    workshop: Workshop,
+    name: str,
+    customers: pd.DataFrame,
+    person: pd.Series,
+    variables: Mapping[str, Any] | None = None,
+) -> Generated:
+    truth = workshop.home / f"{name}-truth"
+    write_truth(truth, customers, person)
+    order = {"order_id": "1", "source_system": "crm", "customer_ref": customers["record_id"][0]}
+    orders = pd.DataFrame([{**order, "ordered_at": "2024-01-01", "amount": "10"}])
+    tables = {"customers": customers, "orders": orders}
+    return Generated(
+        workshop.build(workshop.folder(name), tables, variables, IDENTITY_ALONE), truth
+    )
 
 
 # --- What is looked at -----------------------------------------------------------------------
@@ -708,6 +767,37 @@ def test_generated_people_are_found_and_told_apart(generated: Generated) -> None
     assert found.precision >= 0.99, asdict(found)
     assert found.recall_of_linkable >= 0.97, asdict(found)
     assert found.most_people_in_a_customer <= 2, asdict(found)
+
+
+def test_duplicates_that_are_never_exact_are_found(misspelt_names: Generated) -> None:
+    found = misspelt_names.accuracy()
+    assert found.true_pairs == 1_000
+    assert found.precision >= 0.97, asdict(found)
+    assert found.recall >= 0.85, asdict(found)
+
+
+def test_people_without_duplicates_stay_apart(nobody_twice: Generated) -> None:
+    found = nobody_twice.accuracy()
+    assert found.records == found.people == 10_000
+    assert found.found_pairs <= 5, asdict(found)
+
+
+def test_published_duplicates_with_errors_in_every_field_are_found(febrl_1: Generated) -> None:
+    found = febrl_1.accuracy()
+    assert found.true_pairs == 500
+    assert found.precision == 1, asdict(found)
+    assert found.recall >= 0.93, asdict(found)
+
+
+def test_more_pairs_for_review_than_linked_are_reported(
+    misspelt_for_review: Build, febrl_1: Generated
+) -> None:
+    ((waiting,),) = look(misspelt_for_review, "select count(*) from restricted.identity_review")
+    assert waiting > 900
+    assert (
+        "Check failed: no more pairs wait for review than are linked."
+        f" {waiting} pairs of records in identity_review, but only 0 linked"
+    ) in misspelt_for_review.output
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from misspelt import FIELDS, misspelt
 
 from customer_segmentation.identity import linkage, people
 from customer_segmentation.identity.comparisons import read_comparisons
@@ -38,6 +39,7 @@ COMPARISONS = [
         "name": "family_name",
         "levels": [
             {"equal": "family_name"},
+            {"swapped": ["family_name", "given_name"]},
             {"jaro_winkler": ["family_name", 0.92]},
             {"jaro_winkler": ["family_name", 0.8]},
         ],
@@ -211,6 +213,7 @@ def test_jaro_winkler_is_winklers(left, right, similarity):
     [
         ("given_name", {"given_name": "anna"}, {"given_name": "anna"}, "equal given_name"),
         ("given_name", ("anna", "otto"), ("otto", "anna"), "swapped given_name family_name"),
+        ("given_name", ("murray", "anna"), ("anna", "murrat"), "swapped given_name family_name"),
         ("given_name", ("anna", "brown"), ("otto", "anna"), "else"),
         ("given_name", ("brown", "otto"), ("otto", "anna"), "else"),
         ("given_name", ("martha", None), ("marhta", "otto"), "jaro_winkler given_name 0.92"),
@@ -275,7 +278,7 @@ def test_the_long_table_has_its_form(half):
     assert (only(first, "model").name, only(first, "model").value) == ("splink", 500)
     assert only(first, "why").name == (
         "Learned from 500 records: 113 pairs with the same full name and 227 pairs with the same "
-        "birth date, 231 of which are expected to be one person: one pair in 541 of all."
+        "birth date, 230 of which are expected to be one person: one pair in 542 of all."
     )
     assert set(second["part"]) == {"model", "why"}
     assert only(second, "model").name == "none"
@@ -319,6 +322,48 @@ def test_what_never_occurs_has_no_weight_and_what_occurs_once_a_limited_one(half
     assert part(result, "weight")["value"].abs().max() < 20
     assert part(result, "u")["value"].min() >= 0.999 / (500 * 499 / 2)
     assert part(result, "m")["value"].min() >= 1 / 289
+
+
+# the prior
+
+
+def named(records, pairs, seed, fields=FIELDS):
+    """Misspelt records, normalised."""
+    found, _ = misspelt(records, pairs, seed, fields)
+    for name in ("given_name", "family_name"):
+        found[name] = found[name].str.lower()
+    return found.assign(record_key=range(1, len(found) + 1), address=None, postcode=None)
+
+
+@pytest.mark.parametrize(
+    ("records", "pairs", "seed", "fields"),
+    [
+        (10_000, 1_000, 1, FIELDS),
+        pytest.param(10_000, 1_000, 2, FIELDS, marks=pytest.mark.slow),
+        (10_000, 100, 3, FIELDS),
+        pytest.param(10_000, 5_000, 4, FIELDS, marks=pytest.mark.slow),
+        (2_000, 200, 5, FIELDS),
+        pytest.param(10_000, 1_000, 6, FIELDS[:2], marks=pytest.mark.slow),
+        (10_000, 1_000, 7, FIELDS[2:]),
+    ],
+)
+def test_the_prior_needs_no_exact_duplicates(records, pairs, seed, fields):
+    result = fit(named(records, pairs, seed, fields))
+    found = only(result, "prior").value * records * (records - 1) / 2
+    print(f"{found:,.0f} pairs expected, {pairs:,} true")
+    assert found == pytest.approx(pairs, rel=0.25)
+    # An error in one field leaves the others equal.
+    m = part(result, "m").set_index(["feature", "number"])["value"]
+    for field in FIELDS:
+        share = 1 - 1 / len(fields) if field in fields else 1
+        assert m[field, 1] == pytest.approx(share, abs=0.1), field
+
+
+@pytest.mark.parametrize("records", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_without_duplicates_no_weights_are_learned(records):
+    result = fit(named(records, 0, 8))
+    assert only(result, "model").name == "none"
+    assert "No weights were learned" in only(result, "why").name
 
 
 # too little to learn from

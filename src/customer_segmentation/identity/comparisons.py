@@ -13,6 +13,8 @@ _MEASURES = {
     "edits": "a column and the most edits, a whole number of at least 1",
 }
 
+_ALIKE = 0.9  # Jaro-Winkler, for names that are swapped; macro linkage_level_condition has the same
+
 
 @dataclass(frozen=True)
 class Level:
@@ -36,7 +38,11 @@ class Level:
             case "equal":
                 return f"{left[0]} = {right[0]}"
             case "swapped":
-                return f"{left[0]} = {right[1]} and {left[1]} = {right[0]}"
+                crosswise = ((left[0], right[1]), (left[1], right[0]))
+                return " and ".join(
+                    f"jaro_winkler_similarity({one}, {other}) >= {_ALIKE}"
+                    for one, other in crosswise
+                )
             case "jaro_winkler":
                 return f"jaro_winkler_similarity({left[0]}, {right[0]}) >= {self.limit}"
             case _:
@@ -82,7 +88,7 @@ def read_comparisons(
 
     A level is a dict of one measure:
     equal: a column
-    swapped: two columns, each equal to the other of the other record
+    swapped: two columns, each like the other of the other record but for a typing error
     jaro_winkler: a column and the least similarity, above 0 and at most 1 (Winkler 1990)
     edits: a column and the most edits (Damerau and Levenshtein), at least 1
     columns: what can be compared.

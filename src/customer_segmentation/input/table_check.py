@@ -286,10 +286,64 @@ class _TableCheck:
                 else "One of them counts"
             )
             self._add(f"has {per_key:.1f} rows for each {key}. {advice}", is_change=is_lines)
+        if per_key <= 1 + _TOLERATED or self.contract.name != "orders":
+            self._check_repeats(columns)
+
+    def _check_repeats(self, key: str) -> None:
+        """Counts the rows of one key that differ, so that none of them is the right one."""
+        uncompared = {"sequence", "is_synthetic"}
+        compared = [found for column, found in self.named.items() if column not in uncompared]
+        names = ", ".join(identifier(name) for name in compared)
+        found = self.connection.execute(
+            f"""
+            select count(*), sum(rows)
+            from (
+                select count(*) as rows
+                from {self.table.sql}
+                group by hash({key})
+                having min(hash({names})) <> max(hash({names}))
+            )
+            """
+        ).fetchall()
+        keys, rows = found[0]
+        if keys:
+            self._add(
+                f"has {rows:,} rows of {keys:,} ids that repeat with other content. They go to the "
+                f"quarantine: give versions of a row a column loaded_at, and other rows, such as "
+                f"returns, an id of their own",
+                is_change=rows > _TOLERATED * self.rows,
+            )
 
     def _suggest_statuses(self) -> None:
+        signs = self._signs_of_statuses()
+        has_returns = any(negative for negative, _ in signs.values())
+        wrong = other = 0
+
+        def meaning_of(word: str) -> str | None:
+            meaning = word if word in _MEANINGS else _MEANING_OF.get(word)
+            negative, positive = signs.get(word, (0, 0))
+            # An order that was refunded is a purchase if the refund is a row of its own.
+            if word not in _MEANINGS and meaning == "returned" and positive > negative:
+                return "completed" if has_returns else None
+            return meaning
+
+        for word, (negative, positive) in signs.items():
+            meaning = meaning_of(word)
+            wrong += {"completed": negative, "returned": positive}.get(meaning or "", 0)
+            other += 0 if word in _MEANINGS else negative + positive
+        if wrong:
+            self._add(
+                f"has {wrong:,} rows whose amount has the wrong sign for their status: a return is "
+                f"negative, a completed order is not. They go to the quarantine",
+                is_change=wrong > _TOLERATED * self.rows,
+            )
+        if other:
+            self._add(
+                f"has {other:,} rows of other status words than {', '.join(_MEANINGS)}; those that "
+                f"var order_statuses doesn't list go to the quarantine"
+            )
         if unknown := {
-            word: _MEANING_OF.get(word.lower(), '"?"')
+            word: meaning_of(word.casefold()) or '"?"'
             for word in self._shared_words(
                 "status", r"[^\W\d_][\w -]{1,29}", {*_MEANINGS, *_MEANING_OF}
             )
@@ -299,6 +353,23 @@ class _TableCheck:
             self.report.variables["order_statuses"] = (
                 f"{{{pairs}}}  # completed, returned or ignored; guessed by the word"
             )
+
+    def _signs_of_statuses(self) -> dict[str, tuple[int, int]]:
+        """The numbers of negative and of other amounts of each status word, in lower case."""
+        if not {"status", "amount"} <= set(self.table.columns):
+            return {}
+        found = self.connection.execute(
+            f"""
+            select
+                lower(trim(cast(status as varchar))) as word,
+                count(*) filter (where try_cast(amount as double) < 0),
+                count(*) filter (where try_cast(amount as double) >= 0)
+            from {self.table.sql}
+            where trim(cast(status as varchar)) <> ''
+            group by word
+            """
+        ).fetchall()
+        return {word: (negative, positive) for word, negative, positive in found}
 
     def _suggest_currency(self) -> None:
         codes = self._shared_words("currency", "[A-Za-z]{3}")

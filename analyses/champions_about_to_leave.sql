@@ -19,7 +19,7 @@ ranked as (
         features.frequency,
         features.monetary,
         features.momentum_score,
-        features.churn_risk,
+        round(features.churn_risk, 3) as churn_risk,
         row_number() over (order by features.momentum_score, features.customer_id) as place
     from customers
     inner join features on customers.customer_id = features.customer_id

@@ -96,7 +96,10 @@ fitted as (
 
         -- schemes
         coalesce(scored.non_buyer, rfm_labels.segment) as rfm,
-        coalesce(scored.non_buyer, {{ spend_band('scored.revenue__all', 'cutpoints.break') | indent(8) }}) as spend_breaks,
+        coalesce(
+            scored.non_buyer,
+            {{ spend_band('scored.revenue__all', 'cutpoints.break') | indent(12) }}
+        ) as spend_breaks,
         coalesce(scored.non_buyer, clusters.cluster_key, 'everyone') as cluster,
         clusters.distance as cluster_distance,
         clusters.confidence as cluster_confidence,

@@ -220,7 +220,9 @@ segments as (
     left join cards
         on
             definitions.scheme = cards.scheme
-            and coalesce(cluster_definitions.card_segment, fitted_definitions.card_segment, definitions.segment) = cards.segment
+            and cards.segment = coalesce(
+                cluster_definitions.card_segment, fitted_definitions.card_segment, definitions.segment
+            )
     left join yaml_definitions
         on definitions.scheme = yaml_definitions.scheme and definitions.segment = yaml_definitions.segment
 )

@@ -175,7 +175,7 @@ def test_implausibly_early_orders_are_reported(
 ) -> None:
     lines = [row(n, f"2024-0{n % 9 + 1}-05") for n in range(40)]
     lines += [row(n, day) for n, day in enumerate(early, 40)]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     (note,) = (note for note in report.notes if "implausible ordered_at" in note)
     assert f"has {len(early)} rows" in note
     assert f"the first of {first}" in note
@@ -185,10 +185,10 @@ def test_implausibly_early_orders_are_reported(
 
 def test_orders_of_more_than_240_months_ask_for_the_start_of_the_history(tmp_path: Path) -> None:
     lines = [row(n, f"{1980 + n}-05-05") for n in range(21)]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     assert "history_start" not in variables(report)  # from May to May there are 240 months
     lines.append(row(21, "2000-06-05"))
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     assert variables(report)["history_start"] == "?"
 
 

@@ -124,7 +124,7 @@ final as (
         counted.customers,
         counted.returned,
         {{ rounded('counted.customers / cast(totals.customers as double)') }} as rate,
-        cast({{ dbt.datediff('periods.previous_as_of', 'periods.as_of', 'day') }} as bigint) as days
+        cast({{ dbt.datediff('periods.previous_as_of', 'periods.as_of', 'day') }} as bigint) as days  -- noqa: LT05
     from counted
     inner join periods on counted.period = periods.as_of
     inner join totals

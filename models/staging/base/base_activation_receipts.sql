@@ -25,7 +25,10 @@ judged as {{ not_materialized() }} (
         *,
         {{ local_date('handed_over_at') }} as handed_over_on,
         {{ unusable_fields({'handed_over_at': 'raw_handed_over_at'}) }} as unusable_fields,
-        case when has_inexact_key then 'inexact_key' when change_id is null then 'missing_change_id' end as failed_rule
+        case
+            when has_inexact_key then 'inexact_key'
+            when change_id is null then 'missing_change_id'
+        end as failed_rule
     from typed
 ),
 

@@ -35,7 +35,10 @@ judged as {{ not_materialized() }} (
                 'ambiguous_ends_on': is_ambiguous_date('raw_ends_on')
             }
         ) }} as unusable_fields,
-        case when has_inexact_key then 'inexact_key' when campaign_id is null then 'missing_campaign_id' end as failed_rule
+        case
+            when has_inexact_key then 'inexact_key'
+            when campaign_id is null then 'missing_campaign_id'
+        end as failed_rule
     from typed
 ),
 

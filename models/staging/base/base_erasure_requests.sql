@@ -19,7 +19,10 @@ typed as (
 judged as (
     select
         *,
-        case when has_inexact_key then 'inexact_key' when customer_ref is null then 'missing_customer_ref' end as failed_rule
+        case
+            when has_inexact_key then 'inexact_key'
+            when customer_ref is null then 'missing_customer_ref'
+        end as failed_rule
     from typed
 ),
 

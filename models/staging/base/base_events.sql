@@ -34,7 +34,9 @@ typed as {{ not_materialized() }} (
 
         -- flags
         coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
-        {{ has_inexact_key(['event_id', 'anonymous_id', 'customer_ref', 'session_id', 'product_id', 'campaign_id']) }} as has_inexact_key
+        {{ has_inexact_key([
+            'event_id', 'anonymous_id', 'customer_ref', 'session_id', 'product_id', 'campaign_id'
+        ]) }} as has_inexact_key
     from source
 ),
 

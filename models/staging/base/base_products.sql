@@ -28,7 +28,10 @@ typed as {{ not_materialized() }} (
 judged as {{ not_materialized() }} (
     select
         *,
-        case when has_inexact_key then 'inexact_key' when product_id is null then 'missing_product_id' end as failed_rule
+        case
+            when has_inexact_key then 'inexact_key'
+            when product_id is null then 'missing_product_id'
+        end as failed_rule
     from typed
 ),
 

@@ -47,7 +47,10 @@ judged as {{ not_materialized() }} (
             'channel': 'raw_channel',
             'rating': 'raw_rating'
         }) }} as unusable_fields,
-        case when has_inexact_key then 'inexact_key' when ticket_id is null then 'missing_ticket_id' end as failed_rule
+        case
+            when has_inexact_key then 'inexact_key'
+            when ticket_id is null then 'missing_ticket_id'
+        end as failed_rule
     from known
 ),
 

@@ -92,6 +92,10 @@ def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:
     return None
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class _TableCheck:
     """The checks of one table; each adds to the report."""
 
@@ -142,6 +146,7 @@ class _TableCheck:
         self._check_names()
         for column, found in self.named.items():
             self._check_values(column, found)
+        self._check_inexact_ids()
         if self.contract.name in ("orders", "customers", "events"):
             self._check_key()
         if self.contract.name == "orders":
@@ -289,6 +294,30 @@ class _TableCheck:
         if per_key <= 1 + _TOLERATED or self.contract.name != "orders":
             self._check_repeats(columns)
 
+    def _check_inexact_ids(self) -> None:
+        """Counts ids that a double can't tell from the next whole number."""
+        ids = [
+            identifier(found)
+            for column, found in self.named.items()
+            if column.endswith(("_id", "_ref"))
+        ]
+        if not ids or self.table.text:
+            return
+        too_large = " or ".join(
+            f"typeof({name}) in ('FLOAT', 'DOUBLE') and abs(try_cast({name} as double)) >= 2**53"
+            for name in ids
+        )
+        found = self.connection.execute(
+            f"select count(*) from {self.table.sql} where {too_large}"
+        ).fetchall()
+        if inexact := found[0][0]:
+            self._add(
+                f"has {_counted(inexact, 'row')} with an id of more than 15 digits that was "
+                f"written as a float, so its last digits may be lost. They go to the quarantine: "
+                f"write ids as text",
+                is_change=inexact > _TOLERATED * self.rows,
+            )
+
     def _check_repeats(self, key: str) -> None:
         """Counts the rows of one key that differ, so that none of them is the right one."""
         uncompared = {"sequence", "is_synthetic"}
@@ -308,9 +337,9 @@ class _TableCheck:
         keys, rows = found[0]
         if keys:
             self._add(
-                f"has {rows:,} rows of {keys:,} ids that repeat with other content. They go to the "
-                f"quarantine: give versions of a row a column loaded_at, and other rows, such as "
-                f"returns, an id of their own",
+                f"has {rows:,} rows of {_counted(keys, 'id')} that repeat with other content. "
+                f"They go to the quarantine: give versions of a row a column loaded_at, and other "
+                f"rows, such as returns, an id of their own",
                 is_change=rows > _TOLERATED * self.rows,
             )
 
@@ -333,14 +362,16 @@ class _TableCheck:
             other += 0 if word in _MEANINGS else negative + positive
         if wrong:
             self._add(
-                f"has {wrong:,} rows whose amount has the wrong sign for their status: a return is "
-                f"negative, a completed order is not. They go to the quarantine",
+                f"has {_counted(wrong, 'row')} whose amount has the wrong sign for their "
+                f"status: a return is negative, a completed order is not. They go to the "
+                f"quarantine",
                 is_change=wrong > _TOLERATED * self.rows,
             )
         if other:
             self._add(
-                f"has {other:,} rows of other status words than {', '.join(_MEANINGS)}; those that "
-                f"var order_statuses doesn't list go to the quarantine"
+                f"has {_counted(other, 'row')} of other status words than "
+                f"{', '.join(_MEANINGS)}; those that var order_statuses doesn't list go to the "
+                f"quarantine"
             )
         if unknown := {
             word: meaning_of(word.casefold()) or '"?"'
@@ -373,9 +404,20 @@ class _TableCheck:
 
     def _suggest_currency(self) -> None:
         codes = self._shared_words("currency", "[A-Za-z]{3}")
-        if len({code.upper() for code in codes}) > 1:
+        if "currency" not in self.table.columns:
+            return
+        found = self.connection.execute(
+            f"""
+            select count(distinct upper(trim(cast(currency as varchar))))
+            from {self.table.sql}
+            where trim(cast(currency as varchar)) <> ''
+            """
+        ).fetchall()
+        if found[0][0] > 1:
+            several = len({code.upper() for code in codes}) > 1
+            words = " or ".join(codes) if several else f"one of {found[0][0]:,}"
             self.report.variables["currency"] = (
-                f'"?"  # {" or ".join(codes)}; orders in another one are set aside'
+                f'"?"  # {words}; unless it is set the build stops, and others are set aside'
             )
 
     def _suggest_roles(self, column: str) -> None:

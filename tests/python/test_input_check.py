@@ -238,6 +238,87 @@ def test_date_formats_are_told_by_system(tmp_path: Path) -> None:
     assert told["date_formats"] == {"crm": ["%d.%m.%Y"], "shop": ["%m/%d/%Y"]}
 
 
+def test_repeats_with_other_content_are_counted(tmp_path: Path) -> None:
+    """Of the repeats one is the same row again, and one has another amount."""
+    lines = [row(n) for n in range(100)]
+    lines += [row(7), row(8, amount="-9.90")]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
+    (note,) = (note for note in report.notes if "other content" in note)
+    assert "has 2 rows of 1 id that repeat" in note
+    assert "an id of their own" in note
+    lines += [row(n, amount="1.00") for n in (9, 10)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
+    assert "has 6 rows of 3 ids that repeat" in "".join(report.changes)
+    events = [f"{n},view,2024-03-05 12:00:00Z,P{n}" for n in (*range(60), 3)] + [
+        "4,view,2024-03-05 12:00:00Z,P5"
+    ]
+    header = "event_id,event_type,occurred_at,product_id"
+    files = {"orders.csv": orders(row(1)), "events.csv": orders(*events, header=header)}
+    notes = " ".join(check_folder(written(tmp_path, files), TABLES, ROLES).notes)
+    assert "events.csv has 2 rows of 1 id that repeat" in notes
+    lines = [*(row(n) for n in range(60)), row(8, amount="1.00")]
+    header = "Order No,Customer,Order Date,Total"
+    files = {"invoices.csv": orders(*lines, header=header)}
+    (tmp_path / "other").mkdir()
+    notes = " ".join(check_folder(written(tmp_path / "other", files), TABLES, ROLES).notes)
+    assert "invoices.csv has 2 rows of 1 id that repeat" in notes
+
+
+def test_ids_and_flags_that_are_floats_are_read_as_a_build_does(tmp_path: Path) -> None:
+    """Flags of pandas are 1.0 and 0.0; an id of 17 digits has lost some."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""
+            copy (
+                select
+                    cast(i as double) as order_id,
+                    cast(if(i = 4, 12345678901234567, 17850) as double) as customer_ref,
+                    timestamptz '2024-03-05 12:00:00Z' as ordered_at,
+                    9.5 as amount,
+                    cast(i % 2 as double) as is_synthetic
+                from range(100) as numbers(i)
+            ) to '{tmp_path}/orders.parquet'
+            """
+        )
+    report = check_folder(str(tmp_path), TABLES, ROLES)
+    assert "has 1 row with an id of more than 15 digits" in " ".join(report.notes)
+    assert "neither true nor false" not in str(report)
+    assert "12345678" not in str(report)
+
+
+def test_a_second_currency_of_few_rows_asks_for_the_var(tmp_path: Path) -> None:
+    lines = [*(f"{row(n)},EUR" for n in range(30)), f"{row(30)},USD", f"{row(31)},eur"]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},currency")})
+    report = check_folder(folder, TABLES, ROLES)
+    assert variables(report)["currency"] == "?"
+    assert "USD" not in str(report)
+
+
+def test_amounts_of_the_wrong_sign_for_their_status_are_counted(tmp_path: Path) -> None:
+    header = f"{HEADER},status"
+    lines = [f"{row(n)},paid" for n in range(60)]
+    lines += [f"{row(60, amount='-9.90')},paid", f"{row(61)},returned", f"{row(62)},ruht"]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=header)})
+    notes = " ".join(check_folder(folder, TABLES, ROLES).notes)
+    assert "has 2 rows whose amount has the wrong sign" in notes
+    assert "has 62 rows of other status words than completed, returned, ignored" in notes
+
+
+@pytest.mark.parametrize(
+    ("refund", "meaning"), [(None, "?"), ("x,only,2024-03-05,-9.90,returned", "completed")]
+)
+def test_a_refunded_order_is_a_purchase_if_the_refund_is_a_row(
+    refund: str | None, meaning: str, tmp_path: Path
+) -> None:
+    lines = [f"{row(n)},{'refunded' if n % 3 else 'paid'}" for n in range(60)]
+    lines += [refund] if refund else []
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},status")})
+    report = check_folder(folder, TABLES, ROLES)
+    told = variables(report)["order_statuses"]
+    assert told == {"refunded": meaning, "paid": "completed"}
+    assert "wrong sign" not in str(report)
+
+
 @pytest.mark.parametrize(("versions", "changes"), [("", 1), (",loaded_at", 0)])
 def test_lines_are_told_from_versions_of_an_order(
     versions: str, changes: int, tmp_path: Path

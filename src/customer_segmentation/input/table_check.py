@@ -92,6 +92,10 @@ def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:
     return None
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class _TableCheck:
     """The checks of one table; each adds to the report."""
 
@@ -142,6 +146,7 @@ class _TableCheck:
         self._check_names()
         for column, found in self.named.items():
             self._check_values(column, found)
+        self._check_inexact_ids()
         if self.contract.name in ("orders", "customers", "events"):
             self._check_key()
         if self.contract.name == "orders":
@@ -286,10 +291,90 @@ class _TableCheck:
                 else "One of them counts"
             )
             self._add(f"has {per_key:.1f} rows for each {key}. {advice}", is_change=is_lines)
+        if per_key <= 1 + _TOLERATED or self.contract.name != "orders":
+            self._check_repeats(columns)
+
+    def _check_inexact_ids(self) -> None:
+        """Counts ids that a double can't tell from the next whole number."""
+        ids = [
+            identifier(found)
+            for column, found in self.named.items()
+            if column.endswith(("_id", "_ref"))
+        ]
+        if not ids or self.table.text:
+            return
+        too_large = " or ".join(
+            f"typeof({name}) in ('FLOAT', 'DOUBLE') and abs(try_cast({name} as double)) >= 2**53"
+            for name in ids
+        )
+        found = self.connection.execute(
+            f"select count(*) from {self.table.sql} where {too_large}"
+        ).fetchall()
+        if inexact := found[0][0]:
+            self._add(
+                f"has {_counted(inexact, 'row')} with an id of more than 15 digits that was "
+                f"written as a float, so its last digits may be lost. They go to the quarantine: "
+                f"write ids as text",
+                is_change=inexact > _TOLERATED * self.rows,
+            )
+
+    def _check_repeats(self, key: str) -> None:
+        """Counts the rows of one key that differ, so that none of them is the right one."""
+        uncompared = {"sequence", "is_synthetic"}
+        compared = [found for column, found in self.named.items() if column not in uncompared]
+        names = ", ".join(identifier(name) for name in compared)
+        found = self.connection.execute(
+            f"""
+            select count(*), sum(rows)
+            from (
+                select count(*) as rows
+                from {self.table.sql}
+                group by hash({key})
+                having min(hash({names})) <> max(hash({names}))
+            )
+            """
+        ).fetchall()
+        keys, rows = found[0]
+        if keys:
+            self._add(
+                f"has {rows:,} rows of {_counted(keys, 'id')} that repeat with other content. "
+                f"They go to the quarantine: give versions of a row a column loaded_at, and other "
+                f"rows, such as returns, an id of their own",
+                is_change=rows > _TOLERATED * self.rows,
+            )
 
     def _suggest_statuses(self) -> None:
+        signs = self._signs_of_statuses()
+        has_returns = any(negative for negative, _ in signs.values())
+        wrong = other = 0
+
+        def meaning_of(word: str) -> str | None:
+            meaning = word if word in _MEANINGS else _MEANING_OF.get(word)
+            negative, positive = signs.get(word, (0, 0))
+            # An order that was refunded is a purchase if the refund is a row of its own.
+            if word not in _MEANINGS and meaning == "returned" and positive > negative:
+                return "completed" if has_returns else None
+            return meaning
+
+        for word, (negative, positive) in signs.items():
+            meaning = meaning_of(word)
+            wrong += {"completed": negative, "returned": positive}.get(meaning or "", 0)
+            other += 0 if word in _MEANINGS else negative + positive
+        if wrong:
+            self._add(
+                f"has {_counted(wrong, 'row')} whose amount has the wrong sign for their "
+                f"status: a return is negative, a completed order is not. They go to the "
+                f"quarantine",
+                is_change=wrong > _TOLERATED * self.rows,
+            )
+        if other:
+            self._add(
+                f"has {_counted(other, 'row')} of other status words than "
+                f"{', '.join(_MEANINGS)}; those that var order_statuses doesn't list go to the "
+                f"quarantine"
+            )
         if unknown := {
-            word: _MEANING_OF.get(word.lower(), '"?"')
+            word: meaning_of(word.casefold()) or '"?"'
             for word in self._shared_words(
                 "status", r"[^\W\d_][\w -]{1,29}", {*_MEANINGS, *_MEANING_OF}
             )
@@ -300,11 +385,39 @@ class _TableCheck:
                 f"{{{pairs}}}  # completed, returned or ignored; guessed by the word"
             )
 
+    def _signs_of_statuses(self) -> dict[str, tuple[int, int]]:
+        """The numbers of negative and of other amounts of each status word, in lower case."""
+        if not {"status", "amount"} <= set(self.table.columns):
+            return {}
+        found = self.connection.execute(
+            f"""
+            select
+                lower(trim(cast(status as varchar))) as word,
+                count(*) filter (where try_cast(amount as double) < 0),
+                count(*) filter (where try_cast(amount as double) >= 0)
+            from {self.table.sql}
+            where trim(cast(status as varchar)) <> ''
+            group by word
+            """
+        ).fetchall()
+        return {word: (negative, positive) for word, negative, positive in found}
+
     def _suggest_currency(self) -> None:
         codes = self._shared_words("currency", "[A-Za-z]{3}")
-        if len({code.upper() for code in codes}) > 1:
+        if "currency" not in self.table.columns:
+            return
+        found = self.connection.execute(
+            f"""
+            select count(distinct upper(trim(cast(currency as varchar))))
+            from {self.table.sql}
+            where trim(cast(currency as varchar)) <> ''
+            """
+        ).fetchall()
+        if found[0][0] > 1:
+            several = len({code.upper() for code in codes}) > 1
+            words = " or ".join(codes) if several else f"one of {found[0][0]:,}"
             self.report.variables["currency"] = (
-                f'"?"  # {" or ".join(codes)}; orders in another one are set aside'
+                f'"?"  # {words}; unless it is set the build stops, and others are set aside'
             )
 
     def _suggest_roles(self, column: str) -> None:

@@ -30,7 +30,7 @@ EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+([.][^@\s.]+)+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.?\d{3})*,\d{1,2}")
 _SINCE_1970 = re.compile(r"\d{10}|\d{13}|\d{16}")
-_BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"}
+_BOOLEANS = {"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0", "1.0", "0.0"}
 _DATE_FORMATS = ["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d"]
 _STAMP_FORMATS = [
     f"{date} {time}"

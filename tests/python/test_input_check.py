@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
 from customer_segmentation.input.check import check_folder, check_warehouse
-from customer_segmentation.input.contract import CONTRACT, read_contract, read_event_roles
+from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.input.event_roles import guessed_role
 from customer_segmentation.input.values import date_formats_of, hours_ahead, kind_of_values
 from customer_segmentation.near_names import did_you_mean, near_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = read_contract(ROOT / CONTRACT)
-ROLES = read_event_roles(ROOT / CONTRACT)
+ROLES = read_var(ROOT / CONTRACT, "event_roles")
+NO_REFERENCES = read_var(ROOT / CONTRACT, "empty_references")
 HEADER = "order_id,customer_ref,ordered_at,amount"
 CANARY = "zoe.canary@example.org"
 
@@ -175,7 +176,7 @@ def test_implausibly_early_orders_are_reported(
 ) -> None:
     lines = [row(n, f"2024-0{n % 9 + 1}-05") for n in range(40)]
     lines += [row(n, day) for n, day in enumerate(early, 40)]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     (note,) = (note for note in report.notes if "implausible ordered_at" in note)
     assert f"has {len(early)} rows" in note
     assert f"the first of {first}" in note
@@ -185,10 +186,10 @@ def test_implausibly_early_orders_are_reported(
 
 def test_orders_of_more_than_240_months_ask_for_the_start_of_the_history(tmp_path: Path) -> None:
     lines = [row(n, f"{1980 + n}-05-05") for n in range(21)]
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     assert "history_start" not in variables(report)  # from May to May there are 240 months
     lines.append(row(21, "2000-06-05"))
-    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES)
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
     assert variables(report)["history_start"] == "?"
 
 
@@ -319,6 +320,56 @@ def test_known_event_types_need_no_var(tmp_path: Path) -> None:
     report = check_folder(written(tmp_path, files), TABLES, ROLES)
     assert "event_roles" not in variables(report)
     assert "without a role" not in str(report)
+
+
+# --- References --------------------------------------------------------------------------------
+
+
+def placed(*references: str) -> dict[str, Any]:
+    lines = [f"{n},{reference},2024-03-05,9" for n, reference in enumerate(references)]
+    return {"orders.csv": orders(*lines)}
+
+
+def test_words_that_may_mean_no_customer_are_named_with_their_share(tmp_path: Path) -> None:
+    """Of 100 orders 20 have a listed word, 30 a word that may mean none, and 50 a customer."""
+    references = ["NULL"] * 15 + [" nan"] * 5 + ["Guest"] * 20 + ["0"] * 6 + ["0.0"] * 4
+    references += [f"zoe-canary-{n}" for n in range(50)]
+    folder = written(tmp_path, placed(*references))
+    report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
+    said = " ".join(report.notes)
+    assert "the customer_ref 'null' in 15.0% of its rows; it means no customer" in said
+    assert "the customer_ref 'nan' in 5.0% of its rows; it means no customer" in said
+    assert "the customer_ref 'guest' in 20.0% of its rows. If it means no customer" in said
+    assert "the customer_ref '0' in 10.0% of its rows. If it means no customer" in said
+    proposed = variables(report)["empty_references"]
+    assert proposed == [*NO_REFERENCES, "guest", "0"]
+    assert "canary" not in str(report)
+    # What was proposed leaves nothing to propose.
+    again = check_folder(folder, TABLES, ROLES, empty_references=proposed)
+    assert "empty_references" not in variables(again)
+
+
+@pytest.mark.parametrize(
+    ("references", "is_unusual"),
+    [
+        # 50 of 1,050 orders, and everyone else has one.
+        ([f"c{n}" for n in range(1_000)] + ["zoe-canary"] * 50, True),
+        ([f"c{n}" for n in range(1_000)] + ["zoe-canary"] * 10, False),
+        # The same share in a table of a hundred orders may be chance.
+        ([f"c{n}" for n in range(95)] + ["zoe-canary"] * 5, False),
+        # Twenty accounts of a wholesaler, one of which has half of the orders.
+        ([f"c{n % 19}" for n in range(1_000)] + ["zoe-canary"] * 1_000, False),
+        # Listed words are nobody's orders.
+        ([f"c{n}" for n in range(1_000)] + ["NULL"] * 500, False),
+    ],
+)
+def test_a_reference_with_far_more_orders_than_others_is_counted_not_named(
+    references: list[str], is_unusual: bool, tmp_path: Path
+) -> None:
+    folder = written(tmp_path, placed(*references))
+    report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
+    assert ("over 1% of the orders" in " ".join(report.notes)) is is_unusual
+    assert "canary" not in str(report)
 
 
 # --- Parts -------------------------------------------------------------------------------------

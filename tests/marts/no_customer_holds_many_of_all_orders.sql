@@ -28,6 +28,8 @@ holders as (
 
 select
     'one customer holds ' || {{ percent_words('order_share') }} || ' of all orders, '
-    || cast(cast(round(times_the_mean) as integer) as {{ dbt.type_string() }}) || ' times the mean: its customer_ref may stand '
-    || 'for guests or a collective account; then list it in var empty_references (make check-input names such words)' as finding
+    || cast(cast(round(times_the_mean) as integer) as {{ dbt.type_string() }}) || ' times the mean: if its '
+    || 'customer_ref stands for guests or a collective account, list it in var empty_references '
+    || '(make check-input names such words)'
+        as finding
 from holders

@@ -372,6 +372,44 @@ def test_a_reference_with_far_more_orders_than_others_is_counted_not_named(
     assert "canary" not in str(report)
 
 
+def test_references_that_match_none_are_counted_with_near_misses_by_kind(tmp_path: Path) -> None:
+    known = ["Zoe-Canary-1", "007-canary", "zoe canary 2", "zoe@canary.example", "c1"]
+    asked = [
+        "zoe-canary-1",
+        "7-canary",
+        "zoecanary2",
+        "ZOE@Canary.example",
+        "ZOECANARY2",
+        "x",
+        "r0",
+    ]
+    withdrawn = [f"{reference},segmentation,0,2024-03-01" for reference in [*known, *asked]]
+    given = [f"{reference},segmentation,yes,2024-03-01" for reference in asked]
+    files = placed("c1", "c2") | {
+        "customers.csv": orders(
+            *(f"r{n},{name}" for n, name in enumerate(known)), header="record_id,customer_ref"
+        ),
+        "consents.csv": orders(
+            *withdrawn, *given, header="customer_ref,purpose,granted,recorded_at"
+        ),
+        "erasure_requests.csv": orders(
+            "shop,c1,2024-03-01", header="source_system,customer_ref,requested_at"
+        ),
+        "tickets.csv": orders("1,c3", "2,c2", "3,NULL", header="ticket_id,customer_ref"),
+    }
+    report = check_folder(written(tmp_path, files), TABLES, ROLES, empty_references=NO_REFERENCES)
+    said = "\n".join(report.notes)
+    assert "consents.csv has 5 withdrawals for a customer_ref that no other table has" in said
+    assert (
+        "Would match: 1 if case did not count, 1 without blanks, 1 without leading zeros, 1 but"
+        in said
+    )
+    assert "erasure_requests.csv has 1 requests for a customer_ref" in said
+    assert "Would match: 1 in another source_system." in said
+    assert "tickets.csv has 1 rows with a customer_ref" in said
+    assert "canary" not in str(report).lower()
+
+
 # --- Parts -------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ SAMPLES = ROOT / "docs" / "samples"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the mappings need of the project: they read samples and the contract."""
     folder = tmp_path_factory.mktemp("own-data")
-    for name in ("docs", "models", ".venv"):
+    for name in ("docs", "models", "dbt_project.yml", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     return folder
 

@@ -139,6 +139,19 @@ measured as (
     union all
     select
         source_table,
+        check_name,
+        cast(value as double) as value,
+        cast(
+            case
+                when check_name = 'unmatched_withdrawals' then 0
+                when check_name = 'unmatched_references' and source_table = 'erasure_requests' then 0
+            end as double
+        ) as threshold,
+        'warn above' as judgement
+    from {{ ref('int_staging__unmatched_references') }}
+    union all
+    select
+        source_table,
         'reject_rate' as check_name,
         coalesce(quarantined / nullif(cast(raw_rows as double), 0), 0) as value,
         cast({{ setting('max_reject_rate') }} as double) as threshold,

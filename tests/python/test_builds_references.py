@@ -18,6 +18,12 @@ ORDERS += [
     for n, word in enumerate(["NULL", "nan", "(Not Set)", r"\N"] * 20)
 ]
 
+# A sale with its refund under the same id, and a sale that was corrected.
+ORDERS += [
+    f"{number},c1,2024-03-0{day} 12:00:00,{amount},2024-03-0{day} 23:00:00"
+    for number, day, amount in [("v1", 1, 100), ("v1", 3, -30), ("v2", 1, 100), ("v2", 2, 90)]
+]
+ORDERS += ["v1,c1,2024-03-02 12:00:00,99,2024-03-02 23:00:00"]
 
 # Each withdrawal and request meets a customer, as an e-mail address does in any case, or misses by
 # a kind of its own; the last is like none.
@@ -74,7 +80,7 @@ def test_orders_of_a_word_for_no_customer_are_of_guests(odd_references: Build) -
         "select check_name, value from monitoring.source_coverage "
         "where source_table = 'orders' and check_name in ('loaded', 'guests') order by 1"
     )
-    assert found == [("guests", 80), ("loaded", 1_140)]
+    assert found == [("guests", 80), ("loaded", 1_142)]
     assert odd_references.rows("select count(*) from customer_features") == [(1_004,)]
 
 
@@ -110,6 +116,18 @@ def test_the_summary_warns_of_requests_that_meet_nobody(warnings: str) -> None:
     assert "6 rows of consents withdraw" in warnings
     assert "2 rows of erasure_requests ask" in warnings
     assert "Would match: 1 if case did not count, 1 without leading zeros" in warnings
+
+
+def test_sales_that_a_return_replaced_are_counted(odd_references: Build, warnings: str) -> None:
+    found = odd_references.rows(
+        "select value, threshold, verdict from monitoring.source_coverage "
+        "where check_name = 'sale_turned_return'"
+    )
+    assert found == [(1, 0, "warn")]
+    assert (
+        "1 sale replaced by a newer version under the same order_id, which is a return" in warnings
+    )
+    assert "Give refunds an order_id of their own" in warnings
 
 
 def test_no_warning_names_a_reference(warnings: str) -> None:

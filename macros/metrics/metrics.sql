@@ -95,7 +95,7 @@
             {%- do expressions.append(metric[part]) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for parsed in parsed_expressions(expressions) -%}
+    {%- for parsed in (parsed_expressions(expressions) if expressions else []) -%}
         {%- set metric, part, columns = places[loop.index0] -%}
         {%- set subject, all_columns = "Metric '" ~ metric.key ~ "' in var metrics", 'the columns of ' ~ metric.table ~ ': ' -%}
         {%- if parsed.error -%}
@@ -137,7 +137,7 @@
         )
         order by number
     {%- endset -%}
-    {%- for row in run_query(query).rows if rows -%}
+    {%- for row in run_query(query).rows -%}
         {%- set columns = [] -%}
         {%- for names in fromjson(row['columns']) -%}
             {%- do columns.append(fromjson(names)) -%}

@@ -1,8 +1,6 @@
 {% macro metric_table_windows(table, windows, periods) -%}
 {%- set declared = metrics() -%}
 {%- set counting = metric_tables()[table] -%}
-{#- Topics are fitted at dates of int_periods. -#}
-{%- set layer = 'int_features__' if counting == 'by_fit' else 'int_facts__' -%}
 select
     periods.as_of,
     facts.customer_key
@@ -12,7 +10,7 @@ select
     {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
     {%- endfor %}
 from {{ periods }} as periods
-inner join {{ ref(layer ~ table) }} as facts
+inner join {{ ref(metric_model(table)) }} as facts
     on
         {%- if counting == 'by_attribution' %}
         periods.as_of > facts.attributed_from

@@ -77,3 +77,72 @@
     {%- do cache.update({key: checked}) -%}
     {{- return(checked) -}}
 {% endmacro %}
+
+
+{#- Topics are fitted at dates of int_periods. -#}
+{% macro metric_model(table) %}
+    {{- return(('int_features__' if metric_tables()[table] == 'by_fit' else 'int_facts__') ~ table) -}}
+{% endmacro %}
+
+
+{#- At the first build there are no tables yet, so the columns are those that the models' properties describe. -#}
+{% macro check_metric_columns() %}
+    {%- set places, expressions = [], [] -%}
+    {%- for metric in metrics().values() -%}
+        {%- set node = graph.nodes.get('model.customer_segmentation.' ~ metric_model(metric.table)) -%}
+        {%- for part in ['value', 'filter'] if metric[part] and node -%}
+            {%- do places.append((metric, part, node.columns | map('lower') | sort)) -%}
+            {%- do expressions.append(metric[part]) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for parsed in (parsed_expressions(expressions) if expressions else []) -%}
+        {%- set metric, part, columns = places[loop.index0] -%}
+        {%- set subject, all_columns = "Metric '" ~ metric.key ~ "' in var metrics", 'the columns of ' ~ metric.table ~ ': ' -%}
+        {%- if parsed.error -%}
+            {%- do definition_error(subject, part, format_value(metric[part]) ~ ', ' ~ parsed.error.replace('syntax error', 'not valid SQL'), 'an SQL condition over ' ~ all_columns, columns) -%}
+        {%- endif -%}
+        {#- A name may have that of the table before it. -#}
+        {%- for names in parsed.columns if names | map('lower') | select('in', columns) | list | length == 0 -%}
+            {%- do definition_error(subject, part, "'" ~ names | last ~ "', which is no column of " ~ metric.table ~ ", in '" ~ metric[part] ~ "'", all_columns, columns, names | last) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{% endmacro %}
+
+
+{% macro parsed_expressions(expressions) %}
+    {{- return(adapter.dispatch('parsed_expressions', 'customer_segmentation')(expressions)) -}}
+{% endmacro %}
+
+{#- An engine that can't parse without running finds a wrong name in the build. -#}
+{% macro default__parsed_expressions(expressions) %}
+    {{- return([]) -}}
+{% endmacro %}
+
+{#- Lambdas and subqueries have names of their own; there the build finds what is wrong. -#}
+{% macro duckdb__parsed_expressions(expressions) %}
+    {%- set rows, parsed = [], [] -%}
+    {%- for expression in expressions -%}
+        {%- do rows.append('(' ~ loop.index ~ ', ' ~ sql_literal(expression) ~ ')') -%}
+    {%- endfor -%}
+    {%- set query -%}
+        select
+            json_extract_string(tree, '$.error_message') as error,
+            case
+                when regexp_matches(tree, '"class":"(LAMBDA|SUBQUERY)"') then '[]'
+                else cast(to_json(list_distinct(regexp_extract_all(tree, '"column_names":([[][^]]*[]])', 1))) as varchar)
+            end as columns
+        from (
+            select number, cast(json_serialize_sql('select ' || expression) as varchar) as tree
+            from (values {{ rows | join(', ') }}) as expressions (number, expression)
+        )
+        order by number
+    {%- endset -%}
+    {%- for row in run_query(query).rows -%}
+        {%- set columns = [] -%}
+        {%- for names in fromjson(row['columns']) -%}
+            {%- do columns.append(fromjson(names)) -%}
+        {%- endfor -%}
+        {%- do parsed.append({'error': row['error'], 'columns': columns | sort}) -%}
+    {%- endfor -%}
+    {{- return(parsed) -}}
+{% endmacro %}

@@ -29,12 +29,23 @@
 {%- endmacro %}
 
 
-{#- Spreadsheets and data frames write whole numbers as 17850.0, and pasted ids carry invisible characters. -#}
+{#- An export writes its missing ids as words, and all orders of NULL would be one customer's. -#}
 {% macro to_key(expression) %}
-    {{- return(adapter.dispatch('to_key', 'customer_segmentation')(expression)) -}}
+    {%- set key, words = key_text(expression), setting('empty_references') | map('trim') | map('lower') | unique -%}
+    {%- set literals = [] -%}
+    {%- for word in words -%}
+        {%- do literals.append(sql_literal(word)) -%}
+    {%- endfor -%}
+    {{- return('case when lower(' ~ key ~ ') not in (' ~ literals | join(', ') ~ ') then ' ~ key ~ ' end' if literals else key) -}}
 {% endmacro %}
 
-{% macro duckdb__to_key(expression) -%}
+
+{#- Spreadsheets and data frames write whole numbers as 17850.0, and pasted ids carry invisible characters. -#}
+{% macro key_text(expression) %}
+    {{- return(adapter.dispatch('key_text', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__key_text(expression) -%}
     {%- set text = 'cast(' ~ expression ~ ' as varchar)' -%}
     case
         when {{ has_inexact_key([expression]) }} then null
@@ -49,7 +60,7 @@
 {%- endmacro %}
 
 
-{#- From 2^53 on, a double can't tell a whole number from the next. -#}
+{#- From 2^53 on, a double can't tell a whole number from the next. NaN, which compares as the greatest, is no number at all. -#}
 {% macro has_inexact_key(expressions) %}
     {{- return(adapter.dispatch('has_inexact_key', 'customer_segmentation')(expressions)) -}}
 {% endmacro %}
@@ -57,7 +68,8 @@
 {% macro duckdb__has_inexact_key(expressions) -%}
     (
         {%- for expression in expressions %}
-        {{ 'or ' if not loop.first }}coalesce(typeof({{ expression }}) in ('FLOAT', 'DOUBLE') and abs({{ try_cast('cast(' ~ expression ~ ' as varchar)', 'double') }}) >= 9007199254740992, false)
+        {%- set number = try_cast('cast(' ~ expression ~ ' as varchar)', 'double') %}
+        {{ 'or ' if not loop.first }}coalesce(typeof({{ expression }}) in ('FLOAT', 'DOUBLE') and abs({{ number }}) >= 9007199254740992 and not isnan({{ number }}), false)
         {%- endfor %}
     )
 {%- endmacro %}

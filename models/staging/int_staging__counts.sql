@@ -85,8 +85,31 @@ raw_counts as (
 {% do checks_of.update({table: checks}) -%}
 {% endfor -%}
 
+-- The newest version of an order counts, so a return under the id of its sale takes the sale away.
+sales_turned_returns as (
+    select
+        'orders' as source_table,
+        'sale_turned_return' as check_name,
+        count(*) as value
+    from {{ ref('base_orders') }} as returns
+    where
+        returns.fate = 'loaded'
+        and returns.status = 'returned'
+        and exists (
+            select 1
+            from {{ ref('base_orders') }} as sales
+            where
+                sales.order_id = returns.order_id
+                and sales.source_system = returns.source_system
+                and sales.fate = 'deduplicated'
+                and sales.status = 'completed'
+        )
+),
+
 counts as (
     select * from raw_counts
+    union all
+    select * from sales_turned_returns
     {%- for table, checks in checks_of.items() %}
     union all
     select

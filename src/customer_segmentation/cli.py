@@ -12,7 +12,7 @@ import duckdb
 from rich.console import Console
 
 from customer_segmentation.input.check import check_folder
-from customer_segmentation.input.contract import CONTRACT, read_contract, read_event_roles
+from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.last_build import (
@@ -26,7 +26,12 @@ from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 
 
 def check_input(raw_dir: str, contract: Path) -> None:
-    report = check_folder(raw_dir, read_contract(contract), read_event_roles(contract))
+    report = check_folder(
+        raw_dir,
+        read_contract(contract),
+        read_var(contract, "event_roles"),
+        empty_references=read_var(contract, "empty_references"),
+    )
     print(report)
     if report.changes:
         raise SystemExit(1)

@@ -21,6 +21,15 @@ def rule(**definition: Any) -> dict[str, Any]:
     return {"rule_segments": {"odd_one": definition}}
 
 
+def metric(**definition: Any) -> dict[str, Any]:
+    given = {"table": "orders", "absent": None, "unit": "orders", "description": "Odd"}
+    return {"extra_metrics": {"odd_metric": given | definition}}
+
+
+# Before any model is built.
+AT_THE_START = "Compilation Error in operation customer_segmentation-on-run-start"
+
+
 # name -> raw tables, vars, and words that the message must hold: what, where, what was expected.
 BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "missing file": ({"customers.csv": "record_id\n1\n"}, {}, ["orders", "raw"]),
@@ -61,6 +70,33 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ORDERS,
         rule(metric="smiles", at_least=1),
         ["odd_one", "smiles", "purchase_days"],
+    ),
+    "filter of a missing column": (
+        ORDERS,
+        metric(aggregate="count", filter="is_completed and amuont > 5 or kind = 'is_big'"),
+        [
+            "'odd_metric'",
+            "at filter: found 'amuont', which is no column of orders",
+            "Did you mean amount?",
+            "Allowed: the columns of orders: amount, customer_key, day,",
+            AT_THE_START,
+        ],
+    ),
+    "value of a missing column": (
+        ORDERS,
+        metric(table="topics", aggregate="mean", value="wieght", filter="topic = 'a'"),
+        ["'odd_metric'", "at value: found 'wieght'", "no column of topics", AT_THE_START],
+    ),
+    "filter that is no SQL": (
+        ORDERS,
+        metric(aggregate="count", filter="amount > > 5"),
+        [
+            "'odd_metric'",
+            "at filter",
+            "not valid SQL at or near",
+            "the columns of orders",
+            AT_THE_START,
+        ],
     ),
     "impossible as_of": (ORDERS, {"as_of": "2018-02-30"}, ["as_of", "2018-02-30", "YYYY-MM-DD"]),
     "history after as_of": (

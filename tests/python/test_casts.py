@@ -5,9 +5,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from rule_grammar_project import GrammarProject
+from rule_grammar_project import DEFAULTS, GrammarProject
 
-ZONES = {"timezone": "UTC", "raw_timezone": "UTC"}
+VARS = {**DEFAULTS, "timezone": "UTC", "raw_timezone": "UTC"}
 ZERO_WIDTH, NO_BREAK = "chr(8203)", "chr(160)"
 
 KEYS = [
@@ -32,6 +32,13 @@ KEYS = [
     ("''", None),
     (f"' ' || chr(9) || {ZERO_WIDTH}", None),
     ("cast(null as double)", None),
+    *[
+        (f"'{word}'", None)
+        for word in ("NULL", "null ", "nan", "NaN", r"\N", "None", "n/a", "#N/A")
+    ],
+    *[(f"'{word}'", None) for word in ("(not set)", "(none)", "undefined", "NaT", "<NA>")],
+    ("cast('nan' as double)", None),
+    *[(f"'{word}'", word) for word in ("guest", "-", "0", "Nana", "nullo")],
     ("encode('Zürich')", "Zürich"),
     ("uuid '93c5d1ec-8481-448a-97f7-077633aebb18'", "93c5d1ec-8481-448a-97f7-077633aebb18"),
 ]
@@ -59,7 +66,7 @@ INSTANTS = [
 
 @functools.cache
 def _sql(project: GrammarProject, macro: str) -> str:
-    return project.render(f"{{{{ {macro} }}}}", ZONES)
+    return project.render(f"{{{{ {macro} }}}}", VARS)
 
 
 def value_of(project: GrammarProject, macro: str, raw: str) -> Any:
@@ -77,6 +84,21 @@ def test_an_id_is_the_same_text_whatever_type_its_column_has(project, raw, key):
 @pytest.mark.parametrize("raw", [raw for raw, key in KEYS if key is None])
 def test_an_id_that_a_double_can_not_hold_is_said_to_be_so(project, raw):
     assert value_of(project, "has_inexact_key(['x'])", raw) is ("9007199254740992" in raw)
+
+
+def test_words_for_no_id_are_those_of_the_var(project):
+    raw = ["'GUEST'", "cast(0 as double)", "'It''s'", "'none'"]
+    expected = {
+        (" Guest", "0", "it's"): [None, None, None, "none"],
+        (): ["GUEST", "0", "It's", "none"],
+    }
+    for words, keys in expected.items():
+        sql = project.render("{{ to_key('x') }}", {**VARS, "empty_references": list(words)})
+        with duckdb.connect() as connection:
+            found = connection.execute(
+                " union all ".join(f"select {sql} from (select {value} as x)" for value in raw)
+            ).fetchall()
+        assert [key for (key,) in found] == keys
 
 
 @pytest.mark.parametrize(("raw", "flag"), FLAGS)

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from customer_segmentation.cli import main
 from customer_segmentation.input.check import check_folder, check_warehouse
-from customer_segmentation.input.contract import CONTRACT, read_contract, read_event_roles
+from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.input.event_roles import guessed_role
 from customer_segmentation.input.values import date_formats_of, hours_ahead, kind_of_values
 from customer_segmentation.near_names import did_you_mean, near_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = read_contract(ROOT / CONTRACT)
-ROLES = read_event_roles(ROOT / CONTRACT)
+ROLES = read_var(ROOT / CONTRACT, "event_roles")
+NO_REFERENCES = read_var(ROOT / CONTRACT, "empty_references")
 HEADER = "order_id,customer_ref,ordered_at,amount"
 CANARY = "zoe.canary@example.org"
 
@@ -400,6 +401,94 @@ def test_known_event_types_need_no_var(tmp_path: Path) -> None:
     report = check_folder(written(tmp_path, files), TABLES, ROLES)
     assert "event_roles" not in variables(report)
     assert "without a role" not in str(report)
+
+
+# --- References --------------------------------------------------------------------------------
+
+
+def placed(*references: str) -> dict[str, Any]:
+    lines = [f"{n},{reference},2024-03-05,9" for n, reference in enumerate(references)]
+    return {"orders.csv": orders(*lines)}
+
+
+def test_words_that_may_mean_no_customer_are_named_with_their_share(tmp_path: Path) -> None:
+    """Of 100 orders 20 have a listed word, 30 a word that may mean none, and 50 a customer."""
+    references = ["NULL"] * 15 + [" nan"] * 5 + ["Guest"] * 20 + ["0"] * 6 + ["0.0"] * 4
+    references += [f"zoe-canary-{n}" for n in range(50)]
+    folder = written(tmp_path, placed(*references))
+    report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
+    said = " ".join(report.notes)
+    assert "the customer_ref 'null' in 15.0% of its rows; it means no customer" in said
+    assert "the customer_ref 'nan' in 5.0% of its rows; it means no customer" in said
+    assert "the customer_ref 'guest' in 20.0% of its rows. If it means no customer" in said
+    assert "the customer_ref '0' in 10.0% of its rows. If it means no customer" in said
+    proposed = variables(report)["empty_references"]
+    assert proposed == [*NO_REFERENCES, "guest", "0"]
+    assert "canary" not in str(report)
+    # What was proposed leaves nothing to propose.
+    again = check_folder(folder, TABLES, ROLES, empty_references=proposed)
+    assert "empty_references" not in variables(again)
+
+
+@pytest.mark.parametrize(
+    ("references", "is_unusual"),
+    [
+        # 50 of 1,050 orders, and everyone else has one.
+        ([f"c{n}" for n in range(1_000)] + ["zoe-canary"] * 50, True),
+        ([f"c{n}" for n in range(1_000)] + ["zoe-canary"] * 10, False),
+        # The same share in a table of a hundred orders may be chance.
+        ([f"c{n}" for n in range(95)] + ["zoe-canary"] * 5, False),
+        # Twenty accounts of a wholesaler, one of which has half of the orders.
+        ([f"c{n % 19}" for n in range(1_000)] + ["zoe-canary"] * 1_000, False),
+        # Listed words are nobody's orders.
+        ([f"c{n}" for n in range(1_000)] + ["NULL"] * 500, False),
+    ],
+)
+def test_a_reference_with_far_more_orders_than_others_is_counted_not_named(
+    references: list[str], is_unusual: bool, tmp_path: Path
+) -> None:
+    folder = written(tmp_path, placed(*references))
+    report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
+    assert ("over 1% of the orders" in " ".join(report.notes)) is is_unusual
+    assert "canary" not in str(report)
+
+
+def test_references_that_match_none_are_counted_with_near_misses_by_kind(tmp_path: Path) -> None:
+    known = ["Zoe-Canary-1", "007-canary", "zoe canary 2", "zoe@canary.example", "c1"]
+    asked = [
+        "zoe-canary-1",
+        "7-canary",
+        "zoecanary2",
+        "ZOE@Canary.example",
+        "ZOECANARY2",
+        "x",
+        "r0",
+    ]
+    withdrawn = [f"{reference},segmentation,0,2024-03-01" for reference in [*known, *asked]]
+    given = [f"{reference},segmentation,yes,2024-03-01" for reference in asked]
+    files = placed("c1", "c2") | {
+        "customers.csv": orders(
+            *(f"r{n},{name}" for n, name in enumerate(known)), header="record_id,customer_ref"
+        ),
+        "consents.csv": orders(
+            *withdrawn, *given, header="customer_ref,purpose,granted,recorded_at"
+        ),
+        "erasure_requests.csv": orders(
+            "shop,c1,2024-03-01", header="source_system,customer_ref,requested_at"
+        ),
+        "tickets.csv": orders("1,c3", "2,c2", "3,NULL", header="ticket_id,customer_ref"),
+    }
+    report = check_folder(written(tmp_path, files), TABLES, ROLES, empty_references=NO_REFERENCES)
+    said = "\n".join(report.notes)
+    assert "consents.csv has 5 withdrawals for a customer_ref that no other table has" in said
+    assert (
+        "Would match: 1 if case did not count, 1 without blanks, 1 without leading zeros, 1 but"
+        in said
+    )
+    assert "erasure_requests.csv has 1 requests for a customer_ref" in said
+    assert "Would match: 1 in another source_system." in said
+    assert "tickets.csv has 1 rows with a customer_ref" in said
+    assert "canary" not in str(report).lower()
 
 
 # --- Parts -------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ measured as (
     from (
         select *
         from counts
-        where check_name not like 'filled%' and check_name <> 'newest_day'
+        where check_name not like 'filled%' and check_name not in ('newest_day', 'sale_turned_return')
         union all
         select * from after_as_of
         {%- for reason in ['declared', 'per_day', 'per_minute'] %}
@@ -136,6 +136,25 @@ measured as (
         from record_pairs
         where is_link
     ) as mere_counts
+    union all
+    select
+        source_table,
+        check_name,
+        cast(value as double) as value,
+        cast(
+            case
+                when check_name in ('sale_turned_return', 'unmatched_withdrawals') then 0
+                when check_name = 'unmatched_references' and source_table = 'erasure_requests' then 0
+            end as double
+        ) as threshold,
+        'warn above' as judgement
+    from (
+        select * from {{ ref('int_staging__unmatched_references') }}
+        union all
+        select *
+        from counts
+        where check_name = 'sale_turned_return'
+    ) as counts_that_may_warn
     union all
     select
         source_table,

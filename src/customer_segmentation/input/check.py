@@ -22,6 +22,7 @@ from customer_segmentation.input.raw_files import (
     unread_tables,
 )
 from customer_segmentation.input.raw_tables import RawTable
+from customer_segmentation.input.references import check_references
 from customer_segmentation.input.report import Report
 from customer_segmentation.input.table_check import check_table
 from customer_segmentation.input.text_files import RawFileError
@@ -34,6 +35,7 @@ def check_folder(
     contract: Sequence[ContractTable],
     event_roles: Mapping[str, Sequence[str]],
     roots: Sequence[str] = (),
+    empty_references: Sequence[str] = (),
 ) -> Report:
     """Checks a folder of raw files, which nothing writes to.
 
@@ -42,6 +44,7 @@ def check_folder(
         contract: The tables that may be there.
         event_roles: The var: event types by role.
         roots: Other folders that links in it may lead to, as the var raw_roots names them.
+        empty_references: The var: words that mean no reference.
 
     Returns:
         What was found. Unreadable files are among the changes.
@@ -72,7 +75,7 @@ def check_folder(
     # One thread: more would draw another sample each time.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        _check_tables(connection, found, others, contract, report, event_roles)
+        _check_tables(connection, found, others, contract, report, event_roles, empty_references)
     return report
 
 
@@ -83,6 +86,7 @@ def check_warehouse(
     identifiers: Mapping[str, str],
     contract: Sequence[ContractTable],
     event_roles: Mapping[str, Sequence[str]],
+    empty_references: Sequence[str] = (),
 ) -> Report:
     """Checks the tables of a schema, which nothing writes to.
 
@@ -93,6 +97,7 @@ def check_warehouse(
         identifiers: Names of tables that differ from the contract's, by contract table.
         contract: The tables that may be there.
         event_roles: The var: event types by role.
+        empty_references: The var: words that mean no reference.
     """
     place = f"{database}.{schema}"
     report = Report(place, variables={"raw_database": database, "raw_schema": schema})
@@ -123,7 +128,9 @@ def check_warehouse(
     named = {table.name: identifiers.get(table.name, table.name) for table in contract}
     found = {name: others.pop(named[name]) for name in named if named[name] in others}
     report.absent = [name for name in named if name not in found]
-    _check_tables(connection, found, list(others.values()), contract, report, event_roles)
+    _check_tables(
+        connection, found, list(others.values()), contract, report, event_roles, empty_references
+    )
     return report
 
 
@@ -155,12 +162,17 @@ def _check_tables(
     contract: Sequence[ContractTable],
     report: Report,
     event_roles: Mapping[str, Sequence[str]],
+    empty_references: Sequence[str],
 ) -> None:
     report.found = len(found)
     report.variables["timezone"] = '"?"  # where your customers\' days begin, e.g. Europe/Berlin'
-    for table in contract:
-        if table.name in found:
-            check_table(connection, table, found[table.name], report, event_roles)
+    read = {
+        table.name: found[table.name]
+        for table in contract
+        if table.name in found
+        and check_table(connection, table, found[table.name], report, event_roles)
+    }
+    check_references(connection, read, report, empty_references)
     _match_other_tables(connection, others, contract, report, event_roles)
 
 

@@ -95,11 +95,10 @@ def read_contract(path: Path) -> list[ContractTable]:
     ]
 
 
-def read_event_roles(contract: Path) -> dict[str, list[str]]:
-    """The var event_roles that the project of this contract declares."""
+def read_var(contract: Path, name: str) -> Any:
+    """A var as the project of this contract declares it."""
     project = yaml.safe_load((contract.parents[2] / "dbt_project.yml").read_text(encoding="utf-8"))
-    roles: dict[str, list[str]] = project["vars"]["event_roles"]
-    return roles
+    return project["vars"][name]
 
 
 def missing_columns(

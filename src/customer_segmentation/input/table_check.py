@@ -57,23 +57,24 @@ def check_table(
     table: RawTable,
     report: Report,
     event_roles: Mapping[str, Sequence[str]],
-) -> None:
-    """Checks header, lines, names, values, key and words of a table."""
+) -> bool:
+    """Checks header, lines, names, values, key and words of a table; False if it can't be read."""
     if kind := _unusable_header(contract, table):
         report.changes.append(f"{table.label} {kind}")
-        return
+        return False
     check = _TableCheck(connection, contract, table, report, event_roles)
     try:
         contents = read_contents(connection, table, check.named.get(check.clock or ""))
     except RawFileError as error:
         report.changes.append(str(error))
-        return
+        return False
     except duckdb.Error as error:
         report.changes.append(
             f"{table.label} can't be read to its end: {type(error).__name__}. Write it again."
         )
-        return
+        return False
     check.run(contents)
+    return True
 
 
 def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:

@@ -1,0 +1,245 @@
+"""Checks references to customers in raw tables: words that mean none, and what matches none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import yaml
+
+from customer_segmentation.input.raw_tables import RawTable
+from customer_segmentation.input.report import Report
+
+# Words that may mean no customer. They are proposed: some shop has a customer 0 or a user `na`.
+_GUESSES = (
+    "anon(ym(ous)?)?|blank|cash|customer|default|empty|gast|guests?|invite|kunde|missing|na|nil|"
+    "no_?(body|user)|unbekannt|unknown|walk-?in|[-_.?*/]+|0+|-1"
+)
+# A customer with more of the orders is unusual in a shop of some size, unless the mean is near.
+_UNUSUAL_SHARE, _FEWEST_ORDERS, _TIMES_THE_MEAN = 0.01, 1_000, 20
+
+# The tables that make customers.
+_KNOWN_BY = ("orders", "customers", "identity_links", "events")
+_KINDS = {
+    "system": "in another source_system",
+    "case": "if case did not count",
+    "blanks": "without blanks",
+    "zeros": "without leading zeros",
+    "zz": "but for several of these",
+}
+# Of consents: what can't be read counts as withdrawn.
+_WITHDRAWN = "coalesce(not try_cast(cast(granted as varchar) as boolean), true)"
+
+
+def check_references(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, RawTable],
+    report: Report,
+    empty_references: Sequence[str],
+) -> None:
+    """Adds to the report what the references of all tables say together.
+
+    Args:
+        connection: A connection in which the tables can be read.
+        tables: Raw tables by the name of their contract table.
+        report: What is added to. It names words for no customer and no other reference.
+        empty_references: The var: words that mean no reference.
+    """
+    listed = list(dict.fromkeys(word.strip().lower() for word in empty_references))
+    guessed: dict[str, None] = {}
+    for name, table in tables.items():
+        if "customer_ref" not in table.columns:
+            continue
+        for word, share_of_rows in _words_for_none(connection, table, listed):
+            share = f"{table.label} has the customer_ref '{word}' in {share_of_rows} of its rows"
+            if word in listed:
+                report.notes.append(f"{share}; it means no customer (var empty_references).")
+            else:
+                guessed[word] = None
+                report.notes.append(
+                    f"{share}. If it means no customer, list it in var empty_references."
+                )
+        if name == "orders":
+            _check_holders(connection, table, [*listed, *guessed], report)
+    _check_matches(connection, tables, report, listed)
+    if guessed:
+        value = yaml.safe_dump(
+            [*empty_references, *guessed],
+            default_flow_style=True,
+            allow_unicode=True,
+            width=10**6,
+        )
+        report.variables["empty_references"] = (
+            f"{value.strip()}  # guessed by the word: {', '.join(guessed)}"
+        )
+
+
+def _words_for_none(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, listed: Sequence[str]
+) -> list[tuple[str, str]]:
+    """The references that mean or may mean no customer, with their share, most frequent first."""
+    counted = connection.execute(
+        f"""
+        with counted as (
+            select
+                lower({_key("customer_ref")}) as reference,
+                count(*) as held,
+                sum(count(*)) over () as all_rows
+            from {table.sql}
+            group by reference
+        )
+
+        select reference, held / all_rows
+        from counted
+        where list_contains($1, reference) or regexp_full_match(reference, $2)
+        order by held desc, reference
+        """,
+        [listed, _GUESSES],
+    ).fetchall()
+    return [(word, f"{share:.1%}" if share >= 0.0005 else "<0.1%") for word, share in counted]
+
+
+def _check_holders(
+    connection: duckdb.DuckDBPyConnection,
+    orders: RawTable,
+    words: Sequence[str],
+    report: Report,
+) -> None:
+    """Counts references that hold far more orders than others, and are no words for nothing."""
+    ((holders, share),) = connection.execute(
+        f"""
+        with counted as (
+            select lower({_key("customer_ref")}) as reference, count(*) as held
+            from {orders.sql}
+            where not list_contains($1, reference)
+            group by reference
+        ),
+
+        shares as (
+            select held, held / sum(held) over () as share, held / avg(held) over () as times
+            from counted
+            qualify sum(held) over () >= {_FEWEST_ORDERS}
+        )
+
+        select count(*), sum(share)
+        from shares
+        where share > {_UNUSUAL_SHARE} and times >= {_TIMES_THE_MEAN}
+        """,
+        [words],
+    ).fetchall()
+    if holders:
+        report.notes.append(
+            f"{orders.label} has {holders} customer_ref with over {_UNUSUAL_SHARE:.0%} of the "
+            f"orders each, together {share:.1%}, and at least {_TIMES_THE_MEAN} times the mean. "
+            f"If they stand for guests or a collective account, list them in var empty_references."
+        )
+
+
+def _check_matches(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, RawTable],
+    report: Report,
+    listed: Sequence[str],
+) -> None:
+    """Counts references that no other table of their source system has, by table."""
+    if not tables.keys() - {"orders"}:
+        return
+    rows = " union all ".join(
+        f"""
+        select
+            '{name}' as name,
+            {_key("source_system") if "source_system" in table.columns else "''"} as system,
+            {_key(column)} as spelling,
+            {_WITHDRAWN if "granted" in table.columns else "false"} as withdrawn,
+            {str(column == "customer_ref").lower()} as is_counted
+        from {table.sql}
+        """
+        for name, table in tables.items()
+        for column in ("customer_ref", "record_id")
+        if column in table.columns
+    )
+    if not rows:
+        return
+    # An address meets itself in any case: it becomes a hash of its folded form.
+    found = connection.execute(
+        f"""
+        with counted as (
+            select
+                *,
+                if(contains(spelling, '@'), lower(spelling), spelling) as reference,
+                count(*) as held
+            from ({rows})
+            where spelling <> '' and not list_contains($1, lower(spelling))
+            group by all
+        ),
+
+        known as (
+            select distinct name, system, spelling, reference
+            from counted
+            where list_contains($2, name)
+        ),
+
+        unmatched as (
+            select * from counted
+            where is_counted and name <> 'orders' and not exists (
+                select 1 from known
+                where known.system = counted.system and known.reference = counted.reference
+                    and known.name <> counted.name
+            )
+        ),
+
+        requests as (
+            select * from unmatched
+            where withdrawn or name = 'erasure_requests'
+        ),
+
+        near_misses as (
+            select
+                requests.name,
+                requests.held,
+                min(case
+                    when requests.system <> known.system and requests.reference = known.reference
+                        then 'a system'
+                    when requests.system <> known.system then 'zz'
+                    when lower(requests.spelling) = lower(known.spelling) then 'b case'
+                    when replace(requests.spelling, ' ', '') = replace(known.spelling, ' ', '')
+                        then 'c blanks'
+                    when ltrim(requests.spelling, '0') = ltrim(known.spelling, '0') then 'd zeros'
+                    else 'zz'
+                end) as kind
+            from requests
+            inner join known on {_folded("requests")} = {_folded("known")}
+            group by requests.name, requests.system, requests.spelling, requests.held
+        )
+
+        select name, 'rows', sum(held) from unmatched group by name
+        union all
+        select name, 'requests', sum(held) from requests group by name
+        union all
+        select name, split_part(kind, ' ', -1), sum(held) from near_misses group by all
+        """,
+        [listed, _KNOWN_BY],
+    ).fetchall()
+    held = {(name, kind): int(number) for name, kind, number in found}
+    for name, table in tables.items():
+        nowhere = f"that no other table has in their source_system ({', '.join(_KNOWN_BY)})"
+        if requests := held.get((name, "requests")):
+            near = [f"{held[name, k]} {words}" for k, words in _KINDS.items() if (name, k) in held]
+            kind = "withdrawals" if name == "consents" else "requests"
+            report.notes.append(
+                f"{table.label} has {requests:,} {kind} for a customer_ref {nowhere}; they will "
+                f"have no effect." + (f" Would match: {', '.join(near)}." if near else "")
+            )
+        elif unmatched := held.get((name, "rows")):
+            report.notes.append(
+                f"{table.label} has {unmatched:,} rows with a customer_ref {nowhere}."
+            )
+
+
+def _key(column: str) -> str:
+    text = f"trim(cast({column} as varchar), e' \\t\\r\\n')"
+    return f"regexp_replace({text}, '^(-?[0-9]+)[.]0$', '\\1')"
+
+
+def _folded(table: str) -> str:
+    return f"lower(ltrim(replace({table}.spelling, ' ', ''), '0'))"

@@ -1,0 +1,134 @@
+"""References that mean no customer or meet none: what a build counts and how it warns."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from conftest import Build, Workshop, scenario
+from rich.console import Console
+
+from customer_segmentation.output.summary import print_summary
+
+# A thousand customers with an order each, 60 orders of a collective account, and guests in words.
+ORDERS = [f"{n},c{n},2024-03-05 12:00:00,10.00," for n in range(1_000)]
+ORDERS += [f"a{n},ZOE-CANARY,2024-03-0{n % 5 + 1} 12:00:00,10.00," for n in range(60)]
+ORDERS += [
+    f"g{n},{word},2024-03-05 12:00:00,10.00,"
+    for n, word in enumerate(["NULL", "nan", "(Not Set)", r"\N"] * 20)
+]
+
+# A sale with its refund under the same id, and a sale that was corrected.
+ORDERS += [
+    f"{number},c1,2024-03-0{day} 12:00:00,{amount},2024-03-0{day} 23:00:00"
+    for number, day, amount in [("v1", 1, 100), ("v1", 3, -30), ("v2", 1, 100), ("v2", 2, 90)]
+]
+ORDERS += ["v1,c1,2024-03-02 12:00:00,99,2024-03-02 23:00:00"]
+
+# Each withdrawal and request meets a customer, as an e-mail address does in any case, or misses by
+# a kind of its own; the last is like none.
+KNOWN = ["Zoe-Canary-1", "007-canary", "zoe canary 2", "zoe@canary.example", "elsewhere-canary"]
+MISSES = ["zoe-canary-1", "7-canary", "zoecanary2", "ZOE@Canary.example", "elsewhere-canary"]
+MISSES += ["ZOECANARY2", "other-canary"]
+CUSTOMERS = [
+    f"{system},r{n},{reference}"
+    for n, (system, reference) in enumerate(zip([*["crm"] * 4, "shop"], KNOWN, strict=True))
+]
+CONSENTS = [f"crm,{reference},segmentation,false,2024-03-01" for reference in [*KNOWN[:2], *MISSES]]
+CONSENTS += [f"crm,{reference},segmentation,true,2024-03-01" for reference in [*MISSES, "r1"]]
+REQUESTS = [f"crm,{reference},2024-03-01" for reference in ["r0", *MISSES[:2]]]
+
+
+def lines(header: str, rows: list[str]) -> str:
+    return "\n".join([header, *rows, ""])
+
+
+FILES = {
+    "orders.csv": lines("order_id,customer_ref,ordered_at,amount,loaded_at", ORDERS),
+    "customers.csv": lines("source_system,record_id,customer_ref", CUSTOMERS),
+    "consents.csv": lines("source_system,customer_ref,purpose,granted,recorded_at", CONSENTS),
+    "erasure_requests.csv": lines("source_system,customer_ref,requested_at", REQUESTS),
+    "events.csv": lines(
+        "event_id,source_system,customer_ref,event_type,occurred_at",
+        ["1,default,c1,page_view,2024-03-01", "2,crm,c1,page_view,2024-03-01"],
+    ),
+    "tickets.csv": lines(
+        "ticket_id,source_system,customer_ref,opened_at",
+        ["1,crm,r1,2024-03-01", "2,crm,new-canary,2024-03-01", "3,crm,c1,2024-03-01"],
+    ),
+}
+
+
+@scenario()
+def odd_references(workshop: Workshop) -> Build:
+    return workshop.build(workshop.folder("odd-references"), FILES, with_artifacts=True)
+
+
+@pytest.fixture(scope="module")
+def warnings(odd_references: Build) -> str:
+    """The warnings of the summary, without line breaks."""
+    folder = odd_references.passed().folder
+    console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        print_summary(folder / "target", console)
+    return " ".join(console.export_text().split("Warnings")[1].split())
+
+
+def test_orders_of_a_word_for_no_customer_are_of_guests(odd_references: Build) -> None:
+    found = odd_references.passed().rows(
+        "select check_name, value from monitoring.source_coverage "
+        "where source_table = 'orders' and check_name in ('loaded', 'guests') order by 1"
+    )
+    assert found == [("guests", 80), ("loaded", 1_142)]
+    assert odd_references.rows("select count(*) from customer_features") == [(1_004,)]
+
+
+def test_the_summary_warns_of_a_customer_with_many_of_all_orders(warnings: str) -> None:
+    assert "no customer holds many of all orders" in warnings
+    assert "one customer holds 5.7% of all orders, 57 times the mean" in warnings
+
+
+def test_references_that_meet_nobody_are_counted(odd_references: Build) -> None:
+    found = odd_references.rows(
+        "select source_table, check_name, value, verdict from monitoring.source_coverage "
+        "where check_name like 'unmatched%' order by all"
+    )
+    assert found == [
+        ("consents", "unmatched_but_for_blanks", 1, "info"),
+        ("consents", "unmatched_but_for_case", 1, "info"),
+        ("consents", "unmatched_but_for_leading_zeros", 1, "info"),
+        ("consents", "unmatched_but_for_several", 1, "info"),
+        ("consents", "unmatched_but_for_source_system", 1, "info"),
+        ("consents", "unmatched_references", 12, "info"),
+        ("consents", "unmatched_withdrawals", 6, "warn"),
+        ("customers", "unmatched_references", 5, "info"),
+        ("erasure_requests", "unmatched_but_for_case", 1, "info"),
+        ("erasure_requests", "unmatched_but_for_leading_zeros", 1, "info"),
+        ("erasure_requests", "unmatched_references", 2, "warn"),
+        ("events", "unmatched_references", 1, "info"),
+        ("tickets", "unmatched_references", 1, "info"),
+    ]
+
+
+def test_the_summary_warns_of_requests_that_meet_nobody(warnings: str) -> None:
+    assert "withdrawals and erasure requests meet a customer" in warnings
+    assert "6 rows of consents withdraw" in warnings
+    assert "2 rows of erasure_requests ask" in warnings
+    assert "Would match: 1 if case did not count, 1 without leading zeros" in warnings
+
+
+def test_sales_that_a_return_replaced_are_counted(odd_references: Build, warnings: str) -> None:
+    found = odd_references.rows(
+        "select value, threshold, verdict from monitoring.source_coverage "
+        "where check_name = 'sale_turned_return'"
+    )
+    assert found == [(1, 0, "warn")]
+    assert (
+        "1 sale replaced by a newer version under the same order_id, which is a return" in warnings
+    )
+    assert "Give refunds an order_id of their own" in warnings
+
+
+def test_no_warning_names_a_reference(warnings: str) -> None:
+    assert "canary" not in warnings.lower()

@@ -17,6 +17,9 @@
         {{- return(rule_sql(node.rule, features, cutpoints) if 'rule' in node else features ~ '.' ~ node.scheme ~ ' = ' ~ sql_literal(node.name)) -}}
     {%- endif -%}
     {%- set value = condition_value(node, features) -%}
+    {%- if node.get('is_number') -%}
+        {%- set value = to_number("rtrim(" ~ value ~ ", '+')") -%}
+    {%- endif -%}
     {%- if 'cut_column' in node -%}
         {#- The cut is taken among values above 0: a customer without one is in neither end. -#}
         {{- return('(' ~ value ~ ' > 0 and ' ~ value ~ ' ' ~ rule_operators()[node.operator].sql ~ ' ' ~ cutpoints ~ '.' ~ node.cut_column ~ ')') -}}

@@ -42,7 +42,7 @@
     {%- set limits = [] -%}
     {%- for name, scheme in schemes().items() -%}
         {%- set columns = {} -%}
-        {%- for condition in scheme.conditions if condition.kind == 'metric' -%}
+        {%- for condition in scheme.conditions if condition.kind in ['metric', 'score'] and condition.operator != 'is_known' -%}
             {%- set column = columns.setdefault(condition.column, {'percentiles': [], 'numbers': []}) -%}
             {%- if 'cut_column' in condition -%}
                 {%- do column.percentiles.append(condition.cut_column) -%}

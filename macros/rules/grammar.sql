@@ -9,9 +9,11 @@
         'at_most': {'words': 'at most', 'sql': '<='},
         'more_than': {'words': 'more than', 'sql': '>'},
         'less_than': {'words': 'less than', 'sql': '<'},
+        'equals': {'words': 'equal to', 'sql': '='},
         'between': {'words': 'between', 'sql': none},
         'top_percent': {'words': 'top', 'sql': '>='},
         'bottom_percent': {'words': 'bottom', 'sql': '<='},
+        'is_known': {'words': none, 'sql': none},
     }) -}}
 {% endmacro %}
 
@@ -21,13 +23,21 @@
 {% endmacro %}
 
 
+{#- Sources send texts such as 5+, so an attribute has no percentiles. -#}
+{% macro attribute_operators(attribute) %}
+    {%- set numeric = ['at_least', 'at_most', 'more_than', 'less_than', 'between'] if attribute == 'household_size' else [] -%}
+    {{- return(['in', 'not_in', 'equals', 'is_known'] + numeric) -}}
+{% endmacro %}
+
+
 {% macro rule_kinds() %}
     {{- return({
         'all': ['all'],
         'any': ['any'],
         'not': ['not'],
         'metric': ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] + rule_operators() | list,
-        'attribute': ['attribute', 'in'],
+        'score': ['score'] + rule_operators() | list,
+        'attribute': ['attribute'] + attribute_operators('household_size'),
         'segment': ['segment'],
     }) -}}
 {% endmacro %}

@@ -26,7 +26,7 @@ end
 {% macro scheme_reason(scheme, features) %}
     {%- set clauses = {} -%}
     {%- for condition in scheme.conditions -%}
-        {%- set value = rounded_text(features ~ '.' ~ condition.column) if condition.kind == 'metric' else condition_value(condition, features) -%}
+        {%- set value = rounded_text(features ~ '.' ~ condition.column) if condition.kind in ['metric', 'score'] else condition_value(condition, features) -%}
         {%- if condition.column == scheme.attribute -%}
             {%- set value = 'coalesce(' ~ value ~ ", 'unknown')" -%}
         {%- endif -%}
@@ -82,7 +82,7 @@ end
 
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
-    {%- if node.kind == 'segment' -%}
+    {%- if node.kind == 'segment' or node.operator == 'is_known' -%}
         {{- return(sql_literal(prefix ~ rule_words(node))) -}}
     {%- endif -%}
     {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(features ~ '.' ~ node.column) -%}

@@ -31,6 +31,7 @@
         'metrics': metrics(),
         'operators': rule_operators(),
         'attributes': rule_attributes(),
+        'scores': score_names(),
         'schemes': exclusive_schemes(),
         'kinds': rule_kinds(),
         'rules': rules | list,

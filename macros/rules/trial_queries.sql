@@ -10,7 +10,7 @@
     {%- for condition in segment.conditions -%}
         {%- if condition.kind == 'metric' -%}
             {%- do (built if condition.column in built_columns else missing).update({condition.column: condition}) -%}
-        {%- elif condition.kind == 'attribute' -%}
+        {%- elif 'column' in condition -%}
             {%- do built.update({condition.column: condition}) -%}
         {%- elif 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}

@@ -21,6 +21,8 @@
 {% macro counted_words(operator, limit, words) %}
     {%- if operator == 'between' -%}
         {{- return(limit | join(' to ')) -}}
+    {%- elif operator == 'equals' -%}
+        {{- return('exactly ' ~ limit if limit else 'no') -}}
     {%- elif (operator, limit) in [('at_least', 1), ('more_than', 0)] -%}
         {{- return('any') -}}
     {%- elif (operator, limit) in [('at_most', 0), ('less_than', 1)] -%}

@@ -19,6 +19,7 @@ class Customer:
 
     rows: dict[str, list[dict[str, Any]]]
     attributes: dict[str, Any]
+    scores: dict[str, Any]
     schemes: dict[str, str | None]
     known: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -112,7 +113,12 @@ def evaluate(
         return None if result is None else not result
     if "attribute" in rule:
         found = customer.attributes[rule["attribute"]]
-        return None if found is None else str(found) in [str(each) for each in rule["in"]]
+        if "is_known" in rule:
+            return (found is not None) is rule["is_known"]
+        listed = rule.get("in", rule.get("not_in", [rule.get("equals")]))
+        if found is not None and isinstance(listed[0], str):
+            return (found in listed) is ("not_in" not in rule)
+        return _compared(rule, None if found in (None, "many") else float(found.rstrip("+")))
     if "segment" in rule:
         scheme, name = rule["segment"].split(":", 1)
         if scheme == "rule":
@@ -120,11 +126,18 @@ def evaluate(
         found = customer.schemes[scheme]
         return None if found is None else found == name
     window = window_of(rule)
-    number = value(rule["metric"], window)
+    name = rule["score"] if "score" in rule else rule["metric"]
+    number = value(name, window)
     for operator in ("top_percent", "bottom_percent"):
         if operator in rule:
-            limit = cut(rule["metric"], window, operator, rule[operator])
+            limit = cut(name, window, operator, rule[operator])
             return _inside_cut(number, limit, operator)
+    if "is_known" in rule:
+        return (number is not None) is rule["is_known"]
+    return _compared(rule, number)
+
+
+def _compared(rule: Rule, number: Any) -> bool | None:
     if number is None:
         return None
     if "between" in rule:
@@ -135,6 +148,7 @@ def evaluate(
         "at_most": lambda a, b: a <= b,
         "more_than": lambda a, b: a > b,
         "less_than": lambda a, b: a < b,
+        "equals": lambda a, b: a == b,
     }
     operator = next(name for name in compare if name in rule)
     return compare[operator](number, rule[operator])

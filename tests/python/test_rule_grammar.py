@@ -89,13 +89,14 @@ def nested(depth: int) -> Rule:
 
 
 ALL_METRICS = "the metrics " + ", ".join(METRICS)
-OPERATORS = "at_least, at_most, more_than, less_than, between, top_percent, bottom_percent"
-KINDS = "exactly one of all, any, not, metric, attribute, segment"
+OPERATORS = "at_least, at_most, more_than, less_than, equals, between, top_percent, bottom_percent"
+KINDS = "exactly one of all, any, not, metric, score, attribute, segment"
 ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
 NUMBER = "a number without quotes"
 PERCENT = "above 0 and below 100"
 LIST = "a list of one or more rules"
 VALUES = "a list of one or more texts or numbers"
+TEXT_OPERATORS = "exactly one of in, not_in, equals, is_known"
 
 # Rule of segment `bad_one`; place and finding; what the message must offer.
 BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
@@ -267,7 +268,76 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         [VALUES],
     ),
     "in of nothing": ({"attribute": "region", "in": []}, ", at in: found an empty list.", [VALUES]),
-    "no in": ({"attribute": "region"}, ", at in: found nothing.", [VALUES]),
+    "no operator of an attribute": (
+        {"attribute": "region"},
+        ": found no operator.",
+        [TEXT_OPERATORS],
+    ),
+    "two operators of an attribute": (
+        {"attribute": "region", "in": ["North"], "not_in": ["South"]},
+        ", at in and not_in: found 2 operators.",
+        [TEXT_OPERATORS],
+    ),
+    "not in without list": (
+        {"attribute": "region", "not_in": "North"},
+        ", at not_in: found 'North'.",
+        [VALUES],
+    ),
+    "equals a list": (
+        {"attribute": "region", "equals": ["North"]},
+        ", at equals: found ['North'].",
+        ["a text or number"],
+    ),
+    "equals Norway": (
+        {"attribute": "country", "equals": False},
+        ", at equals: found false.",
+        ["a text or number", "such as 'NO'"],
+    ),
+    "text compared as a number": (
+        {"attribute": "region", "at_least": 3},
+        ": found no operator.",
+        [TEXT_OPERATORS],
+    ),
+    "number that is quoted": (
+        {"attribute": "household_size", "equals": "3"},
+        ", at equals: found '3'.",
+        [NUMBER],
+    ),
+    "percentile of an attribute": (
+        {"attribute": "household_size", "top_percent": 3},
+        ", at top_percent: found an unknown key.",
+        ["at_least, at_most"],
+    ),
+    "metric equals a text": (
+        {"metric": "orders", "equals": "two"},
+        ", at equals: found 'two'.",
+        [NUMBER],
+    ),
+    "is_known is a text": (
+        {"attribute": "region", "is_known": "no"},
+        ", at is_known: found 'no'.",
+        ["true, false"],
+    ),
+    "is_known is 1": (
+        {"score": "churn_risk", "is_known": 1},
+        ", at is_known: found 1.",
+        ["true, false"],
+    ),
+    "is_known of a count": (
+        {"metric": "orders", "is_known": False},
+        ", at is_known: found is_known beside orders, which is 0 for customers without rows.",
+        ["metrics whose absent is null", "at_most: 0"],
+    ),
+    "unknown score": (
+        {"score": "churn", "at_least": 0.5},
+        ", at score: found 'churn'. Did you mean churn_risk?",
+        ["engagement_score, momentum_score, loyalty_score, churn_risk"],
+    ),
+    "window of a score": (
+        {"score": "churn_risk", "window_days": 30, "at_least": 0.5},
+        ", at window_days: found an unknown key.",
+        ["beside score, the keys score, at_least"],
+    ),
     # YAML reads the country code NO as false.
     "Norway": (
         {"attribute": "country", "in": ["SE", False]},
@@ -594,7 +664,11 @@ WINDOWS: list[Rule] = [
 ]
 ATTRIBUTES: dict[str, list[Any]] = {
     "region": ["North", "O'Hara", "back\\slash", "x') or true --", "", None],
-    "household_size": [1, 2, 3, None],
+    "household_size": ["1", "2", "3", "5+", "many", None],
+}
+SCORES: dict[str, list[float | None]] = {
+    "churn_risk": [0.0, 0.25, 0.5, 1 / 3, 0.9, None],
+    "momentum_score": [-1.0, -0.5, 0.0, 0.25, 1.0, None],
 }
 SCHEMES = {
     "rfm": ["champions", "loyal", None],
@@ -609,19 +683,35 @@ def random_condition(rng: random.Random, earlier: list[str]) -> Rule:
     if kind < 0.15:
         attribute = rng.choice(list(ATTRIBUTES))
         values = [value for value in ATTRIBUTES[attribute] if value is not None]
-        return {"attribute": attribute, "in": rng.sample(values, rng.randint(1, 2))}
+        if rng.random() < 0.2:
+            return {"attribute": attribute, "is_known": rng.random() < 0.5}
+        if attribute == "household_size" and rng.random() < 0.5:
+            return {"attribute": attribute, **random_limit(rng, [0, 1, 2, 2.5, 5])}
+        if attribute == "region" and rng.random() < 0.2:
+            return {"attribute": attribute, "equals": rng.choice(values)}
+        listed = rng.sample(values, rng.randint(1, 2))
+        return {"attribute": attribute, rng.choice(["in", "in", "not_in"]): listed}
     if kind < 0.25:
         scheme = rng.choice(list(SCHEMES))
         return {"segment": f"{scheme}:{rng.choice([each for each in SCHEMES[scheme] if each])}"}
     if kind < 0.33 and earlier:
         return {"segment": f"rule:{rng.choice(earlier)}"}
+    limits: list[float] = [-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40]
     rule = {"metric": rng.choice(list(METRICS)), **rng.choice(WINDOWS)}
-    if kind < 0.45:
+    if kind < 0.4:
+        rule, limits = {"score": rng.choice(list(SCORES))}, [-0.5, 0, 0.25, 0.5, 0.9]
+    if kind % 0.1 < 0.03:
         return rule | {rng.choice(["top_percent", "bottom_percent"]): rng.choice([10, 25.0, 2.5])}
-    limit = rng.choice([-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40])
-    if kind < 0.55:
-        return rule | {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
-    return rule | {rng.choice(["at_least", "at_most", "more_than", "less_than"]): limit}
+    if kind % 0.1 < 0.035 and METRICS.get(rule.get("metric", ""), {}).get("absent") != 0:
+        return rule | {"is_known": rng.random() < 0.5}
+    return rule | random_limit(rng, limits)
+
+
+def random_limit(rng: random.Random, limits: list[float]) -> Rule:
+    limit = rng.choice(limits)
+    if rng.random() < 0.2:
+        return {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
+    return {rng.choice(["at_least", "at_most", "more_than", "less_than", "equals"]): limit}
 
 
 def random_rule(rng: random.Random, earlier: list[str], depth: int = 0) -> Rule:
@@ -652,7 +742,9 @@ def random_customer(rng: random.Random) -> Customer:
         sessions.append({"day": day(), "minutes": minutes, "device": rng.choice(["a", "b", None])})
     attributes = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
     schemes = {name: rng.choice(values) for name, values in SCHEMES.items()}
-    return Customer({"orders": orders, "sessions": sessions, "events": []}, attributes, schemes)
+    scores = {name: rng.choice(values) for name, values in SCORES.items()}
+    rows = {"orders": orders, "sessions": sessions, "events": []}
+    return Customer(rows, attributes, scores, schemes)
 
 
 @dataclass
@@ -667,6 +759,8 @@ class World:
     reasons: dict[tuple[int, date], dict[str, str | None]]
 
     def value(self, number: int, as_of: date, name: str, window: Window) -> Any:
+        if name in SCORES:
+            return self.customers[number].scores[name]
         metric = METRICS[name]
         keep = FILTERS[metric.get("filter")]
         return metric_value(self.customers[number], name, metric, window, as_of, keep)
@@ -719,15 +813,17 @@ def world(project: GrammarProject) -> World:
     run("create table periods (as_of date)")
     run("create table orders (id int, day date, amount decimal(18, 2), is_completed boolean)")
     run("create table sessions (id int, day date, minutes double, device varchar)")
-    run("create table customers (id int, region varchar, household_size int, rfm varchar, "
-        "value_tier varchar, cluster varchar)")  # fmt: skip
+    run("create table customers (id int, region varchar, household_size varchar, "
+        "churn_risk double, momentum_score double, rfm varchar, value_tier varchar, "
+        "cluster varchar)")  # fmt: skip
     connection.executemany("insert into periods values (?)", [[each] for each in PERIODS])
     for number, customer in enumerate(customers):
         for table in ("orders", "sessions"):
             for row in customer.rows[table]:
                 run(f"insert into {table} values (?, ?, ?, ?)", [number, *row.values()])
-        values = [*customer.attributes.values(), *customer.schemes.values()]
-        run("insert into customers values (?, ?, ?, ?, ?, ?)", [number, *values])
+        values = [*customer.attributes.values(), *customer.scores.values()]
+        values += customer.schemes.values()
+        run("insert into customers values (?, ?, ?, ?, ?, ?, ?, ?)", [number, *values])
 
     for table in ("orders", "sessions"):
         columns = [w for w in built["windows"] if w["table"] == table]
@@ -862,6 +958,37 @@ IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
     (TOP, {"metric": "session_minutes", "more_than": 0}, True),
     (TOP, {"metric": "session_minutes", "at_least": 1}, False),
     ({"metric": "session_minutes", "more_than": 50}, TOP, False),
+    ({"metric": "orders", "equals": 3}, {"metric": "orders", "at_least": 3}, True),
+    ({"metric": "orders", "equals": 3}, {"metric": "orders", "between": [1, 2]}, False),
+    ({"metric": "orders", "at_least": 3}, {"metric": "orders", "equals": 3}, False),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "more_than": 0.5}, True),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "loyalty_score", "at_least": 0.5}, False),
+    ({"score": "churn_risk", "top_percent": 5}, {"score": "churn_risk", "top_percent": 9}, True),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "is_known": True}, True),
+    ({"score": "churn_risk", "is_known": True}, {"score": "churn_risk", "at_least": 0}, False),
+    ({"score": "churn_risk", "at_most": 1}, {"score": "churn_risk", "is_known": False}, False),
+    ({"metric": "recency_days", "at_least": 3}, {"metric": "recency_days", "is_known": True}, True),
+    (
+        {"attribute": "household_size", "at_least": 3},
+        {"attribute": "household_size", "at_least": 2},
+        True,
+    ),
+    # As texts, 3 is neither more nor less than 2.
+    (
+        {"attribute": "household_size", "in": [3]},
+        {"attribute": "household_size", "at_least": 2},
+        False,
+    ),
+    ({"attribute": "region", "equals": "North"}, NORTH, True),
+    (NORTH, {"attribute": "region", "not_in": ["East"]}, True),
+    (NORTH, {"attribute": "region", "not_in": ["East", "North"]}, False),
+    (
+        {"attribute": "region", "not_in": ["East", "West"]},
+        {"attribute": "region", "not_in": ["East"]},
+        True,
+    ),
+    ({"attribute": "region", "not_in": ["East"]}, NORTH, False),
+    (NORTH, {"attribute": "region", "is_known": True}, True),
     ({"attribute": "region", "in": ["North"]}, NORTH, True),
     (NORTH, {"attribute": "region", "in": ["North"]}, False),
     (LOYAL, {"any": [LOYAL, {"segment": "rfm:champions"}]}, True),
@@ -914,10 +1041,16 @@ def altered(rng: random.Random, rule: Rule) -> Rule:
             if k not in ("window_days", "from_days_ago", "to_days_ago")
         }
         return kept | rng.choice(WINDOWS)
+    if "attribute" in rule and rng.random() < 0.3:
+        return {"attribute": rule["attribute"], "is_known": True}
+    if {"in", "not_in"} & set(rule) and rng.random() < 0.7:
+        values = [value for value in ATTRIBUTES[rule["attribute"]] if value is not None]
+        listed = rng.sample(values, rng.randint(1, len(values)))
+        return {"attribute": rule["attribute"], rng.choice(["in", "not_in"]): listed}
     shift = rng.choice([-2, -1, 0, 0, 1, 2])
-    for name in ("at_least", "at_most", "more_than", "less_than"):
-        if name in rule:
-            opposite = {"at_least": "more_than", "more_than": "at_least"}
+    for name in ("at_least", "at_most", "more_than", "less_than", "equals"):
+        if name in rule and isinstance(rule[name], int | float):
+            opposite = {"at_least": "more_than", "more_than": "at_least", "equals": "at_least"}
             new = opposite.get(name, name) if rng.random() < 0.3 else name
             return {k: v for k, v in rule.items() if k != name} | {new: rule[name] + shift}
     return rule
@@ -958,6 +1091,9 @@ ROW = {
     "mean_minutes__all": "10.0 / 3",
     "recency_days__all": "cast(null as bigint)",
     "region": "'North'",
+    "country": "cast(null as varchar)",
+    "household_size": "'5+'",
+    "churn_risk": "0.7251",
     "rfm": "'champions'",
     "lifecycle": "'active'",
 }
@@ -980,6 +1116,18 @@ REASONS: list[tuple[Rule, str]] = [
         {"attribute": "region", "in": ["North", "O'Hara"]},
         "region: North (one of North, O'Hara)",
     ),
+    ({"attribute": "region", "equals": "North"}, "region: North (equal to North)"),
+    ({"attribute": "region", "not_in": ["South"]}, "region: North (none of South)"),
+    ({"attribute": "region", "is_known": True}, "region known"),
+    ({"attribute": "country", "is_known": False}, "country unknown"),
+    ({"not": {"attribute": "country", "is_known": True}}, "not: country known"),
+    ({"metric": "recency_days", "is_known": False}, "recency days unknown"),
+    (
+        {"metric": "orders", "window_days": 30, "equals": 2},
+        "orders in the last 30 days: 2 (equal to 2)",
+    ),
+    ({"attribute": "household_size", "at_least": 4}, "household size: 5+ (at least 4)"),
+    ({"score": "churn_risk", "at_least": 0.7}, "churn risk: 0.73 (at least 0.7)"),
     ({"segment": "rfm:champions"}, "in rfm:champions"),
     ({"segment": "rule:base"}, "in rule:base"),
     ({"segment": "rule:stayed"}, "in rule:stayed by its entry rule"),

@@ -178,7 +178,7 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
     "two rules": (
         ruled({"all": [RECENT], "any": [RECENT]}),
         f"{OF_LARGE}: found the keys all, any.",
-        "exactly one of all, any, not, metric, attribute, segment",
+        "exactly one of all, any, not, metric, score, attribute, segment",
     ),
     "unknown metric": (
         ruled({"any": [RECENT, {"metric": "ordrs", "at_least": 1}]}),

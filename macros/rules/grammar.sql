@@ -3,6 +3,11 @@
 {% endmacro %}
 
 
+{% macro consent_purposes() %}
+    {{- return(['segmentation', 'activation']) -}}
+{% endmacro %}
+
+
 {% macro rule_operators() %}
     {{- return({
         'at_least': {'words': 'at least', 'sql': '>='},
@@ -38,6 +43,7 @@
         'metric': ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] + rule_operators() | list,
         'score': ['score'] + rule_operators() | list,
         'attribute': ['attribute'] + attribute_operators('household_size'),
+        'consent': ['consent', 'is'],
         'segment': ['segment'],
     }) -}}
 {% endmacro %}

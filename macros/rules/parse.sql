@@ -29,6 +29,8 @@
         {{- return(rule_comparison(grammar, at, body, column, rule_operator(at, body, grammar.operators | list))) -}}
     {%- elif kind == 'attribute' -%}
         {{- return(rule_attribute(grammar, at, body)) -}}
+    {%- elif kind == 'consent' -%}
+        {{- return(rule_consent(grammar, at, body)) -}}
     {%- elif kind == 'segment' -%}
         {{- return(rule_reference(grammar, at, body)) -}}
     {%- endif -%}
@@ -162,6 +164,24 @@
         words=words[operator] ~ ' ' ~ one_of | join(', '),
         test=('not in (' if operator == 'not_in' else 'in (') ~ literals | join(', ') ~ ')',
     ) -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{% macro rule_consent(grammar, at, body) %}
+    {%- set state = body.get('is', 'granted') -%}
+    {%- do check(at.subject, at.path ~ 'consent', body.consent, {'one_of': consent_purposes(), 'words': 'the purposes '}) -%}
+    {%- do check(at.subject, at.path ~ 'is', state, {'one_of': ['granted', 'withdrawn', 'unstated']}) -%}
+    {%- set condition = {
+        'kind': 'consent',
+        'column': 'consent_to_' ~ body.consent,
+        'subject': 'consent to ' ~ body.consent,
+        'operator': 'in',
+        'limit': [state],
+        'words': state,
+        'test': "= '" ~ state ~ "'",
+    } -%}
     {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}

@@ -82,7 +82,7 @@ end
 
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
-    {%- if node.kind == 'segment' or node.operator == 'is_known' -%}
+    {%- if node.kind in ['segment', 'consent'] or node.operator == 'is_known' -%}
         {{- return(sql_literal(prefix ~ rule_words(node))) -}}
     {%- endif -%}
     {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(features ~ '.' ~ node.column) -%}

@@ -119,6 +119,9 @@ def evaluate(
         if found is not None and isinstance(listed[0], str):
             return (found in listed) is ("not_in" not in rule)
         return _compared(rule, None if found in (None, "many") else float(found.rstrip("+")))
+    if "consent" in rule:
+        state = customer.attributes[f"consent_to_{rule['consent']}"]
+        return bool(state == rule.get("is", "granted"))
     if "segment" in rule:
         scheme, name = rule["segment"].split(":", 1)
         if scheme == "rule":

@@ -90,7 +90,7 @@ def nested(depth: int) -> Rule:
 
 ALL_METRICS = "the metrics " + ", ".join(METRICS)
 OPERATORS = "at_least, at_most, more_than, less_than, equals, between, top_percent, bottom_percent"
-KINDS = "exactly one of all, any, not, metric, score, attribute, segment"
+KINDS = "exactly one of all, any, not, metric, score, attribute, consent, segment"
 ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
 NUMBER = "a number without quotes"
 PERCENT = "above 0 and below 100"
@@ -348,6 +348,21 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         {"attribute": "country", "in": [["SE"]]},
         ", at in[0]: found ['SE'].",
         [VALUES],
+    ),
+    "unknown purpose": (
+        {"consent": "email"},
+        ", at consent: found 'email'.",
+        ["the purposes segmentation, activation"],
+    ),
+    "unknown state of a consent": (
+        {"consent": "activation", "is": "given"},
+        ", at is: found 'given'.",
+        ["granted, withdrawn, unstated"],
+    ),
+    "state that is true": (
+        {"consent": "activation", "is": True},
+        ", at is: found true.",
+        ["granted, withdrawn, unstated"],
     ),
     "stay_until in a group": (
         {"all": [{**RECENT, "stay_until": RECENT}]},
@@ -666,6 +681,10 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "region": ["North", "O'Hara", "back\\slash", "x') or true --", "", None],
     "household_size": ["1", "2", "3", "5+", "many", None],
 }
+CONSENTS = {
+    f"consent_to_{purpose}": ["granted", "withdrawn", "unstated"]
+    for purpose in ("segmentation", "activation")
+}
 SCORES: dict[str, list[float | None]] = {
     "churn_risk": [0.0, 0.25, 0.5, 1 / 3, 0.9, None],
     "momentum_score": [-1.0, -0.5, 0.0, 0.25, 1.0, None],
@@ -694,7 +713,11 @@ def random_condition(rng: random.Random, earlier: list[str]) -> Rule:
     if kind < 0.25:
         scheme = rng.choice(list(SCHEMES))
         return {"segment": f"{scheme}:{rng.choice([each for each in SCHEMES[scheme] if each])}"}
-    if kind < 0.33 and earlier:
+    if kind < 0.28:
+        consent = {"consent": rng.choice(["segmentation", "activation"])}
+        states = [{}, {"is": "granted"}, {"is": "withdrawn"}, {"is": "unstated"}]
+        return consent | rng.choice(states)
+    if kind < 0.35 and earlier:
         return {"segment": f"rule:{rng.choice(earlier)}"}
     limits: list[float] = [-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40]
     rule = {"metric": rng.choice(list(METRICS)), **rng.choice(WINDOWS)}
@@ -740,7 +763,8 @@ def random_customer(rng: random.Random) -> Customer:
     for _ in range(rng.choice([0, 1, 3, 8])):
         minutes = rng.choice([None, 0.0, 0.25, 1.5, 12.25, 20.0])
         sessions.append({"day": day(), "minutes": minutes, "device": rng.choice(["a", "b", None])})
-    attributes = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
+    listed = ATTRIBUTES | CONSENTS
+    attributes = {name: rng.choice(values) for name, values in listed.items()}
     schemes = {name: rng.choice(values) for name, values in SCHEMES.items()}
     scores = {name: rng.choice(values) for name, values in SCORES.items()}
     rows = {"orders": orders, "sessions": sessions, "events": []}
@@ -814,6 +838,7 @@ def world(project: GrammarProject) -> World:
     run("create table orders (id int, day date, amount decimal(18, 2), is_completed boolean)")
     run("create table sessions (id int, day date, minutes double, device varchar)")
     run("create table customers (id int, region varchar, household_size varchar, "
+        "consent_to_segmentation varchar, consent_to_activation varchar, "
         "churn_risk double, momentum_score double, rfm varchar, value_tier varchar, "
         "cluster varchar)")  # fmt: skip
     connection.executemany("insert into periods values (?)", [[each] for each in PERIODS])
@@ -823,7 +848,7 @@ def world(project: GrammarProject) -> World:
                 run(f"insert into {table} values (?, ?, ?, ?)", [number, *row.values()])
         values = [*customer.attributes.values(), *customer.scores.values()]
         values += customer.schemes.values()
-        run("insert into customers values (?, ?, ?, ?, ?, ?, ?, ?)", [number, *values])
+        run("insert into customers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [number, *values])
 
     for table in ("orders", "sessions"):
         columns = [w for w in built["windows"] if w["table"] == table]
@@ -991,6 +1016,9 @@ IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
     (NORTH, {"attribute": "region", "is_known": True}, True),
     ({"attribute": "region", "in": ["North"]}, NORTH, True),
     (NORTH, {"attribute": "region", "in": ["North"]}, False),
+    ({"consent": "activation"}, {"consent": "activation", "is": "granted"}, True),
+    ({"consent": "activation"}, {"consent": "segmentation"}, False),
+    ({"consent": "activation"}, {"consent": "activation", "is": "unstated"}, False),
     (LOYAL, {"any": [LOYAL, {"segment": "rfm:champions"}]}, True),
     (LOYAL, {"segment": "rfm:champions"}, False),
     # Under not, less is more: nothing but equality is trusted.
@@ -1094,6 +1122,8 @@ ROW = {
     "country": "cast(null as varchar)",
     "household_size": "'5+'",
     "churn_risk": "0.7251",
+    "consent_to_activation": "'granted'",
+    "consent_to_segmentation": "'unstated'",
     "rfm": "'champions'",
     "lifecycle": "'active'",
 }
@@ -1128,6 +1158,8 @@ REASONS: list[tuple[Rule, str]] = [
     ),
     ({"attribute": "household_size", "at_least": 4}, "household size: 5+ (at least 4)"),
     ({"score": "churn_risk", "at_least": 0.7}, "churn risk: 0.73 (at least 0.7)"),
+    ({"consent": "activation"}, "consent to activation granted"),
+    ({"not": {"consent": "segmentation"}}, "not: consent to segmentation granted"),
     ({"segment": "rfm:champions"}, "in rfm:champions"),
     ({"segment": "rule:base"}, "in rule:base"),
     ({"segment": "rule:stayed"}, "in rule:stayed by its entry rule"),

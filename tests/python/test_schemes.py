@@ -178,7 +178,7 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
     "two rules": (
         ruled({"all": [RECENT], "any": [RECENT]}),
         f"{OF_LARGE}: found the keys all, any.",
-        "exactly one of all, any, not, metric, score, attribute, segment",
+        "exactly one of all, any, not, metric, score, attribute, consent, segment",
     ),
     "unknown metric": (
         ruled({"any": [RECENT, {"metric": "ordrs", "at_least": 1}]}),
@@ -238,7 +238,14 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
 }
 for name in ("rfm", "spend_breaks", "cluster", "journeys", "rule", "all", "region", "age_band"):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", FREE)
-for name in ("is_buyer", "as_of", "churn_risk", "recency_score", "cluster_distance"):
+for name in (
+    "is_buyer",
+    "consent_to_activation",
+    "as_of",
+    "churn_risk",
+    "recency_score",
+    "cluster_distance",
+):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", FREE)
 for name in ("Uppercase", "basket size", "a'b", "{{ x }}", "1st", "a;b", ""):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", NAME)

@@ -16,8 +16,11 @@
         'less_than': {'words': 'less than', 'sql': '<'},
         'equals': {'words': 'equal to', 'sql': '='},
         'between': {'words': 'between', 'sql': none},
-        'top_percent': {'words': 'top', 'sql': '>='},
-        'bottom_percent': {'words': 'bottom', 'sql': '<='},
+        'top_percent': {'words': 'top', 'sql': '>=', 'side': 'at least'},
+        'bottom_percent': {'words': 'bottom', 'sql': '<=', 'side': 'at most'},
+        'top': {'words': 'top', 'sql': '>=', 'side': 'at least'},
+        'above': {'words': 'above the', 'sql': '>', 'side': 'more than'},
+        'below': {'words': 'below the', 'sql': '<', 'side': 'less than'},
         'is_known': {'words': none, 'sql': none},
     }) -}}
 {% endmacro %}
@@ -45,5 +48,6 @@
         'attribute': ['attribute'] + attribute_operators('household_size'),
         'consent': ['consent', 'is'],
         'segment': ['segment'],
+        'sample_percent': ['sample_percent', 'salt'],
     }) -}}
 {% endmacro %}

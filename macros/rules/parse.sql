@@ -3,7 +3,7 @@
     the rule, and three lists of the whole segment: its conditions, its references and the depths of its groups.
 
     A condition on a column has column, subject (the column in words), operator, limit, words (operator and limit) and test,
-    the SQL after the value; one with a percentile has a cut_column instead of the test. is_number marks a text compared as a
+    the SQL after the value; one with a fitted limit has a cut_column instead of the test. is_number marks a text compared as a
     number.
 -#}
 {% macro rule_node(grammar, at, body) %}
@@ -29,6 +29,22 @@
         {{- return(rule_comparison(grammar, at, body, column, rule_operator(at, body, grammar.operators | list))) -}}
     {%- elif kind == 'attribute' -%}
         {{- return(rule_attribute(grammar, at, body)) -}}
+    {%- elif kind == 'sample_percent' -%}
+        {%- do check(at.subject, at.path ~ 'salt', body.get('salt'), {'text': none, 'nullable': true, 'words': 'a non-empty string, or leave the key out'}) -%}
+        {%- set salt, limit = body.get('salt') or '', rule_limit(at.subject, at.path ~ kind, 'top_percent', body.sample_percent) -%}
+        {%- set condition = {
+            'kind': kind,
+            'column': 'customer_id',
+            'salt': salt,
+            'subject': 'random number' ~ (' of ' ~ salt if salt else ''),
+            'operator': 'less_than',
+            'limit': limit,
+            'words': 'less than ' ~ limit ~ ' of 100',
+            'test': '< ' ~ limit,
+            'sentence': 'in a random ' ~ limit ~ '% of customers' ~ (' (' ~ salt ~ ')' if salt else ''),
+        } -%}
+        {%- do at.conditions.append(condition) -%}
+        {{- return(condition) -}}
     {%- elif kind == 'consent' -%}
         {{- return(rule_consent(grammar, at, body)) -}}
     {%- elif kind == 'segment' -%}
@@ -91,6 +107,10 @@
     {%- set condition = dict(column, operator=operator, limit=limit) -%}
     {%- if operator == 'is_known' -%}
         {%- do condition.update({'words': 'known' if limit else 'unknown', 'test': 'is not null' if limit else 'is null'}) -%}
+    {%- elif operator == 'top' -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit, 'cut_column': condition.column ~ '__first_' ~ limit}) -%}
+    {%- elif operator in ['above', 'below'] -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit, 'cut_column': condition.column ~ '__' ~ limit}) -%}
     {%- elif operator in ['top_percent', 'bottom_percent'] -%}
         {#- session_minutes__30d__top_25. Unlike str, '%f' never writes 1e-05; six decimals are all that rule_limit accepts. -#}
         {%- set digits = ('%.6f' % limit).rstrip('0').rstrip('.').replace('.', '_') -%}
@@ -107,8 +127,15 @@
 
 {#- 5.0 becomes 5, so that one limit has one text and one cut column. -#}
 {% macro rule_limit(subject, path, operator, value) %}
-    {%- if operator == 'is_known' -%}
-        {%- do check(subject, path, value, {'one_of': [true, false]}) -%}
+    {#- The engine keeps as many values as `top` asks for. -#}
+    {%- set kinds = {
+        'is_known': {'one_of': [true, false]},
+        'above': {'one_of': ['mean', 'median']},
+        'below': {'one_of': ['mean', 'median']},
+        'top': {'whole': [1, 999999], 'words': 'a whole number of customers from 1 to 999999'},
+    } -%}
+    {%- if operator in kinds -%}
+        {%- do check(subject, path, value, kinds[operator]) -%}
         {{- return(value) -}}
     {%- endif -%}
     {%- set between = operator == 'between' -%}

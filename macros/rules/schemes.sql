@@ -86,7 +86,7 @@
         {%- set segment = segments[name ~ ':' ~ part.segment] -%}
         {%- for condition in segment.conditions -%}
             {%- if condition.kind != 'segment' -%}
-                {%- do conditions.update({condition.column ~ ' ' ~ condition.words: condition}) -%}
+                {%- do conditions.update({[condition.column, condition.subject, condition.words] | join(' '): condition}) -%}
             {%- elif condition.scheme in declared -%}
                 {%- do definition_error(segment.subject, 'rule', format_value(condition.segment_key), 'segments of rfm, spend_breaks, cluster, journeys and rule, which are known before; or the rule written out') -%}
             {%- elif condition.scheme != 'rule' -%}

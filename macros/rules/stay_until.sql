@@ -66,7 +66,7 @@
 -#}
 {% macro rule_limit_implies(metric, strict, loose) %}
     {%- if 'cut_column' in loose -%}
-        {{- return(strict.column == loose.column and strict.operator == loose.operator and strict.limit <= loose.limit) -}}
+        {{- return(strict.column == loose.column and strict.operator == loose.operator and (strict.limit <= loose.limit if loose.limit is number else strict.limit == loose.limit)) -}}
     {%- endif -%}
     {%- set counts = metric.absent == 0 and metric.aggregate in ['count', 'count_days', 'count_distinct'] -%}
     {%- set same = strict.column == loose.column -%}
@@ -94,7 +94,7 @@
 {% endmacro %}
 
 
-{#- Without data, all that is known of a percentile is that it is above 0. -#}
+{#- Without data, all that is known of a fitted limit is that it is above 0. -#}
 {% macro rule_interval(condition) %}
     {%- set operator, limit = condition.operator, condition.limit -%}
     {%- if operator == 'between' -%}

@@ -17,8 +17,8 @@ from rule_grammar_evaluator import (
     Window,
     column_of,
     evaluate,
+    fitted_limit,
     metric_value,
-    percentile_cut,
     window_of,
 )
 from rule_grammar_project import GrammarProject
@@ -90,7 +90,8 @@ def nested(depth: int) -> Rule:
 
 ALL_METRICS = "the metrics " + ", ".join(METRICS)
 OPERATORS = "at_least, at_most, more_than, less_than, equals, between, top_percent, bottom_percent"
-KINDS = "exactly one of all, any, not, metric, score, attribute, consent, segment"
+OPERATORS += ", top, above, below, is_known"
+KINDS = "exactly one of all, any, not, metric, score, attribute, consent, segment, sample_percent"
 ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
 NUMBER = "a number without quotes"
 PERCENT = "above 0 and below 100"
@@ -349,6 +350,36 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         ", at in[0]: found ['SE'].",
         [VALUES],
     ),
+    "top of no whole number": (
+        {"metric": "orders", "top": 2.5},
+        ", at top: found 2.5.",
+        ["a whole number of customers from 1"],
+    ),
+    "top 0 customers": (
+        {"metric": "orders", "top": 0},
+        ", at top: found 0.",
+        ["a whole number of customers from 1"],
+    ),
+    "above a number": (
+        {"metric": "orders", "above": 3},
+        ", at above: found 3.",
+        ["mean, median"],
+    ),
+    "below the average": (
+        {"score": "churn_risk", "below": "average"},
+        ", at below: found 'average'.",
+        ["mean, median"],
+    ),
+    "sample of everyone": (
+        {"sample_percent": 100},
+        ", at sample_percent: found 100.",
+        [PERCENT],
+    ),
+    "salt that is no text": (
+        {"sample_percent": 10, "salt": 7},
+        ", at salt: found 7.",
+        ["a non-empty string"],
+    ),
     "unknown purpose": (
         {"consent": "email"},
         ", at consent: found 'email'.",
@@ -601,6 +632,9 @@ def test_segments_are_completed_and_sorted(project: GrammarProject) -> None:
             "cut_column": "session_minutes__1d__top_2_5",
             "column": "session_minutes__1d",
             "quantile": 0.975,
+            "first": None,
+            "is_mean": False,
+            "is_rounded": False,
             "scheme": "rule",
             "metric": "session_minutes__1d__top_2_5",
             "cut_number": 1,
@@ -717,15 +751,22 @@ def random_condition(rng: random.Random, earlier: list[str]) -> Rule:
         consent = {"consent": rng.choice(["segmentation", "activation"])}
         states = [{}, {"is": "granted"}, {"is": "withdrawn"}, {"is": "unstated"}]
         return consent | rng.choice(states)
-    if kind < 0.35 and earlier:
+    if kind < 0.3:
+        salt = rng.choice([{}, {"salt": "spring"}, {"salt": "o'hara"}])
+        return {"sample_percent": rng.choice([10, 33.3, 50.0])} | salt
+    if kind < 0.37 and earlier:
         return {"segment": f"rule:{rng.choice(earlier)}"}
     limits: list[float] = [-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40]
     rule = {"metric": rng.choice(list(METRICS)), **rng.choice(WINDOWS)}
-    if kind < 0.4:
+    if kind < 0.43:
         rule, limits = {"score": rng.choice(list(SCORES))}, [-0.5, 0, 0.25, 0.5, 0.9]
     if kind % 0.1 < 0.03:
         return rule | {rng.choice(["top_percent", "bottom_percent"]): rng.choice([10, 25.0, 2.5])}
-    if kind % 0.1 < 0.035 and METRICS.get(rule.get("metric", ""), {}).get("absent") != 0:
+    if kind % 0.1 < 0.04:
+        return rule | rng.choice([{"top": 3}, {"top": 20}, {"top": 9999}])
+    if kind % 0.1 < 0.05:
+        return rule | {rng.choice(["above", "below"]): rng.choice(["mean", "median"])}
+    if kind % 0.1 < 0.055 and METRICS.get(rule.get("metric", ""), {}).get("absent") != 0:
         return rule | {"is_known": rng.random() < 0.5}
     return rule | random_limit(rng, limits)
 
@@ -789,10 +830,9 @@ class World:
         keep = FILTERS[metric.get("filter")]
         return metric_value(self.customers[number], name, metric, window, as_of, keep)
 
-    def cut(self, as_of: date, name: str, window: Window, operator: str, percent: float) -> Any:
-        quantile = 1 - percent / 100 if operator == "top_percent" else percent / 100
+    def cut(self, as_of: date, name: str, window: Window, operator: str, limit: Any) -> Any:
         values = [self.value(i, as_of, name, window) for i in range(len(self.customers))]
-        return percentile_cut(values, quantile)
+        return fitted_limit(values, operator, limit)
 
     def verdict(self, rule: Rule, number: int, as_of: date, cuts: dict[Any, Any]) -> bool | None:
         def cut(*key: Any) -> Any:
@@ -802,6 +842,7 @@ class World:
 
         return evaluate(
             rule,
+            f"c{number}",
             self.customers[number],
             lambda name, window: self.value(number, as_of, name, window),
             cut,
@@ -818,7 +859,9 @@ WORLD_TEMPLATE = """
 {% set rules = [] %}{% for segment in segments %}{% do rules.append({
     'key': segment.segment, 'condition': rule_condition(segment.rule),
     'reason': rule_reason(segment)}) %}{% endfor %}
-{{ tojson({'windows': windows, 'rules': rules, 'cuts': percentile_cuts(segments),
+{% set cuts = [] %}{% for cut in percentile_cuts(segments) %}{% do cuts.append(
+    percentile_value(cut) ~ ' as ' ~ cut.cut_column) %}{% endfor %}
+{{ tojson({'windows': windows, 'rules': rules, 'cuts': cuts,
     'matching': matching_segments(segments)}) }}
 """
 
@@ -837,7 +880,8 @@ def world(project: GrammarProject) -> World:
     run("create table periods (as_of date)")
     run("create table orders (id int, day date, amount decimal(18, 2), is_completed boolean)")
     run("create table sessions (id int, day date, minutes double, device varchar)")
-    run("create table customers (id int, region varchar, household_size varchar, "
+    run("create table customers (id int, customer_id varchar, region varchar, "
+        "household_size varchar, "
         "consent_to_segmentation varchar, consent_to_activation varchar, "
         "churn_risk double, momentum_score double, rfm varchar, value_tier varchar, "
         "cluster varchar)")  # fmt: skip
@@ -848,7 +892,10 @@ def world(project: GrammarProject) -> World:
                 run(f"insert into {table} values (?, ?, ?, ?)", [number, *row.values()])
         values = [*customer.attributes.values(), *customer.scores.values()]
         values += customer.schemes.values()
-        run("insert into customers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [number, *values])
+        run(
+            "insert into customers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [number, f"c{number}", *values],
+        )
 
     for table in ("orders", "sessions"):
         columns = [w for w in built["windows"] if w["table"] == table]
@@ -859,12 +906,8 @@ def world(project: GrammarProject) -> World:
     run(f"create table features as select customers.*, periods.as_of, {listed} from customers "
         "cross join periods left join orders_windows using (id, as_of) "
         "left join sessions_windows using (id, as_of)")  # fmt: skip
-    listed = "".join(
-        f", percentile_disc({each['quantile']}) within group (order by {each['column']}) "
-        f"filter (where {each['column']} > 0) as {each['cut_column']}"
-        for each in built["cuts"]
-    )
-    run(f"create table cutpoints as select as_of{listed} from features group by as_of")
+    listed = ", ".join(built["cuts"])
+    run(f"create table cutpoints as select as_of, {listed} from features group by as_of")
 
     joined = "from features inner join cutpoints on features.as_of = cutpoints.as_of"
     keys = [each["key"] for each in built["rules"]]
@@ -988,6 +1031,15 @@ IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
     ({"metric": "orders", "at_least": 3}, {"metric": "orders", "equals": 3}, False),
     ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "more_than": 0.5}, True),
     ({"score": "churn_risk", "at_least": 0.7}, {"score": "loyalty_score", "at_least": 0.5}, False),
+    ({"metric": "orders", "top": 5}, {"metric": "orders", "top": 9}, True),
+    ({"metric": "orders", "top": 9}, {"metric": "orders", "top": 5}, False),
+    ({"metric": "orders", "top": 9}, {"metric": "orders", "at_least": 0}, True),
+    ({"metric": "orders", "above": "mean"}, {"metric": "orders", "above": "median"}, False),
+    ({"metric": "orders", "above": "mean"}, {"metric": "orders", "below": "mean"}, False),
+    ({"metric": "orders", "below": "mean"}, {"metric": "orders", "more_than": 0}, True),
+    ({"sample_percent": 5}, {"sample_percent": 10}, True),
+    ({"sample_percent": 10}, {"sample_percent": 5}, False),
+    ({"sample_percent": 5}, {"sample_percent": 10, "salt": "spring"}, False),
     ({"score": "churn_risk", "top_percent": 5}, {"score": "churn_risk", "top_percent": 9}, True),
     ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "is_known": True}, True),
     ({"score": "churn_risk", "is_known": True}, {"score": "churn_risk", "at_least": 0}, False),
@@ -1122,12 +1174,14 @@ ROW = {
     "country": "cast(null as varchar)",
     "household_size": "'5+'",
     "churn_risk": "0.7251",
+    "customer_id": "'c3'",
     "consent_to_activation": "'granted'",
     "consent_to_segmentation": "'unstated'",
     "rfm": "'champions'",
     "lifecycle": "'active'",
 }
 CUTS = {"session_minutes__30d__top_25": "cast(12.0 as double)", "orders__7d__top_5": "null"}
+CUTS |= {"session_minutes__30d__mean": "12.5::double", "revenue__all__first_50": "900::double"}
 NO_ORDER = {"metric": "orders", "window_days": 7, "at_least": 1}
 
 REASONS: list[tuple[Rule, str]] = [
@@ -1158,6 +1212,16 @@ REASONS: list[tuple[Rule, str]] = [
     ),
     ({"attribute": "household_size", "at_least": 4}, "household size: 5+ (at least 4)"),
     ({"score": "churn_risk", "at_least": 0.7}, "churn risk: 0.73 (at least 0.7)"),
+    (
+        {"metric": "session_minutes", "window_days": 30, "above": "mean"},
+        "session minutes in the last 30 days: 41.0 (above the mean, more than 12.5)",
+    ),
+    ({"metric": "revenue", "top": 50}, "revenue: 1234.50 (top 50, at least 900.0)"),
+    ({"sample_percent": 60}, "random number: 31.53 (less than 60 of 100)"),
+    (
+        {"not": {"sample_percent": 5, "salt": "spring"}},
+        "not: random number of spring: 11.58 (less than 5 of 100)",
+    ),
     ({"consent": "activation"}, "consent to activation granted"),
     ({"not": {"consent": "segmentation"}}, "not: consent to segmentation granted"),
     ({"segment": "rfm:champions"}, "in rfm:champions"),

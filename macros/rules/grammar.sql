@@ -26,6 +26,30 @@
 {% endmacro %}
 
 
+{#- Words of other languages, with the key that means the same here. -#}
+{% macro foreign_words() %}
+    {%- set words = {} -%}
+    {%- for key, others in {
+        'all': ['and', '&&', '&'],
+        'any': ['or', '||', '|'],
+        'not': ['!', 'none', 'nor', 'except'],
+        'at_least': ['>=', '=>', 'gte', 'ge', 'min', 'minimum'],
+        'at_most': ['<=', '=<', 'lte', 'le', 'max', 'maximum'],
+        'more_than': ['>', 'gt', 'greater_than'],
+        'less_than': ['<', 'lt', 'fewer_than'],
+        'equals': ['==', '=', 'eq', 'equal', 'is', 'value'],
+        'not_in': ['!=', '<>', 'ne', 'not_equals', 'nin', 'is_not'],
+        'is_known': ['is_null', 'is_missing', 'exists', 'missing', 'null'],
+        'window_days': ['date', 'dates', 'since', 'after', 'before', 'until', 'from', 'to', 'days', 'last_days', 'month', 'year'],
+    }.items() -%}
+        {%- for other in others -%}
+            {%- do words.update({other: key}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(words) -}}
+{% endmacro %}
+
+
 {% macro segment_texts() %}
     {{- return(['name', 'description', 'owner', 'recommended_action', 'channel', 'offer']) -}}
 {% endmacro %}

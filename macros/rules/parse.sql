@@ -15,11 +15,15 @@
     {%- endif -%}
     {%- set kinds = grammar.kinds | select('in', body) | list -%}
     {%- if kinds | length != 1 -%}
-        {%- do definition_error(at.subject, at.path, 'the keys ' ~ (kinds or body) | join(', ') if body else 'no rule', 'exactly one of ', grammar.kinds | list, body | first if body and not kinds) -%}
+        {%- do definition_error(at.subject, at.path, 'the keys ' ~ (kinds or body) | join(', ') if body else 'no rule', 'exactly one of ', grammar.kinds | list, grammar.foreign_words.get(body | first, body | first) if body and not kinds) -%}
     {%- endif -%}
     {%- set kind = kinds[0] -%}
     {%- for name in body if name not in grammar.kinds[kind] -%}
-        {%- do definition_error(at.subject, at.path ~ name, 'an unknown key', 'beside ' ~ kind ~ ', the keys ', grammar.kinds[kind] + at.beside, name) -%}
+        {%- set keys, word = grammar.kinds[kind], grammar.foreign_words.get(name, name) -%}
+        {%- set way_round = ', since ' ~ kind ~ ' stands alone; ' ~ word ~ ' takes a list of rules, this one among them' if word in ['all', 'any'] else
+            ', since dates are counted in days before as_of: {window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}' if word == 'window_days' else
+            ', for which there is {not: {' ~ kind ~ ': ' ~ format_value(body[kind]) | replace("'", '') ~ ', equals: ..}}' if word == 'not_in' and word not in keys else '' -%}
+        {%- do definition_error(at.subject, at.path ~ name, 'an unknown key' ~ (way_round if name != word), 'beside ' ~ kind ~ ', the keys ', keys + at.beside, word if word in keys else name) -%}
     {%- endfor -%}
     {%- if kind == 'metric' -%}
         {{- return(rule_metric(grammar, at, body)) -}}

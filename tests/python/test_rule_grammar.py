@@ -350,6 +350,63 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         ", at in[0]: found ['SE'].",
         [VALUES],
     ),
+    "and": (
+        {"and": [RECENT, RECENT]},
+        ": found the keys and. Did you mean all?",
+        [KINDS],
+    ),
+    "or": (
+        {"all": [{"or": [RECENT]}]},
+        ", at all[0]: found the keys or. Did you mean any?",
+        [KINDS],
+    ),
+    "or beside a rule": (
+        {**RECENT, "or": [RECENT]},
+        ", at or: found an unknown key, since metric stands alone; any takes a list of rules",
+        [OPERATORS],
+    ),
+    ">=": (
+        {"metric": "orders", ">=": 1},
+        ", at >=: found an unknown key. Did you mean at_least?",
+        [],
+    ),
+    "<": (
+        {"score": "churn_risk", "<": 0.5},
+        ", at <: found an unknown key. Did you mean less_than?",
+        [],
+    ),
+    "==": (
+        {"metric": "orders", "==": 1},
+        ", at ==: found an unknown key. Did you mean equals?",
+        [],
+    ),
+    "=": ({"metric": "orders", "=": 1}, ", at =: found an unknown key. Did you mean equals?", []),
+    "!= of a metric": (
+        {"metric": "orders", "!=": 1},
+        ", at !=: found an unknown key, for which there is {not: {metric: orders, equals: ..}}.",
+        [OPERATORS],
+    ),
+    "!= of an attribute": (
+        {"attribute": "region", "!=": "North"},
+        ", at !=: found an unknown key. Did you mean not_in",
+        ["in, not_in, equals, is_known"],
+    ),
+    "a missing value": (
+        {"attribute": "region", "is_null": True},
+        ", at is_null: found an unknown key. Did you mean is_known?",
+        [],
+    ),
+    "a date": (
+        {"metric": "orders", "since": "2024-01-01", "at_least": 1},
+        ", at since: found an unknown key, since dates are counted in days before as_of: "
+        "{window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}.",
+        ["window_days, from_days_ago, to_days_ago"],
+    ),
+    "a date of an attribute": (
+        {"attribute": "region", "in": ["North"], "after": "2024-01-01"},
+        ", at after: found an unknown key, since dates are counted in days before as_of",
+        ["in, not_in"],
+    ),
     "top of no whole number": (
         {"metric": "orders", "top": 2.5},
         ", at top: found 2.5.",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -927,8 +928,10 @@ WORLD_TEMPLATE = """
 def world(project: GrammarProject) -> World:
     rng = random.Random(20261121)
     definitions: dict[str, Rule] = {}
-    for number in range(300):
-        definitions[f"rule_{number:03}"] = random_rule(rng, list(definitions)[-40:])
+    for number in range(2000 if "ALL_EXAMPLES" in os.environ else 300):
+        # References of references have a limit, so chains begin anew.
+        earlier = list(definitions)[number // 300 * 300 :][-40:]
+        definitions[f"rule_{number:03}"] = random_rule(rng, earlier)
     customers = [random_customer(rng) for _ in range(150)]
     built = json.loads(project.render(WORLD_TEMPLATE, with_segments(definitions)))
 

@@ -25,15 +25,13 @@ end
 
 {#-
     By metric of segment_drift, the schemes and rule segments whose definition names it over any window: in their rules, in rules
-    and schemes that these refer to, as a feature of clusters or as an input of a score that is one.
+    and schemes that these refer to, as a feature of clusters or as an input of a score that is one or is named.
 -#}
 {% macro segments_defined_by() %}
     {%- set named = {'rfm': ['recency_days__all', 'orders__all'], 'spend_breaks': ['revenue__all']} -%}
     {%- for scheme, features in cluster_schemes().items() -%}
-        {%- do named.update({scheme: features | map(attribute='column') | list}) -%}
-        {%- for part in score_parts() if part.score in named[scheme] -%}
-            {%- do named[scheme].append(part.value) -%}
-        {%- endfor -%}
+        {%- set columns = features | map(attribute='column') | list -%}
+        {%- do named.update({scheme: columns + score_parts() | selectattr('score', 'in', columns) | map(attribute='value') | list}) -%}
     {%- endfor -%}
     {%- set definitions = {} -%}
     {%- for name, scheme in schemes().items() -%}
@@ -47,7 +45,7 @@ end
         {%- for condition in conditions -%}
             {%- do columns.extend([condition.column] if condition.kind != 'segment' else named.get(condition.scheme or condition.column, [])) -%}
         {%- endfor -%}
-        {%- do named.update({key: columns}) -%}
+        {%- do named.update({key: columns + score_parts() | selectattr('score', 'in', columns) | map(attribute='value') | list}) -%}
     {%- endfor -%}
     {%- set defined_by = {} -%}
     {%- for metric, inputs in {'recency_days': 'recency_days__', 'frequency': 'orders__|monetary_mean', 'monetary': 'revenue__|monetary_mean'}.items() -%}

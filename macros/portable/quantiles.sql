@@ -3,6 +3,16 @@
 {%- endmacro %}
 
 
+{#- Of fewer values the smallest. -#}
+{% macro nth_largest(expression, n) %}
+    {{- return(adapter.dispatch('nth_largest', 'customer_segmentation')(expression, n)) -}}
+{% endmacro %}
+
+{% macro duckdb__nth_largest(expression, n) -%}
+    list_min(max({{ expression }}, {{ n }}))
+{%- endmacro %}
+
+
 {#- As one list the engine keeps the values once, not three times. -#}
 {% macro quartiles(expression) %}
     {{- return(adapter.dispatch('quartiles', 'customer_segmentation')(expression)) -}}

@@ -17,6 +17,13 @@
         {{- return(rule_sql(node.rule, features, cutpoints) if 'rule' in node else features ~ '.' ~ node.scheme ~ ' = ' ~ sql_literal(node.name)) -}}
     {%- endif -%}
     {%- set value = condition_value(node, features) -%}
+    {%- if node.get('is_number') -%}
+        {%- set value = to_number("rtrim(" ~ value ~ ", '+')") -%}
+    {%- endif -%}
+    {%- if node.operator in ['above', 'below'] -%}
+        {#- As the mean is: the mean of equal values must not lie beside them. -#}
+        {%- set value = rounded(value) -%}
+    {%- endif -%}
     {%- if 'cut_column' in node -%}
         {#- The cut is taken among values above 0: a customer without one is in neither end. -#}
         {{- return('(' ~ value ~ ' > 0 and ' ~ value ~ ' ' ~ rule_operators()[node.operator].sql ~ ' ' ~ cutpoints ~ '.' ~ node.cut_column ~ ')') -}}
@@ -27,5 +34,9 @@
 
 {% macro condition_value(condition, features) %}
     {%- set value = features ~ '.' ~ condition.column -%}
+    {%- if condition.kind == 'sample_percent' -%}
+        {#- The same number in each build; other salts draw independently. -#}
+        {%- set value = 'mod(' ~ compact_key(hashed_id([value, sql_literal(condition.salt)])) ~ ', 100000000) / 1000000.0' -%}
+    {%- endif -%}
     {{- return('cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')' if condition.kind == 'attribute' else value) -}}
 {% endmacro %}

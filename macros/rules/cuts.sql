@@ -6,7 +6,7 @@
     {%- endfor -%}
     {%- for name, scheme in (schemes() if rules is none else {}).items() -%}
         {%- set numbers = {} -%}
-        {%- for cut in distinct_cuts(scheme.segments) | sort(attribute='quantile') -%}
+        {%- for cut in distinct_cuts(scheme.segments) | sort(attribute='quantile,cut_column') -%}
             {%- do numbers.update({cut.column: numbers.get(cut.column, 0) + 1}) -%}
             {%- do cuts.append(dict(cut, scheme=name, metric=cut.column, cut_number=numbers[cut.column])) -%}
         {%- endfor -%}
@@ -20,11 +20,14 @@
     {%- for segment in segments -%}
         {%- for condition in segment.conditions if 'cut_column' in condition -%}
             {#- Rounded: 1 - 70 / 100 is a little more than 0.3, and that much would take the next value. -#}
-            {%- set share = condition.limit / 100 -%}
+            {%- set share = condition.limit / 100 if condition.operator.endswith('_percent') else 0.5 -%}
             {%- do cuts.update({condition.cut_column: {
                 'cut_column': condition.cut_column,
                 'column': condition.column,
                 'quantile': (1 - share if condition.operator == 'top_percent' else share) | round(8),
+                'first': condition.limit if condition.operator == 'top' else none,
+                'is_mean': condition.limit == 'mean',
+                'is_rounded': condition.operator in ['above', 'below'],
             }}) -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -33,16 +36,18 @@
 
 
 {% macro percentile_value(cut) %}
-    {{- return(quantile('case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end', cut.quantile)) -}}
+    {%- set above_0 = 'case when ' ~ cut.column ~ ' > 0 then ' ~ cut.column ~ ' end' -%}
+    {%- set value = nth_largest(above_0, cut.first) if cut.first else exact_mean(above_0) if cut.is_mean else quantile(above_0, cut.quantile) -%}
+    {{- return(rounded(value) if cut.is_rounded else value) -}}
 {% endmacro %}
 
 
-{#- Numbered after the percentiles of a column. -#}
+{#- Numbered after the fitted limits of a column. -#}
 {% macro fixed_limits() %}
     {%- set limits = [] -%}
     {%- for name, scheme in schemes().items() -%}
         {%- set columns = {} -%}
-        {%- for condition in scheme.conditions if condition.kind == 'metric' -%}
+        {%- for condition in scheme.conditions if condition.kind in ['metric', 'score'] and condition.operator != 'is_known' -%}
             {%- set column = columns.setdefault(condition.column, {'percentiles': [], 'numbers': []}) -%}
             {%- if 'cut_column' in condition -%}
                 {%- do column.percentiles.append(condition.cut_column) -%}
@@ -52,7 +57,7 @@
         {%- endfor -%}
         {%- for metric, column in columns.items() -%}
             {%- for number in column.numbers | unique | sort -%}
-                {%- do limits.append({'scheme': name, 'metric': metric, 'cut_number': column.percentiles | length + loop.index, 'cut_value': number}) -%}
+                {%- do limits.append({'scheme': name, 'metric': metric, 'cut_number': column.percentiles | unique | list | length + loop.index, 'cut_value': number}) -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}

@@ -3,21 +3,62 @@
 {% endmacro %}
 
 
+{% macro consent_purposes() %}
+    {{- return(['segmentation', 'activation']) -}}
+{% endmacro %}
+
+
 {% macro rule_operators() %}
     {{- return({
         'at_least': {'words': 'at least', 'sql': '>='},
         'at_most': {'words': 'at most', 'sql': '<='},
         'more_than': {'words': 'more than', 'sql': '>'},
         'less_than': {'words': 'less than', 'sql': '<'},
+        'equals': {'words': 'equal to', 'sql': '='},
         'between': {'words': 'between', 'sql': none},
-        'top_percent': {'words': 'top', 'sql': '>='},
-        'bottom_percent': {'words': 'bottom', 'sql': '<='},
+        'top_percent': {'words': 'top', 'sql': '>=', 'side': 'at least'},
+        'bottom_percent': {'words': 'bottom', 'sql': '<=', 'side': 'at most'},
+        'top': {'words': 'top', 'sql': '>=', 'side': 'at least'},
+        'above': {'words': 'above the', 'sql': '>', 'side': 'more than'},
+        'below': {'words': 'below the', 'sql': '<', 'side': 'less than'},
+        'is_known': {'words': none, 'sql': none},
     }) -}}
+{% endmacro %}
+
+
+{#- Words of other languages, with the key that means the same here. -#}
+{% macro foreign_words() %}
+    {%- set words = {} -%}
+    {%- for key, others in {
+        'all': ['and', '&&', '&'],
+        'any': ['or', '||', '|'],
+        'not': ['!', 'none', 'nor', 'except'],
+        'at_least': ['>=', '=>', 'gte', 'ge', 'min', 'minimum'],
+        'at_most': ['<=', '=<', 'lte', 'le', 'max', 'maximum'],
+        'more_than': ['>', 'gt', 'greater_than'],
+        'less_than': ['<', 'lt', 'fewer_than'],
+        'equals': ['==', '=', 'eq', 'equal', 'is', 'value'],
+        'not_in': ['!=', '<>', 'ne', 'not_equals', 'nin', 'is_not'],
+        'is_known': ['is_null', 'is_missing', 'exists', 'missing', 'null'],
+        'window_days': ['date', 'dates', 'since', 'after', 'before', 'until', 'from', 'to', 'days', 'last_days', 'month', 'year'],
+    }.items() -%}
+        {%- for other in others -%}
+            {%- do words.update({other: key}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(words) -}}
 {% endmacro %}
 
 
 {% macro segment_texts() %}
     {{- return(['name', 'description', 'owner', 'recommended_action', 'channel', 'offer']) -}}
+{% endmacro %}
+
+
+{#- Sources send texts such as 5+, so an attribute has no percentiles. -#}
+{% macro attribute_operators(attribute) %}
+    {%- set numeric = ['at_least', 'at_most', 'more_than', 'less_than', 'between'] if attribute == 'household_size' else [] -%}
+    {{- return(['in', 'not_in', 'equals', 'is_known'] + numeric) -}}
 {% endmacro %}
 
 
@@ -27,7 +68,10 @@
         'any': ['any'],
         'not': ['not'],
         'metric': ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] + rule_operators() | list,
-        'attribute': ['attribute', 'in'],
+        'score': ['score'] + rule_operators() | list,
+        'attribute': ['attribute'] + attribute_operators('household_size'),
+        'consent': ['consent', 'is'],
         'segment': ['segment'],
+        'sample_percent': ['sample_percent', 'salt'],
     }) -}}
 {% endmacro %}

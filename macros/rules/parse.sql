@@ -3,7 +3,8 @@
     the rule, and three lists of the whole segment: its conditions, its references and the depths of its groups.
 
     A condition on a column has column, subject (the column in words), operator, limit, words (operator and limit) and test,
-    the SQL after the value; one with a percentile has a cut_column instead of the test.
+    the SQL after the value; one with a fitted limit has a cut_column instead of the test. is_number marks a text compared as a
+    number.
 -#}
 {% macro rule_node(grammar, at, body) %}
     {%- if body is not mapping -%}
@@ -14,16 +15,42 @@
     {%- endif -%}
     {%- set kinds = grammar.kinds | select('in', body) | list -%}
     {%- if kinds | length != 1 -%}
-        {%- do definition_error(at.subject, at.path, 'the keys ' ~ (kinds or body) | join(', ') if body else 'no rule', 'exactly one of ', grammar.kinds | list, body | first if body and not kinds) -%}
+        {%- do definition_error(at.subject, at.path, 'the keys ' ~ (kinds or body) | join(', ') if body else 'no rule', 'exactly one of ', grammar.kinds | list, grammar.foreign_words.get(body | first, body | first) if body and not kinds) -%}
     {%- endif -%}
     {%- set kind = kinds[0] -%}
     {%- for name in body if name not in grammar.kinds[kind] -%}
-        {%- do definition_error(at.subject, at.path ~ name, 'an unknown key', 'beside ' ~ kind ~ ', the keys ', grammar.kinds[kind] + at.beside, name) -%}
+        {%- set keys, word = grammar.kinds[kind], grammar.foreign_words.get(name, name) -%}
+        {%- set way_round = ', since ' ~ kind ~ ' stands alone; ' ~ word ~ ' takes a list of rules, this one among them' if word in ['all', 'any'] else
+            ', since dates are counted in days before as_of: {window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}' if word == 'window_days' else
+            ', for which there is {not: {' ~ kind ~ ': ' ~ format_value(body[kind]) | replace("'", '') ~ ', equals: ..}}' if word == 'not_in' and word not in keys else '' -%}
+        {%- do definition_error(at.subject, at.path ~ name, 'an unknown key' ~ (way_round if name != word), 'beside ' ~ kind ~ ', the keys ', keys + at.beside, word if word in keys else name) -%}
     {%- endfor -%}
     {%- if kind == 'metric' -%}
         {{- return(rule_metric(grammar, at, body)) -}}
+    {%- elif kind == 'score' -%}
+        {%- do check(at.subject, at.path ~ 'score', body.score, {'one_of': grammar.scores, 'words': 'the scores '}) -%}
+        {%- set column = {'kind': 'score', 'column': body.score, 'subject': body.score | replace('_', ' ')} -%}
+        {{- return(rule_comparison(grammar, at, body, column, rule_operator(at, body, grammar.operators | list))) -}}
     {%- elif kind == 'attribute' -%}
         {{- return(rule_attribute(grammar, at, body)) -}}
+    {%- elif kind == 'sample_percent' -%}
+        {%- do check(at.subject, at.path ~ 'salt', body.get('salt'), {'text': none, 'nullable': true, 'words': 'a non-empty string, or leave the key out'}) -%}
+        {%- set salt, limit = body.get('salt') or '', rule_limit(at.subject, at.path ~ kind, 'top_percent', body.sample_percent) -%}
+        {%- set condition = {
+            'kind': kind,
+            'column': 'customer_id',
+            'salt': salt,
+            'subject': 'random number' ~ (' of ' ~ salt if salt else ''),
+            'operator': 'less_than',
+            'limit': limit,
+            'words': 'less than ' ~ limit ~ ' of 100',
+            'test': '< ' ~ limit,
+            'sentence': 'in a random ' ~ limit ~ '% of customers' ~ (' (' ~ salt ~ ')' if salt else ''),
+        } -%}
+        {%- do at.conditions.append(condition) -%}
+        {{- return(condition) -}}
+    {%- elif kind == 'consent' -%}
+        {{- return(rule_consent(grammar, at, body)) -}}
     {%- elif kind == 'segment' -%}
         {{- return(rule_reference(grammar, at, body)) -}}
     {%- endif -%}
@@ -54,27 +81,48 @@
 
 {% macro rule_metric(grammar, at, body) %}
     {%- do check(at.subject, at.path ~ 'metric', body.metric, {'one_of': grammar.metrics | list, 'words': 'the metrics '}) -%}
-    {%- set operators = grammar.operators | select('in', body) | list -%}
-    {%- if operators | length != 1 -%}
-        {%- do definition_error(at.subject, at.path ~ operators | join(' and '), operators | length ~ ' operators' if operators else 'no operator', 'exactly one of ', grammar.operators | list) -%}
+    {%- set operator, metric, window = rule_operator(at, body, grammar.operators | list), grammar.metrics[body.metric], metric_window(at.subject, at.path, body) -%}
+    {%- if operator == 'is_known' and metric.absent == 0 -%}
+        {%- do definition_error(at.subject, at.path ~ operator, 'is_known beside ' ~ body.metric ~ ', which is 0 for customers without rows', 'is_known beside metrics whose absent is null; here, at_most: 0 or more_than: 0') -%}
     {%- endif -%}
-    {%- set operator, metric, window = operators[0], grammar.metrics[body.metric], metric_window(at.subject, at.path, body) -%}
-    {%- set limit = rule_limit(at.subject, at.path ~ operator, operator, body[operator]) -%}
-    {%- set words, sql = grammar.operators[operator].words, grammar.operators[operator].sql -%}
     {#- 'days since the last completed order' says more than 'recency days'. -#}
     {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
-    {%- set condition = dict(window, kind='metric', operator=operator, limit=limit, subject=(name ~ ' ' ~ metric_window_words(window)).rstrip()) -%}
-    {%- if operator in ['top_percent', 'bottom_percent'] -%}
+    {%- set condition = rule_comparison(grammar, at, body, dict(window, kind='metric', subject=(name ~ ' ' ~ metric_window_words(window)).rstrip()), operator) -%}
+    {%- set counts = metric.aggregate.startswith('count') and 'cut_column' not in condition -%}
+    {%- if counts and operator != 'is_known' and (operator, condition.limit) != ('equals', 1) -%}
+        {%- do condition.update({'sentence': (counted_words(operator, condition.limit, grammar.operators[operator].words) ~ ' ' ~ condition.subject)}) -%}
+    {%- endif -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{% macro rule_operator(at, body, operators) %}
+    {%- set found = operators | select('in', body) | list -%}
+    {%- if found | length != 1 -%}
+        {%- do definition_error(at.subject, at.path ~ found | join(' and '), found | length ~ ' operators' if found else 'no operator', 'exactly one of ', operators) -%}
+    {%- endif -%}
+    {{- return(found[0]) -}}
+{% endmacro %}
+
+
+{% macro rule_comparison(grammar, at, body, column, operator) %}
+    {%- set limit = rule_limit(at.subject, at.path ~ operator, operator, body[operator]) -%}
+    {%- set words, sql = grammar.operators[operator].words, grammar.operators[operator].sql -%}
+    {%- set condition = dict(column, operator=operator, limit=limit) -%}
+    {%- if operator == 'is_known' -%}
+        {%- do condition.update({'words': 'known' if limit else 'unknown', 'test': 'is not null' if limit else 'is null'}) -%}
+    {%- elif operator == 'top' -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit, 'cut_column': condition.column ~ '__first_' ~ limit}) -%}
+    {%- elif operator in ['above', 'below'] -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit, 'cut_column': condition.column ~ '__' ~ limit}) -%}
+    {%- elif operator in ['top_percent', 'bottom_percent'] -%}
         {#- session_minutes__30d__top_25. Unlike str, '%f' never writes 1e-05; six decimals are all that rule_limit accepts. -#}
         {%- set digits = ('%.6f' % limit).rstrip('0').rstrip('.').replace('.', '_') -%}
-        {%- do condition.update({'words': words ~ ' ' ~ limit ~ '%', 'cut_column': window.column ~ '__' ~ operator.replace('percent', digits)}) -%}
+        {%- do condition.update({'words': words ~ ' ' ~ limit ~ '%', 'cut_column': condition.column ~ '__' ~ operator.replace('percent', digits)}) -%}
     {%- elif operator == 'between' -%}
         {%- do condition.update({'words': words ~ ' ' ~ limit | join(' and '), 'test': 'between ' ~ limit | join(' and ')}) -%}
     {%- else -%}
         {%- do condition.update({'words': words ~ ' ' ~ limit, 'test': sql ~ ' ' ~ limit}) -%}
-    {%- endif -%}
-    {%- if metric.aggregate.startswith('count') and 'cut_column' not in condition -%}
-        {%- do condition.update({'sentence': (counted_words(operator, limit, words) ~ ' ' ~ condition.subject)}) -%}
     {%- endif -%}
     {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
@@ -83,6 +131,17 @@
 
 {#- 5.0 becomes 5, so that one limit has one text and one cut column. -#}
 {% macro rule_limit(subject, path, operator, value) %}
+    {#- The engine keeps as many values as `top` asks for. -#}
+    {%- set kinds = {
+        'is_known': {'one_of': [true, false]},
+        'above': {'one_of': ['mean', 'median']},
+        'below': {'one_of': ['mean', 'median']},
+        'top': {'whole': [1, 999999], 'words': 'a whole number of customers from 1 to 999999'},
+    } -%}
+    {%- if operator in kinds -%}
+        {%- do check(subject, path, value, kinds[operator]) -%}
+        {{- return(value) -}}
+    {%- endif -%}
     {%- set between = operator == 'between' -%}
     {%- set percent = operator in ['top_percent', 'bottom_percent'] -%}
     {%- set allowed = 'a number of per cent above 0 and below 100, with at most six decimals' if percent
@@ -106,15 +165,21 @@
 
 {% macro rule_attribute(grammar, at, body) %}
     {%- do check(at.subject, at.path ~ 'attribute', body.attribute, {'one_of': grammar.attributes, 'words': 'the attributes '}) -%}
-    {%- set values = body['in'] if 'in' in body else none -%}
-    {%- set allowed = "a list of one or more texts or numbers, such as [North, South]; quote words that YAML takes for true or false, such as 'NO'" -%}
+    {%- set operators = attribute_operators(body.attribute) -%}
+    {%- set operator = rule_operator(at, body, operators) -%}
+    {%- set column = {'kind': 'attribute', 'column': body.attribute, 'subject': body.attribute | replace('_', ' ')} -%}
+    {%- if operator not in ['in', 'not_in'] and (operator != 'equals' or 'at_least' in operators) -%}
+        {{- return(rule_comparison(grammar, at, body, dict(column, is_number=true) if operator != 'is_known' else column, operator)) -}}
+    {%- endif -%}
+    {%- set values = [body.equals] if operator == 'equals' else body[operator] -%}
+    {%- set allowed = ('a text or number' if operator == 'equals' else 'a list of one or more texts or numbers, such as [North, South]') ~ "; quote words that YAML takes for true or false, such as 'NO'" -%}
     {%- if values is string or values is mapping or values is not iterable or not values -%}
-        {%- do definition_error(at.subject, at.path ~ 'in', format_value(values) if 'in' in body else 'nothing', allowed) -%}
+        {%- do definition_error(at.subject, at.path ~ operator, format_value(values), allowed) -%}
     {%- endif -%}
     {%- set one_of, literals = [], [] -%}
     {%- for value in values -%}
         {%- if value is boolean or (value is not string and value is not number) -%}
-            {%- do definition_error(at.subject, at.path ~ 'in[' ~ loop.index0 ~ ']', format_value(value), allowed) -%}
+            {%- do definition_error(at.subject, at.path ~ operator ~ ('[' ~ loop.index0 ~ ']' if operator != 'equals' else ''), format_value(value), allowed) -%}
         {%- endif -%}
         {#- Compared as text, whatever the type of the column. -#}
         {%- if value | string not in one_of -%}
@@ -122,14 +187,31 @@
             {%- do literals.append(sql_literal(value | string)) -%}
         {%- endif -%}
     {%- endfor -%}
+    {%- set words = {'in': 'one of', 'not_in': 'none of', 'equals': grammar.operators.equals.words} -%}
+    {%- set condition = dict(
+        column,
+        operator='not_in' if operator == 'not_in' else 'in',
+        limit=one_of,
+        words=words[operator] ~ ' ' ~ one_of | join(', '),
+        test=('not in (' if operator == 'not_in' else 'in (') ~ literals | join(', ') ~ ')',
+    ) -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{% macro rule_consent(grammar, at, body) %}
+    {%- set state = body.get('is', 'granted') -%}
+    {%- do check(at.subject, at.path ~ 'consent', body.consent, {'one_of': consent_purposes(), 'words': 'the purposes '}) -%}
+    {%- do check(at.subject, at.path ~ 'is', state, {'one_of': ['granted', 'withdrawn', 'unstated']}) -%}
     {%- set condition = {
-        'kind': 'attribute',
-        'column': body.attribute,
-        'subject': body.attribute | replace('_', ' '),
+        'kind': 'consent',
+        'column': 'consent_to_' ~ body.consent,
+        'subject': 'consent to ' ~ body.consent,
         'operator': 'in',
-        'limit': one_of,
-        'words': 'one of ' ~ one_of | join(', '),
-        'test': 'in (' ~ literals | join(', ') ~ ')',
+        'limit': [state],
+        'words': state,
+        'test': "= '" ~ state ~ "'",
     } -%}
     {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}

@@ -26,11 +26,12 @@ end
 {% macro scheme_reason(scheme, features) %}
     {%- set clauses = {} -%}
     {%- for condition in scheme.conditions -%}
-        {%- set value = rounded_text(features ~ '.' ~ condition.column) if condition.kind == 'metric' else condition_value(condition, features) -%}
+        {%- set value = condition_value(condition, features) -%}
+        {%- set value = rounded_text(value) if condition.kind in ['metric', 'score', 'sample_percent'] else value -%}
         {%- if condition.column == scheme.attribute -%}
             {%- set value = 'coalesce(' ~ value ~ ", 'unknown')" -%}
         {%- endif -%}
-        {%- do clauses.update({condition.column: sql_literal(condition.subject ~ ': ') ~ ' || ' ~ value}) -%}
+        {%- do clauses.update({(condition.column, condition.subject): sql_literal(condition.subject ~ ': ') ~ ' || ' ~ value}) -%}
     {%- endfor -%}
     {%- if not clauses -%}
         {{- return("'everyone'") -}}
@@ -82,15 +83,15 @@ end
 
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
-    {%- if node.kind == 'segment' -%}
+    {%- if node.kind in ['segment', 'consent'] or node.operator == 'is_known' -%}
         {{- return(sql_literal(prefix ~ rule_words(node))) -}}
     {%- endif -%}
-    {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(features ~ '.' ~ node.column) -%}
+    {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(condition_value(node, features)) -%}
     {%- set before = sql_literal(prefix ~ node.subject ~ ': ') ~ ' || ' ~ value ~ ' || ' -%}
     {%- if 'cut_column' in node -%}
         {#- No cut exists while every value is 0; a null would swallow the clause. -#}
         {%- set cut = 'coalesce(' ~ rounded_text(cutpoints ~ '.' ~ node.cut_column) ~ ", 'no limit yet')" -%}
-        {{- return(before ~ sql_literal(' (' ~ node.words ~ ', ' ~ cut_side(node) ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
+        {{- return(before ~ sql_literal(' (' ~ node.words ~ ', ' ~ rule_operators()[node.operator].side ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
     {%- endif -%}
     {{- return(before ~ sql_literal(' (' ~ node.words ~ ')')) -}}
 {% endmacro %}

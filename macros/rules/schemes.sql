@@ -49,7 +49,7 @@
     {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
     {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
         + ['is_buyer', 'non_buyer', 'has_events', 'top_category', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
-        + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + rule_attributes() + derived_columns() -%}
+        + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + ['consent_to_segmentation', 'consent_to_activation'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
         {%- do check_name(subject, 'the name of a scheme', scheme | string | replace('__', '?'), taken) -%}
         {%- set names = ['prospect', 'returns_only'] -%}
@@ -86,7 +86,7 @@
         {%- set segment = segments[name ~ ':' ~ part.segment] -%}
         {%- for condition in segment.conditions -%}
             {%- if condition.kind != 'segment' -%}
-                {%- do conditions.update({condition.column ~ ' ' ~ condition.words: condition}) -%}
+                {%- do conditions.update({[condition.column, condition.subject, condition.words] | join(' '): condition}) -%}
             {%- elif condition.scheme in declared -%}
                 {%- do definition_error(segment.subject, 'rule', format_value(condition.segment_key), 'segments of rfm, spend_breaks, cluster, journeys and rule, which are known before; or the rule written out') -%}
             {%- elif condition.scheme != 'rule' -%}

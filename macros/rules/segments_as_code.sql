@@ -31,6 +31,8 @@
         'metrics': metrics(),
         'operators': rule_operators(),
         'attributes': rule_attributes(),
+        'scores': score_names(),
+        'foreign_words': foreign_words(),
         'schemes': exclusive_schemes(),
         'kinds': rule_kinds(),
         'rules': rules | list,

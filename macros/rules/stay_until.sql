@@ -40,12 +40,23 @@
             {%- if rule_implies(grammar, part, loose) -%}{{- return(true) -}}{%- endif -%}
         {%- endfor -%}
     {%- endif -%}
-    {%- if strict.kind == 'metric' and loose.kind == 'metric' and strict.metric == loose.metric -%}
+    {%- set same = 'operator' in strict and strict.kind == loose.kind and [strict.column, strict.subject] == [loose.column, loose.subject] -%}
+    {%- set operators = [strict.operator, loose.operator] -%}
+    {%- if 'is_known' in operators -%}
+        {#- No other condition holds for a null. -#}
+        {{- return(same and operators[1] == 'is_known' and operators[0] != 'is_known' and loose.limit) -}}
+    {%- elif strict.kind == 'metric' and loose.kind == 'metric' and strict.metric == loose.metric -%}
         {{- return(rule_limit_implies(grammar.metrics[strict.metric], strict, loose)) -}}
-    {%- elif strict.kind == 'attribute' and loose.kind == 'attribute' and strict.column == loose.column -%}
+    {%- elif not same -%}
+        {{- return(false) -}}
+    {%- elif operators == ['in', 'in'] -%}
         {{- return(not strict.limit | reject('in', loose.limit) | list) -}}
+    {%- elif operators == ['in', 'not_in'] -%}
+        {{- return(not strict.limit | select('in', loose.limit) | list) -}}
+    {%- elif operators == ['not_in', 'not_in'] -%}
+        {{- return(not loose.limit | reject('in', strict.limit) | list) -}}
     {%- endif -%}
-    {{- return(false) -}}
+    {{- return(operators | select('in', ['in', 'not_in']) | list == [] and rule_limit_implies({}, strict, loose)) -}}
 {% endmacro %}
 
 
@@ -55,7 +66,7 @@
 -#}
 {% macro rule_limit_implies(metric, strict, loose) %}
     {%- if 'cut_column' in loose -%}
-        {{- return(strict.column == loose.column and strict.operator == loose.operator and strict.limit <= loose.limit) -}}
+        {{- return(strict.column == loose.column and strict.operator == loose.operator and (strict.limit <= loose.limit if loose.limit is number else strict.limit == loose.limit)) -}}
     {%- endif -%}
     {%- set counts = metric.absent == 0 and metric.aggregate in ['count', 'count_days', 'count_distinct'] -%}
     {%- set same = strict.column == loose.column -%}
@@ -83,11 +94,13 @@
 {% endmacro %}
 
 
-{#- Without data, all that is known of a percentile is that it is above 0. -#}
+{#- Without data, all that is known of a fitted limit is that it is above 0. -#}
 {% macro rule_interval(condition) %}
     {%- set operator, limit = condition.operator, condition.limit -%}
     {%- if operator == 'between' -%}
         {{- return({'low': limit[0], 'low_open': false, 'high': limit[1], 'high_open': false}) -}}
+    {%- elif operator == 'equals' -%}
+        {{- return({'low': limit, 'low_open': false, 'high': limit, 'high_open': false}) -}}
     {%- elif operator in ['at_least', 'more_than'] -%}
         {{- return({'low': limit, 'low_open': operator == 'more_than', 'high': none, 'high_open': false}) -}}
     {%- elif operator in ['at_most', 'less_than'] -%}

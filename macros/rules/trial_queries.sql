@@ -10,10 +10,10 @@
     {%- for condition in segment.conditions -%}
         {%- if condition.kind == 'metric' -%}
             {%- do (built if condition.column in built_columns else missing).update({condition.column: condition}) -%}
-        {%- elif condition.kind == 'attribute' -%}
-            {%- do built.update({condition.column: condition}) -%}
-        {%- elif 'rule' not in condition -%}
+        {%- elif condition.kind == 'segment' and 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}
+        {%- elif condition.kind in ['score', 'attribute', 'consent'] -%}
+            {%- do built.update({condition.column: condition}) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do log(tojson({

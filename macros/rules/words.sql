@@ -4,7 +4,7 @@
     {%- elif node.kind == 'segment' -%}
         {{- return('in ' ~ node.segment_key ~ (' by its entry rule' if node.get('has_stay_until') else '')) -}}
     {%- elif 'cut_column' in node -%}
-        {{- return(node.subject ~ ' in the ' ~ node.words ~ ('\x1f' ~ cut_side(node) ~ ' ' ~ node.cut_column ~ '\x1f' if marks else '')) -}}
+        {{- return(node.subject ~ (' ' if node.operator in ['above', 'below'] else ' in the ') ~ node.words ~ ('\x1f' ~ rule_operators()[node.operator].side ~ ' ' ~ node.cut_column ~ '\x1f' if marks else '')) -}}
     {%- elif node.kind not in ['all', 'any'] -%}
         {{- return(node.get('sentence') or node.subject ~ ' ' ~ node.words) -}}
     {%- endif -%}
@@ -21,6 +21,8 @@
 {% macro counted_words(operator, limit, words) %}
     {%- if operator == 'between' -%}
         {{- return(limit | join(' to ')) -}}
+    {%- elif operator == 'equals' -%}
+        {{- return('exactly ' ~ limit if limit else 'no') -}}
     {%- elif (operator, limit) in [('at_least', 1), ('more_than', 0)] -%}
         {{- return('any') -}}
     {%- elif (operator, limit) in [('at_most', 0), ('less_than', 1)] -%}
@@ -41,15 +43,10 @@
             {%- do parts.append(sql_literal(text)) -%}
         {%- else -%}
             {%- set side, cut = text.rsplit(' ', 1) -%}
-            {%- do parts.append("coalesce(' (" ~ side ~ " ' || " ~ rounded_text(cutpoints ~ '.' ~ cut) ~ " || ', ties included)', '')") -%}
+            {%- do parts.append("coalesce(' (" ~ side ~ " ' || " ~ rounded_text(cutpoints ~ '.' ~ cut) ~ " || '" ~ (', ties included' if side in ['at least', 'at most'] else '') ~ ")', '')") -%}
         {%- endif -%}
     {%- endfor -%}
     {{- return(parts | join(' || ')) -}}
-{% endmacro %}
-
-
-{% macro cut_side(condition) %}
-    {{- return('at least' if condition.operator == 'top_percent' else 'at most') -}}
 {% endmacro %}
 
 

@@ -31,6 +31,9 @@
 
 {#- Compares pairs of adjacent letters (Dice), and finds anagrams, since swapped letters are a frequent typo. -#}
 {% macro near_misses(word, names) %}
+    {%- if word in names -%}
+        {{- return([word]) -}}
+    {%- endif -%}
     {%- set pairs = [] -%}
     {%- for letter in (word | lower)[1:] -%}
         {%- do pairs.append((word | lower)[loop.index0] ~ letter) -%}

@@ -32,6 +32,26 @@ periods as (
     where is_built
 ),
 
+consents as (
+    select
+        {%- for purpose in consent_purposes() %}
+        max(
+            case
+                when consents.purpose = '{{ purpose }}'
+                    then case when consents.granted then 'granted' else 'withdrawn' end
+            end
+        ) as consent_to_{{ purpose }},
+        {%- endfor %}
+        periods.as_of,
+        consents.customer_key
+    from periods
+    inner join {{ ref('int_identity__consents') }} as consents
+        on
+            periods.as_of > consents.stated_on
+            and (periods.as_of <= consents.next_stated_on or consents.next_stated_on is null)
+    group by periods.as_of, consents.customer_key
+),
+
 interests as (
     select
         as_of,
@@ -95,6 +115,9 @@ features as (
         {%- for attribute in rule_attributes() %}
         eligible_customers.{{ attribute }},
         {%- endfor %}
+        {%- for purpose in consent_purposes() %}
+        coalesce(consents.consent_to_{{ purpose }}, 'unstated') as consent_to_{{ purpose }},
+        {%- endfor %}
 
         -- metrics over windows
         {%- for window in windows %}
@@ -122,6 +145,10 @@ features as (
         end as non_buyer,
         dates_with_events.as_of is not null as has_events
     from eligible_customers
+    left join consents
+        on
+            eligible_customers.as_of = consents.as_of
+            and eligible_customers.customer_key = consents.customer_key
     left join interests
         on
             eligible_customers.as_of = interests.as_of

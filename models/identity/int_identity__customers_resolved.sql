@@ -15,7 +15,7 @@ golden_records as (
 ),
 
 consents as (
-    select * from {{ ref('stg_consents') }}
+    select * from {{ ref('int_identity__consents') }}
 ),
 
 first_activity as (
@@ -50,34 +50,13 @@ activity as (
     group by customer_references.customer_key
 ),
 
--- The latest statement on any of the person's records counts; in a tie, the withdrawal. A withdrawal with an unreadable
--- date counts as the latest.
-latest_consents as (
-    select
-        customer_references.customer_key,
-        consents.purpose,
-        consents.granted,
-        row_number() over (
-            partition by customer_references.customer_key, consents.purpose
-            order by
-                consents.recorded_at is null and not consents.granted desc,
-                consents.recorded_at desc nulls last,
-                consents.granted asc
-        ) as position
-    from consents
-    inner join customer_references
-        on
-            consents.source_system = customer_references.source_system
-            and consents.customer_ref = customer_references.customer_ref
-),
-
 consents_in_force as (
     select
         customer_key,
         max(case when purpose = 'segmentation' then granted end) as segmentation_consent,
         max(case when purpose = 'activation' then granted end) as activation_consent
-    from latest_consents
-    where position = 1
+    from consents
+    where next_stated_on is null
     group by customer_key
 ),
 

@@ -6,7 +6,8 @@
 -- which rows arrived.
 
 {% set attributes = rule_attributes() + ['customer_key'] -%}
-{% set days = [['customers', attributes, 'day', '']] -%}
+{% set consents = ['customer_key', 'purpose', 'granted', 'stated_on'] -%}
+{% set days = [['customers', attributes, 'day', ''], ['consents', consents, 'stated_on', '']] -%}
 
 with customers as (
     select
@@ -16,6 +17,12 @@ with customers as (
         coalesce(known_from, date '0001-01-01') as day
     from {{ ref('int_identity__customers_resolved') }}
     where not is_excluded
+),
+
+consents as (
+    select consents.*
+    from {{ ref('int_identity__consents') }} as consents
+    inner join customers on consents.customer_key = customers.customer_key
 ),
 
 {% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}

@@ -78,6 +78,9 @@ fitted as (
         {%- for attribute in rule_attributes() %}
         scored.{{ attribute }},
         {%- endfor %}
+        {%- for purpose in consent_purposes() %}
+        scored.consent_to_{{ purpose }},
+        {%- endfor %}
         {%- for window in metric_windows() %}
         scored.{{ window.column }},
         {%- endfor %}

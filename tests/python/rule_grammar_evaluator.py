@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
+from hashlib import md5
 from typing import Any
 
 Rule = dict[str, Any]
@@ -19,6 +21,7 @@ class Customer:
 
     rows: dict[str, list[dict[str, Any]]]
     attributes: dict[str, Any]
+    scores: dict[str, Any]
     schemes: dict[str, str | None]
     known: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -80,26 +83,35 @@ def _metric_value(
     return {"sum": sum, "min": min, "max": max}[aggregate](values)
 
 
-def percentile_cut(values: list[Any], quantile: float) -> Any:
-    """percentile_disc among values above 0: the smallest with at least that share at or below."""
+def fitted_limit(values: list[Any], operator: str, limit: Any) -> Any:
+    """The limit that a fitted operator compares with, taken among values above 0."""
     positive = sorted(value for value in values if value is not None and value > 0)
     if not positive:
         return None
-    # The margin takes up the error of .9 * 10 and the like.
+    if operator == "top":
+        return positive[-min(limit, len(positive))]
+    if limit == "mean":
+        return round(float(sum(map(Fraction, positive)) / len(positive)), 6)
+    if operator in ("above", "below"):
+        return round(float(positive[math.ceil(len(positive) / 2) - 1]), 6)
+    quantile = 1 - limit / 100 if operator == "top_percent" else limit / 100
+    # percentile_disc: the smallest with at least that share at or below. The margin takes up the
+    # error of .9 * 10 and the like.
     return positive[max(math.ceil(quantile * len(positive) - 1e-9), 1) - 1]
 
 
 def evaluate(
     rule: Rule,
+    customer_id: str,
     customer: Customer,
     value: Callable[[str, Window], Any],
-    cut: Callable[[str, Window, str, float], Any],
+    cut: Callable[[str, Window, str, Any], Any],
     definitions: dict[str, Rule],
 ) -> bool | None:
     """Whether a rule holds for a customer, in three-valued logic."""
 
     def inner(part: Rule) -> bool | None:
-        return evaluate(part, customer, value, cut, definitions)
+        return evaluate(part, customer_id, customer, value, cut, definitions)
 
     if "all" in rule:
         results = [inner(part) for part in rule["all"]]
@@ -112,7 +124,19 @@ def evaluate(
         return None if result is None else not result
     if "attribute" in rule:
         found = customer.attributes[rule["attribute"]]
-        return None if found is None else str(found) in [str(each) for each in rule["in"]]
+        if "is_known" in rule:
+            return (found is not None) is rule["is_known"]
+        listed = rule.get("in", rule.get("not_in", [rule.get("equals")]))
+        if found is not None and isinstance(listed[0], str):
+            return (found in listed) is ("not_in" not in rule)
+        return _compared(rule, None if found in (None, "many") else float(found.rstrip("+")))
+    if "sample_percent" in rule:
+        texts = [customer_id, rule.get("salt", "")]
+        digest = md5("".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
+        return int(digest[:15], 16) % 10**8 < rule["sample_percent"] * 10**6
+    if "consent" in rule:
+        state = customer.attributes[f"consent_to_{rule['consent']}"]
+        return bool(state == rule.get("is", "granted"))
     if "segment" in rule:
         scheme, name = rule["segment"].split(":", 1)
         if scheme == "rule":
@@ -120,11 +144,18 @@ def evaluate(
         found = customer.schemes[scheme]
         return None if found is None else found == name
     window = window_of(rule)
-    number = value(rule["metric"], window)
-    for operator in ("top_percent", "bottom_percent"):
+    name = rule["score"] if "score" in rule else rule["metric"]
+    number = value(name, window)
+    for operator in ("top_percent", "bottom_percent", "top", "above", "below"):
         if operator in rule:
-            limit = cut(rule["metric"], window, operator, rule[operator])
+            limit = cut(name, window, operator, rule[operator])
             return _inside_cut(number, limit, operator)
+    if "is_known" in rule:
+        return (number is not None) is rule["is_known"]
+    return _compared(rule, number)
+
+
+def _compared(rule: Rule, number: Any) -> bool | None:
     if number is None:
         return None
     if "between" in rule:
@@ -135,6 +166,7 @@ def evaluate(
         "at_most": lambda a, b: a <= b,
         "more_than": lambda a, b: a > b,
         "less_than": lambda a, b: a < b,
+        "equals": lambda a, b: a == b,
     }
     operator = next(name for name in compare if name in rule)
     return compare[operator](number, rule[operator])
@@ -147,4 +179,7 @@ def _inside_cut(number: Any, limit: Any, operator: str) -> bool | None:
         return False
     if limit is None:
         return None
-    return bool(number >= limit if operator == "top_percent" else number <= limit)
+    if operator in ("above", "below"):
+        rounded = round(float(number), 6)
+        return bool(rounded > limit if operator == "above" else rounded < limit)
+    return bool(number <= limit if operator == "bottom_percent" else number >= limit)

@@ -66,6 +66,8 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         TEXT,
     )
     | {"region": TEXT, "country": TEXT, "known_from": DAY},
+    "int_identity__consents": {"customer_key": pa.int64(), "purpose": TEXT, "granted": pa.bool_()}
+    | {"stated_on": DAY, "next_stated_on": DAY},
     "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY}
     | {"is_current": pa.bool_()},
     # Words have tests of their own.

@@ -100,6 +100,30 @@ def test_a_cut_is_taken_at_the_last_refit_date(
     assert members(trial) != {customer for (customer,) in now}
 
 
+def test_averages_and_the_top_are_those_of_the_wide_table(
+    reference: Build, tries_without_windows: Tries
+) -> None:
+    file = Path("warehouse") / f"{VARS['dataset']}.duckdb"
+    column, metric = "revenue__730d", {"metric": "revenue", "window_days": 730}
+    fitted = {
+        (
+            "top",
+            7,
+        ): f">= (select min(v) from (select {column} as v from now order by v desc limit 7))",
+        ("above", "mean"): f"> (select avg({column}) from now where {column} > 0)",
+    }
+    for (operator, limit), compared in fitted.items():
+        trial = tries_without_windows(metric | {operator: limit})
+        with duckdb.connect(str(reference.folder / file), read_only=True) as connection:
+            expected = connection.execute(f"""
+                with wide as (select * from {WIDE_TABLE}),
+                now as (select * from wide where as_of = (select max(as_of) from wide))
+                select customer_id from now where {column} > 0 and {column} {compared}
+            """).fetchall()
+        assert members(trial) == {customer for (customer,) in expected}, operator
+        assert 1 < len(expected) < 100
+
+
 def test_a_cut_of_a_period_that_was_kept_is_refused(
     tries_without_windows: Tries, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from rule_grammar_evaluator import (
     Window,
     column_of,
     evaluate,
+    fitted_limit,
     metric_value,
-    percentile_cut,
     window_of,
 )
 from rule_grammar_project import GrammarProject
@@ -89,13 +90,15 @@ def nested(depth: int) -> Rule:
 
 
 ALL_METRICS = "the metrics " + ", ".join(METRICS)
-OPERATORS = "at_least, at_most, more_than, less_than, between, top_percent, bottom_percent"
-KINDS = "exactly one of all, any, not, metric, attribute, segment"
+OPERATORS = "at_least, at_most, more_than, less_than, equals, between, top_percent, bottom_percent"
+OPERATORS += ", top, above, below, is_known"
+KINDS = "exactly one of all, any, not, metric, score, attribute, consent, segment, sample_percent"
 ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
 NUMBER = "a number without quotes"
 PERCENT = "above 0 and below 100"
 LIST = "a list of one or more rules"
 VALUES = "a list of one or more texts or numbers"
+TEXT_OPERATORS = "exactly one of in, not_in, equals, is_known"
 
 # Rule of segment `bad_one`; place and finding; what the message must offer.
 BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
@@ -267,7 +270,76 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         [VALUES],
     ),
     "in of nothing": ({"attribute": "region", "in": []}, ", at in: found an empty list.", [VALUES]),
-    "no in": ({"attribute": "region"}, ", at in: found nothing.", [VALUES]),
+    "no operator of an attribute": (
+        {"attribute": "region"},
+        ": found no operator.",
+        [TEXT_OPERATORS],
+    ),
+    "two operators of an attribute": (
+        {"attribute": "region", "in": ["North"], "not_in": ["South"]},
+        ", at in and not_in: found 2 operators.",
+        [TEXT_OPERATORS],
+    ),
+    "not in without list": (
+        {"attribute": "region", "not_in": "North"},
+        ", at not_in: found 'North'.",
+        [VALUES],
+    ),
+    "equals a list": (
+        {"attribute": "region", "equals": ["North"]},
+        ", at equals: found ['North'].",
+        ["a text or number"],
+    ),
+    "equals Norway": (
+        {"attribute": "country", "equals": False},
+        ", at equals: found false.",
+        ["a text or number", "such as 'NO'"],
+    ),
+    "text compared as a number": (
+        {"attribute": "region", "at_least": 3},
+        ": found no operator.",
+        [TEXT_OPERATORS],
+    ),
+    "number that is quoted": (
+        {"attribute": "household_size", "equals": "3"},
+        ", at equals: found '3'.",
+        [NUMBER],
+    ),
+    "percentile of an attribute": (
+        {"attribute": "household_size", "top_percent": 3},
+        ", at top_percent: found an unknown key.",
+        ["at_least, at_most"],
+    ),
+    "metric equals a text": (
+        {"metric": "orders", "equals": "two"},
+        ", at equals: found 'two'.",
+        [NUMBER],
+    ),
+    "is_known is a text": (
+        {"attribute": "region", "is_known": "no"},
+        ", at is_known: found 'no'.",
+        ["true, false"],
+    ),
+    "is_known is 1": (
+        {"score": "churn_risk", "is_known": 1},
+        ", at is_known: found 1.",
+        ["true, false"],
+    ),
+    "is_known of a count": (
+        {"metric": "orders", "is_known": False},
+        ", at is_known: found is_known beside orders, which is 0 for customers without rows.",
+        ["metrics whose absent is null", "at_most: 0"],
+    ),
+    "unknown score": (
+        {"score": "churn", "at_least": 0.5},
+        ", at score: found 'churn'. Did you mean churn_risk?",
+        ["engagement_score, momentum_score, loyalty_score, churn_risk"],
+    ),
+    "window of a score": (
+        {"score": "churn_risk", "window_days": 30, "at_least": 0.5},
+        ", at window_days: found an unknown key.",
+        ["beside score, the keys score, at_least"],
+    ),
     # YAML reads the country code NO as false.
     "Norway": (
         {"attribute": "country", "in": ["SE", False]},
@@ -278,6 +350,108 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         {"attribute": "country", "in": [["SE"]]},
         ", at in[0]: found ['SE'].",
         [VALUES],
+    ),
+    "and": (
+        {"and": [RECENT, RECENT]},
+        ": found the keys and. Did you mean all?",
+        [KINDS],
+    ),
+    "or": (
+        {"all": [{"or": [RECENT]}]},
+        ", at all[0]: found the keys or. Did you mean any?",
+        [KINDS],
+    ),
+    "or beside a rule": (
+        {**RECENT, "or": [RECENT]},
+        ", at or: found an unknown key, since metric stands alone; any takes a list of rules",
+        [OPERATORS],
+    ),
+    ">=": (
+        {"metric": "orders", ">=": 1},
+        ", at >=: found an unknown key. Did you mean at_least?",
+        [],
+    ),
+    "<": (
+        {"score": "churn_risk", "<": 0.5},
+        ", at <: found an unknown key. Did you mean less_than?",
+        [],
+    ),
+    "==": (
+        {"metric": "orders", "==": 1},
+        ", at ==: found an unknown key. Did you mean equals?",
+        [],
+    ),
+    "=": ({"metric": "orders", "=": 1}, ", at =: found an unknown key. Did you mean equals?", []),
+    "!= of a metric": (
+        {"metric": "orders", "!=": 1},
+        ", at !=: found an unknown key, for which there is {not: {metric: orders, equals: ..}}.",
+        [OPERATORS],
+    ),
+    "!= of an attribute": (
+        {"attribute": "region", "!=": "North"},
+        ", at !=: found an unknown key. Did you mean not_in",
+        ["in, not_in, equals, is_known"],
+    ),
+    "a missing value": (
+        {"attribute": "region", "is_null": True},
+        ", at is_null: found an unknown key. Did you mean is_known?",
+        [],
+    ),
+    "a date": (
+        {"metric": "orders", "since": "2024-01-01", "at_least": 1},
+        ", at since: found an unknown key, since dates are counted in days before as_of: "
+        "{window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}.",
+        ["window_days, from_days_ago, to_days_ago"],
+    ),
+    "a date of an attribute": (
+        {"attribute": "region", "in": ["North"], "after": "2024-01-01"},
+        ", at after: found an unknown key, since dates are counted in days before as_of",
+        ["in, not_in"],
+    ),
+    "top of no whole number": (
+        {"metric": "orders", "top": 2.5},
+        ", at top: found 2.5.",
+        ["a whole number of customers from 1"],
+    ),
+    "top 0 customers": (
+        {"metric": "orders", "top": 0},
+        ", at top: found 0.",
+        ["a whole number of customers from 1"],
+    ),
+    "above a number": (
+        {"metric": "orders", "above": 3},
+        ", at above: found 3.",
+        ["mean, median"],
+    ),
+    "below the average": (
+        {"score": "churn_risk", "below": "average"},
+        ", at below: found 'average'.",
+        ["mean, median"],
+    ),
+    "sample of everyone": (
+        {"sample_percent": 100},
+        ", at sample_percent: found 100.",
+        [PERCENT],
+    ),
+    "salt that is no text": (
+        {"sample_percent": 10, "salt": 7},
+        ", at salt: found 7.",
+        ["a non-empty string"],
+    ),
+    "unknown purpose": (
+        {"consent": "email"},
+        ", at consent: found 'email'.",
+        ["the purposes segmentation, activation"],
+    ),
+    "unknown state of a consent": (
+        {"consent": "activation", "is": "given"},
+        ", at is: found 'given'.",
+        ["granted, withdrawn, unstated"],
+    ),
+    "state that is true": (
+        {"consent": "activation", "is": True},
+        ", at is: found true.",
+        ["granted, withdrawn, unstated"],
     ),
     "stay_until in a group": (
         {"all": [{**RECENT, "stay_until": RECENT}]},
@@ -516,6 +690,9 @@ def test_segments_are_completed_and_sorted(project: GrammarProject) -> None:
             "cut_column": "session_minutes__1d__top_2_5",
             "column": "session_minutes__1d",
             "quantile": 0.975,
+            "first": None,
+            "is_mean": False,
+            "is_rounded": False,
             "scheme": "rule",
             "metric": "session_minutes__1d__top_2_5",
             "cut_number": 1,
@@ -594,7 +771,15 @@ WINDOWS: list[Rule] = [
 ]
 ATTRIBUTES: dict[str, list[Any]] = {
     "region": ["North", "O'Hara", "back\\slash", "x') or true --", "", None],
-    "household_size": [1, 2, 3, None],
+    "household_size": ["1", "2", "3", "5+", "many", None],
+}
+CONSENTS = {
+    f"consent_to_{purpose}": ["granted", "withdrawn", "unstated"]
+    for purpose in ("segmentation", "activation")
+}
+SCORES: dict[str, list[float | None]] = {
+    "churn_risk": [0.0, 0.25, 0.5, 1 / 3, 0.9, None],
+    "momentum_score": [-1.0, -0.5, 0.0, 0.25, 1.0, None],
 }
 SCHEMES = {
     "rfm": ["champions", "loyal", None],
@@ -609,19 +794,46 @@ def random_condition(rng: random.Random, earlier: list[str]) -> Rule:
     if kind < 0.15:
         attribute = rng.choice(list(ATTRIBUTES))
         values = [value for value in ATTRIBUTES[attribute] if value is not None]
-        return {"attribute": attribute, "in": rng.sample(values, rng.randint(1, 2))}
+        if rng.random() < 0.2:
+            return {"attribute": attribute, "is_known": rng.random() < 0.5}
+        if attribute == "household_size" and rng.random() < 0.5:
+            return {"attribute": attribute, **random_limit(rng, [0, 1, 2, 2.5, 5])}
+        if attribute == "region" and rng.random() < 0.2:
+            return {"attribute": attribute, "equals": rng.choice(values)}
+        listed = rng.sample(values, rng.randint(1, 2))
+        return {"attribute": attribute, rng.choice(["in", "in", "not_in"]): listed}
     if kind < 0.25:
         scheme = rng.choice(list(SCHEMES))
         return {"segment": f"{scheme}:{rng.choice([each for each in SCHEMES[scheme] if each])}"}
-    if kind < 0.33 and earlier:
+    if kind < 0.28:
+        consent = {"consent": rng.choice(["segmentation", "activation"])}
+        states = [{}, {"is": "granted"}, {"is": "withdrawn"}, {"is": "unstated"}]
+        return consent | rng.choice(states)
+    if kind < 0.3:
+        salt = rng.choice([{}, {"salt": "spring"}, {"salt": "o'hara"}])
+        return {"sample_percent": rng.choice([10, 33.3, 50.0])} | salt
+    if kind < 0.37 and earlier:
         return {"segment": f"rule:{rng.choice(earlier)}"}
+    limits: list[float] = [-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40]
     rule = {"metric": rng.choice(list(METRICS)), **rng.choice(WINDOWS)}
-    if kind < 0.45:
+    if kind < 0.43:
+        rule, limits = {"score": rng.choice(list(SCORES))}, [-0.5, 0, 0.25, 0.5, 0.9]
+    if kind % 0.1 < 0.03:
         return rule | {rng.choice(["top_percent", "bottom_percent"]): rng.choice([10, 25.0, 2.5])}
-    limit = rng.choice([-3.5, 0, 1, 2, 3, 5, 10, 12.25, 40])
-    if kind < 0.55:
-        return rule | {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
-    return rule | {rng.choice(["at_least", "at_most", "more_than", "less_than"]): limit}
+    if kind % 0.1 < 0.04:
+        return rule | rng.choice([{"top": 3}, {"top": 20}, {"top": 9999}])
+    if kind % 0.1 < 0.05:
+        return rule | {rng.choice(["above", "below"]): rng.choice(["mean", "median"])}
+    if kind % 0.1 < 0.055 and METRICS.get(rule.get("metric", ""), {}).get("absent") != 0:
+        return rule | {"is_known": rng.random() < 0.5}
+    return rule | random_limit(rng, limits)
+
+
+def random_limit(rng: random.Random, limits: list[float]) -> Rule:
+    limit = rng.choice(limits)
+    if rng.random() < 0.2:
+        return {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
+    return {rng.choice(["at_least", "at_most", "more_than", "less_than", "equals"]): limit}
 
 
 def random_rule(rng: random.Random, earlier: list[str], depth: int = 0) -> Rule:
@@ -650,9 +862,12 @@ def random_customer(rng: random.Random) -> Customer:
     for _ in range(rng.choice([0, 1, 3, 8])):
         minutes = rng.choice([None, 0.0, 0.25, 1.5, 12.25, 20.0])
         sessions.append({"day": day(), "minutes": minutes, "device": rng.choice(["a", "b", None])})
-    attributes = {name: rng.choice(values) for name, values in ATTRIBUTES.items()}
+    listed = ATTRIBUTES | CONSENTS
+    attributes = {name: rng.choice(values) for name, values in listed.items()}
     schemes = {name: rng.choice(values) for name, values in SCHEMES.items()}
-    return Customer({"orders": orders, "sessions": sessions, "events": []}, attributes, schemes)
+    scores = {name: rng.choice(values) for name, values in SCORES.items()}
+    rows = {"orders": orders, "sessions": sessions, "events": []}
+    return Customer(rows, attributes, scores, schemes)
 
 
 @dataclass
@@ -667,14 +882,15 @@ class World:
     reasons: dict[tuple[int, date], dict[str, str | None]]
 
     def value(self, number: int, as_of: date, name: str, window: Window) -> Any:
+        if name in SCORES:
+            return self.customers[number].scores[name]
         metric = METRICS[name]
         keep = FILTERS[metric.get("filter")]
         return metric_value(self.customers[number], name, metric, window, as_of, keep)
 
-    def cut(self, as_of: date, name: str, window: Window, operator: str, percent: float) -> Any:
-        quantile = 1 - percent / 100 if operator == "top_percent" else percent / 100
+    def cut(self, as_of: date, name: str, window: Window, operator: str, limit: Any) -> Any:
         values = [self.value(i, as_of, name, window) for i in range(len(self.customers))]
-        return percentile_cut(values, quantile)
+        return fitted_limit(values, operator, limit)
 
     def verdict(self, rule: Rule, number: int, as_of: date, cuts: dict[Any, Any]) -> bool | None:
         def cut(*key: Any) -> Any:
@@ -684,6 +900,7 @@ class World:
 
         return evaluate(
             rule,
+            f"c{number}",
             self.customers[number],
             lambda name, window: self.value(number, as_of, name, window),
             cut,
@@ -700,7 +917,9 @@ WORLD_TEMPLATE = """
 {% set rules = [] %}{% for segment in segments %}{% do rules.append({
     'key': segment.segment, 'condition': rule_condition(segment.rule),
     'reason': rule_reason(segment)}) %}{% endfor %}
-{{ tojson({'windows': windows, 'rules': rules, 'cuts': percentile_cuts(segments),
+{% set cuts = [] %}{% for cut in percentile_cuts(segments) %}{% do cuts.append(
+    percentile_value(cut) ~ ' as ' ~ cut.cut_column) %}{% endfor %}
+{{ tojson({'windows': windows, 'rules': rules, 'cuts': cuts,
     'matching': matching_segments(segments)}) }}
 """
 
@@ -709,8 +928,10 @@ WORLD_TEMPLATE = """
 def world(project: GrammarProject) -> World:
     rng = random.Random(20261121)
     definitions: dict[str, Rule] = {}
-    for number in range(300):
-        definitions[f"rule_{number:03}"] = random_rule(rng, list(definitions)[-40:])
+    for number in range(2000 if "ALL_EXAMPLES" in os.environ else 300):
+        # References of references have a limit, so chains begin anew.
+        earlier = list(definitions)[number // 300 * 300 :][-40:]
+        definitions[f"rule_{number:03}"] = random_rule(rng, earlier)
     customers = [random_customer(rng) for _ in range(150)]
     built = json.loads(project.render(WORLD_TEMPLATE, with_segments(definitions)))
 
@@ -719,15 +940,22 @@ def world(project: GrammarProject) -> World:
     run("create table periods (as_of date)")
     run("create table orders (id int, day date, amount decimal(18, 2), is_completed boolean)")
     run("create table sessions (id int, day date, minutes double, device varchar)")
-    run("create table customers (id int, region varchar, household_size int, rfm varchar, "
-        "value_tier varchar, cluster varchar)")  # fmt: skip
+    run("create table customers (id int, customer_id varchar, region varchar, "
+        "household_size varchar, "
+        "consent_to_segmentation varchar, consent_to_activation varchar, "
+        "churn_risk double, momentum_score double, rfm varchar, value_tier varchar, "
+        "cluster varchar)")  # fmt: skip
     connection.executemany("insert into periods values (?)", [[each] for each in PERIODS])
     for number, customer in enumerate(customers):
         for table in ("orders", "sessions"):
             for row in customer.rows[table]:
                 run(f"insert into {table} values (?, ?, ?, ?)", [number, *row.values()])
-        values = [*customer.attributes.values(), *customer.schemes.values()]
-        run("insert into customers values (?, ?, ?, ?, ?, ?)", [number, *values])
+        values = [*customer.attributes.values(), *customer.scores.values()]
+        values += customer.schemes.values()
+        run(
+            "insert into customers values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [number, f"c{number}", *values],
+        )
 
     for table in ("orders", "sessions"):
         columns = [w for w in built["windows"] if w["table"] == table]
@@ -738,12 +966,8 @@ def world(project: GrammarProject) -> World:
     run(f"create table features as select customers.*, periods.as_of, {listed} from customers "
         "cross join periods left join orders_windows using (id, as_of) "
         "left join sessions_windows using (id, as_of)")  # fmt: skip
-    listed = "".join(
-        f", percentile_disc({each['quantile']}) within group (order by {each['column']}) "
-        f"filter (where {each['column']} > 0) as {each['cut_column']}"
-        for each in built["cuts"]
-    )
-    run(f"create table cutpoints as select as_of{listed} from features group by as_of")
+    listed = ", ".join(built["cuts"])
+    run(f"create table cutpoints as select as_of, {listed} from features group by as_of")
 
     joined = "from features inner join cutpoints on features.as_of = cutpoints.as_of"
     keys = [each["key"] for each in built["rules"]]
@@ -862,8 +1086,51 @@ IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
     (TOP, {"metric": "session_minutes", "more_than": 0}, True),
     (TOP, {"metric": "session_minutes", "at_least": 1}, False),
     ({"metric": "session_minutes", "more_than": 50}, TOP, False),
+    ({"metric": "orders", "equals": 3}, {"metric": "orders", "at_least": 3}, True),
+    ({"metric": "orders", "equals": 3}, {"metric": "orders", "between": [1, 2]}, False),
+    ({"metric": "orders", "at_least": 3}, {"metric": "orders", "equals": 3}, False),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "more_than": 0.5}, True),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "loyalty_score", "at_least": 0.5}, False),
+    ({"metric": "orders", "top": 5}, {"metric": "orders", "top": 9}, True),
+    ({"metric": "orders", "top": 9}, {"metric": "orders", "top": 5}, False),
+    ({"metric": "orders", "top": 9}, {"metric": "orders", "at_least": 0}, True),
+    ({"metric": "orders", "above": "mean"}, {"metric": "orders", "above": "median"}, False),
+    ({"metric": "orders", "above": "mean"}, {"metric": "orders", "below": "mean"}, False),
+    ({"metric": "orders", "below": "mean"}, {"metric": "orders", "more_than": 0}, True),
+    ({"sample_percent": 5}, {"sample_percent": 10}, True),
+    ({"sample_percent": 10}, {"sample_percent": 5}, False),
+    ({"sample_percent": 5}, {"sample_percent": 10, "salt": "spring"}, False),
+    ({"score": "churn_risk", "top_percent": 5}, {"score": "churn_risk", "top_percent": 9}, True),
+    ({"score": "churn_risk", "at_least": 0.7}, {"score": "churn_risk", "is_known": True}, True),
+    ({"score": "churn_risk", "is_known": True}, {"score": "churn_risk", "at_least": 0}, False),
+    ({"score": "churn_risk", "at_most": 1}, {"score": "churn_risk", "is_known": False}, False),
+    ({"metric": "recency_days", "at_least": 3}, {"metric": "recency_days", "is_known": True}, True),
+    (
+        {"attribute": "household_size", "at_least": 3},
+        {"attribute": "household_size", "at_least": 2},
+        True,
+    ),
+    # As texts, 3 is neither more nor less than 2.
+    (
+        {"attribute": "household_size", "in": [3]},
+        {"attribute": "household_size", "at_least": 2},
+        False,
+    ),
+    ({"attribute": "region", "equals": "North"}, NORTH, True),
+    (NORTH, {"attribute": "region", "not_in": ["East"]}, True),
+    (NORTH, {"attribute": "region", "not_in": ["East", "North"]}, False),
+    (
+        {"attribute": "region", "not_in": ["East", "West"]},
+        {"attribute": "region", "not_in": ["East"]},
+        True,
+    ),
+    ({"attribute": "region", "not_in": ["East"]}, NORTH, False),
+    (NORTH, {"attribute": "region", "is_known": True}, True),
     ({"attribute": "region", "in": ["North"]}, NORTH, True),
     (NORTH, {"attribute": "region", "in": ["North"]}, False),
+    ({"consent": "activation"}, {"consent": "activation", "is": "granted"}, True),
+    ({"consent": "activation"}, {"consent": "segmentation"}, False),
+    ({"consent": "activation"}, {"consent": "activation", "is": "unstated"}, False),
     (LOYAL, {"any": [LOYAL, {"segment": "rfm:champions"}]}, True),
     (LOYAL, {"segment": "rfm:champions"}, False),
     # Under not, less is more: nothing but equality is trusted.
@@ -914,10 +1181,16 @@ def altered(rng: random.Random, rule: Rule) -> Rule:
             if k not in ("window_days", "from_days_ago", "to_days_ago")
         }
         return kept | rng.choice(WINDOWS)
+    if "attribute" in rule and rng.random() < 0.3:
+        return {"attribute": rule["attribute"], "is_known": True}
+    if {"in", "not_in"} & set(rule) and rng.random() < 0.7:
+        values = [value for value in ATTRIBUTES[rule["attribute"]] if value is not None]
+        listed = rng.sample(values, rng.randint(1, len(values)))
+        return {"attribute": rule["attribute"], rng.choice(["in", "not_in"]): listed}
     shift = rng.choice([-2, -1, 0, 0, 1, 2])
-    for name in ("at_least", "at_most", "more_than", "less_than"):
-        if name in rule:
-            opposite = {"at_least": "more_than", "more_than": "at_least"}
+    for name in ("at_least", "at_most", "more_than", "less_than", "equals"):
+        if name in rule and isinstance(rule[name], int | float):
+            opposite = {"at_least": "more_than", "more_than": "at_least", "equals": "at_least"}
             new = opposite.get(name, name) if rng.random() < 0.3 else name
             return {k: v for k, v in rule.items() if k != name} | {new: rule[name] + shift}
     return rule
@@ -958,10 +1231,17 @@ ROW = {
     "mean_minutes__all": "10.0 / 3",
     "recency_days__all": "cast(null as bigint)",
     "region": "'North'",
+    "country": "cast(null as varchar)",
+    "household_size": "'5+'",
+    "churn_risk": "0.7251",
+    "customer_id": "'c3'",
+    "consent_to_activation": "'granted'",
+    "consent_to_segmentation": "'unstated'",
     "rfm": "'champions'",
     "lifecycle": "'active'",
 }
 CUTS = {"session_minutes__30d__top_25": "cast(12.0 as double)", "orders__7d__top_5": "null"}
+CUTS |= {"session_minutes__30d__mean": "12.5::double", "revenue__all__first_50": "900::double"}
 NO_ORDER = {"metric": "orders", "window_days": 7, "at_least": 1}
 
 REASONS: list[tuple[Rule, str]] = [
@@ -980,6 +1260,30 @@ REASONS: list[tuple[Rule, str]] = [
         {"attribute": "region", "in": ["North", "O'Hara"]},
         "region: North (one of North, O'Hara)",
     ),
+    ({"attribute": "region", "equals": "North"}, "region: North (equal to North)"),
+    ({"attribute": "region", "not_in": ["South"]}, "region: North (none of South)"),
+    ({"attribute": "region", "is_known": True}, "region known"),
+    ({"attribute": "country", "is_known": False}, "country unknown"),
+    ({"not": {"attribute": "country", "is_known": True}}, "not: country known"),
+    ({"metric": "recency_days", "is_known": False}, "recency days unknown"),
+    (
+        {"metric": "orders", "window_days": 30, "equals": 2},
+        "orders in the last 30 days: 2 (equal to 2)",
+    ),
+    ({"attribute": "household_size", "at_least": 4}, "household size: 5+ (at least 4)"),
+    ({"score": "churn_risk", "at_least": 0.7}, "churn risk: 0.73 (at least 0.7)"),
+    (
+        {"metric": "session_minutes", "window_days": 30, "above": "mean"},
+        "session minutes in the last 30 days: 41.0 (above the mean, more than 12.5)",
+    ),
+    ({"metric": "revenue", "top": 50}, "revenue: 1234.50 (top 50, at least 900.0)"),
+    ({"sample_percent": 60}, "random number: 31.53 (less than 60 of 100)"),
+    (
+        {"not": {"sample_percent": 5, "salt": "spring"}},
+        "not: random number of spring: 11.58 (less than 5 of 100)",
+    ),
+    ({"consent": "activation"}, "consent to activation granted"),
+    ({"not": {"consent": "segmentation"}}, "not: consent to segmentation granted"),
     ({"segment": "rfm:champions"}, "in rfm:champions"),
     ({"segment": "rule:base"}, "in rule:base"),
     ({"segment": "rule:stayed"}, "in rule:stayed by its entry rule"),

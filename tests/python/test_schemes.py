@@ -178,7 +178,7 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
     "two rules": (
         ruled({"all": [RECENT], "any": [RECENT]}),
         f"{OF_LARGE}: found the keys all, any.",
-        "exactly one of all, any, not, metric, attribute, segment",
+        "exactly one of all, any, not, metric, score, attribute, consent, segment, sample_percent",
     ),
     "unknown metric": (
         ruled({"any": [RECENT, {"metric": "ordrs", "at_least": 1}]}),
@@ -238,7 +238,14 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
 }
 for name in ("rfm", "spend_breaks", "cluster", "journeys", "rule", "all", "region", "age_band"):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", FREE)
-for name in ("is_buyer", "as_of", "churn_risk", "recency_score", "cluster_distance"):
+for name in (
+    "is_buyer",
+    "consent_to_activation",
+    "as_of",
+    "churn_risk",
+    "recency_score",
+    "cluster_distance",
+):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", FREE)
 for name in ("Uppercase", "basket size", "a'b", "{{ x }}", "1st", "a;b", ""):
     BAD_SCHEMES[f"scheme {name}"] = (named(name), f"the name of a scheme: found '{name}'.", NAME)
@@ -337,6 +344,29 @@ def test_texts_and_values_come_out_as_they_are_written(project: GrammarProject, 
     assert found == [("large",), ("small",)]
     reasons = duckdb.execute(f"{sql['reason']} {features}", [text]).fetchall()
     assert reasons == [(f"region: {text}",), ("region: elsewhere",)]
+
+
+def test_a_random_share_of_the_customers_is_a_segment(project: GrammarProject) -> None:
+    """The number is the same for each segment of one salt, and 20% include the 10%."""
+    rules = [{"sample_percent": 10}, {"sample_percent": 20}, {"sample_percent": 20, "salt": "x"}]
+    parts = [{"segment": f"s{i}", "rule": rule} for i, rule in enumerate(rules)]
+    variables = with_schemes({"test": {"segments": [*parts, SMALL], "who": "eligible"}})
+    template = """{% set test = schemes().test %}{{ tojson([scheme_segment(test, 'features', 'x'),
+        scheme_reason(test, 'features'), rule_condition(test.segments[1].rule)]) }}"""
+    segment, reason, second = json.loads(project.render(template, variables))
+    rows = duckdb.sql(
+        f"select {segment}, {reason}, {second} from "
+        "(select 'c' || i as customer_id from range(10000) as numbers(i)) as features"
+    ).fetchall()
+    found = [segment for segment, *_ in rows]
+    for name, share in {"s0": 0.1, "s1": 0.1, "s2": 0.8 * 0.2, "small": 0.8 * 0.8}.items():
+        assert found.count(name) / len(rows) == pytest.approx(share, abs=0.01), name
+    assert all(second for segment, _, second in rows if segment == "s0")
+    for segment, reason, _ in rows:
+        number, salted = reason.split("; ")
+        assert number.startswith("random number: ")
+        assert salted.startswith("random number of x: ")
+        assert segment != "s0" or float(number.split(": ")[1]) <= 10
 
 
 # --- What the shipped schemes mean ---------------------------------------------------------------

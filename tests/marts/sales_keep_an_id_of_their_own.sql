@@ -8,7 +8,7 @@ with coverage as (
 
 select
     {{ counted('cast(value as bigint)', 'sale') }}
-    || ' replaced by a newer version under the same order_id, which is a return. Give refunds an order_id of their own, '
-    || 'such as that of the order and -refund' as finding
+    || ' replaced by a newer version under the same order_id, which is a return. Give refunds an order_id of their '
+    || 'own, such as that of the order and -refund' as finding
 from coverage
 where check_name = 'sale_turned_return' and verdict = 'warn'

@@ -90,8 +90,9 @@
     {%- set places, expressions = [], [] -%}
     {%- for metric in metrics().values() -%}
         {%- set node = graph.nodes.get('model.customer_segmentation.' ~ metric_model(metric.table)) -%}
+        {%- set columns = node.columns | map('lower') | list + (topic_columns() if metric.table == 'topics' else []) if node -%}
         {%- for part in ['value', 'filter'] if metric[part] and node -%}
-            {%- do places.append((metric, part, node.columns | map('lower') | sort)) -%}
+            {%- do places.append((metric, part, columns | sort)) -%}
             {%- do expressions.append(metric[part]) -%}
         {%- endfor -%}
     {%- endfor -%}

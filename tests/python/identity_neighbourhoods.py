@@ -385,7 +385,12 @@ def _first_records(made: Town) -> None:
                 email=f"ines@{name.replace('_', '-')}.example",
             )
     # An order before the first record of the CRM.
-    made.record("first/ordered/crm", "Ines Luchs", email="ines@ordered.example")
+    made.record(
+        "first/ordered/crm",
+        "Ines Luchs",
+        created_at="2023-12-20 10:00:00",
+        email="ines@ordered.example",
+    )
     made.record(
         "first/ordered/shop",
         "Ines Luchs",
@@ -393,7 +398,7 @@ def _first_records(made: Town) -> None:
         created_at="2024-01-01 10:00:00",
         email="ines@ordered.example",
     )
-    made.add("orders", "first/ordered/shop", "shop", ordered_at="2022-03-04 10:00:00")
+    made.add("orders", "first/ordered/shop", "shop", ordered_at="2023-12-01 10:00:00")
 
 
 def _latecomers(made: Town) -> None:

@@ -641,8 +641,8 @@ def test_the_summary_shows_the_schemes(own_schemes: Build, monkeypatch: pytest.M
     large = Counter(wanted("basket_size").values())["large"]
     assert [LARGE_NAME, str(large)] in printed["basket_size"]
     for name in OWN_SCHEMES:
-        # Prospects are in the first line, once.
-        members = [segment for segment in wanted(name).values() if segment != "prospect"]
+        # Who bought nothing is in the first line, once.
+        members = [segment for segment in wanted(name).values() if segment not in OUTSIDE]
         sizes = sorted(Counter(members).values())
         assert sorted(int(size) for _, size in printed[name]) == sizes, name
 

@@ -124,6 +124,7 @@ def renamed(workshop: Workshop) -> Build:
     return workshop.build(workshop.folder("renamed"), tables, variables)
 
 
+@pytest.mark.slow
 def test_event_types_of_other_names_give_the_same_marts(reference: Build, renamed: Build) -> None:
     """All of them, but for the names themselves, run times and hashes of vars and events."""
     apart = {"definition_hash", "data_hash", "built_definition_hash", "built_data_hash", "seconds"}

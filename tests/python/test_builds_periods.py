@@ -153,6 +153,7 @@ def test_behaviour_of_now_is_that_of_the_last_whole_period(steady: Build) -> Non
     assert contacted == 0
 
 
+@pytest.mark.slow
 def test_periods_that_are_kept_are_compared_anew(steady_months: Build, built_again: Build) -> None:
     for mart in ("segment_kpis", "segment_transitions", "segment_projections"):
         one, other = (set(build.rows(f"from {mart}")) for build in (steady_months, built_again))

@@ -16,5 +16,5 @@ end
 
 
 {% macro percent_beside_limit(number, value, limit) -%}
-{{ regex_replace(text_beside_limit('100 * ' ~ number, '100 * ' ~ value, '100 * ' ~ limit, 1), '[.]0$', '') }} || '%'
+replace({{ text_beside_limit('100 * ' ~ number, '100 * ' ~ value, '100 * ' ~ limit, 1) }} || '%', '.0%', '%')
 {%- endmacro %}

@@ -1,7 +1,8 @@
 {% macro membership_reason(memberships, features) -%}
 case
-    when {{ memberships }}.segment_key = {{ memberships }}.scheme || ':prospect' then 'no order'
-    when {{ memberships }}.segment_key = {{ memberships }}.scheme || ':returns_only' then 'returns without a completed order'
+    {%- for segment, words in non_buyer_segments().items() %}
+    when {{ memberships }}.segment_key = {{ memberships }}.scheme || ':{{ segment }}' then '{{ words.reason }}'
+    {%- endfor %}
     {%- for segment in rule_segments() %}
     when {{ memberships }}.segment_key = '{{ segment.segment_key }}' then {{ rule_reason(segment, features) | indent(4) }}
     {%- endfor %}

@@ -1,15 +1,40 @@
+{% macro non_buyer_segments() %}
+    {{- return({
+        'prospect': {
+            'name': 'Prospects',
+            'description': 'Known customers who have not bought yet',
+            'definition': 'no completed order and no return before as_of',
+            'reason': 'no order',
+        },
+        'returns_only': {
+            'name': 'Returns only',
+            'description': 'Customers whose purchases are not in the data, only their returns',
+            'definition': 'returns, but no completed order before as_of',
+            'reason': 'returns without a completed order',
+        },
+    }) -}}
+{% endmacro %}
+
+
+{% macro is_of_buyers(segments) -%}
+{{ segments }}.segment_key not in (
+    {%- for segment in non_buyer_segments() %}{{ segments }}.scheme || ':{{ segment }}'{{ ', ' if not loop.last }}{% endfor -%}
+)
+{%- endmacro %}
+
+
 {% macro exclusive_schemes() %}
     {%- set schemes = {
         'rfm': [
             'hibernating', 'at_risk', 'cannot_lose', 'about_to_sleep', 'need_attention', 'loyal', 'promising',
-            'recent_occasional', 'potential_loyalist', 'champions', 'prospect', 'returns_only',
-        ],
+            'recent_occasional', 'potential_loyalist', 'champions',
+        ] + non_buyer_segments() | list,
         'spend_breaks': none,
         'cluster': none,
         'journeys': none,
     } -%}
     {%- for scheme, entry in declared_schemes().items() -%}
-        {%- set names = entry.segments | map(attribute='segment') | list + (['prospect', 'returns_only'] if entry.get('who') != 'eligible' else []) -%}
+        {%- set names = entry.segments | map(attribute='segment') | list + (non_buyer_segments() | list if entry.get('who') != 'eligible' else []) -%}
         {%- do schemes.update({scheme: none if 'attribute' in entry.segments[-1] else names}) -%}
     {%- endfor -%}
     {{- return(schemes) -}}
@@ -52,7 +77,7 @@
         + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + ['consent_to_segmentation', 'consent_to_activation'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}
         {%- do check_name(subject, 'the name of a scheme', scheme | string | replace('__', '?'), taken) -%}
-        {%- set names = ['prospect', 'returns_only'] -%}
+        {%- set names = non_buyer_segments() | list -%}
         {%- for part in entry.segments -%}
             {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
             {%- if 'attribute' in part -%}

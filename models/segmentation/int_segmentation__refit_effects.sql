@@ -153,7 +153,7 @@ effects as (
         on
             customers.as_of = earlier.as_of
             and customers.customer_key = earlier.customer_key
-            and earlier.{{ scheme }} not in ('prospect', 'returns_only')
+            and earlier.{{ scheme }} not in ('{{ non_buyer_segments() | join("', '") }}')  -- noqa: LT05
     where customers.{{ scheme }} <> earlier.{{ scheme }}
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -2,16 +2,6 @@
 
 {% set texts = segment_texts() -%}
 {% set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
-{% set non_buyers = {
-    'prospect': {
-        'name': "'Prospects'", 'description': "'Known customers who have not bought yet'",
-        'definition': "'no completed order and no return before as_of'",
-    },
-    'returns_only': {
-        'name': "'Returns only'", 'description': "'Customers whose purchases are not in the data, only their returns'",
-        'definition': "'returns, but no completed order before as_of'",
-    },
-} -%}
 {% set in_yaml = rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
 {% set of_eligible = schemes().items() | rejectattr('1.of_buyers') | map('first') | list -%}
 {% set of_buyers = exclusive_schemes() | reject('in', ['journeys'] + of_eligible) | list -%}
@@ -145,20 +135,21 @@ yaml_definitions as (
     from customers
     where
         {{ name }} not in (
-            'prospect', 'returns_only'
-            {%- for segment in scheme.segments %}, {{ sql_literal(segment.segment) }}{% endfor -%}
+            {%- for segment in non_buyer_segments() | list + scheme.segments | map(attribute='segment') | list %}
+            {{ sql_literal(segment) }}{{ ',' if not loop.last }}
+            {%- endfor %}
         )
     union all
     {% endfor -%}
     -- Every scheme restricted to buyers has these segments.
-    {% for segment, words in non_buyers.items() -%}
+    {% for segment, words in non_buyer_segments().items() -%}
     select
         scheme,
         '{{ segment }}' as segment,
         {%- for text in texts %}
-        {{ words.get(text, no_text) }} as {{ text }},
+        {{ sql_literal(words[text]) if text in words else no_text }} as {{ text }},
         {%- endfor %}
-        {{ words.definition }} as definition,
+        '{{ words.definition }}' as definition,
         cast(null as date) as fitted_as_of
     from schemes_of_buyers
     {{ 'union all' if not loop.last }}

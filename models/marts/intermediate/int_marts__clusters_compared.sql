@@ -4,11 +4,12 @@
 {% set schemes = "('cluster', 'journeys')" -%}
 
 with sums as (
-    select * from {{ ref('int_marts__segment_sums') }}
+    select segment_sums.*
+    from {{ ref('int_marts__segment_sums') }} as segment_sums
     where
-        is_all_days
-        and scheme in {{ schemes }}
-        and segment_key not in ('cluster:prospect', 'cluster:returns_only')
+        segment_sums.is_all_days
+        and segment_sums.scheme in {{ schemes }}
+        and {{ is_of_buyers('segment_sums') }}
 ),
 
 changes as (

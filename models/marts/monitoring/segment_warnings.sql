@@ -113,7 +113,7 @@ little_known as (
     inner join coverage on attributes.attribute || '_known' = coverage.check_name
     where
         kpis.customers > 0
-        and kpis.segment_key not in (kpis.scheme || ':prospect', kpis.scheme || ':returns_only')
+        and {{ is_of_buyers('kpis') }}
         and coverage.verdict = 'warn'
 ),
 

@@ -161,7 +161,7 @@ final as (
         cast(kpis.customers as bigint) as customers,
         {{ rounded("kpis.customers / nullif(cast(everyone.customers as double), 0)") }} as customer_share,
         case
-            when kpis.segment_key not in (kpis.scheme || ':prospect', kpis.scheme || ':returns_only')
+            when {{ is_of_buyers('kpis') }}
                 then {{ rounded("kpis.customers / nullif(cast(everyone.buyers as double), 0)") }}
         end as buyer_share,
 

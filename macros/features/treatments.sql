@@ -4,7 +4,7 @@
         {%- do metric_tables.update({column: 'sessions' if column == 'engagement_score' else 'orders'}) -%}
     {%- endfor -%}
     {%- for window in metric_windows() -%}
-        {%- do metric_tables.update({window.column: metrics()[window.metric].table}) -%}
+        {%- do metric_tables.update({window.column: metrics()[window.metric].table if window.metric else window.table}) -%}
     {%- endfor -%}
     {%- do check(subject, '', declared, {'values': none, 'words': 'a mapping from features to what is done with them, such as {orders__all: {missing: none, outliers: {iqr: 3}}}'}) -%}
     {%- for column, entry in declared.items() -%}

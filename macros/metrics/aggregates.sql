@@ -1,6 +1,15 @@
 {#- Case expressions and no FILTER: the same text runs on every engine. -#}
 {% macro metric_aggregate(metric, window, day='day', as_of='as_of') %}
-    {%- set limits = [] -%}
+    {%- set limits = (window.where or []) | map(attribute='test') | list -%}
+    {%- if window.kind == 'hours' -%}
+        {%- do limits.append('24 * ' ~ dbt.datediff(day, as_of, 'day') ~ ' - hour <= ' ~ window.size) -%}
+    {%- elif window.kind == 'calendar' -%}
+        {%- set unit = "cast(" ~ dbt.date_trunc(window.unit, days_before(as_of, 1)) ~ ' as date)' -%}
+        {%- set unit_before = "cast(" ~ dbt.date_trunc(window.unit, days_before(unit, 1)) ~ ' as date)' -%}
+        {%- do limits.append(day ~ ' >= ' ~ unit if window.size == 'this' else day ~ ' >= ' ~ unit_before ~ ' and ' ~ day ~ ' < ' ~ unit) -%}
+    {%- elif window.kind in ['first', 'last'] -%}
+        {%- do limits.append(is_among_units(metric, window, as_of)) -%}
+    {%- endif -%}
     {%- if window.from_days_ago is not none -%}
         {%- do limits.append(day ~ ' >= ' ~ days_before(as_of, window.from_days_ago)) -%}
     {%- endif -%}
@@ -47,8 +56,8 @@
 {% endmacro %}
 
 
-{% macro metric_absent(metric, column_sql) %}
-    {{- return('coalesce(' ~ column_sql ~ ', 0)' if metric.absent == 0 else column_sql) -}}
+{% macro metric_absent(window, column_sql) %}
+    {{- return('coalesce(' ~ column_sql ~ ', 0)' if window.absent == 0 else column_sql) -}}
 {% endmacro %}
 
 

@@ -1,3 +1,11 @@
+{#- The first anniversary is a year after the date. That of 29 February is 28 February in other years. -#}
+{% macro days_to_anniversary(date_sql, as_of) -%}
+    {%- set years = dbt.datediff(date_sql, as_of, 'year') -%}
+    {%- set this_year, next_year = dbt.dateadd('year', years, date_sql), dbt.dateadd('year', '(' ~ years ~ ') + 1', date_sql) -%}
+    {{- dbt.datediff(as_of, 'case when ' ~ years ~ ' > 0 and cast(' ~ this_year ~ ' as date) >= ' ~ as_of ~ ' then ' ~ this_year ~ ' else ' ~ next_year ~ ' end', 'day') -}}
+{%- endmacro %}
+
+
 {#- dbt.dateadd gives a time stamp on DuckDB: comparing the days of all facts with it takes twice as long. -#}
 {% macro days_before(date_sql, days) %}
     {{- return(adapter.dispatch('days_before', 'customer_segmentation')(date_sql, days)) -}}

@@ -1,25 +1,88 @@
 {% macro metric_table_windows(table, windows, periods) -%}
+{%- set windows = windows | selectattr('table', 'equalto', table) | list -%}
+{%- if table == 'patterns' -%}
+{{ pattern_windows(windows, periods) }}
+{%- else -%}
 {%- set declared = metrics() -%}
-{%- set counting = metric_tables()[table] -%}
 select
     periods.as_of,
     facts.customer_key
-    {%- for window in windows if declared[window.metric].table == table %}
+    {%- for window in windows %}
     {%- set metric = declared[window.metric] %}
     {%- set aggregate = metric_aggregate(metric, window) %},
     {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
     {%- endfor %}
 from {{ periods }} as periods
-inner join {{ ref(metric_model(table)) }} as facts
-    on
-        {%- if counting == 'by_attribution' %}
-        periods.as_of > facts.attributed_from
-        and periods.as_of <= facts.attributed_until
-        {%- else %}
-        periods.as_of > facts.day
-        {%- endif %}
-        {%- if counting == 'by_fit' %}
-        and periods.models_fitted_as_of = facts.fitted_as_of
-        {%- endif %}
+inner join {{ numbered_facts(table, windows) }} as facts on {{ counts_at_as_of(table) }}
 group by periods.as_of, facts.customer_key
+{%- endif -%}
 {%- endmacro %}
+
+
+{% macro counts_at_as_of(table) -%}
+{%- set counting = metric_tables()[table].counts -%}
+{%- if counting == 'by_attribution' -%}
+periods.as_of > facts.attributed_from
+and periods.as_of <= facts.attributed_until
+{%- else -%}
+periods.as_of > facts.day
+{%- endif -%}
+{%- if counting == 'by_fit' %}
+and periods.models_fitted_as_of = facts.fitted_as_of
+{%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    first and last count units (orders, contacts) among the rows that the metric's filter keeps. The number of a unit and the day
+    of the nth after it, up to which it is among the last n, are the same at each as_of.
+-#}
+{% macro numbered_facts(table, windows) -%}
+{%- set numbers, ends = {}, {} -%}
+{%- for window in windows if window.kind in ['first', 'last'] -%}
+    {%- set filter = metrics()[window.metric].filter -%}
+    {%- do numbers.update({unit_number(filter): filter}) -%}
+    {%- do ends.update({unit_number(filter) ~ '_until_' ~ window.size: [filter, window.size]}) if window.kind == 'last' -%}
+{%- endfor -%}
+{%- if not numbers -%}
+{{ ref(metric_model(table)) }}
+{%- else -%}
+(
+    select
+        *
+        {%- for column, end in ends.items() %},
+        min(day) over (
+            partition by customer_key, case when {{ end[0] or 'true' }} then 1 end
+            order by {{ unit_number(end[0]) }}
+            range between {{ end[1] }} following and {{ end[1] }} following
+        ) as {{ column }}
+        {%- endfor %}
+    from (
+        select
+            *
+            {%- for column, filter in numbers.items() %},
+            dense_rank() over (
+                partition by customer_key, case when {{ filter or 'true' }} then 1 end
+                order by {{ metric_tables()[table].instant or 'day' }}, {{ metric_tables()[table].unit }}
+            ) as {{ column }}
+            {%- endfor %}
+        from {{ ref(metric_model(table)) }}
+    ) as numbered
+)
+{%- endif -%}
+{%- endmacro %}
+
+
+{% macro unit_number(filter) %}
+    {{- return('unit_' ~ local_md5(filter or '')[:8]) -}}
+{% endmacro %}
+
+
+{% macro is_among_units(metric, window, as_of='as_of') %}
+    {%- set number = unit_number(metric.filter) -%}
+    {%- if window.kind == 'first' -%}
+        {{- return(number ~ ' <= ' ~ window.size) -}}
+    {%- endif -%}
+    {%- set until = number ~ '_until_' ~ window.size -%}
+    {{- return('(' ~ until ~ ' is null or ' ~ as_of ~ ' <= ' ~ until ~ ')') -}}
+{% endmacro %}

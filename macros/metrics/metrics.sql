@@ -1,12 +1,12 @@
 {% macro metric_tables() %}
     {{- return({
-        'orders': 'by_day',
-        'lines': 'by_day',
-        'events': 'by_attribution',
-        'sessions': 'by_attribution',
-        'touchpoints': 'by_day',
-        'tickets': 'by_day',
-        'topics': 'by_fit',
+        'orders': {'counts': 'by_day', 'unit': 'order_key', 'instant': 'placed_at', 'has_hours': true},
+        'lines': {'counts': 'by_day', 'unit': 'order_key', 'instant': 'placed_at'},
+        'events': {'counts': 'by_attribution', 'instant': 'occurred_at', 'place': 'position', 'has_hours': true},
+        'sessions': {'counts': 'by_attribution', 'has_hours': true},
+        'touchpoints': {'counts': 'by_attribution', 'unit': 'touchpoint_key'},
+        'tickets': {'counts': 'by_day', 'unit': 'ticket_key'},
+        'topics': {'counts': 'by_fit'},
     }) -}}
 {% endmacro %}
 
@@ -81,7 +81,7 @@
 
 {#- Topics are fitted at dates of int_periods. -#}
 {% macro metric_model(table) %}
-    {{- return(('int_features__' if metric_tables()[table] == 'by_fit' else 'int_facts__') ~ table) -}}
+    {{- return(('int_features__' if metric_tables()[table].counts == 'by_fit' else 'int_facts__') ~ table) -}}
 {% endmacro %}
 
 

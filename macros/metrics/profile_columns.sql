@@ -1,7 +1,7 @@
 {% macro profile_columns() %}
     {% set columns = derived_columns() %}
     {% for entry in var('feature_windows') %}
-        {% do columns.append(metric_window('Var feature_windows', '', entry).column) %}
+        {% do columns.append(metric_window('Var feature_windows', '', entry, metrics()[entry.metric]).column) %}
     {% endfor %}
     {{ return(columns | unique | sort) }}
 {% endmacro %}

@@ -43,7 +43,7 @@ end
     {%- for key, conditions in definitions.items() -%}
         {%- set columns = [] -%}
         {%- for condition in conditions -%}
-            {%- do columns.extend([condition.column] if condition.kind != 'segment' else named.get(condition.scheme or condition.column, [])) -%}
+            {%- do columns.extend([condition.column] + condition.get('windows', []) | map(attribute='column') | list if condition.kind != 'segment' else named.get(condition.scheme or condition.column, [])) -%}
         {%- endfor -%}
         {%- do named.update({key: columns + score_parts() | selectattr('score', 'in', columns) | map(attribute='value') | list}) -%}
     {%- endfor -%}

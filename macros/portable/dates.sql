@@ -73,6 +73,36 @@ from (
 {%- endmacro %}
 
 
+{#- An order that has a date alone is at midnight, but comes after what its customer did on that date. -#}
+{% macro placed_at(instant) -%}
+case
+    when {{ is_local_midnight(instant) }} then {{ dbt.dateadd('second', 86399, instant) }}
+    else {{ instant }}
+end
+{%- endmacro %}
+
+
+{% macro is_local_midnight(instant, zone_days='zone_days') %}
+    {{- return(adapter.dispatch('is_local_midnight', 'customer_segmentation')(instant, zone_days)) -}}
+{% endmacro %}
+
+{% macro duckdb__is_local_midnight(instant, zone_days) -%}
+    coalesce(
+        mod(epoch_us({{ instant }}) + {{ zone_days }}.offset_microseconds, 86400000000) = 0,
+        cast(timezone('{{ setting("timezone") }}', {{ instant }}) as time) = time '00:00:00'
+    )
+{%- endmacro %}
+
+
+{% macro microseconds(instant) %}
+    {{- return(adapter.dispatch('microseconds', 'customer_segmentation')(instant)) -}}
+{% endmacro %}
+
+{% macro duckdb__microseconds(instant) -%}
+    epoch_us({{ instant }})
+{%- endmacro %}
+
+
 {% macro dates_between(first, last, step) %}
     {{- return(adapter.dispatch('dates_between', 'customer_segmentation')(first, last, step)) -}}
 {% endmacro %}

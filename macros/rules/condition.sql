@@ -28,13 +28,21 @@
         {#- The cut is taken among values above 0: a customer without one is in neither end. -#}
         {{- return('(' ~ value ~ ' > 0 and ' ~ value ~ ' ' ~ rule_operators()[node.operator].sql ~ ' ' ~ cutpoints ~ '.' ~ node.cut_column ~ ')') -}}
     {%- endif -%}
+    {%- if 'than' in node -%}
+        {{- return('(' ~ value ~ ' ' ~ rule_operators()[node.operator].sql ~ ' ' ~ node.than.factor ~ ' * ' ~ features ~ '.' ~ node.than.column ~ ')') -}}
+    {%- endif -%}
     {{- return('(' ~ value ~ ' ' ~ node.test ~ ')') -}}
 {% endmacro %}
 
 
 {% macro condition_value(condition, features) %}
     {%- set value = features ~ '.' ~ condition.column -%}
-    {%- if condition.kind == 'sample_percent' -%}
+    {%- if condition.kind == 'date' and condition.operator in ['after', 'before', 'anniversary_in_days'] and condition.column != 'birthday_in_days' -%}
+        {%- set value = days_before(features ~ '.as_of', value) -%}
+        {%- if condition.operator == 'anniversary_in_days' -%}
+            {%- set value = days_to_anniversary(value, features ~ '.as_of') -%}
+        {%- endif -%}
+    {%- elif condition.kind == 'sample_percent' -%}
         {#- The same number in each build; other salts draw independently. -#}
         {%- set value = 'mod(' ~ compact_key(hashed_id([value, sql_literal(condition.salt)])) ~ ', 100000000) / 1000000.0' -%}
     {%- endif -%}

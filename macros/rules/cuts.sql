@@ -47,7 +47,7 @@
     {%- set limits = [] -%}
     {%- for name, scheme in schemes().items() -%}
         {%- set columns = {} -%}
-        {%- for condition in scheme.conditions if condition.kind in ['metric', 'score'] and condition.operator != 'is_known' -%}
+        {%- for condition in scheme.conditions if condition.kind in ['metric', 'score'] and condition.operator != 'is_known' and 'than' not in condition -%}
             {%- set column = columns.setdefault(condition.column, {'percentiles': [], 'numbers': []}) -%}
             {%- if 'cut_column' in condition -%}
                 {%- do column.percentiles.append(condition.cut_column) -%}

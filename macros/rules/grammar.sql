@@ -35,12 +35,12 @@
         'not': ['!', 'none', 'nor', 'except'],
         'at_least': ['>=', '=>', 'gte', 'ge', 'min', 'minimum'],
         'at_most': ['<=', '=<', 'lte', 'le', 'max', 'maximum'],
-        'more_than': ['>', 'gt', 'greater_than'],
         'less_than': ['<', 'lt', 'fewer_than'],
         'equals': ['==', '=', 'eq', 'equal', 'is', 'value'],
         'not_in': ['!=', '<>', 'ne', 'not_equals', 'nin', 'is_not'],
         'is_known': ['is_null', 'is_missing', 'exists', 'missing', 'null'],
-        'window_days': ['date', 'dates', 'since', 'after', 'before', 'until', 'from', 'to', 'days', 'last_days', 'month', 'year'],
+        'more_than': ['>', 'gt', 'greater_than', 'than'],
+        'window_days': ['dates', 'since', 'after', 'before', 'until', 'from', 'to', 'days', 'last_days'],
     }.items() -%}
         {%- for other in others -%}
             {%- do words.update({other: key}) -%}
@@ -62,15 +62,36 @@
 {% endmacro %}
 
 
+{#- birthday is a direct identifier, so no rule tells more of it than that it is near. -#}
+{% macro rule_dates() %}
+    {%- set operators = ['days_ago', 'after', 'before', 'anniversary_in_days', 'is_known'] -%}
+    {{- return({
+        'signed_up': {'column': 'signed_up_days', 'operators': operators},
+        'first_order': {'column': 'tenure_days__all', 'operators': operators},
+        'last_order': {'column': 'recency_days__all', 'operators': operators},
+        'birthday': {'column': 'birthday_in_days', 'operators': ['anniversary_in_days', 'is_known']},
+    }) -}}
+{% endmacro %}
+
+
+{% macro reads_birthdays() %}
+    {%- set conditions = (rule_segments() + schemes().values() | list) | map(attribute='conditions') | sum(start=[]) -%}
+    {{- return('birthday_in_days' in conditions | map(attribute='column')) -}}
+{% endmacro %}
+
+
 {% macro rule_kinds() %}
     {{- return({
         'all': ['all'],
         'any': ['any'],
         'not': ['not'],
-        'metric': ['metric', 'window_days', 'from_days_ago', 'to_days_ago'] + rule_operators() | list,
+        'metric': ['metric', 'where'] + window_keys() | list + rule_operators() | list,
         'score': ['score'] + rule_operators() | list,
         'attribute': ['attribute'] + attribute_operators('household_size'),
         'consent': ['consent', 'is'],
+        'date': ['date'] + rule_dates().first_order.operators,
+        'sequence': ['sequence', 'within_days', 'window_days', 'from_days_ago', 'to_days_ago'],
+        'bought_together': ['bought_together', 'window_days', 'from_days_ago', 'to_days_ago'],
         'segment': ['segment'],
         'sample_percent': ['sample_percent', 'salt'],
     }) -}}

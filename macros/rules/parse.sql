@@ -3,8 +3,9 @@
     the rule, and three lists of the whole segment: its conditions, its references and the depths of its groups.
 
     A condition on a column has column, subject (the column in words), operator, limit, words (operator and limit) and test,
-    the SQL after the value; one with a fitted limit has a cut_column instead of the test. is_number marks a text compared as a
-    number.
+    the SQL after the value; one with a fitted limit has a cut_column instead of the test, one compared with another metric has
+    than. windows lists what has to be computed for it. is_number marks a text compared as a number; a sentence replaces subject
+    and words, and is_shown: false keeps the value out of reasons.
 -#}
 {% macro rule_node(grammar, at, body) %}
     {%- if body is not mapping -%}
@@ -21,7 +22,8 @@
     {%- for name in body if name not in grammar.kinds[kind] -%}
         {%- set keys, word = grammar.kinds[kind], grammar.foreign_words.get(name, name) -%}
         {%- set way_round = ', since ' ~ kind ~ ' stands alone; ' ~ word ~ ' takes a list of rules, this one among them' if word in ['all', 'any'] else
-            ', since dates are counted in days before as_of: {window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}' if word == 'window_days' else
+            ', since windows are counted from as_of: {window_days: 30}, {from_days_ago: 60, to_days_ago: 30} or {month: last}; dates of a customer: {date: first_order, after: ..}' if word == 'window_days' else
+            ', for which there is {metric: .., more_than: {metric: .., factor: 1.2}}' if name == 'than' else
             ', for which there is {not: {' ~ kind ~ ': ' ~ format_value(body[kind]) | replace("'", '') ~ ', equals: ..}}' if word == 'not_in' and word not in keys else '' -%}
         {%- do definition_error(at.subject, at.path ~ name, 'an unknown key' ~ (way_round if name != word), 'beside ' ~ kind ~ ', the keys ', keys + at.beside, word if word in keys else name) -%}
     {%- endfor -%}
@@ -51,6 +53,10 @@
         {{- return(condition) -}}
     {%- elif kind == 'consent' -%}
         {{- return(rule_consent(grammar, at, body)) -}}
+    {%- elif kind == 'date' -%}
+        {{- return(rule_date(grammar, at, body)) -}}
+    {%- elif kind in ['sequence', 'bought_together'] -%}
+        {{- return(rule_pattern(grammar, at, body, kind)) -}}
     {%- elif kind == 'segment' -%}
         {{- return(rule_reference(grammar, at, body)) -}}
     {%- endif -%}
@@ -81,17 +87,52 @@
 
 {% macro rule_metric(grammar, at, body) %}
     {%- do check(at.subject, at.path ~ 'metric', body.metric, {'one_of': grammar.metrics | list, 'words': 'the metrics '}) -%}
-    {%- set operator, metric, window = rule_operator(at, body, grammar.operators | list), grammar.metrics[body.metric], metric_window(at.subject, at.path, body) -%}
+    {%- set operator, metric = rule_operator(at, body, grammar.operators | list), grammar.metrics[body.metric] -%}
+    {%- set window = metric_window(at.subject, at.path, body, metric) -%}
     {%- if operator == 'is_known' and metric.absent == 0 -%}
         {%- do definition_error(at.subject, at.path ~ operator, 'is_known beside ' ~ body.metric ~ ', which is 0 for customers without rows', 'is_known beside metrics whose absent is null; here, at_most: 0 or more_than: 0') -%}
     {%- endif -%}
-    {#- 'days since the last completed order' says more than 'recency days'. -#}
-    {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
-    {%- set condition = rule_comparison(grammar, at, body, dict(window, kind='metric', subject=(name ~ ' ' ~ metric_window_words(window)).rstrip()), operator) -%}
+    {%- set column = {'kind': 'metric', 'metric': metric.key, 'column': window.column, 'windows': [window], 'subject': metric_in_words(metric, window)} -%}
+    {%- if body[operator] is mapping and operator in ['at_least', 'at_most', 'more_than', 'less_than'] -%}
+        {{- return(rule_comparison_of_metrics(grammar, at, body[operator], column, operator)) -}}
+    {%- endif -%}
+    {%- set condition = rule_comparison(grammar, at, body, column, operator) -%}
     {%- set counts = metric.aggregate.startswith('count') and 'cut_column' not in condition -%}
     {%- if counts and operator != 'is_known' and (operator, condition.limit) != ('equals', 1) -%}
         {%- do condition.update({'sentence': (counted_words(operator, condition.limit, grammar.operators[operator].words) ~ ' ' ~ condition.subject)}) -%}
     {%- endif -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{#- 'days since the last completed order' says more than 'recency days'. -#}
+{% macro metric_in_words(metric, window) %}
+    {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
+    {%- set where = ' (' ~ window.where | map(attribute='words') | join(', ') ~ ')' if window.where else '' -%}
+    {{- return((name ~ where ~ ' ' ~ metric_window_words(window)).rstrip()) -}}
+{% endmacro %}
+
+
+{% macro rule_comparison_of_metrics(grammar, at, body, column, operator) %}
+    {%- set path = at.path ~ operator ~ '.' -%}
+    {%- do check(at.subject, path.rstrip('.'), body, {
+        'keys': {'metric': {'one_of': grammar.metrics | list, 'words': 'the metrics '}},
+        'optional': dict(dict.fromkeys(window_keys()), where=none, factor=none),
+    }) -%}
+    {%- set metric, factor = grammar.metrics[body.metric], rule_limit(at.subject, path ~ 'factor', 'at_least', body.get('factor', 1)) -%}
+    {%- if factor <= 0 -%}
+        {%- do definition_error(at.subject, path ~ 'factor', factor, 'a number above 0') -%}
+    {%- endif -%}
+    {%- set window = metric_window(at.subject, path, body, metric) -%}
+    {%- set condition = dict(
+        column,
+        operator=operator,
+        limit=body,
+        than={'column': window.column, 'factor': factor},
+        windows=column.windows + [window],
+        words=grammar.operators[operator].words ~ (' ' ~ factor ~ ' times ' if factor != 1 else ' ') ~ metric_in_words(metric, window)
+    ) -%}
+    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -197,6 +238,115 @@
     ) -%}
     {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
+{% endmacro %}
+
+
+{% macro rule_date(grammar, at, body) %}
+    {%- do check(at.subject, at.path ~ 'date', body.date, {'one_of': rule_dates() | list, 'words': 'the dates '}) -%}
+    {%- set date, operator = rule_dates()[body.date], rule_operator(at, body, rule_dates()[body.date].operators) -%}
+    {%- set name, value, path = body.date | replace('_', ' '), body[operator], at.path ~ operator -%}
+    {%- set window = window_of_column(date.column, grammar.metrics) -%}
+    {%- set condition = {
+        'kind': 'date',
+        'column': date.column,
+        'windows': [window] if window else [],
+        'operator': operator,
+        'limit': value,
+        'subject': 'days since the ' ~ name if operator == 'days_ago' else 'the ' ~ name,
+        'is_shown': operator != 'anniversary_in_days',
+    } -%}
+    {%- if operator == 'is_known' -%}
+        {%- do check(at.subject, path, value, {'one_of': [true, false]}) -%}
+        {%- do condition.update({'words': 'known' if value else 'unknown', 'test': 'is not null' if value else 'is null'}) -%}
+    {%- elif operator == 'days_ago' -%}
+        {%- set days = value if value is iterable and value is not string and value is not mapping else [value, value] -%}
+        {%- set words = 'a whole number of days, or a list [least, most] of two' -%}
+        {%- do check(at.subject, path, days, {'items': {'whole': [0, 36500]}, 'length': 2, 'words': words}) -%}
+        {%- if days[0] > days[1] -%}
+            {%- do definition_error(at.subject, path, format_value(value), words ~ ' with least <= most') -%}
+        {%- endif -%}
+        {%- do condition.update({'words': days | unique | join(' to '), 'test': 'between ' ~ days | join(' and ')}) -%}
+    {%- elif operator == 'anniversary_in_days' -%}
+        {%- do check(at.subject, path, value, {'whole': [0, 365], 'words': 'a whole number of days from 0 to 365'}) -%}
+        {%- set what = name if name == 'birthday' else 'anniversary of the ' ~ name -%}
+        {%- do condition.update({'words': '', 'test': '<= ' ~ value, 'sentence': what ~ (' within ' ~ value ~ (' days' if value > 1 else ' day') if value else ' on the day')}) -%}
+    {%- else -%}
+        {%- do check(at.subject, path, value, {'date': true}) -%}
+        {%- do condition.update({'words': operator ~ ' ' ~ value, 'test': ('> ' if operator == 'after' else '< ') ~ "date '" ~ value ~ "'"}) -%}
+    {%- endif -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{#- A pattern is a column of the wide table that counts how often it is found. -#}
+{% macro rule_pattern(grammar, at, body, kind) %}
+    {%- set path, length = at.path ~ kind, {'items': none, 'words': 'a list of two to five ' ~ ('steps' if kind == 'sequence' else 'mappings from columns of lines to values')} -%}
+    {%- do check(at.subject, path, body[kind], length) -%}
+    {%- if not 2 <= body[kind] | length <= 5 -%}
+        {%- do definition_error(at.subject, path, body[kind] | length ~ ' of them', length.words) -%}
+    {%- endif -%}
+    {%- set window = dict(day_window(at.subject, at.path, body), metric=none, table='patterns', absent=0, kind=kind, type='bigint') -%}
+    {%- set words = [] -%}
+    {%- if kind == 'bought_together' -%}
+        {%- do window.update({'parts': []}) -%}
+        {%- for part in body[kind] -%}
+            {%- do window.parts.append(row_conditions(at.subject, path ~ '[' ~ loop.index0 ~ ']', part)) -%}
+            {%- do words.append(window.parts[-1] | map(attribute='words') | join(', ')) -%}
+        {%- endfor -%}
+        {%- set sentence = words | join(' and ') ~ ' bought in one order' -%}
+    {%- else -%}
+        {%- do check(at.subject, at.path ~ 'within_days', body.get('within_days'), {'whole': [0, 3650], 'words': 'a whole number of days from 0 to 3650, from the first step to the last'}) -%}
+        {%- do window.update({'within_days': body.within_days, 'is_missing': body[kind] | last is mapping and 'not' in body[kind] | last, 'steps': []}) -%}
+        {%- if window.is_missing and body[kind] | length > 2 -%}
+            {%- do definition_error(at.subject, path, 'not after more than one step', 'not in the second of two steps, such as [products_viewed, {not: orders}]') -%}
+        {%- endif -%}
+        {%- for part in body[kind] -%}
+            {%- set place = path ~ '[' ~ loop.index0 ~ ']' ~ ('.not' if loop.last and window.is_missing else '') -%}
+            {%- do window.steps.append(sequence_step(grammar, at.subject, place, part['not'] if loop.last and window.is_missing else part)) -%}
+            {%- do words.append(window.steps[-1].words) -%}
+        {%- endfor -%}
+        {%- set sentence = words | join(', then ' if not window.is_missing else ', then no ') ~ ' within ' ~ body.within_days ~ (' days' if body.within_days != 1 else ' day') -%}
+    {%- endif -%}
+    {%- set sentence = (sentence ~ ' ' ~ metric_window_words(window)).rstrip() -%}
+    {%- do window.update({'column': kind ~ '__' ~ local_md5(sentence ~ window)[:12]}) -%}
+    {%- set condition = {
+        'kind': 'pattern',
+        'column': window.column,
+        'windows': [window],
+        'subject': sentence,
+        'operator': 'at_least',
+        'limit': 1,
+        'words': '',
+        'sentence': sentence,
+        'test': '>= 1',
+        'is_shown': false,
+    } -%}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
+{% endmacro %}
+
+
+{% macro sequence_step(grammar, subject, path, step) %}
+    {%- set entry = {'metric': step} if step is string else step -%}
+    {%- do check(subject, path, entry, {
+        'keys': {'metric': {'one_of': grammar.metrics | list, 'words': 'the metrics '}},
+        'optional': {'where': none, 'first': none},
+        'words': 'the name of a metric, or {metric: .., where: .., first: ..}',
+    }) -%}
+    {%- set metric = grammar.metrics[entry.metric] -%}
+    {%- if metric.aggregate == 'share' or metric_tables()[metric.table].counts == 'by_fit' -%}
+        {%- do definition_error(subject, path, entry.metric ~ ', which is a share or made of topics', 'a metric of rows, such as ', ['orders', 'sessions', 'cart_adds']) -%}
+    {%- endif -%}
+    {%- set window = metric_window(subject, path ~ '.', entry, metric) -%}
+    {%- set tests = ([metric.filter] if metric.filter else []) + window.where | map(attribute='test') | list -%}
+    {{- return(dict(
+        metric_tables()[metric.table],
+        table=metric.table,
+        window=window,
+        tests=tests + ([is_among_units(metric, window)] if window.kind == 'first' else []),
+        words=metric_in_words(metric, window)
+    )) -}}
 {% endmacro %}
 
 

@@ -27,9 +27,10 @@ end
 {% macro scheme_reason(scheme, features) %}
     {%- set clauses = {} -%}
     {%- for condition in scheme.conditions -%}
-        {%- set value = condition_value(condition, features) -%}
-        {%- set value = rounded_text(value) if condition.kind in ['metric', 'score', 'sample_percent'] else value -%}
-        {%- if condition.column == scheme.attribute -%}
+        {%- set value = condition_text(condition, features) -%}
+        {%- if not condition.get('is_shown', true) -%}
+            {%- set value = 'case when ' ~ rule_sql(condition, features, 'cutpoints') ~ " then 'yes' else 'no' end" -%}
+        {%- elif condition.column == scheme.attribute -%}
             {%- set value = 'coalesce(' ~ value ~ ", 'unknown')" -%}
         {%- endif -%}
         {%- do clauses.update({(condition.column, condition.subject): sql_literal(condition.subject ~ ': ') ~ ' || ' ~ value}) -%}
@@ -84,15 +85,26 @@ end
 
 {% macro rule_clause(node, features, cutpoints, negated) %}
     {%- set prefix = 'not: ' if negated else '' -%}
-    {%- if node.kind in ['segment', 'consent'] or node.operator == 'is_known' -%}
+    {%- if node.kind in ['segment', 'consent'] or node.operator == 'is_known' or not node.get('is_shown', true) -%}
         {{- return(sql_literal(prefix ~ rule_words(node))) -}}
     {%- endif -%}
-    {%- set value = condition_value(node, features) if node.kind == 'attribute' else rounded_text(condition_value(node, features)) -%}
-    {%- set before = sql_literal(prefix ~ node.subject ~ ': ') ~ ' || ' ~ value ~ ' || ' -%}
+    {%- set before = sql_literal(prefix ~ node.subject ~ ': ') ~ ' || ' ~ condition_text(node, features) ~ ' || ' -%}
     {%- if 'cut_column' in node -%}
         {#- No cut exists while every value is 0; a null would swallow the clause. -#}
         {%- set cut = 'coalesce(' ~ rounded_text(cutpoints ~ '.' ~ node.cut_column) ~ ", 'no limit yet')" -%}
         {{- return(before ~ sql_literal(' (' ~ node.words ~ ', ' ~ rule_operators()[node.operator].side ~ ' ') ~ ' || ' ~ cut ~ " || ')'") -}}
     {%- endif -%}
+    {%- if 'than' in node -%}
+        {{- return(before ~ sql_literal(' (' ~ node.words ~ ': ') ~ ' || ' ~ rounded_text(features ~ '.' ~ node.than.column) ~ " || ')'") -}}
+    {%- endif -%}
     {{- return(before ~ sql_literal(' (' ~ node.words ~ ')')) -}}
+{% endmacro %}
+
+
+{% macro condition_text(condition, features) %}
+    {%- set value = condition_value(condition, features) -%}
+    {%- if condition.kind in ['attribute', 'consent'] or (condition.kind == 'date' and condition.operator in ['after', 'before']) -%}
+        {{- return('cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')') -}}
+    {%- endif -%}
+    {{- return(rounded_text(value)) -}}
 {% endmacro %}

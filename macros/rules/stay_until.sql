@@ -65,13 +65,17 @@
     may fall (returns) and means move either way: same window only.
 -#}
 {% macro rule_limit_implies(metric, strict, loose) %}
-    {%- if 'cut_column' in loose -%}
+    {%- if 'than' in strict or 'than' in loose or strict.kind == 'date' -%}
+        {{- return(false) -}}
+    {%- elif 'cut_column' in loose -%}
         {{- return(strict.column == loose.column and strict.operator == loose.operator and (strict.limit <= loose.limit if loose.limit is number else strict.limit == loose.limit)) -}}
     {%- endif -%}
     {%- set counts = metric.absent == 0 and metric.aggregate in ['count', 'count_days', 'count_distinct'] -%}
     {%- set same = strict.column == loose.column -%}
-    {%- set wider = same or (counts and rule_window_contains(loose, strict)) -%}
-    {%- set narrower = same or (counts and rule_window_contains(strict, loose)) -%}
+    {%- set windows = (strict.windows + loose.windows if counts else []) | selectattr('kind', 'equalto', 'days') | list -%}
+    {%- set may_differ = windows | length == 2 and windows[0].where == windows[1].where -%}
+    {%- set wider = same or (may_differ and rule_window_contains(windows[1], windows[0])) -%}
+    {%- set narrower = same or (may_differ and rule_window_contains(windows[0], windows[1])) -%}
     {%- set inner = rule_interval(strict) -%}
     {%- set outer = rule_interval(loose) -%}
     {%- set low_holds = outer.low is none or (

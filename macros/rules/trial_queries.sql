@@ -8,11 +8,13 @@
     {%- set cuts = percentile_cuts([segment]) -%}
     {%- set built, missing = {}, {} -%}
     {%- for condition in segment.conditions -%}
-        {%- if condition.kind == 'metric' -%}
-            {%- do (built if condition.column in built_columns else missing).update({condition.column: condition}) -%}
+        {%- for window in condition.windows or [] -%}
+            {%- do (built if window.column in built_columns else missing).update({window.column: window}) -%}
+        {%- endfor -%}
+        {%- if condition.windows -%}
         {%- elif condition.kind == 'segment' and 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}
-        {%- elif condition.kind in ['score', 'attribute', 'consent'] -%}
+        {%- elif condition.kind in ['score', 'attribute', 'consent', 'date'] -%}
             {%- do built.update({condition.column: condition}) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -30,11 +32,7 @@
 
 
 {% macro trial_members(segment, built, missing, cuts) -%}
-{%- set declared = metrics() -%}
-{%- set tables = [] -%}
-{%- for window in missing if declared[window.metric].table not in tables -%}
-    {%- do tables.append(declared[window.metric].table) -%}
-{%- endfor -%}
+{%- set tables = missing | map(attribute='table') | unique | list -%}
 with current_period as (
     select
         as_of,
@@ -68,9 +66,8 @@ features as (
         {%- for column in built %},
         customers.{{ column }}
         {%- endfor %}
-        {%- for window in missing %}
-        {%- set metric = declared[window.metric] %},
-        {{ metric_absent(metric, metric.table ~ '_windows.' ~ window.column) }} as {{ window.column }}
+        {%- for window in missing %},
+        {{ metric_absent(window, window.table ~ '_windows.' ~ window.column) }} as {{ window.column }}
         {%- endfor %}
     from {{ ref('int_segmentation__customers_scored') }} as customers
     inner join dates on customers.as_of = dates.as_of

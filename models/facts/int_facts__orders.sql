@@ -18,12 +18,17 @@ zone_days as (
 
 customer_orders as (
     select
+        {{ quick_hash(['orders.source_system', 'orders.order_id']) }} as order_key,
         customer_references.customer_key,
+        orders.campaign_id,
         orders.ordered_on as day,
         orders.ordered_at,
+        {{ placed_at('orders.ordered_at') | indent(8) }} as placed_at,
         cast({{ dbt.date_trunc('month', 'orders.ordered_on') }} as date) as month,
         {{ local_hour_by_zone_day('orders.ordered_at') | indent(8) }} as hour,
         orders.amount,
+        orders.channel,
+        orders.coupon,
         {{ is_weekend('orders.ordered_on') }} as is_weekend,
         orders.status = 'completed' as is_completed
     from orders
@@ -61,17 +66,24 @@ compared_orders as (
 final as (
     select
         -- ids
+        order_key,
         customer_key,
+        campaign_id,
 
         -- dates
         day,
         ordered_at,
+        placed_at,
         month,
 
         -- numbers
         hour,
         amount,
         gap_days,
+
+        -- words
+        channel,
+        coupon,
 
         -- flags
         is_weekend,

@@ -3,7 +3,6 @@
 -- A customer without rows in a metric's table gets the metric's default, 0 or null: without it, a rule such as "at most 0
 -- orders" would miss customers without orders.
 
-{% set declared = metrics() -%}
 {% set windows = wide_table_windows() -%}
 {% set parts = score_parts() -%}
 {#- A score is the mean of the known parts by their weights, or the sum of parts without weights. -#}
@@ -17,10 +16,7 @@
 {% do known.setdefault(part.score, []).append('case when ' ~ value ~ ' is null then 0 else ' ~ weight ~ ' end') -%}
 {% endif -%}
 {% endfor -%}
-{% set tables = [] -%}
-{% for window in windows if declared[window.metric].table not in tables -%}
-{% do tables.append(declared[window.metric].table) -%}
-{% endfor -%}
+{% set tables = windows | map(attribute='table') | unique | list -%}
 
 with customers as {{ not_materialized() }} (
     select * from {{ ref('int_identity__customers_resolved') }}
@@ -64,6 +60,15 @@ interests as (
     group by as_of, customer_key
 ),
 
+{% if reads_birthdays() -%}
+birthdays as (
+    select
+        customer_key,
+        birth_date
+    from {{ ref('int_identity__golden_records') }}
+),
+
+{% endif -%}
 {% for table in tables -%}
 {{ table }}_metrics as (
     {{ metric_table_windows(table, windows, 'periods') | indent(4) }}
@@ -119,10 +124,18 @@ features as (
         coalesce(consents.consent_to_{{ purpose }}, 'unstated') as consent_to_{{ purpose }},
         {%- endfor %}
 
+        -- days from or to a date
+        case
+            when eligible_customers.signed_up_on < eligible_customers.as_of
+                then {{ dbt.datediff('eligible_customers.signed_up_on', 'eligible_customers.as_of', 'day') }}
+        end as signed_up_days,
+        {%- if reads_birthdays() %}
+        {{ days_to_anniversary('birthdays.birth_date', 'eligible_customers.as_of') }} as birthday_in_days,
+        {%- endif %}
+
         -- metrics over windows
         {%- for window in windows %}
-        {%- set metric = declared[window.metric] %}
-        {{ metric_absent(metric, metric.table ~ '_metrics.' ~ window.column) }} as {{ window.column }},
+        {{ metric_absent(window, window.table ~ '_metrics.' ~ window.column) }} as {{ window.column }},
         {%- endfor %}
 
         -- derived from them
@@ -153,6 +166,9 @@ features as (
         on
             eligible_customers.as_of = interests.as_of
             and eligible_customers.customer_key = interests.customer_key
+    {%- if reads_birthdays() %}
+    left join birthdays on eligible_customers.customer_key = birthdays.customer_key
+    {%- endif %}
     {%- for table in tables %}
     left join {{ table }}_metrics
         on

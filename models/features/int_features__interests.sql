@@ -33,7 +33,7 @@ sums as (
         days.category,
         greatest(sum(days.amount), 0) as spend,
         greatest({{ metric_aggregate(
-            {'aggregate': 'decayed_sum', 'value': 'days.amount'}, metric_window('', '', {'metric': 'spend'}),
+            {'aggregate': 'decayed_sum', 'value': 'days.amount'}, day_window('', '', {}),
             day='days.day', as_of='periods.as_of'
         ) }}, 0) as decayed_spend,
         cast(sum(days.lines) as bigint) as lines,

@@ -71,6 +71,7 @@ customers as (
         {% endfor -%}
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
+        people.first_created_on as signed_up_on,
         least(people.first_created_on, activity.first_active_on) as first_seen_on,
         -- A CRM record without a creation date may have existed all along, whenever it was loaded. A later order must not
         -- make its customer unknown before that order.

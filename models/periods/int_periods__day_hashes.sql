@@ -5,7 +5,7 @@
 -- The sum over the days before an as_of decides whether the period has to be rebuilt. A sum does not depend on the order in
 -- which rows arrived.
 
-{% set attributes = rule_attributes() + ['customer_key'] -%}
+{% set attributes = rule_attributes() + ['customer_key', 'signed_up_on'] -%}
 {% set consents = ['customer_key', 'purpose', 'granted', 'stated_on'] -%}
 {% set days = [['customers', attributes, 'day', ''], ['consents', consents, 'stated_on', '']] -%}
 
@@ -25,13 +25,13 @@ consents as (
     inner join customers on consents.customer_key = customers.customer_key
 ),
 
-{% for table, counting in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
+{% for table, rows in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
 {#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
-{% set model = 'int_facts__' ~ ('ticket_terms' if counting == 'by_fit' else table) -%}
+{% set model = 'int_facts__' ~ ('ticket_terms' if rows.counts == 'by_fit' else table) -%}
 {% set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}
 {% set facts = node.columns | reject('in', ['attributed_from', 'attributed_until']) | sort if node else ['1'] -%}
-{% do days.append([table, facts, 'attributed_from' if counting == 'by_attribution' else 'day', '']) -%}
-{% if counting == 'by_attribution' -%}
+{% do days.append([table, facts, 'attributed_from' if rows.counts == 'by_attribution' else 'day', '']) -%}
+{% if rows.counts == 'by_attribution' -%}
 {% do days.append([table, facts, 'attributed_until', '-']) -%}
 {% endif -%}
 {{ table }} as (

@@ -81,6 +81,10 @@ fitted as (
         {%- for purpose in consent_purposes() %}
         scored.consent_to_{{ purpose }},
         {%- endfor %}
+        scored.signed_up_days,
+        {%- if reads_birthdays() %}
+        scored.birthday_in_days,
+        {%- endif %}
         {%- for window in metric_windows() %}
         scored.{{ window.column }},
         {%- endfor %}

@@ -10,7 +10,9 @@
 {% set declared, columns = {}, [] -%}
 {% for name, scheme in schemes().items() if scheme.is_fitted -%}
 {% do declared.update({name: scheme}) -%}
-{% do columns.extend(scheme.conditions | rejectattr('kind', 'equalto', 'segment') | map(attribute='column')) -%}
+{% for condition in scheme.conditions if condition.kind != 'segment' -%}
+{% do columns.extend([condition.column] + condition.get('windows', []) | map(attribute='column') | list) -%}
+{% endfor -%}
 {% endfor -%}
 {% set columns = columns | unique | list -%}
 

@@ -32,6 +32,7 @@ typed as {{ not_materialized() }} (
         -- words
         lower({{ to_text('status') }}) as status_word,
         {{ to_text('channel') }} as channel,
+        {{ to_text('coupon') }} as coupon,
 
         -- flags
         coalesce({{ to_boolean('is_synthetic') }}, false) as is_synthetic,
@@ -137,7 +138,7 @@ judged as {{ not_materialized() }} (
     'judged',
     keys_in='readable_rows',
     key=['order_id', 'source_system'],
-    content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel'],
+    content=['customer_ref', 'campaign_id', 'ordered_at', 'amount', 'currency', 'status', 'channel', 'coupon'],
     loaded_at='loaded_at',
     uncompared=['loaded_at', 'ordered_on', 'is_synthetic', 'unusable_fields'],
     offending_columns={

@@ -409,12 +409,9 @@ def date_holds(rule: Rule, day: date | None, as_of: date) -> bool | None:
 
 def anniversary(day: date, year: int) -> date:
     """The day's anniversary in a year; 28 February for 29 February in years without one."""
-    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return (
-        date(year, 2, 28)
-        if (day.month, day.day) == (2, 29) and not is_leap
-        else day.replace(year=year)
-    )
+    if (day.month, day.day) == (2, 29) and not isleap(year):
+        return date(year, 2, 28)
+    return day.replace(year=year)
 
 
 def fitted_limit(values: list[Any], operator: str, limit: Any) -> Any:

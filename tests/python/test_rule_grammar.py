@@ -919,7 +919,7 @@ def random_window(rng: random.Random, metric: Rule) -> Rule:
 
 
 def random_where(rng: random.Random, table: str) -> Rule:
-    columns = rng.sample(list(COLUMNS[table]), rng.choice([1, 1, 2]))
+    columns = rng.sample(list(COLUMNS[table]), rng.choice([1, 1, 1, 2]))
     return {column: random_test(rng, COLUMNS[table][column]) for column in columns}
 
 
@@ -927,12 +927,23 @@ def random_test(rng: random.Random, column: list[Any]) -> Any:
     values: list[Any] = [value for value in column if value is not None]
     if isinstance(values[0], bool):
         return rng.choice(values)
-    if not isinstance(values[0], str) or rng.random() < 0.2:
-        values = [-0.5, 0, 0.1, 1, 2, 7, 10, 12.25]
-        if rng.random() < 0.5:
-            return random_limit(rng, values, equals=False)
+    has_numbers = any(str(value).isdigit() for value in values)
+    if not isinstance(values[0], str):
+        values.append(2)
+    elif rng.random() < (0.4 if has_numbers else 0.03):
+        values = [7, 10, 9.5]
+    if not isinstance(values[0], str) and rng.random() < 0.5:
+        return random_limit(rng, values, equals=False)
     listed = rng.sample(values, rng.randint(1, 2))
     return rng.choice([listed[0], listed[0], listed, {"not_in": listed}])
+
+
+def random_limit(rng: random.Random, limits: list[float], equals: bool = True) -> Rule:
+    limit = rng.choice(limits)
+    if rng.random() < 0.2:
+        return {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
+    operators = ["at_least", "at_most", "more_than", "less_than", "equals"]
+    return {rng.choice(operators if equals else operators[:-1]): limit}
 
 
 def random_measure(rng: random.Random) -> Rule:
@@ -943,11 +954,11 @@ def random_measure(rng: random.Random) -> Rule:
 
 def random_step(rng: random.Random, names: list[str]) -> Any:
     name = rng.choice(names)
-    if rng.random() < 0.4:
+    if rng.random() < 0.6:
         return name
     table = METRICS[name]["table"]
     step: Rule = {"metric": name}
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         step["where"] = random_where(rng, table)
     if table in COUNTS_UNITS and rng.random() < 0.3:
         step["first"] = rng.choice([1, 2, 3])
@@ -955,22 +966,23 @@ def random_step(rng: random.Random, names: list[str]) -> Any:
 
 
 def random_pattern(rng: random.Random) -> Rule:
+    window = rng.choice([{}, rng.choice(WINDOWS)])
     if rng.random() < 0.2:
-        wheres = [random_where(rng, "lines") for _ in range(rng.choice([2, 2, 3]))]
-        return {"bought_together": wheres, **rng.choice(WINDOWS)}
+        wheres = [random_where(rng, "lines") for _ in range(rng.choice([2, 2, 2, 3]))]
+        return {"bought_together": wheres, **window}
     tables = rng.choice([["orders"], ["orders", "events", "lines"], list(COLUMNS)])
     names = [
         name
         for name, metric in METRICS.items()
         if metric["table"] in tables and metric["aggregate"] != "share"
     ]
-    steps = [random_step(rng, names) for _ in range(rng.choice([2, 2, 2, 3, 4]))]
+    steps = [random_step(rng, names) for _ in range(rng.choice([2, 2, 2, 2, 3, 4, 5]))]
     if len(steps) == 2 and rng.random() < 0.4:
         steps[1] = {"not": steps[1]}
     return {
         "sequence": steps,
-        "within_days": rng.choice([1, 3, 7, 30, 90]),
-        **rng.choice([{}, *WINDOWS]),
+        "within_days": rng.choice([1, 7, 30, 90]),
+        **window,
     }
 
 
@@ -1051,14 +1063,6 @@ def random_operand(rng: random.Random, rule: Rule) -> Rule:
     return {rng.choice(["at_least", "at_most", "more_than", "less_than"]): operand | factor}
 
 
-def random_limit(rng: random.Random, limits: list[float], equals: bool = True) -> Rule:
-    limit = rng.choice(limits)
-    if rng.random() < 0.2:
-        return {"between": [limit, limit + rng.choice([0, 2, 20.5])]}
-    operators = ["at_least", "at_most", "more_than", "less_than", "equals"]
-    return {rng.choice(operators if equals else operators[:-1]): limit}
-
-
 def random_rule(rng: random.Random, earlier: list[str], depth: int = 0) -> Rule:
     kind = rng.random()
     if depth == 3 or kind < 0.3:
@@ -1111,11 +1115,11 @@ def random_customer(rng: random.Random, number: int) -> Customer:
             is_completed=completed,
         )
         shared = ("order_key", "ordered_at", "is_completed", *CAMPAIGNS)
-        for _ in range(rng.choice([0, 1, 2, 4])):
+        for _ in range(rng.choice([0, 1, 3, 6])):
             cents = rng.choice([10, 500, 1225])
             copied = {column: order[column] for column in shared}
             row("lines", moment.date(), **copied, amount=Decimal(cents).scaleb(-2))
-    for position, moment in enumerate(moments([0, 1, 3, 8]), 1):
+    for position, moment in enumerate(moments([0, 1, 4, 12]), 1):
         day = moment.date()
         row(
             "events",

@@ -87,13 +87,22 @@
 
 {#- At the first build there are no tables yet, so the columns are those that the models' properties describe. -#}
 {% macro check_metric_columns() %}
-    {%- set places, expressions = [], [] -%}
-    {%- for metric in metrics().values() -%}
-        {%- set node = graph.nodes.get('model.customer_segmentation.' ~ metric_model(metric.table)) -%}
-        {%- set columns = node.columns | map('lower') | list + (topic_columns() if metric.table == 'topics' else []) if node -%}
-        {%- for part in ['value', 'filter'] if metric[part] and node -%}
-            {%- do places.append((metric, part, columns | sort)) -%}
+    {%- set columns_of, places, expressions = {}, [], [] -%}
+    {%- for table in metric_tables() -%}
+        {%- set node = graph.nodes.get('model.customer_segmentation.' ~ metric_model(table)) -%}
+        {%- do columns_of.update({table: (node.columns | map('lower') | list + (topic_columns() if table == 'topics' else [])) | sort}) if node -%}
+    {%- endfor -%}
+    {%- for metric in metrics().values() if metric.table in columns_of -%}
+        {%- for part in ['value', 'filter'] if metric[part] -%}
+            {%- do places.append((metric, part, columns_of[metric.table])) -%}
             {%- do expressions.append(metric[part]) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for segment in rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
+        {%- for window in segment.conditions | map(attribute='windows', default=[]) | sum(start=[]) -%}
+            {%- for table, condition in rows_read(window) if table in columns_of and condition.column not in columns_of[table] -%}
+                {%- do definition_error(segment.subject, 'where', "'" ~ condition.column ~ "', which is no column of " ~ table, 'the columns of ' ~ table ~ ': ', columns_of[table], condition.column) -%}
+            {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- for parsed in (parsed_expressions(expressions) if expressions else []) -%}
@@ -107,6 +116,18 @@
             {%- do definition_error(subject, part, "'" ~ names | last ~ "', which is no column of " ~ metric.table ~ ", in '" ~ metric[part] ~ "'", all_columns, columns, names | last) -%}
         {%- endfor -%}
     {%- endfor -%}
+{% endmacro %}
+
+
+{% macro rows_read(window) %}
+    {%- set read = [] -%}
+    {%- for step in window.get('steps', [window]) -%}
+        {%- set parts = step.get('parts', [step.window.where if 'window' in step else step.get('where', [])]) -%}
+        {%- for condition in parts | sum(start=[]) -%}
+            {%- do read.append(('lines' if 'parts' in step else metrics()[(step.window or step).metric].table, condition)) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- return(read) -}}
 {% endmacro %}
 
 

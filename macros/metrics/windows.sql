@@ -14,12 +14,9 @@
         {{- return('in the last ' ~ (size ~ ' hours' if size > 1 else 'hour')) -}}
     {%- elif kind == 'calendar' -%}
         {{- return(size ~ ' ' ~ window.unit) -}}
-    {%- elif kind in ['first', 'last'] -%}
-        {%- set orders = (' orders' if size > 1 else ' order') if window.table == 'lines' -%}
-        {{- return(('in' if orders else 'among') ~ ' the ' ~ kind ~ (' ' ~ size if size > 1 or not orders) ~ orders) -}}
     {%- elif kind == 'any_days' -%}
         {{- return('in any ' ~ (size ~ ' days' if size > 1 else 'one day')) -}}
-    {%- elif window.from_days_ago is none -%}
+    {%- elif window.from_days_ago is none or kind in ['first', 'last'] -%}
         {{- return('') -}}
     {%- elif window.to_days_ago == 0 -%}
         {{- return('in the last ' ~ window.from_days_ago ~ (' day' if window.from_days_ago == 1 else ' days')) -}}

@@ -66,10 +66,10 @@
 {% macro rule_dates() %}
     {%- set operators = ['days_ago', 'after', 'before', 'anniversary_in_days', 'is_known'] -%}
     {{- return({
-        'signed_up': {'column': 'signed_up_days', 'operators': operators},
-        'first_order': {'column': 'tenure_days__all', 'operators': operators},
-        'last_order': {'column': 'recency_days__all', 'operators': operators},
-        'birthday': {'column': 'birthday_in_days', 'operators': ['anniversary_in_days', 'is_known']},
+        'signed_up': {'words': 'sign-up', 'column': 'signed_up_days', 'operators': operators},
+        'first_order': {'words': 'first order', 'column': 'tenure_days__all', 'operators': operators},
+        'last_order': {'words': 'last order', 'column': 'recency_days__all', 'operators': operators},
+        'birthday': {'words': 'birthday', 'column': 'birthday_in_days', 'operators': ['anniversary_in_days', 'is_known']},
     }) -}}
 {% endmacro %}
 

@@ -108,8 +108,13 @@
 {#- 'days since the last completed order' says more than 'recency days'. -#}
 {% macro metric_in_words(metric, window) %}
     {%- set name = metric.description[0] | lower ~ metric.description[1:] if metric.unit == 'days' else metric.key | replace('_', ' ') -%}
-    {%- set where = ' (' ~ window.where | map(attribute='words') | join(', ') ~ ')' if window.where else '' -%}
-    {{- return((name ~ where ~ ' ' ~ metric_window_words(window)).rstrip()) -}}
+    {%- set which = window.where | map(attribute='words') | list -%}
+    {%- if window.kind in ['first', 'last'] -%}
+        {%- set many = ' ' ~ window.size if window.size > 1 else '' -%}
+        {%- set units = ' order' ~ ('s' if many) if window.table == 'lines' else '' -%}
+        {%- do which.insert(0, ('of the ' if many or units else 'the ') ~ window.kind ~ many ~ units) -%}
+    {%- endif -%}
+    {{- return((name ~ (' (' ~ which | join(', ') ~ ')' if which else '') ~ ' ' ~ metric_window_words(window)).rstrip()) -}}
 {% endmacro %}
 
 
@@ -244,7 +249,7 @@
 {% macro rule_date(grammar, at, body) %}
     {%- do check(at.subject, at.path ~ 'date', body.date, {'one_of': rule_dates() | list, 'words': 'the dates '}) -%}
     {%- set date, operator = rule_dates()[body.date], rule_operator(at, body, rule_dates()[body.date].operators) -%}
-    {%- set name, value, path = body.date | replace('_', ' '), body[operator], at.path ~ operator -%}
+    {%- set name, value, path = date.words, body[operator], at.path ~ operator -%}
     {%- set window = window_of_column(date.column, grammar.metrics) -%}
     {%- set condition = {
         'kind': 'date',
@@ -252,7 +257,7 @@
         'windows': [window] if window else [],
         'operator': operator,
         'limit': value,
-        'subject': 'days since the ' ~ name if operator == 'days_ago' else 'the ' ~ name,
+        'subject': 'days since the ' ~ name if operator == 'days_ago' else name,
         'is_shown': operator != 'anniversary_in_days',
     } -%}
     {%- if operator == 'is_known' -%}
@@ -265,7 +270,8 @@
         {%- if days[0] > days[1] -%}
             {%- do definition_error(at.subject, path, format_value(value), words ~ ' with least <= most') -%}
         {%- endif -%}
-        {%- do condition.update({'words': days | unique | join(' to '), 'test': 'between ' ~ days | join(' and ')}) -%}
+        {%- set words = days | unique | join(' to ') -%}
+        {%- do condition.update({'words': words, 'sentence': name ~ ' ' ~ words ~ (' day' if words == '1' else ' days') ~ ' ago', 'test': 'between ' ~ days | join(' and ')}) -%}
     {%- elif operator == 'anniversary_in_days' -%}
         {%- do check(at.subject, path, value, {'whole': [0, 365], 'words': 'a whole number of days from 0 to 365'}) -%}
         {%- set what = name if name == 'birthday' else 'anniversary of the ' ~ name -%}

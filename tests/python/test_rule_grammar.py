@@ -551,6 +551,216 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
         ", at stay_until: found a rule that has no effect",
         ["a looser rule, or no stay_until"],
     ),
+    "where that is no mapping": (
+        {"metric": "lines", "where": ["Wine"], "at_least": 1},
+        ", at where: found ['Wine'].",
+        ["a mapping from columns of the table to values"],
+    ),
+    "where of nothing": (
+        {"metric": "lines", "where": {}, "at_least": 1},
+        ", at where: found an empty mapping.",
+        ["a mapping from columns of the table to values"],
+    ),
+    "column that is SQL": (
+        {"metric": "lines", "where": {"amount > 1 or category": "Wine"}, "at_least": 1},
+        ", at where: found 'amount > 1 or category'.",
+        ["lower-case letters, digits and _"],
+    ),
+    "value that is null": (
+        {"metric": "lines", "where": {"category": None}, "at_least": 1},
+        ", at where.category: found null.",
+        ["a text, a number, true or false"],
+    ),
+    "no values": (
+        {"metric": "lines", "where": {"category": []}, "at_least": 1},
+        ", at where.category: found an empty list.",
+        ["a list of texts or one of numbers"],
+    ),
+    "texts and numbers": (
+        {"metric": "lines", "where": {"category": ["Wine", 7]}, "at_least": 1},
+        ", at where.category: found ['Wine', 7].",
+        ["a list of texts or one of numbers"],
+    ),
+    "two operators of a column": (
+        {"metric": "lines", "where": {"amount": {"at_least": 1, "at_most": 5}}, "at_least": 1},
+        ", at where.amount: found a mapping with the keys at_least, at_most.",
+        ["at_least, at_most, more_than, less_than, between, not_in"],
+    ),
+    "unknown operator of a column": (
+        {"metric": "lines", "where": {"amount": {"top_percent": 5}}, "at_least": 1},
+        ", at where.amount: found a mapping with the keys top_percent.",
+        ["at_least, at_most, more_than, less_than, between, not_in"],
+    ),
+    "text where a column is compared": (
+        {"metric": "lines", "where": {"amount": {"at_least": "5"}}, "at_least": 1},
+        ", at where.amount.at_least: found '5'.",
+        [NUMBER],
+    ),
+    "two windows of other kinds": (
+        {"metric": "orders", "week": "last", "window_hours": 6, "at_least": 1},
+        "found a second window beside it.",
+        ["window_hours", "week", "any_days"],
+    ),
+    "first and last": (
+        {"metric": "orders", "first": 1, "last": 1, "at_least": 1},
+        "found a second window beside it.",
+        ["first, last"],
+    ),
+    "a week of another name": (
+        {"metric": "orders", "week": "next", "at_least": 1},
+        ", at week: found 'next'.",
+        ["this, last"],
+    ),
+    "half an hour": (
+        {"metric": "orders", "window_hours": 0.5, "at_least": 1},
+        ", at window_hours: found 0.5.",
+        ["a whole number of hours from 1"],
+    ),
+    "hours of lines": (
+        {"metric": "lines", "window_hours": 6, "at_least": 1},
+        ", at window_hours: found window_hours beside a metric of lines.",
+        ["orders, events, sessions"],
+    ),
+    "first 0": (
+        {"metric": "orders", "first": 0, "at_least": 1},
+        ", at first: found 0.",
+        ["a whole number of", "from 1 to 1000"],
+    ),
+    "first of sessions": (
+        {"metric": "session_minutes", "first": 3, "at_least": 1},
+        ", at first: found first beside a metric of sessions.",
+        ["orders, lines", "touchpoints, tickets"],
+    ),
+    "any days of a mean": (
+        {"metric": "mean_minutes", "any_days": 7, "at_least": 1},
+        ", at any_days: found any_days beside a metric whose aggregate is mean.",
+        ["counts rows or days, or sums"],
+    ),
+    "too many days": (
+        {"metric": "orders", "any_days": 3651, "at_least": 1},
+        ", at any_days: found 3651.",
+        ["from 1 to 3650"],
+    ),
+    "factor 0": (
+        {"metric": "orders", "more_than": {"metric": "orders", "factor": 0}},
+        ", at more_than.factor: found 0.",
+        ["a number above 0"],
+    ),
+    "unknown metric to compare with": (
+        {"metric": "orders", "more_than": {"metric": "ordres"}},
+        ", at more_than.metric: found 'ordres'. Did you mean orders?",
+        [ALL_METRICS],
+    ),
+    "two windows to compare with": (
+        {"metric": "orders", "more_than": {"metric": "orders", "week": "this", "month": "this"}},
+        "found a second window beside it.",
+        ["week, month"],
+    ),
+    "operator in what is compared with": (
+        {"metric": "orders", "more_than": {"metric": "orders", "at_least": 3}},
+        ", at more_than.at_least: found an unknown key.",
+        ["metric, window_days", "where, factor"],
+    ),
+    "equal to a metric": (
+        {"metric": "orders", "equals": {"metric": "purchase_days"}},
+        ", at equals: found a mapping with the keys metric.",
+        [NUMBER],
+    ),
+    "unknown date": (
+        {"date": "first_oder", "days_ago": 3},
+        ", at date: found 'first_oder'. Did you mean first_order?",
+        ["signed_up, first_order, last_order, birthday"],
+    ),
+    "date of no calendar": (
+        {"date": "first_order", "after": "2026-02-30"},
+        ", at after: found '2026-02-30'.",
+        ["a date of the calendar as 'YYYY-MM-DD'"],
+    ),
+    "date in words": (
+        {"date": "last_order", "before": "last week"},
+        ", at before: found 'last week'.",
+        ["a date of the calendar as 'YYYY-MM-DD'"],
+    ),
+    "date of a birthday": (
+        {"date": "birthday", "days_ago": [0, 7]},
+        ", at days_ago: found an unknown key.",
+        ["anniversary_in_days, is_known"],
+    ),
+    "days ago backwards": (
+        {"date": "first_order", "days_ago": [30, 7]},
+        ", at days_ago: found [30, 7].",
+        ["least <= most"],
+    ),
+    "three days ago": (
+        {"date": "first_order", "days_ago": [1, 2, 3]},
+        ", at days_ago: found [1, 2, 3].",
+        ["[least, most]"],
+    ),
+    "anniversary in two years": (
+        {"date": "first_order", "anniversary_in_days": 366},
+        ", at anniversary_in_days: found 366.",
+        ["from 0 to 365"],
+    ),
+    "two operators of a date": (
+        {"date": "first_order", "after": "2026-01-01", "before": "2026-02-01"},
+        ", at after and before: found 2 operators.",
+        ["days_ago, after, before, anniversary_in_days, is_known"],
+    ),
+    "sequence of one step": (
+        {"sequence": ["orders"], "within_days": 7},
+        ", at sequence: found ",
+        ["two to five steps"],
+    ),
+    "sequence of six steps": (
+        {"sequence": ["orders"] * 6, "within_days": 7},
+        ", at sequence: found ",
+        ["two to five steps"],
+    ),
+    "sequence without days": (
+        {"sequence": ["orders", "lines"]},
+        ", at within_days: found null.",
+        ["a whole number of days"],
+    ),
+    "unknown step": (
+        {"sequence": ["orders", "sesions"], "within_days": 7},
+        ", at sequence[1].metric: found 'sesions'.",
+        [ALL_METRICS],
+    ),
+    "step with a window": (
+        {"sequence": ["orders", {"metric": "lines", "last": 3}], "within_days": 7},
+        ", at sequence[1].last: found an unknown key.",
+        ["metric, where, first"],
+    ),
+    "share as a step": (
+        {"sequence": ["orders", "share_of_a"], "within_days": 7},
+        ", at sequence[1]: found share_of_a",
+        ["a metric of rows"],
+    ),
+    "not before the last step": (
+        {"sequence": [{"not": "orders"}, "lines"], "within_days": 7},
+        ", at sequence[0].not: found an unknown key.",
+        ["metric, where, first"],
+    ),
+    "not after two steps": (
+        {"sequence": ["orders", "views", {"not": "lines"}], "within_days": 7},
+        ", at sequence: found not after more than one step.",
+        ["the second of two steps"],
+    ),
+    "hours of a sequence": (
+        {"sequence": ["orders", "lines"], "within_days": 7, "window_hours": 6},
+        ", at window_hours: found an unknown key.",
+        ["window_days, from_days_ago, to_days_ago"],
+    ),
+    "bought alone": (
+        {"bought_together": [{"category": "Wine"}]},
+        ", at bought_together: found ",
+        ["two to five mappings"],
+    ),
+    "bought together by name": (
+        {"bought_together": ["Wine", "Cheese"]},
+        ", at bought_together[0]: found 'Wine'.",
+        ["a mapping from columns of the table to values"],
+    ),
 }
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from time import process_time
@@ -22,6 +22,7 @@ from rule_grammar_evaluator import (
     Row,
     Rule,
     anniversary,
+    date_holds,
     fitted_limit,
     is_answer,
     moment_of,
@@ -1363,6 +1364,151 @@ def random_customer(rng: random.Random, number: int) -> Customer:
     )
 
 
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-03-{text}")
+
+
+def order(key: int, at: str, **others: Any) -> Row:
+    """An order or one of its lines."""
+    row = dict.fromkeys(COLUMNS["orders"] | COLUMNS["lines"]) | {"row_key": key, "order_key": key}
+    row |= {"ordered_at": moment(at), "day": moment(at).date(), "hour": moment(at).hour}
+    return row | {"amount": Decimal("10.00"), "is_completed": True, **others}
+
+
+def touch(kind: str, day: int, campaign: str) -> Row:
+    row = dict.fromkeys(COLUMNS["touchpoints"]) | {"row_key": day, "day": date(2026, 3, day)}
+    return row | {"kind": f"campaign_{kind}", "campaign_id": campaign}
+
+
+def cart(at: str, position: int = 1) -> Row:
+    row = dict.fromkeys(COLUMNS["events"]) | {"row_key": position, "position": position}
+    row |= {"day": moment(at).date(), "occurred_at": moment(at), "hour": moment(at).hour}
+    return row | {"role": "cart"}
+
+
+WINE, CHEESE = {"category": "Wine"}, {"category": "Cheese"}
+LAST_WINE = {"metric": "lines", "where": WINE, "last": 1, "at_least": 1}
+UNANSWERED = {"metric": "contacts", "where": {"is_answered": True}, "last": 2, "at_most": 0}
+CART_LEFT = {"sequence": ["carts", {"not": "orders"}], "within_days": 1}
+CART_TO_ORDER = {"sequence": ["carts", "orders"], "within_days": 1}
+TOGETHER = {"bought_together": [WINE, CHEESE], "window_days": 30}
+
+# Rows by table, a rule and whether it holds on 1 April 2026, by the words of docs/rules.md.
+WORKED: list[tuple[dict[str, list[Row]], Rule, bool]] = [
+    # The last order has wine, an earlier one, or one that was returned.
+    ({"lines": [order(1, "02 09:00") | CHEESE, order(2, "05 09:00") | WINE]}, LAST_WINE, True),
+    ({"lines": [order(1, "02 09:00") | WINE, order(2, "05 09:00") | CHEESE]}, LAST_WINE, False),
+    (
+        {
+            "lines": [
+                order(1, "02 09:00") | WINE,
+                order(2, "05 09:00", is_completed=False) | CHEESE,
+            ]
+        },
+        LAST_WINE,
+        True,
+    ),
+    # An order at exactly midnight has no time, so it is the last of its day.
+    ({"lines": [order(1, "05 00:00") | WINE, order(2, "05 09:00") | CHEESE]}, LAST_WINE, True),
+    # Both last sends unanswered; one answered on its day; one answered before it was sent.
+    ({"touchpoints": [touch("contact", 2, "k1"), touch("contact", 3, "k2")]}, UNANSWERED, True),
+    ({"touchpoints": [touch("contact", 2, "k1"), touch("response", 2, "k1")]}, UNANSWERED, False),
+    ({"touchpoints": [touch("contact", 2, "k1"), touch("response", 1, "k1")]}, UNANSWERED, True),
+    # Two rows of one campaign and day are one send, so the answered one is still among the last 2.
+    (
+        {
+            "touchpoints": [
+                touch("contact", 2, "k1"),
+                touch("response", 2, "k1"),
+                touch("contact", 3, "k2"),
+                touch("contact", 3, "k2"),
+            ]
+        },
+        UNANSWERED,
+        False,
+    ),
+    # A cart, no order within a day; an order; an order before; the day is not over on 1 April.
+    ({"events": [cart("20 10:00")]}, CART_LEFT, True),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "21 23:00")]}, CART_LEFT, False),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 09:00")]}, CART_LEFT, True),
+    ({"events": [cart("30 10:00")]}, CART_LEFT, True),
+    ({"events": [cart("31 10:00")]}, CART_LEFT, False),
+    # Later on the same day; at the same instant; at midnight, which is the end of the day.
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:01")]}, CART_TO_ORDER, True),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:00")]}, CART_TO_ORDER, False),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 00:00")]}, CART_TO_ORDER, True),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "22 00:00")]}, CART_TO_ORDER, False),
+    # Events of one instant are in the order of their positions.
+    (
+        {"events": [cart("20 10:00", 1), cart("20 10:00", 2)]},
+        {"sequence": ["carts", "carts"], "within_days": 0},
+        True,
+    ),
+    # By day, the same day is after, but not in one table.
+    (
+        {"orders": [order(1, "20 18:00")], "touchpoints": [touch("contact", 20, "k1")]},
+        {"sequence": ["orders", "contacts"], "within_days": 0},
+        True,
+    ),
+    (
+        {"touchpoints": [touch("contact", 20, "k1"), touch("response", 20, "k1")]},
+        {"sequence": ["contacts", "responses"], "within_days": 7},
+        False,
+    ),
+    # In one order, in two, in one that was returned, in one too long ago.
+    ({"lines": [order(1, "20 10:00") | WINE, order(1, "20 10:00") | CHEESE]}, TOGETHER, True),
+    ({"lines": [order(1, "20 10:00") | WINE, order(2, "20 11:00") | CHEESE]}, TOGETHER, False),
+    (
+        {"lines": [order(1, "20 10:00", is_completed=False) | each for each in (WINE, CHEESE)]},
+        TOGETHER,
+        False,
+    ),
+    ({"lines": [order(1, "01 10:00") | WINE, order(1, "01 10:00") | CHEESE]}, TOGETHER, False),
+    # The last six hours begin at 18:00.
+    (
+        {"orders": [order(1, "31 18:00")]},
+        {"metric": "orders", "window_hours": 6, "at_least": 1},
+        True,
+    ),
+    (
+        {"orders": [order(1, "31 17:59")]},
+        {"metric": "orders", "window_hours": 6, "at_least": 1},
+        False,
+    ),
+    # The last day before 1 April is a Tuesday: this week began on Monday, this month on 1 March.
+    ({"orders": [order(1, "30 00:00")]}, {"metric": "orders", "week": "this", "at_least": 1}, True),
+    ({"orders": [order(1, "29 23:00")]}, {"metric": "orders", "week": "last", "at_least": 1}, True),
+    ({"orders": [order(1, "01 00:00")]}, {"metric": "orders", "month": "this", "equals": 1}, True),
+    # Three orders in two days, and two a week later.
+    (
+        {"orders": [order(n, f"{n:02} 10:00") for n in (1, 2, 3, 10, 11)]},
+        {"metric": "orders", "any_days": 2, "equals": 2},
+        True,
+    ),
+    (
+        {"orders": [order(n, f"{n:02} 10:00") for n in (1, 2, 3, 10, 11)]},
+        {"metric": "orders", "any_days": 3, "equals": 3},
+        True,
+    ),
+    # 11 is at least, but not more than, 1.1 times 10.
+    (
+        {"orders": [order(n, f"{n + 1:02} 10:00") for n in range(21)]},
+        {
+            "metric": "orders",
+            "from_days_ago": 31,
+            "to_days_ago": 20,
+            "at_least": {
+                "metric": "orders",
+                "from_days_ago": 20,
+                "to_days_ago": 10,
+                "factor": 1.1,
+            },
+        },
+        True,
+    ),
+]
+
+
 # Columns of int_facts__<table> beside those of COLUMNS.
 FACTS = {
     "orders": {"order_key": "bigint", "placed_at": "timestamp"},
@@ -1471,6 +1617,11 @@ def world(project: GrammarProject) -> World:
         earlier = list(definitions)[number // 300 * 300 :][-40:]
         definitions[f"rule_{number:03}"] = random_rule(rng, earlier)
     customers = [random_customer(rng, number) for number in range(150)]
+    # The worked examples are in the world too, so the macros are held to them.
+    for rows, rule, _ in WORKED:
+        other = random_customer(rng, len(customers))
+        customers.append(replace(other, rows={table: [] for table in COLUMNS} | rows))
+        definitions[f"worked_{len(customers)}"] = rule
     measured = {f"measure_{n:04}": rule | {"at_least": 0} for n, rule in enumerate(MEASURES)}
     built = json.loads(project.render(WORLD_TEMPLATE, with_segments(definitions | measured)))
 
@@ -1577,6 +1728,42 @@ def test_conditions_equal_an_independent_evaluation(world: World) -> None:
             seen[expected] += 1
     # All three outcomes occur often, so that a null taken for false would be noticed.
     assert min(seen.values()) > 5000, seen
+
+
+def test_dates_equal_an_independent_evaluation(project: GrammarProject) -> None:
+    around = [date(2023, 12, 31), date(2024, 2, 28), date(2026, 2, 28), date(2028, 2, 29)]
+    dates = [day + timedelta(days=near) for day in around for near in range(-2, 3)]
+    tests: list[Rule] = [{"anniversary_in_days": days} for days in (0, 1, 30, 365)]
+    tests += [{"days_ago": days} for days in (1, [0, 3], [364, 366])]
+    tests += [{key: str(day)} for key in ("after", "before") for day in dates[::4]]
+    rules = [{"date": "first_order", **test} for test in tests]
+    template = """{% set conditions = [] %}{% for segment in rule_segments() %}
+        {% do conditions.append(rule_condition(segment.rule)) %}{% endfor %}
+        {{ tojson([conditions, days_to_anniversary('day', 'as_of')]) }}"""
+    segments = {f"dated_{number:03}": rule for number, rule in enumerate(rules)}
+    conditions, until = json.loads(project.render(template, with_segments(segments)))
+    values = ", ".join(f"(date '{day}')" for day in dates)
+    found = duckdb.sql(
+        f"select day, as_of, {until}, {', '.join(conditions)} from "
+        "(select *, as_of - day as tenure_days__all, as_of - day as recency_days__all "
+        f"from (values {values}) as days (day) cross join (values {values}) as periods (as_of) "
+        "where day < as_of) as features"
+    ).fetchall()
+    assert len(found) == len(dates) * (len(dates) - 1) / 2
+    for day, as_of, days, *held in found:
+        anniversaries = [anniversary(day, year) for year in range(day.year + 1, as_of.year + 2)]
+        assert days == min((each - as_of).days for each in anniversaries if each >= as_of)
+        assert held == [date_holds(rule, day, as_of) for rule in rules], (day, as_of)
+
+
+@pytest.mark.parametrize("case", range(len(WORKED)))
+def test_the_evaluator_agrees_with_worked_examples(case: int) -> None:
+    rows, rule, expected = WORKED[case]
+    empty: dict[str, list[Row]] = {table: [] for table in COLUMNS}
+    customer = Customer("c1", empty | rows, {}, {}, {})
+    meaning = Meaning(METRICS, FILTERS, {})
+    found = meaning.verdict(rule, customer, date(2026, 4, 1), lambda *_: None)
+    assert found is expected, (rows, rule)
 
 
 def test_matching_segments_are_those_whose_condition_holds(world: World) -> None:

@@ -166,7 +166,7 @@ def test_the_examples_of_the_documentation_pass(project: GrammarProject) -> None
         f"tried_{i}": yaml.safe_load(rule) for i, rule in enumerate(tried)
     }
     assert {name: len(entries) for name, entries in examples.items()} == {
-        "rule_segments": 13,
+        "rule_segments": 33,
         "metrics": 3,
         "schemes": 2,
     }

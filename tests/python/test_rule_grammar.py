@@ -1213,6 +1213,7 @@ def random_date(rng: random.Random) -> Rule:
 
 # Each becomes a column of the wide table, so rules draw from a stock of them.
 ALL_EXAMPLES = "ALL_EXAMPLES" in os.environ
+RULES, CUSTOMERS = 2000 if ALL_EXAMPLES else 300, 150
 STOCK = random.Random(20261130)
 PLAIN = [{"metric": name, **window} for name in METRICS for window in WINDOWS]
 MEASURES = PLAIN + [random_measure(STOCK) for _ in range(800 if ALL_EXAMPLES else 300)]
@@ -1612,11 +1613,11 @@ WORLD_TEMPLATE = """
 def world(project: GrammarProject) -> World:
     rng = random.Random(20261121)
     definitions: dict[str, Rule] = {}
-    for number in range(2000 if ALL_EXAMPLES else 300):
+    for number in range(RULES):
         # References of references have a limit, so chains begin anew.
         earlier = list(definitions)[number // 300 * 300 :][-40:]
         definitions[f"rule_{number:03}"] = random_rule(rng, earlier)
-    customers = [random_customer(rng, number) for number in range(150)]
+    customers = [random_customer(rng, number) for number in range(CUSTOMERS)]
     # The worked examples are in the world too, so the macros are held to them.
     for rows, rule, _ in WORKED:
         other = random_customer(rng, len(customers))

@@ -83,7 +83,7 @@ METRICS: dict[str, Rule] = {
         "filter": "device = 'a'",
         "absent": None,
     },
-    "events": {"table": "events", "aggregate": "count", "absent": 0},
+    "actions": {"table": "events", "aggregate": "count", "absent": 0},
     "views": {"table": "events", "aggregate": "count", "filter": "role = 'view'", "absent": 0},
     "carts": {"table": "events", "aggregate": "count_days", "filter": "role = 'cart'", "absent": 0},
     "contacts": {
@@ -166,8 +166,9 @@ def nested(depth: int) -> Rule:
 ALL_METRICS = "the metrics " + ", ".join(METRICS)
 OPERATORS = "at_least, at_most, more_than, less_than, equals, between, top_percent, bottom_percent"
 OPERATORS += ", top, above, below, is_known"
-KINDS = "exactly one of all, any, not, metric, score, attribute, consent, segment, sample_percent"
-ONE_WINDOW = "window_days, or from_days_ago with to_days_ago, or neither for all time"
+KINDS = "exactly one of all, any, not, metric, score, attribute, consent, date, sequence, "
+KINDS += "bought_together, segment, sample_percent"
+ONE_WINDOW = "one window, or none for all time; windows are window_days, from_days_ago, to_days_ago"
 NUMBER = "a number without quotes"
 PERCENT = "above 0 and below 100"
 LIST = "a list of one or more rules"
@@ -473,13 +474,14 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
     ),
     "a date": (
         {"metric": "orders", "since": "2024-01-01", "at_least": 1},
-        ", at since: found an unknown key, since dates are counted in days before as_of: "
-        "{window_days: 30}, or {from_days_ago: 60, to_days_ago: 30}.",
+        ", at since: found an unknown key, since windows are counted from as_of: "
+        "{window_days: 30}, {from_days_ago: 60, to_days_ago: 30} or {month: last}; "
+        "dates of a customer: {date: first_order, after: ..}. Did you mean window_days?",
         ["window_days, from_days_ago, to_days_ago"],
     ),
     "a date of an attribute": (
         {"attribute": "region", "in": ["North"], "after": "2024-01-01"},
-        ", at after: found an unknown key, since dates are counted in days before as_of",
+        ", at after: found an unknown key, since windows are counted from as_of",
         ["in, not_in"],
     ),
     "top of no whole number": (
@@ -669,7 +671,7 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
     ),
     "unknown date": (
         {"date": "first_oder", "days_ago": 3},
-        ", at date: found 'first_oder'. Did you mean first_order?",
+        ", at date: found 'first_oder'. Did you mean first_order or last_order?",
         ["signed_up, first_order, last_order, birthday"],
     ),
     "date of no calendar": (
@@ -684,8 +686,8 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
     ),
     "date of a birthday": (
         {"date": "birthday", "days_ago": [0, 7]},
-        ", at days_ago: found an unknown key.",
-        ["anniversary_in_days, is_known"],
+        ": found no operator.",
+        ["exactly one of anniversary_in_days, is_known"],
     ),
     "days ago backwards": (
         {"date": "first_order", "days_ago": [30, 7]},
@@ -984,6 +986,19 @@ def test_segments_are_completed_and_sorted(project: GrammarProject) -> None:
     ]
 
 
+def test_rows_windows_and_other_metrics_are_put_into_words(project: GrammarProject) -> None:
+    before = {"metric": "revenue", "from_days_ago": 180, "to_days_ago": 90, "factor": 1.2}
+    segments = {
+        "a": {**RECENT, "where": {"coupon": "SPRING10"}, "at_least": 2},
+        "b": {"metric": "revenue", "window_days": 90, "at_least": before},
+    }
+    checked = project.value("rule_segments()", with_segments(segments))
+    assert [segment["definition"] for segment in checked] == [
+        "at least 2 orders (coupon SPRING10) in the last 30 days",
+        "revenue in the last 90 days at least 1.2 times revenue from 180 to 90 days ago",
+    ]
+
+
 def test_each_window_is_listed_once(project: GrammarProject) -> None:
     segments = {
         "one": RECENT,
@@ -1009,12 +1024,9 @@ def test_each_window_is_listed_once(project: GrammarProject) -> None:
         "orders__60d",
         "returns__all",
     ]
-    assert windows[columns.index("revenue__365d_to_90d")] == {
-        "metric": "revenue",
-        "from_days_ago": 365,
-        "to_days_ago": 90,
-        "column": "revenue__365d_to_90d",
-    }
+    window = windows[columns.index("revenue__365d_to_90d")]
+    assert (window["metric"], window["table"]) == ("revenue", "orders")
+    assert (window["from_days_ago"], window["to_days_ago"]) == (365, 90)
 
 
 def test_what_is_made_of_the_checked_rules_leaves_them_as_they_are(project: GrammarProject) -> None:
@@ -1795,6 +1807,8 @@ SPENDER = {"metric": "revenue", "window_days": 30, "more_than": 100}
 TOP = {"metric": "session_minutes", "top_percent": 10}
 NORTH = {"attribute": "region", "in": ["North", "South"]}
 LOYAL = {"segment": "rfm:loyal"}
+COUPON = {**BUYER, "where": {"coupon": "SPRING10"}}
+GROWING = {"metric": "revenue", "window_days": 30, "at_least": {"metric": "revenue", "factor": 0.5}}
 
 # Entry rule, stay_until, whether the second follows from the first.
 IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
@@ -1880,6 +1894,28 @@ IMPLICATIONS: list[tuple[Rule, Rule, bool]] = [
     ({"consent": "activation"}, {"consent": "activation", "is": "unstated"}, False),
     (LOYAL, {"any": [LOYAL, {"segment": "rfm:champions"}]}, True),
     (LOYAL, {"segment": "rfm:champions"}, False),
+    # The rows must be the same; the rest may be looser.
+    (COUPON, {**COUPON, "window_days": 60, "at_least": 2}, True),
+    (COUPON, {"metric": "orders", "window_days": 30, "at_least": 3}, False),
+    (COUPON, {**COUPON, "where": {"coupon": "SPRING20"}}, False),
+    (LAST_WINE, {**LAST_WINE, "at_least": 0}, True),
+    (LAST_WINE, {**LAST_WINE, "last": 2}, False),
+    (LAST_WINE, {"metric": "lines", "where": WINE, "at_least": 1}, False),
+    (
+        {"metric": "orders", "week": "this", "at_least": 2},
+        {"metric": "orders", "week": "this", "at_least": 1},
+        True,
+    ),
+    (
+        {"metric": "orders", "any_days": 7, "at_most": 3},
+        {"metric": "orders", "window_days": 7, "at_most": 3},
+        False,
+    ),
+    (GROWING, {**GROWING, "at_least": {"metric": "revenue", "factor": 3}}, False),
+    (GROWING, {**GROWING, "at_least": 0}, False),
+    ({"all": [GROWING, CART_LEFT]}, GROWING, True),
+    ({"all": [GROWING, CART_LEFT]}, CART_LEFT, True),
+    (CART_LEFT, {**CART_LEFT, "sequence": ["carts", "orders"]}, False),
     # Under not, less is more: nothing but equality is trusted.
     ({"all": [{"not": BUYER}, LOYAL]}, {"not": BUYER}, True),
     ({"not": {**BUYER, "at_least": 2}}, {"not": BUYER}, False),

@@ -19,6 +19,7 @@ Row = dict[str, Any]
 DAY_WINDOWS = ("window_days", "from_days_ago", "to_days_ago")
 CALENDAR = ("week", "month", "quarter", "year")
 WINDOW_KEYS = (*DAY_WINDOWS, *CALENDAR, "window_hours", "first", "last", "any_days")
+MEASURE_KEYS = {"score", "metric", "where", *WINDOW_KEYS}
 FITTED = ("top_percent", "bottom_percent", "top", "above", "below")
 WITH_INSTANTS = ("orders", "lines", "events")
 
@@ -39,7 +40,7 @@ class Customer:
 
 def measure_of(rule: Rule) -> Rule:
     """What a condition compares: a score, or a metric with its where and its window."""
-    return {key: rule[key] for key in ("score", "metric", "where", *WINDOW_KEYS) if key in rule}
+    return {key: value for key, value in rule.items() if key in MEASURE_KEYS}
 
 
 @dataclass

@@ -1230,8 +1230,8 @@ ALL_EXAMPLES = "ALL_EXAMPLES" in os.environ
 RULES, CUSTOMERS = 2000 if ALL_EXAMPLES else 300, 150
 STOCK = random.Random(20261130)
 PLAIN = [{"metric": name, **window} for name in METRICS for window in WINDOWS]
-MEASURES = PLAIN + [random_measure(STOCK) for _ in range(800 if ALL_EXAMPLES else 300)]
-PATTERNS = [random_pattern(STOCK) for _ in range(150 if ALL_EXAMPLES else 50)]
+MEASURES = PLAIN + [random_measure(STOCK) for _ in range(800 if ALL_EXAMPLES else 200)]
+PATTERNS = [random_pattern(STOCK) for _ in range(150 if ALL_EXAMPLES else 40)]
 
 
 def random_condition(rng: random.Random, earlier: list[str]) -> Rule:

@@ -1425,6 +1425,18 @@ WORKED: list[tuple[dict[str, list[Row]], Rule, bool]] = [
     ),
     # An order at exactly midnight has no time, so it is the last of its day.
     ({"lines": [order(1, "05 00:00") | WINE, order(2, "05 09:00") | CHEESE]}, LAST_WINE, True),
+    # The last order alone: its one line has a discount, whatever the first order had.
+    (
+        {
+            "lines": [
+                order(1, "02 09:00", is_discounted=True),
+                order(1, "02 09:00", is_discounted=False),
+                order(2, "05 09:00", is_discounted=True),
+            ]
+        },
+        {"metric": "discount_affinity", "last": 1, "equals": 1},
+        True,
+    ),
     # Both last sends unanswered; one answered on its day; one answered before it was sent.
     ({"touchpoints": [touch("contact", 2, "k1"), touch("contact", 3, "k2")]}, UNANSWERED, True),
     ({"touchpoints": [touch("contact", 2, "k1"), touch("response", 2, "k1")]}, UNANSWERED, False),

@@ -93,7 +93,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         [
             "odd_one",
             "at where: found 'catgory', which is no column of lines",
-            "Did you mean category?",
+            "Did you mean category or subcategory?",
             "Allowed: the columns of lines: amount, brand, campaign_id, category,",
             AT_THE_START,
         ],

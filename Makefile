@@ -132,8 +132,8 @@ bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience;
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
 # A build is made only where there is none.
-docs: $(INSTALLED) $(if $(wildcard warehouse/*.duckdb),,build) ## Write the documentation: target/static_index.html and target/data_dictionary.md
-	$(DBT) docs generate --static --vars '$(VARS)'
+docs: $(INSTALLED) $(if $(wildcard warehouse/$(DATASET).duckdb),,build) ## Write the documentation: target/static_index.html and target/data_dictionary.md
+	$(DBT) docs generate --static --vars '$(SETTINGS)'
 	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove build outputs; .venv and the raw files stay

@@ -1460,9 +1460,9 @@ WORKED: list[tuple[dict[str, list[Row]], Rule, bool]] = [
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 09:00")]}, CART_LEFT, True),
     ({"events": [cart("30 10:00")]}, CART_LEFT, True),
     ({"events": [cart("31 10:00")]}, CART_LEFT, False),
-    # Later on the same day; at the same instant; at midnight, which is the end of the day.
+    # Later on the same day; at the instant of the cart; at midnight, which is the end of the day.
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:01")]}, CART_TO_ORDER, True),
-    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:00")]}, CART_TO_ORDER, False),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:00")]}, CART_TO_ORDER, True),
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 00:00")]}, CART_TO_ORDER, True),
     ({"events": [cart("20 10:00")], "orders": [order(1, "22 00:00")]}, CART_TO_ORDER, False),
     # Events of one instant are in the order of their positions.

@@ -115,9 +115,8 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-# A build is made only where there is none.
-docs: $(INSTALLED) $(if $(wildcard warehouse/*.duckdb),,build) ## Write the documentation: target/static_index.html and target/data_dictionary.md
-	$(DBT) docs generate --static --vars '$(VARS)'
+docs: $(INSTALLED) $(if $(wildcard target/run_results.json),,build) ## Document the last build: target/static_index.html and target/data_dictionary.md
+	$(DBT) docs generate --static --vars "$$($(BIN)/customer-segmentation vars)"
 	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove build outputs; .venv and the raw files stay

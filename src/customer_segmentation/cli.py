@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from customer_segmentation.output.last_build import (
     NoBuildError,
     open_to_read,
     read_artifact,
+    vars_of_last_command,
 )
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
@@ -84,6 +86,10 @@ def export(
         )
 
 
+def print_vars(target: Path) -> None:
+    print(json.dumps(vars_of_last_command(target)))
+
+
 def dictionary(target: Path) -> None:
     page = target / "data_dictionary.md"
     page.write_text(data_dictionary(read_artifact(target, "manifest")), encoding="utf-8")
@@ -121,6 +127,7 @@ COMMANDS = {
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _FOLDER, _WITH_REFS],
     ),
+    "vars": Command(print_vars, "print the vars of the last build", [_TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
 

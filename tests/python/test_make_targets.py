@@ -13,11 +13,12 @@ from printed_examples import ROOT
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder as it is after a build, with nothing but what the tested targets read."""
-    for folder in ("published", "warehouse"):
+    for folder in ("published", "target"):
         (tmp_path / folder).mkdir()
     with duckdb.connect(str(tmp_path / "published" / "segments.duckdb")) as connection:
         connection.execute("create table many as select range as n from range(100000)")
-    (tmp_path / "warehouse" / "demo.duckdb").touch()
+    results = {"args": {"which": "build", "vars": {"dataset": "shop"}}}
+    (tmp_path / "target" / "run_results.json").write_text(json.dumps(results))
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     return tmp_path
 
@@ -61,7 +62,15 @@ def test_references_are_exported_on_request(project: Path) -> None:
     assert make("--dry-run export REFS=1", project).stdout.endswith(" --with-refs\n")
 
 
-def test_docs_are_written_without_a_build_where_there_is_one(project: Path) -> None:
-    assert "dbt build" not in make("--dry-run docs", project).stdout
-    (project / "warehouse" / "demo.duckdb").unlink()
+def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: Path) -> None:
+    (project / ".venv").unlink()
+    programs = project / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "customer-segmentation").symlink_to(ROOT / ".venv/bin/customer-segmentation")
+    (programs / "dbt").write_text('#!/bin/sh\necho "dbt $@"\n')
+    (programs / "dbt").chmod(0o755)
+    ran = make("docs", project).stdout
+    assert 'dbt docs generate --static --vars {"dataset": "shop"}\n' in ran
+    assert "dbt build" not in ran
+    (project / "target" / "run_results.json").unlink()
     assert "dbt build" in make("--dry-run docs", project).stdout

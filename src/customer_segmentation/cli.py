@@ -20,12 +20,14 @@ from customer_segmentation.input.contract import CONTRACT, read_contract, read_v
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.last_build import (
-    PUBLISHED,
+    TARGET,
     NoBuildError,
     open_to_read,
+    published_file,
     read_artifact,
-    vars_of_last_command,
+    vars_of,
 )
+from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
@@ -51,8 +53,13 @@ class QueryError(ValueError):
     """There is nothing to answer; the message says what is missing."""
 
 
-def query(sql: str, format: str, published: Path) -> None:  # noqa: A002
-    with open_to_read(published) as connection:
+def query(
+    sql: str,
+    format: str,  # noqa: A002
+    published: Path | None,
+    dataset: str | None,
+) -> None:
+    with open_to_read(_current(published, dataset)) as connection:
         result = connection.sql(sql)
         if result is None:
             raise QueryError('The query is empty. Expected a select: make query SQL="select ..."')
@@ -61,19 +68,23 @@ def query(sql: str, format: str, published: Path) -> None:  # noqa: A002
         print(result_text(result, format, width), end="")
 
 
-def try_out(rule: str, target: Path) -> None:
-    print_trial(try_rule(rule, target), _console())
+def try_out(rule: str, dataset: str | None, target: Path) -> None:
+    _current(None, dataset, target)
+    print_trial(try_rule(rule, target, dataset=dataset), _console())
 
 
 def export(
     segment: str,
     format: str,  # noqa: A002
-    published: Path,
+    published: Path | None,
+    dataset: str | None,
     target: Path,
     with_refs: bool,
 ) -> None:
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
-    written = export_segment(segment, format, published, target / name, with_refs=with_refs)
+    written = export_segment(
+        segment, format, _current(published, dataset), target / name, with_refs=with_refs
+    )
     references = f" with {written.rows:,} references" if with_refs else ""
     print(
         f"{written.path}: {written.customers:,} customers{references}; left out: "
@@ -86,8 +97,8 @@ def export(
         )
 
 
-def print_vars(target: Path) -> None:
-    print(json.dumps(vars_of_last_command(target)))
+def print_vars(dataset: str | None, target: Path) -> None:
+    print(json.dumps(vars_of(dataset, target), default=str))
 
 
 def dictionary(target: Path) -> None:
@@ -96,14 +107,33 @@ def dictionary(target: Path) -> None:
     print(page)
 
 
+def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
+    """The published file that a command reads. Says on stderr which data set it holds."""
+    if published is None:
+        try:
+            variables = vars_of(dataset, target)
+        except NoBuildError:
+            if dataset is not None:
+                raise
+            variables = {}
+        published = published_file(variables)
+    if published.exists() and (held := data_set(published)):
+        print(f"Data set {held[0]} from {held[1]}, as of {held[2]}", file=sys.stderr)
+    return published
+
+
 class Command(NamedTuple):
     handler: Callable[..., None]
     help: str
     arguments: list[tuple[str, dict[str, Any]]]
 
 
-_TARGET = "--target", {"type": Path, "default": Path("target"), "help": "dbt's target folder"}
-_PUBLISHED = "--published", {"type": Path, "default": PUBLISHED, "help": "the published file"}
+_TARGET = "--target", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
+_DATASET = (
+    "--dataset",
+    {"help": "data set, of datasets/name.yml; default: the last build's"},
+)
+_PUBLISHED = "--published", {"type": Path, "help": "the published file; default: the data set's"}
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
@@ -120,14 +150,18 @@ _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckD
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of the last build", [_TARGET]),
-    "query": Command(query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED]),
-    "try": Command(try_out, "try a rule on the tables of the last build", [_RULE, _TARGET]),
+    "query": Command(
+        query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED, _DATASET]
+    ),
+    "try": Command(
+        try_out, "try a rule on the tables of the last build", [_RULE, _DATASET, _TARGET]
+    ),
     "export": Command(
         export,
         "write a segment's members to a file",
-        [_SEGMENT, _FORMAT, _PUBLISHED, _FOLDER, _WITH_REFS],
+        [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
-    "vars": Command(print_vars, "print the vars of the last build", [_TARGET]),
+    "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
 

@@ -131,9 +131,8 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-# A build is made only where there is none.
-docs: $(INSTALLED) $(if $(wildcard warehouse/$(DATASET).duckdb),,build) ## Write the documentation: target/static_index.html and target/data_dictionary.md
-	$(DBT) docs generate --static --vars '$(SETTINGS)'
+docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Document the last build: target/static_index.html and target/data_dictionary.md
+	$(DBT) docs generate --static --vars "$$($(BIN)/customer-segmentation vars $(CHOSEN))"
 	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove build outputs; .venv and the raw files stay

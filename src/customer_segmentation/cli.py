@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -96,6 +97,10 @@ def export(
         )
 
 
+def print_vars(dataset: str | None, target: Path) -> None:
+    print(json.dumps(vars_of(dataset, target), default=str))
+
+
 def dictionary(target: Path) -> None:
     page = target / "data_dictionary.md"
     page.write_text(data_dictionary(read_artifact(target, "manifest")), encoding="utf-8")
@@ -156,6 +161,7 @@ COMMANDS = {
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
+    "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
 

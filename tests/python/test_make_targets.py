@@ -13,12 +13,14 @@ from printed_examples import ROOT
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder as it is after a build, with nothing but what the tested targets read."""
-    for folder in ("published", "warehouse"):
+    for folder in ("published", "target"):
         (tmp_path / folder).mkdir()
     with duckdb.connect(str(tmp_path / "published" / "segments.duckdb")) as connection:
         connection.execute("create table many as select range as n from range(100000)")
-    (tmp_path / "warehouse" / "demo.duckdb").touch()
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    results = {"args": {"which": "build", "vars": {"dataset": "shop"}}}
+    (tmp_path / "target" / "run_results.json").write_text(json.dumps(results))
+    for folder in (".venv", "datasets"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     return tmp_path
 
 
@@ -54,14 +56,23 @@ def test_dollars_and_quotes_reach_the_query(project: Path) -> None:
 def test_query_and_export_have_a_default_format_each(project: Path) -> None:
     query, export = make("--dry-run query export SEGMENT=rfm:loyal", project).stdout.splitlines()
     assert '--format "table"' in query
-    assert export.endswith('export "rfm:loyal" --format "csv" ')
+    assert export.rstrip().endswith('export "rfm:loyal" --format "csv"')
 
 
 def test_references_are_exported_on_request(project: Path) -> None:
-    assert make("--dry-run export REFS=1", project).stdout.endswith(" --with-refs\n")
+    assert make("--dry-run export REFS=1", project).stdout.rstrip().endswith(" --with-refs")
 
 
-def test_docs_are_written_without_a_build_where_there_is_one(project: Path) -> None:
-    assert "dbt build" not in make("--dry-run docs", project).stdout
-    (project / "warehouse" / "demo.duckdb").unlink()
+def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: Path) -> None:
+    (project / ".venv").unlink()
+    programs = project / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "customer-segmentation").symlink_to(ROOT / ".venv/bin/customer-segmentation")
+    (programs / "dbt").write_text('#!/bin/sh\necho "dbt $@"\n')
+    (programs / "dbt").chmod(0o755)
+    ran = make("docs", project).stdout
+    assert 'dbt docs generate --static --vars {"dataset": "shop"}\n' in ran
+    assert "dbt build" not in ran
+    assert "dbt build" in make("--dry-run docs DATASET=demo", project).stdout
+    (project / "target" / "run_results.json").unlink()
     assert "dbt build" in make("--dry-run docs", project).stdout

@@ -36,9 +36,8 @@ def result_text(result: duckdb.DuckDBPyRelation, result_format: str, width: int)
         csv.writer(file, lineterminator="\n").writerows([result.columns, *_texts(result)])
         return file.getvalue()
     if result_format == "json":
-        found = result.query("result", "select cast(to_json(result) as varchar) from result")
-        assert found is not None
-        return "[" + ",".join(f"\n{row}" for (row,) in found.fetchall()) + "\n]\n"
+        objects = result.set_alias("result").project("cast(to_json(result) as varchar)")
+        return "[" + ",".join(f"\n{text}" for (text,) in objects.fetchall()) + "\n]\n"
     drawn = _drawn_by_duckdb(result)
     if max(map(cell_len, drawn.splitlines())) <= width:
         return drawn

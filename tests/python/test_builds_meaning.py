@@ -107,6 +107,44 @@ def test_the_dictionary_has_every_published_column(
     assert described == set(published)
 
 
+def test_every_published_table_and_column_has_a_comment(reference: Build) -> None:
+    """Those that vars and views bring too: the reader of the file has no YAML."""
+    lacking = reference.passed().rows(
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+        " union all select schema_name, table_name, null from duckdb_tables()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+        " union all select schema_name, view_name, null from duckdb_views()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+    )
+    assert lacking == []
+    ((orders,),) = reference.rows(
+        "select comment from duckdb_columns()"
+        " where table_name = 'int_segmentation__customers_scored' and column_name = 'orders__90d'"
+    )
+    assert orders == "Completed orders, in the last 90 days. Unit: orders; 0 without rows."
+
+
+def test_tables_of_details_say_that_they_are_no_interface(
+    reference: Build, manifest: dict[str, Any]
+) -> None:
+    comments = dict(
+        reference.rows(
+            "select table_name, comment from duckdb_tables() where schema_name = 'details'"
+        )
+    )
+    served = {
+        view
+        for comment in comments.values()
+        for view in re.findall(r"segment_\w+|score_parts", comment.split("version.")[0])
+    }
+    assert comments
+    assert all(comment.startswith("Not an interface: it serves ") for comment in comments.values())
+    ((views,),) = reference.rows("select list(view_name) from duckdb_views() where not internal")
+    assert served == set(views)
+    assert all(view in data_dictionary(manifest).split("\n## ")[0] for view in views)
+
+
 def test_each_published_mart_has_a_reader_and_an_owner(manifest: dict[str, Any]) -> None:
     read = {
         node

@@ -53,8 +53,8 @@ else
 	@$(DBT) --quiet run-operation check_input --vars '$(VARS)'
 endif
 
-summary: $(INSTALLED) ## Print the last build's summary again
-	@$(BIN)/customer-segmentation summary
+summary: $(INSTALLED) ## Print the last build's summary again; all of it: make summary FULL=1
+	@$(BIN)/customer-segmentation summary $(if $(FULL),--full)
 
 query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
 	@$(BIN)/customer-segmentation query "$(SQL)"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,8 +39,8 @@ def check_input(raw_dir: str, contract: Path) -> None:
         raise SystemExit(1)
 
 
-def summary(target: Path) -> None:
-    print_summary(target, _console())
+def summary(target: Path, full: bool) -> None:
+    print_summary(target, _console(), full=full)
 
 
 def query(sql: str, published: Path) -> None:
@@ -77,13 +79,14 @@ _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the decla
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
 _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
+_FULL = "--full", {"action": "store_true", "help": "all segments, findings and verdicts"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
 _SQL = "sql", {"help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
-    "summary": Command(summary, "print the summary of the last build", [_TARGET]),
+    "summary": Command(summary, "print the summary of the last build", [_TARGET, _FULL]),
     "query": Command(query, "query the published file", [_SQL, _PUBLISHED]),
     "try": Command(try_out, "try a rule on the tables of the last build", [_RULE, _TARGET]),
     "export": Command(
@@ -110,7 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    # A file or a log has no width that lines must fit.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 if __name__ == "__main__":

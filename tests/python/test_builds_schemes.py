@@ -633,7 +633,7 @@ def test_a_rule_may_name_a_segment_of_an_own_scheme(
 def test_the_summary_shows_the_schemes(own_schemes: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own_schemes.passed().folder)
     console = Console(width=200, record=True, file=io.StringIO())
-    print_summary(own_schemes.folder / "target", console)
+    print_summary(own_schemes.folder / "target", console, full=True)
     printed: dict[str, list[list[str]]] = {}
     scheme = ""
     for line in console.export_text().split("\nSince ")[0].splitlines():

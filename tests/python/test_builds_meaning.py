@@ -92,6 +92,25 @@ def test_conversion_and_repeat_rate_of_each_period(reference: Build, query: Quer
     }
 
 
+@pytest.mark.slow
+def test_what_members_did_lately_is_of_the_last_whole_period(
+    reference: Build, query: Query
+) -> None:
+    found = {
+        row["segment__key"]: (row["segment_conversion"], int(row["segment_contacted_customers"]))
+        for row in query("--saved-query", "segments_lately")
+        if row["segment_conversion"]
+    }
+    expected = reference.rows(
+        "select segment_key, conversion, contacted from segment_kpis "
+        "where is_last_whole and conversion is not null"
+    )
+    assert len(expected) > 20
+    assert {key: (float(share), contacted) for key, (share, contacted) in found.items()} == {
+        key: (pytest.approx(share, abs=1e-5), contacted) for key, share, contacted in expected
+    }
+
+
 def test_the_dictionary_has_every_published_column(
     reference: Build, manifest: dict[str, Any]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,15 @@ from customer_segmentation.input.contract import CONTRACT, read_contract, read_v
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.last_build import (
-    PUBLISHED,
+    TARGET,
     NoBuildError,
     open_to_read,
+    published_file,
     read_artifact,
+    vars_of,
 )
+from customer_segmentation.output.publication import data_set
+from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 
@@ -43,22 +48,52 @@ def summary(target: Path, full: bool) -> None:
     print_summary(target, _console(), full=full)
 
 
-def query(sql: str, published: Path) -> None:
-    with open_to_read(published) as connection:
-        connection.sql(sql).show(max_rows=100, max_width=200)
+class QueryError(ValueError):
+    """There is nothing to answer; the message says what is missing."""
 
 
-def try_out(rule: str, target: Path) -> None:
-    print_trial(try_rule(rule, target), _console())
+def query(
+    sql: str,
+    format: str,  # noqa: A002
+    published: Path | None,
+    dataset: str | None,
+) -> None:
+    with open_to_read(_current(published, dataset)) as connection:
+        result = connection.sql(sql)
+        if result is None:
+            raise QueryError('The query is empty. Expected a select: make query SQL="select ..."')
+        # Where there is no terminal, lines may be long.
+        width = shutil.get_terminal_size(fallback=(200, 24)).columns
+        print(result_text(result, format, width), end="")
 
 
-def export(segment: str, format: str, published: Path, target: Path) -> None:  # noqa: A002
+def try_out(rule: str, dataset: str | None, target: Path) -> None:
+    _current(None, dataset, target)
+    print_trial(try_rule(rule, target, dataset=dataset), _console())
+
+
+def export(
+    segment: str,
+    format: str,  # noqa: A002
+    published: Path | None,
+    dataset: str | None,
+    target: Path,
+    with_refs: bool,
+) -> None:
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
-    written = export_segment(segment, format, published, target / name)
-    print(
-        f"{written.path}: {written.rows:,} customers; {written.withdrawn:,} left out because they "
-        f"withdrew their consent to activation"
+    written = export_segment(
+        segment, format, _current(published, dataset), target / name, with_refs=with_refs
     )
+    references = f" with {written.rows:,} references" if with_refs else ""
+    print(
+        f"{written.path}: {written.customers:,} customers{references}; left out: "
+        f"{written.withdrawn:,} without consent, {written.unstated:,} unstated"
+    )
+    if written.unstated and not written.states_consent:
+        print(
+            "No customer of this data set has stated whether they consent to activation. Var "
+            "activation_consent: opt_out hands over customers without a statement."
+        )
 
 
 def dictionary(target: Path) -> None:
@@ -67,30 +102,60 @@ def dictionary(target: Path) -> None:
     print(page)
 
 
+def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
+    """The published file that a command reads. Says on stderr which data set it holds."""
+    if published is None:
+        try:
+            variables = vars_of(dataset, target)
+        except NoBuildError:
+            if dataset is not None:
+                raise
+            variables = {}
+        published = published_file(variables)
+    if published.exists() and (held := data_set(published)):
+        print(f"Data set {held[0]} from {held[1]}, as of {held[2]}", file=sys.stderr)
+    return published
+
+
 class Command(NamedTuple):
     handler: Callable[..., None]
     help: str
     arguments: list[tuple[str, dict[str, Any]]]
 
 
-_TARGET = "--target", {"type": Path, "default": Path("target"), "help": "dbt's target folder"}
-_PUBLISHED = "--published", {"type": Path, "default": PUBLISHED, "help": "the published file"}
+_TARGET = "--target", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
+_DATASET = (
+    "--dataset",
+    {"help": "data set, of datasets/name.yml; default: the last build's"},
+)
+_PUBLISHED = "--published", {"type": Path, "help": "the published file; default: the data set's"}
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
+_RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
+_WITH_REFS = (
+    "--with-refs",
+    {"action": "store_true", "help": "one row per customer_ref and source system of a member"},
+)
 _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
 _FULL = "--full", {"action": "store_true", "help": "all segments, findings and verdicts"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
-_SQL = "sql", {"help": "a query in the SQL of DuckDB"}
+_SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of the last build", [_TARGET, _FULL]),
-    "query": Command(query, "query the published file", [_SQL, _PUBLISHED]),
-    "try": Command(try_out, "try a rule on the tables of the last build", [_RULE, _TARGET]),
+    "query": Command(
+        query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED, _DATASET]
+    ),
+    "try": Command(
+        try_out, "try a rule on the tables of the last build", [_RULE, _DATASET, _TARGET]
+    ),
     "export": Command(
-        export, "write a segment's members to a file", [_SEGMENT, _FORMAT, _PUBLISHED, _FOLDER]
+        export,
+        "write a segment's members to a file",
+        [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
@@ -108,13 +173,17 @@ def main(arguments: list[str] | None = None) -> None:
     given = vars(parser.parse_args(arguments))
     try:
         given.pop("handler")(**given)
-    except (NoBuildError, ExportError, TrialError, duckdb.Error) as error:
-        parser.error(str(error))
+        sys.stdout.flush()
+    except (NoBuildError, ExportError, QueryError, TrialError, duckdb.Error) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except BrokenPipeError:
+        # The reader, such as head, has enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _console() -> Console:
-    # A file or a log has no width that lines must fit.
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+    # Where there is no terminal, lines may be long.
+    width = shutil.get_terminal_size(fallback=(200, 24)).columns
     return Console(highlight=False, soft_wrap=True, width=width)
 
 

@@ -72,6 +72,11 @@ TABLES = {
                 ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
         ) as coverage (source_table, check_name, value)
     """,
+    "monitoring.data_set": """
+        select
+            'demo' as dataset, 'data/demo' as raw_data, 'UTC' as timezone,
+            date '2020-02-01' as as_of
+    """,
     "monitoring.quarantined_records": "select 'orders' as source_table, 'future_date' as rule",
 }
 WARNED = {
@@ -106,12 +111,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def summary(folder, results, started="2020-02-02T00:00:00Z", variables=None, full=True) -> str:
+def summary(folder, results, started="2020-02-02T00:00:00Z", full=True) -> str:
     nodes = {
         result["unique_id"]: {"name": result["unique_id"].split(".")[-1]} for result in results
     }
     (folder / "manifest.json").write_text(json.dumps({"nodes": nodes}))
-    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": variables or {}}}
+    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": {}}}
     (folder / "run_results.json").write_text(json.dumps({**run, "results": results}))
     console = Console(record=True, width=400, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     print_summary(folder, console, full=full)
@@ -125,7 +130,7 @@ def page(folder, results=(), **others) -> list[str]:
 def test_says_sizes_quarantine_clusters_and_file(folder):
     words = summary(folder, [])
     text = " ".join(words.split())
-    assert "Data set demo (data/demo), as of 2020-02-01." in text
+    assert "Data set demo from data/demo, as of 2020-02-01, days in UTC." in text
     assert "Eligible customers: 2 (buyers 1, prospects 1)." in text
     assert "Their revenue to date: 1,250.50, net of returns." in text
     assert "Guests placed 1 of 3 orders and returns" in text
@@ -148,7 +153,7 @@ def lines(words: str) -> list[str]:
 
 def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
     assert page(folder, [WARNED, PRIVATE]) == [
-        "Data set demo (data/demo), as of 2020-02-01."
+        "Data set demo from data/demo, as of 2020-02-01, days in UTC."
         " Synthetic data, not findings: 1 customer; rows of 2 tables.",
         "Eligible customers: 2 (buyers 1, prospects 1)."
         " Their revenue to date: 1,250.50, net of returns.",
@@ -167,14 +172,6 @@ def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
         " summary --full (all segments and findings), the tables segments (what each one means)"
         " and customer_segments (next_action).",
     ]
-
-
-def test_names_the_data_set_that_was_built(folder):
-    (folder / "warehouse" / "demo.duckdb").rename(folder / "warehouse" / "shop.duckdb")
-    files = {"dataset": "shop", "raw_dir": "data/shop"}
-    assert page(folder, variables=files)[0].startswith("Data set shop (data/shop), as of")
-    tables = {"dataset": "shop", "raw_schema": "sales"}
-    assert page(folder, variables=tables)[0].startswith("Data set shop (schema sales), as of")
 
 
 def test_the_page_of_a_demo_fits_on_a_screen_without_terms_of_statistics(folder):

@@ -14,6 +14,11 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("validate_vars()", {"rating_scales": {"review": [5, 5]}}, ["rating_scales, at review"]),
     ("setting('as_of')", {"as_of": "2018-02-30"}, ["Var as_of", "2018-02-30", "calendar"]),
     ("setting('topics')", {"topics": {"count": 51}}, ["Var topics", "min_customers"]),
+    (
+        "setting('activation_consent')",
+        {"activation_consent": "yes"},
+        ["Var activation_consent", "found 'yes'", "opt_in"],
+    ),
     ("setting('spend_breaks')", {"spend_breaks": True}, ["Var spend_breaks", "found true"]),
     ("setting('score_slack')", {"score_slack": float("nan")}, ["Var score_slack"]),
     (
@@ -191,12 +196,14 @@ SHAPE_NO_HISTORY = {
     "segment_goals",
     "drift_limits",
     "error_gates",
+    "activation_consent",
     "activation_triggers",
     "freshness_days",
     "test_severity",
     "max_reject_rate",
     "publish_targets",
     "allow_empty_publish",
+    "replace_other_dataset",
 }
 
 

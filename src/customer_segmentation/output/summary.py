@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from customer_segmentation.output.last_build import (
-    PUBLISHED,
     open_to_read,
+    published_file,
     read_artifact,
     vars_of_last_command,
     working_file,
@@ -120,17 +120,16 @@ def print_summary(target: Path, console: Console, *, full: bool = False) -> None
     """
     results = read_artifact(target, "run_results")
     variables = vars_of_last_command(target)
-    published = Path(variables.get("publish_path", PUBLISHED))
+    published = published_file(variables)
     if not published.exists():
         console.print(f"Nothing has been published to {published} yet.")
         return
     with open_to_read(published) as connection:
-        ((as_of,),) = connection.execute("select max(period) from segment_kpis").fetchall()
-        console.print(
-            " ".join(
-                [f"Data set {_data_set(variables)}, as of {as_of}.", *_synthetic(connection, full)]
-            )
-        )
+        ((dataset, raw_data, timezone, as_of),) = connection.execute(
+            "select dataset, raw_data, timezone, as_of from monitoring.data_set"
+        ).fetchall()
+        opening = f"Data set {dataset} from {raw_data}, as of {as_of}, days in {timezone}."
+        console.print(" ".join([opening, *_synthetic(connection, full)]))
         _print_customers(connection, console)
         _print_quarantined(connection, console, full)
         segments, changes = _segments(connection), _changes(connection)
@@ -170,13 +169,6 @@ def _next_steps(verdicts: Mapping[str, tuple[str, str]]) -> str:
         "--full (all segments and findings), the tables segments (what each one means) and "
         "customer_segments (next_action)."
     )
-
-
-def _data_set(variables: Mapping[str, Any]) -> str:
-    """The name of the data set and where its raw data is, by the vars of the last command."""
-    schema = variables.get("raw_schema")
-    place = f"schema {schema}" if schema else variables.get("raw_dir", "data/demo")
-    return f"{variables.get('dataset', 'demo')} ({place})"
 
 
 def _print_customers(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

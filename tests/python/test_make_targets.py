@@ -61,6 +61,11 @@ def test_references_are_exported_on_request(project: Path) -> None:
     assert make("--dry-run export REFS=1", project).stdout.endswith(" --with-refs\n")
 
 
+def test_the_summary_is_a_page_or_all_of_it(project: Path) -> None:
+    assert "--full" not in make("--dry-run summary", project).stdout
+    assert make("--dry-run summary FULL=1", project).stdout.endswith(" summary --full\n")
+
+
 def test_docs_are_written_without_a_build_where_there_is_one(project: Path) -> None:
     assert "dbt build" not in make("--dry-run docs", project).stdout
     (project / "warehouse" / "demo.duckdb").unlink()

@@ -60,8 +60,8 @@ else
 	@$(DBT) --quiet --no-write-json run-operation check_input --vars '$(SETTINGS)'
 endif
 
-summary: $(INSTALLED) ## Print the last build's summary again
-	@$(BIN)/customer-segmentation summary
+summary: $(INSTALLED) ## Print the last build's summary again; all of it: make summary FULL=1
+	@$(BIN)/customer-segmentation summary $(if $(FULL),--full)
 
 # In the environment and unexpanded: neither make nor the shell may read $ or quotes in it.
 query: export QUERY := $(value SQL)

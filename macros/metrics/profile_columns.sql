@@ -16,6 +16,34 @@
 {% endmacro %}
 
 
+{#- Vars decide on these columns, so no properties file can list them. -#}
+{% macro wide_table_descriptions() %}
+    {% set described, measured = {}, graph.nodes['model.customer_segmentation.int_features__customers_measured'].columns %}
+    {% for column in derived_columns() + buyers_columns() | list + ['top_category', 'has_events'] %}
+        {% do described.update({column: measured[column].description}) %}
+    {% endfor %}
+    {% for window in metric_windows() if window.metric %}
+        {% set metric, rows = metrics()[window.metric], window.where | map(attribute='words') | list %}
+        {% if window.kind in ['first', 'last'] %}
+            {% do rows.append('the ' ~ window.kind ~ ' ' ~ window.size) %}
+        {% endif %}
+        {% set days = metric_window_words(window) %}
+        {% do described.update({window.column: metric.description ~ (', ' ~ days if days else '') ~ (' (' ~ rows | join(', ') ~ ')' if rows else '')
+            ~ '. Unit: ' ~ metric.unit ~ '; ' ~ ('null' if metric.absent is none else 0) ~ ' without rows.'}) %}
+    {% endfor %}
+    {% for window in metric_windows() if not window.metric %}
+        {% do described.update({window.column: 'Above 0 if the customer did what a rule with ' ~ window.kind ~ ' describes.'}) %}
+    {% endfor %}
+    {% if reads_birthdays() %}
+        {% do described.update({'birthday_in_days': 'Days from as_of to the next birthday. Null if unknown.'}) %}
+    {% endif %}
+    {% for scheme in schemes() %}
+        {% do described.update({scheme: 'Segment of the scheme ' ~ scheme ~ ', without its name.'}) %}
+    {% endfor %}
+    {{ return(described) }}
+{% endmacro %}
+
+
 {% macro derived_columns() %}
     {{ return(['monetary_mean', 'categories', 'variety', 'discount_affinity'] + score_names()) }}
 {% endmacro %}

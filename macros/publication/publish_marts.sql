@@ -84,24 +84,28 @@
             {% do views.append(node.unique_id) %}
         {% endif %}
     {% endfor %}
-    {% set details = {} %}
+    {% set details, readers = {}, {} %}
     {% for result in results if result.node.unique_id in views %}
         {% set definition = namespace(sql=result.node.compiled_code) %}
         {% for unique_id in result.node.depends_on.nodes %}
             {% set detail = customer_segmentation.published_table(graph.nodes[unique_id], 'details') %}
             {% do details.update({detail.name: detail}) %}
+            {% do readers.setdefault(detail.name, []).append(result.node.name) %}
             {% set definition.sql = definition.sql | replace(detail.relation, '"details".' ~ adapter.quote(detail.name)) %}
         {% endfor %}
         {% for table in tables if table.name == result.node.name %}
             {% do table.update({'view': definition.sql}) %}
         {% endfor %}
     {% endfor %}
+    {% for detail in details.values() %}
+        {% do detail.update({'description': 'Not an interface: it serves ' ~ readers[detail.name] | sort | join(', ') ~ ' and may change with any version. ' ~ detail.description}) %}
+    {% endfor %}
     {{ return((tables | sort(attribute='name')) + (details.values() | sort(attribute='name'))) }}
 {% endmacro %}
 
 
 {% macro published_table(node, schema) %}
-    {% set columns = {} %}
+    {% set columns = customer_segmentation.wide_table_descriptions() if node.name == 'int_segmentation__customers_scored' else {} %}
     {% for column in node.columns.values() %}
         {% do columns.update({column.name: column.description}) %}
     {% endfor %}

@@ -103,7 +103,7 @@ end
 
 {% macro condition_text(condition, features) %}
     {%- set value = condition_value(condition, features) -%}
-    {%- if condition.kind in ['attribute', 'consent'] or (condition.kind == 'date' and condition.operator in ['after', 'before']) -%}
+    {%- if condition.kind in ['attribute', 'consent', 'segment'] or (condition.kind == 'date' and condition.operator in ['after', 'before']) -%}
         {{- return('cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')') -}}
     {%- endif -%}
     {{- return(rounded_text(value)) -}}

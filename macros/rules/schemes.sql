@@ -3,12 +3,19 @@
         'prospect': {
             'name': 'Prospects',
             'description': 'Known customers who have not bought yet',
+            'owner': 'acquisition',
+            'recommended_action': 'Give a reason for the first order',
+            'channel': 'email',
+            'offer': 'welcome discount',
             'definition': 'no completed order and no return before as_of',
             'reason': 'no order',
         },
         'returns_only': {
             'name': 'Returns only',
             'description': 'Customers whose purchases are not in the data, only their returns',
+            'owner': 'customer service',
+            'recommended_action': 'Ask what was wrong with what they returned',
+            'channel': 'email',
             'definition': 'returns, but no completed order before as_of',
             'reason': 'returns without a completed order',
         },
@@ -67,6 +74,11 @@
     {%- for text in segment_texts() -%}
         {%- do texts.update({text: none}) -%}
     {%- endfor -%}
+    {#- The values of an attribute share a card, but not a name. -#}
+    {%- set attribute_texts = {} -%}
+    {%- for text in texts if text != 'name' -%}
+        {%- do attribute_texts.update({text: {'text': none, 'nullable': true}}) -%}
+    {%- endfor -%}
     {%- do check(subject, '', schemes, {'may_be_empty': true, 'values': {
         'keys': {'segments': {'items': {'values': none, 'words': example}, 'words': 'a list of ' ~ example}},
         'optional': {'description': {'text': none, 'nullable': true}, 'owner': {'text': none, 'nullable': true}, 'who': {'one_of': ['buyers', 'eligible']}},
@@ -81,7 +93,7 @@
         {%- for part in entry.segments -%}
             {%- set path = scheme ~ '.segments[' ~ loop.index0 ~ ']' -%}
             {%- if 'attribute' in part -%}
-                {%- do check(subject, path, part, {'keys': {'attribute': attributes}}) -%}
+                {%- do check(subject, path, part, {'keys': {'attribute': attributes}, 'optional': attribute_texts}) -%}
             {%- else -%}
                 {%- set key = {'else': {'one_of': [true]}} if 'else' in part else {'rule': rule} -%}
                 {%- do check(subject, path, part, {'keys': dict({'segment': none}, **key), 'optional': texts}) -%}
@@ -127,13 +139,15 @@
         {%- do earlier.append(segment.segment | replace('_', ' ')) -%}
         {%- do own.append(segment) -%}
     {%- endfor -%}
-    {%- set attribute = entry.segments[-1].get('attribute') -%}
+    {%- set last = entry.segments[-1] -%}
+    {%- set attribute = last.get('attribute') -%}
     {%- if attribute -%}
         {%- do conditions.update({attribute: {'kind': 'attribute', 'column': attribute, 'subject': attribute | replace('_', ' ')}}) -%}
     {%- endif -%}
     {{- return({
         'segments': own,
         'attribute': attribute,
+        'texts': dict(last, owner=last.get('owner', entry.get('owner'))),
         'conditions': conditions.values() | list,
         'of_buyers': entry.get('who', 'buyers') == 'buyers',
         'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0 or 'rfm' in conditions or 'spend_breaks' in conditions,

@@ -82,6 +82,11 @@
         'segment_goals': {'values': {'keys': {'kpi': {'one_of': kpis_with_change()}, 'change': {'number': [-1000000, 1000000]}}}, 'may_be_empty': true},
         'segment_products': {'keys': {'window_days': count, 'buyers': count, 'least_buyers': count, 'top': count}},
         'activation_triggers': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of rule segments, such as [cart_abandoners]'},
+        'action_priority': {
+            'items': {'text': '[a-z][a-z0-9_]*(:.+)?'},
+            'may_be_empty': true,
+            'words': 'a list of schemes and segment keys, such as [rule:cart_abandoners, rfm]',
+        },
         'segment_sample_size': count,
         'min_segment_share': share,
         'min_demographics_share': share,

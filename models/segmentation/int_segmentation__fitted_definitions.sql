@@ -156,7 +156,13 @@ spend_break_definitions as (
                 'lifetime revenue above ' || {{ money_words('lower_bound') }}
                 || coalesce(' and at most ' || {{ money_words('upper_bound') }}, '')
         end as definition,
-        'band_' || band as card_segment,
+        -- Bands come and go, so a card is that of a rank.
+        case
+            when bands_in_use = 1 or position < 1 or nearer_end is null then 'middle'
+            when position = 1 then nearer_end
+            when nearer_end = 'lowest' then 'low'
+            else 'high'
+        end as card_segment,
         cast(null as {{ dbt.type_string() }}) as recency,
         fitted_as_of
     from ranked_bands

@@ -73,7 +73,8 @@ cluster_definitions as (
         clusters.name,
         clusters.card || ' Fitted as of ' || cast(clusters.fitted_as_of as {{ dbt.type_string() }}) || '.'
             as description,
-        coalesce(ranked_traits.trait, clusters.segment) as card_segment,
+        coalesce(ranked_traits.trait, case when clusters.segment = 'everyone' then 'everyone' else 'typical' end)
+            as card_segment,
         case
             when clusters.segment = 'everyone' and clusters.scheme = 'cluster' then 'all buyers: no clusters were found'
             when clusters.segment = 'everyone' then 'all customers with events: no clusters were found'
@@ -128,7 +129,7 @@ yaml_definitions as (
         '{{ name }}' as scheme,
         {{ name }} as segment,
         {%- for text in texts %}
-        {{ no_text }} as {{ text }},
+        {{ sql_literal(scheme.texts[text]) if scheme.texts[text] else no_text }} as {{ text }},
         {%- endfor %}
         '{{ scheme.attribute | replace("_", " ") }}: ' || {{ name }} as definition,
         cast(null as date) as fitted_as_of
@@ -195,8 +196,7 @@ segments as (
                 when cards.recency is null then '' else ', ' || coalesce(fitted_definitions.recency, cards.recency)
             end
         ) as description,
-        yaml_definitions.owner,
-        {%- for text in ['recommended_action', 'channel', 'offer'] %}
+        {%- for text in ['owner', 'recommended_action', 'channel', 'offer'] %}
         coalesce(yaml_definitions.{{ text }}, cards.{{ text }}) as {{ text }},
         {%- endfor %}
         definitions.scheme <> 'rule' as is_exclusive,

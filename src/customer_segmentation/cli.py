@@ -45,8 +45,8 @@ def check_input(raw_dir: str, contract: Path) -> None:
         raise SystemExit(1)
 
 
-def summary(target: Path) -> None:
-    print_summary(target, _console())
+def summary(target: Path, full: bool) -> None:
+    print_summary(target, _console(), full=full)
 
 
 class QueryError(ValueError):
@@ -143,13 +143,14 @@ _WITH_REFS = (
     {"action": "store_true", "help": "one row per customer_ref and source system of a member"},
 )
 _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
+_FULL = "--full", {"action": "store_true", "help": "all segments, findings and verdicts"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
 _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
-    "summary": Command(summary, "print the summary of the last build", [_TARGET]),
+    "summary": Command(summary, "print the summary of the last build", [_TARGET, _FULL]),
     "query": Command(
         query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED, _DATASET]
     ),
@@ -187,7 +188,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    # Where there is no terminal, lines may be long.
+    width = shutil.get_terminal_size(fallback=(200, 24)).columns
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 if __name__ == "__main__":

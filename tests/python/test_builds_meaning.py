@@ -92,6 +92,25 @@ def test_conversion_and_repeat_rate_of_each_period(reference: Build, query: Quer
     }
 
 
+@pytest.mark.slow
+def test_what_members_did_lately_is_of_the_last_whole_period(
+    reference: Build, query: Query
+) -> None:
+    found = {
+        row["segment__key"]: (row["segment_conversion"], int(row["segment_contacted_customers"]))
+        for row in query("--saved-query", "segments_lately")
+        if row["segment_conversion"]
+    }
+    expected = reference.rows(
+        "select segment_key, conversion, contacted from segment_kpis "
+        "where is_last_whole and conversion is not null"
+    )
+    assert len(expected) > 20
+    assert {key: (float(share), contacted) for key, (share, contacted) in found.items()} == {
+        key: (pytest.approx(share, abs=1e-5), contacted) for key, share, contacted in expected
+    }
+
+
 def test_the_dictionary_has_every_published_column(
     reference: Build, manifest: dict[str, Any]
 ) -> None:
@@ -105,6 +124,44 @@ def test_the_dictionary_has_every_published_column(
         " where table_schema <> 'details'"
     )
     assert described == set(published)
+
+
+def test_every_published_table_and_column_has_a_comment(reference: Build) -> None:
+    """Those that vars and views bring too: the reader of the file has no YAML."""
+    lacking = reference.passed().rows(
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+        " union all select schema_name, table_name, null from duckdb_tables()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+        " union all select schema_name, view_name, null from duckdb_views()"
+        " where not internal and coalesce(trim(comment), '') = ''"
+    )
+    assert lacking == []
+    ((orders,),) = reference.rows(
+        "select comment from duckdb_columns()"
+        " where table_name = 'int_segmentation__customers_scored' and column_name = 'orders__90d'"
+    )
+    assert orders == "Completed orders, in the last 90 days. Unit: orders; 0 without rows."
+
+
+def test_tables_of_details_say_that_they_are_no_interface(
+    reference: Build, manifest: dict[str, Any]
+) -> None:
+    comments = dict(
+        reference.rows(
+            "select table_name, comment from duckdb_tables() where schema_name = 'details'"
+        )
+    )
+    served = {
+        view
+        for comment in comments.values()
+        for view in re.findall(r"segment_\w+|score_parts", comment.split("version.")[0])
+    }
+    assert comments
+    assert all(comment.startswith("Not an interface: it serves ") for comment in comments.values())
+    ((views,),) = reference.rows("select list(view_name) from duckdb_views() where not internal")
+    assert served == set(views)
+    assert all(view in data_dictionary(manifest).split("\n## ")[0] for view in views)
 
 
 def test_each_published_mart_has_a_reader_and_an_owner(manifest: dict[str, Any]) -> None:

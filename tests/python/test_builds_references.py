@@ -71,7 +71,7 @@ def warnings(odd_references: Build) -> str:
     console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        print_summary(folder / "target", console)
+        print_summary(folder / "target", console, full=True)
     return " ".join(console.export_text().split("Warnings")[1].split())
 
 

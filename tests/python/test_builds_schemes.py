@@ -74,7 +74,7 @@ OWN_SCHEMES: dict[str, Any] = {
             {"segment": "long", "else": True},
         ],
     },
-    "home": {"segments": [{"attribute": "region"}]},
+    "home": {"segments": [{"attribute": "region", "owner": "shops", "channel": "poster"}]},
     # Without else: most are in no segment.
     "rescue": {
         "segments": [
@@ -393,6 +393,10 @@ def test_segments_carry_their_texts_and_limits(own_schemes: Build) -> None:
     assert found["medium"][-1] == "largest order between 50 and 149.99, but not huge or large"
     assert found["huge"][2] == "o'neill"
     assert found["small"][-1] == "not huge, large or medium"
+    of_values = own_schemes.rows(
+        "select distinct owner, channel, offer from segments where definition like 'region: %'"
+    )
+    assert of_values == [("shops", "poster", None)]
     ((definition,),) = own_schemes.rows(
         "select definition from segments where segment_key = 'spenders:top'"
     )
@@ -629,7 +633,7 @@ def test_a_rule_may_name_a_segment_of_an_own_scheme(
 def test_the_summary_shows_the_schemes(own_schemes: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own_schemes.passed().folder)
     console = Console(width=200, record=True, file=io.StringIO())
-    print_summary(own_schemes.folder / "target", console)
+    print_summary(own_schemes.folder / "target", console, full=True)
     printed: dict[str, list[list[str]]] = {}
     scheme = ""
     for line in console.export_text().split("\nSince ")[0].splitlines():
@@ -645,6 +649,21 @@ def test_the_summary_shows_the_schemes(own_schemes: Build, monkeypatch: pytest.M
         members = [segment for segment in wanted(name).values() if segment not in OUTSIDE]
         sizes = sorted(Counter(members).values())
         assert sorted(int(size) for _, size in printed[name]) == sizes, name
+
+
+def test_every_segment_of_the_shipped_schemes_says_who_does_what_and_how(reference: Build) -> None:
+    """Clusters, bands, values of an attribute and prospects; rules and limits are the test's."""
+    lacking = reference.passed().rows(
+        "select segment_key, owner, recommended_action, channel from segments"
+        " where scheme not in ('rule', 'spend_limits') and"
+        " (name is null or owner is null or recommended_action is null or channel is null)"
+    )
+    assert lacking == []
+    actions = reference.rows(
+        "select count(*), count(*) filter (next_action = recommended_action)"
+        " from customer_segments left join segments on segment_key = next_action_segment"
+    )
+    assert actions[0][0] == actions[0][1] > 0
 
 
 # --- Shipped schemes that are left out -------------------------------------------------------

@@ -63,6 +63,11 @@ def test_references_are_exported_on_request(project: Path) -> None:
     assert make("--dry-run export REFS=1", project).stdout.rstrip().endswith(" --with-refs")
 
 
+def test_the_summary_is_a_page_or_all_of_it(project: Path) -> None:
+    assert "--full" not in make("--dry-run summary", project).stdout
+    assert make("--dry-run summary FULL=1", project).stdout.endswith(" summary --full\n")
+
+
 def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: Path) -> None:
     (project / ".venv").unlink()
     programs = project / ".venv" / "bin"

@@ -151,7 +151,7 @@ def test_good_schemes_pass(project: GrammarProject) -> None:
         },
         "partial": {"segments": ruled},
         "mixed": {"segments": [*ruled[:3], REGION]},
-        "values": {"segments": [REGION]},
+        "values": {"segments": [{**REGION, "owner": None, "recommended_action": "Invite"}]},
         "everyone": {"segments": [SMALL]},
         **baskets(LARGE, {"segment": "middle", "rule": {"segment": "rfm:loyal"}}, who="buyers"),
     }

@@ -1,5 +1,6 @@
 """Var schemes: what is refused, what comes out of texts, what the shipped schemes mean."""
 
+import csv
 import json
 import math
 import random
@@ -200,6 +201,16 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
         "at basket_size.segments[0].in: found an unknown key.",
         "the keys attribute",
     ),
+    "attribute with a name": (
+        baskets({**REGION, "name": "Regions"}),
+        "at basket_size.segments[0].name: found an unknown key.",
+        "the keys attribute, description, owner, recommended_action, channel, offer",
+    ),
+    "attribute with an empty action": (
+        baskets({**REGION, "recommended_action": " "}),
+        "at basket_size.segments[0].recommended_action: found ' '.",
+        WORDS,
+    ),
     "text beside a rule": (
         ruled({**RECENT, "owner": "crm"}),
         f"{OF_LARGE}, at owner: found an unknown key.",
@@ -312,6 +323,25 @@ def test_no_schemes_are_none(project: GrammarProject, schemes: Any) -> None:
     assert project.value("schemes()", with_schemes(schemes)) == {}
     names = project.value("exclusive_schemes() | list", with_schemes(schemes))
     assert names == ["rfm", "spend_breaks", "cluster", "journeys"]
+
+
+def test_every_shipped_segment_has_name_owner_action_and_channel() -> None:
+    """Those of rules and schemes, the cards of fitted ones, and what scheme and attribute say."""
+    cards = csv.DictReader((ROOT / "seeds" / "segment_cards.csv").open(encoding="utf-8"))
+    found = {f"card {card['scheme']}:{card['segment']}": card for card in cards}
+    found |= {f"rule:{key}": segment for key, segment in SHIPPED["rule_segments"].items()}
+    for scheme, entry in SHIPPED["schemes"].items():
+        for part in entry["segments"]:
+            key = f"{scheme}:{part.get('segment', 'of ' + part.get('attribute', ''))}"
+            found[key] = {"owner": entry.get("owner"), **part}
+    for key, texts in found.items():
+        for text in ("owner", "recommended_action", "channel"):
+            assert texts.get(text), (key, text)
+        # Clusters and bands are named by what they are, and values of an attribute by themselves.
+        if not key.startswith(
+            ("card cluster", "card journeys", "card spend_breaks", "demographic")
+        ):
+            assert texts.get("name"), key
 
 
 # --- Texts are data ------------------------------------------------------------------------------

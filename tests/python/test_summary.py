@@ -35,22 +35,28 @@ TABLES = {
         ) as changes (segment_key, change, cause)
     """,
     "main.segments": """
-        select * from (
+        select *, 'region: ' || segment as definition
+        from (
             values
                 ('rfm:champions', 'champions', 'Champions'),
                 ('rfm:prospect', 'prospect', 'Prospects'),
                 ('rule:weekend', 'weekend', 'Weekenders'), ('spend_breaks:band_1', 'band_1', 'Low'),
-                ('spend_breaks:band_2', 'band_2', 'High')
+                ('spend_breaks:band_2', 'band_2', 'High'), ('region:unknown', 'unknown', 'Unknown')
         ) as segments (segment_key, segment, name)
     """,
+    # The whole of January is known, and no day of February.
     "main.segment_kpis": """
-        select * from (
+        select
+            *, period = date '2020-01-01' as is_last_whole,
+            case when period = date '2020-01-01' then 31 else 0 end as days,
+            case when period = date '2020-01-01' then .25 end as conversion
+        from (
             values
-                ('rfm:champions', 'rfm', 1, .5, 1.0), ('rfm:prospect', 'rfm', 1, .5, 0),
-                ('spend_breaks:band_1', 'spend_breaks', 1, .5, .0004),
-                ('spend_breaks:band_2', 'spend_breaks', 3, .5, 1.0),
-                ('rule:weekend', 'rule', 1, .5, null)
-        ) as kpis (segment_key, scheme, customers, customer_share, revenue_share)
+                ('rfm:champions', 'rfm', 1, 1, .5, 1.0), ('rfm:prospect', 'rfm', 1, 0, .5, 0),
+                ('spend_breaks:band_1', 'spend_breaks', 1, 1, .5, .0004),
+                ('spend_breaks:band_2', 'spend_breaks', 3, 0, .5, 1.0),
+                ('rule:weekend', 'rule', 2, 1, 1.0, null), ('region:unknown', 'region', 1, 1, .5, 1)
+        ) as kpis (segment_key, scheme, customers, buyers, customer_share, revenue_share)
         cross join (values (date '2020-01-01'), (date '2020-02-01')) as periods (period)
     """,
     "models.cluster_models": """
@@ -65,6 +71,11 @@ TABLES = {
                 ('events', 'loaded', 7), ('events', 'synthetic', 7),
                 ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
         ) as coverage (source_table, check_name, value)
+    """,
+    "monitoring.data_set": """
+        select
+            'demo' as dataset, 'data/demo' as raw_data, 'UTC' as timezone,
+            date '2020-02-01' as as_of
     """,
     "monitoring.quarantined_records": "select 'orders' as source_table, 'future_date' as rule",
 }
@@ -100,30 +111,35 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def summary(folder, results, started="2020-02-02T00:00:00Z") -> str:
+def summary(folder, results, started="2020-02-02T00:00:00Z", full=True) -> str:
     nodes = {
         result["unique_id"]: {"name": result["unique_id"].split(".")[-1]} for result in results
     }
     (folder / "manifest.json").write_text(json.dumps({"nodes": nodes}))
-    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": {}}, "results": results}
-    (folder / "run_results.json").write_text(json.dumps(run))
-    console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-    print_summary(folder, console)
+    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": {}}}
+    (folder / "run_results.json").write_text(json.dumps({**run, "results": results}))
+    console = Console(record=True, width=400, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    print_summary(folder, console, full=full)
     return console.export_text()
+
+
+def page(folder, results=(), **others) -> list[str]:
+    return lines(summary(folder, list(results), full=False, **others))
 
 
 def test_says_sizes_quarantine_clusters_and_file(folder):
     words = summary(folder, [])
     text = " ".join(words.split())
-    assert "Eligible customers as of 2020-02-01: 2 (buyers 1, prospects 1)." in text
-    assert "Their revenue to date is 1,250.50, net of returns." in text
+    assert "Data set demo from data/demo, as of 2020-02-01, days in UTC." in text
+    assert "Eligible customers: 2 (buyers 1, prospects 1)." in text
+    assert "Their revenue to date: 1,250.50, net of returns." in text
     assert "Guests placed 1 of 3 orders and returns" in text
     assert "With fewer than 100 buyers" in text
     assert (
-        "Synthetic data, not findings: 1 of these customers; all rows of events; "
+        "Synthetic data, not findings: 1 customer; all rows of events; "
         "1 of 2 rows of customers." in text
     )
-    assert "50.0%" in words
+    assert "100.0%" in words
     assert "Quarantined: 1 row of orders, rule future_date." in words
     assert "Clusters, verdict none: Too few." in words
     assert "Clusters of journeys, verdict good: They are apart." in words
@@ -135,13 +151,120 @@ def lines(words: str) -> list[str]:
     return [" ".join(line.split()) for line in words.splitlines()]
 
 
-def test_lists_segments_with_their_shares_and_prospects_only_above(folder):
+def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
+    assert page(folder, [WARNED, PRIVATE]) == [
+        "Data set demo from data/demo, as of 2020-02-01, days in UTC."
+        " Synthetic data, not findings: 1 customer; rows of 2 tables.",
+        "Eligible customers: 2 (buyers 1, prospects 1)."
+        " Their revenue to date: 1,250.50, net of returns.",
+        "Guests placed 1 of 3 orders and returns: without a customer_ref these are in no segment"
+        " and in no revenue shown here.",
+        "With fewer than 100 buyers a segment by rank or cluster holds a handful of customers:"
+        " read those as a trial.",
+        "Quarantined: 1 row of orders.",
+        "Since 2020-01-01 Entered Left Mostly by"
+        " Largest segments by revenue, with their share of buyers",
+        "rfm 2 1 behaviour Champions 100.0%",
+        "spend_breaks 0 0 High 0.0%, Low 100.0%",
+        "rule (overlapping) 0 1 consent Weekenders 100.0%",
+        "Checks that failed: each segment is fine (rule:weekend Weekenders); names are right.",
+        "Published: published/segments.duckdb. Next: make summary FULL=1 or customer-segmentation"
+        " summary --full (all segments and findings), the tables segments (what each one means)"
+        " and customer_segments (next_action).",
+    ]
+
+
+def test_the_page_of_a_demo_fits_on_a_screen_without_terms_of_statistics(folder):
+    """With the ten shipped schemes, fair clusters and failing checks, but nothing else to say."""
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("update monitoring.source_coverage set value = 0 where check_name = 'guests'")
+        file.execute("delete from monitoring.quarantined_records")
+        file.execute("update models.cluster_models set verdict = 'weak', why = 'The silhouette is'")
+        file.execute(
+            "insert into customer_features select 'b' || n, date '2020-02-01', 1, true"
+            " from range(100) as numbers (n)"
+        )
+        for scheme in ("cluster", "journeys", "a", "b", "c", "d", "e"):
+            file.execute(f"insert into segments values ('{scheme}:x', 'x', 'X', 'x')")
+            file.execute(
+                "insert into segment_kpis select * replace"
+                f" ('{scheme}' as scheme, '{scheme}:x' as segment_key)"
+                " from segment_kpis where segment_key = 'rfm:champions'"
+            )
+    printed = page(folder, [WARNED, PRIVATE])
+    assert len(printed) == 15
+    assert not any("ilhouette" in line for line in printed)
+    assert "Read cluster and journeys as bands of a continuum" in printed[-1]
+    assert any(line.startswith("cluster (weak) ") for line in printed)
+    assert "silhouette" in summary(folder, [])
+
+
+def test_the_page_has_the_three_largest_segments_by_revenue_and_names_few_of_many(folder):
+    many = {
+        **WARNED,
+        "compiled_code": "select 'place:v' || n || ' is small' as finding from range(5) as t (n)",
+    }
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        with_values(file, 5)
+    printed = page(folder, [many])
+    assert any(line.endswith(" V4 100.0%, V3 100.0%, V2 100.0%") for line in printed)
+    named = "place:v0 V0, place:v1 V1, place:v2 V2, and 2 more"
+    assert f"Checks that failed: each segment is fine ({named})." in printed
+
+
+def with_values(file: duckdb.DuckDBPyConnection, values: int) -> None:
+    """The scheme place with so many values, the first with one customer, the next with two."""
+    file.execute(
+        "insert into segments select 'place:v' || n, 'v' || n, 'V' || n, 'region: v' || n"
+        f" from range({values}) as numbers (n)"
+    )
+    file.execute(
+        "insert into segment_kpis by name select 'place:v' || n as segment_key, 'place' as scheme,"
+        " n + 1 as customers, 1 as buyers, n * .01 as revenue_share, false as is_last_whole,"
+        f" 0 as days, date '2020-02-01' as period from range({values}) as numbers (n)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "shown", "rest"), [(12, 12, None), (14, 12, "Other (3 values)")]
+)
+def test_many_values_of_an_attribute_are_other(folder, values, shown, rest):
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        with_values(file, values)
     printed = lines(summary(folder, []))
-    assert "rfm Champions 1 50.0% 100.0%" in printed
-    assert "rule (overlapping) Weekenders 1 50.0%" in printed
+    first = next(i for i, line in enumerate(printed) if line.startswith("place "))
+    of_place = printed[first : first + shown]
+    assert of_place[0] == f"place V{values - 1} {values} 100.0% {values - 1}.0%"
+    if rest:
+        assert of_place[-1] == f"{rest} {1 + 2 + 3} 300.0% 3.0%"
+    else:
+        assert of_place[-1] == "V0 1 100.0% 0.0%"
+    assert printed[first + shown].startswith("rfm ")
+
+
+def test_a_scheme_of_which_nothing_is_known_is_left_out(folder):
+    assert not any(line.startswith("region") for line in lines(summary(folder, [])))
+    assert not any(line.startswith("region") for line in page(folder))
+
+
+def test_lists_segments_with_their_share_of_buyers_and_prospects_only_above(folder):
+    printed = lines(summary(folder, []))
+    heading = "Scheme Segment Customers Of buyers Of revenue Bought from 2020-01-01, 31 days"
+    assert heading in printed
+    assert "rfm Champions 1 100.0% 100.0% 25.0%" in printed
+    # One of the two is a prospect.
+    assert "rule (overlapping) Weekenders 2 100.0% 25.0%" in printed
     assert not any("Prospects" in line for line in printed)
-    low = printed.index("spend_breaks Low 1 50.0% <0.1%")
-    assert printed[low + 1] == "High 3 50.0% 100.0%"
+    low = printed.index("spend_breaks Low 1 100.0% <0.1% 25.0%")
+    assert printed[low + 1] == "High 3 0.0% 100.0% 25.0%"
+
+
+def test_without_a_whole_period_nothing_is_said_of_what_members_bought(folder):
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("delete from segment_kpis where is_last_whole")
+    printed = lines(summary(folder, []))
+    assert "Scheme Segment Customers Of buyers Of revenue" in printed
+    assert page(folder)[5] == "Scheme Largest segments by revenue, with their share of buyers"
 
 
 def test_counts_changes_by_scheme_and_never_over_schemes(folder):
@@ -175,7 +298,7 @@ def test_says_why_there_are_no_customers(folder, loaded, guests, why):
             "update monitoring.source_coverage set value = case check_name"
             f" when 'loaded' then {loaded} else {guests} end where source_table = 'orders'"
         )
-    assert f"No eligible customers as of 2020-02-01: {why}" in summary(folder, [])
+    assert f"No eligible customers: {why}" in summary(folder, [])
 
 
 def test_prints_findings_of_warnings_and_never_rows_of_other_tests(folder):

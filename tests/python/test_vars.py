@@ -189,6 +189,7 @@ SHAPE_NO_HISTORY = {
     "segment_sample_size",
     "journey_paths",
     "segment_products",
+    "action_priority",
     "max_segments",
     "source_owners",
     # Of marts that each build makes anew of what is kept.

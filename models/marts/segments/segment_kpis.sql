@@ -79,7 +79,7 @@ kpis as (
         all_segments.segment_key,
         all_segments.scheme,
         coalesce(sums.customers, 0) as customers,
-        sums.buyers,
+        coalesce(sums.buyers, 0) as buyers,
         coalesce(sums.revenue, 0) as revenue,
         {{ money_mean('sums.revenue', 'sums.orders') }} as average_order_value,
         {%- for kpi, figure in {
@@ -159,6 +159,7 @@ final as (
 
         -- size
         cast(kpis.customers as bigint) as customers,
+        cast(kpis.buyers as bigint) as buyers,
         {{ rounded("kpis.customers / nullif(cast(everyone.customers as double), 0)") }} as customer_share,
         case
             when {{ is_of_buyers('kpis') }}

@@ -1,11 +1,12 @@
-"""The summary of a build: sizes of segments, changes, warnings and where the file is."""
+"""The summary of a build: a page of its schemes, changes and warnings, or all of its segments."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 from rich.console import Console
@@ -21,18 +22,36 @@ from customer_segmentation.output.last_build import (
 
 _FINDINGS_PER_WARNING = 5
 _FEW_BUYERS = 100  # of ten RFM segments, ten buyers each
+_LARGEST = 3  # segments of a scheme on the page
+_MOST_VALUES = 12  # of an attribute; a country or a city may have hundreds
 
 # Customers without a completed order are outside every scheme of buyers, so they are counted once.
 _OUTSIDE = "('prospect', 'returns_only')"
-_SIZES = f"""
+_SEGMENTS = f"""
+    with everyone as (
+        select count(*) filter (is_buyer) as buyers
+        from customer_features
+    ),
+
+    lately as (
+        select segment_key, conversion
+        from segment_kpis
+        where is_last_whole
+    )
+
     select
         kpis.scheme,
         segments.name,
         kpis.customers,
-        kpis.customer_share,
-        kpis.revenue_share
+        kpis.buyers / nullif(everyone.buyers, 0),
+        kpis.revenue_share,
+        lately.conversion,
+        segments.segment = 'unknown',
+        ends_with(segments.definition, ': ' || segments.segment)
     from segment_kpis as kpis
     inner join segments using (segment_key)
+    cross join everyone
+    left join lately using (segment_key)
     where kpis.period = (select max(period) from segment_kpis) and kpis.customers > 0
         and segments.segment not in {_OUTSIDE}
     order by
@@ -70,13 +89,31 @@ _CHANGES = """
 """
 
 
-def print_summary(target: Path, console: Console) -> None:
+class _Segment(NamedTuple):
+    scheme: str
+    name: str
+    customers: int
+    buyer_share: float | None
+    revenue_share: float | None
+    conversion: float | None
+    is_unknown: bool
+    is_value: bool
+
+
+class _Changes(NamedTuple):
+    since: date
+    days: int
+    by_scheme: dict[str, tuple[int, int, str]]
+
+
+def print_summary(target: Path, console: Console, *, full: bool = False) -> None:
     """Prints the summary of the last build.
 
     Args:
         target: dbt's target folder with ``run_results.json`` and ``manifest.json``. The vars in the
             former say which files the build wrote.
         console: Where to print.
+        full: Every segment, finding and verdict, instead of a page.
 
     Raises:
         NoBuildError: There was no build.
@@ -88,32 +125,56 @@ def print_summary(target: Path, console: Console) -> None:
         console.print(f"Nothing has been published to {published} yet.")
         return
     with open_to_read(published) as connection:
-        _print_headline(connection, console)
-        _print_synthetic(connection, console)
-        _print_coverage(connection, console)
-        _print_segments(connection, console)
-        _print_changes(connection, console)
-        _print_cluster_model(connection, console)
+        ((dataset, raw_data, timezone, as_of),) = connection.execute(
+            "select dataset, raw_data, timezone, as_of from monitoring.data_set"
+        ).fetchall()
+        opening = f"Data set {dataset} from {raw_data}, as of {as_of}, days in {timezone}."
+        console.print(" ".join([opening, *_synthetic(connection, full)]))
+        _print_customers(connection, console)
+        _print_quarantined(connection, console, full)
+        segments, changes = _segments(connection), _changes(connection)
+        verdicts = _cluster_verdicts(connection)
+        if full:
+            _print_segments(connection, segments, console)
+            _print_changes(changes, console)
+            for scheme, (verdict, why) in verdicts.items():
+                named = "Clusters" if scheme == "cluster" else f"Clusters of {scheme}"
+                console.print(f"\n{named}, verdict {verdict}: {why}")
+        else:
+            _print_schemes(segments, changes, verdicts, console)
         names = dict(connection.execute("select segment_key, name from segments").fetchall())
-    _print_failed_checks(results, working_file(variables), target, names, console)
+    warnings = _warnings(results, working_file(variables), target)
+    if full:
+        _print_findings(warnings, names, console)
+        console.print()
+    elif warnings:
+        groups = [_with_segments(sentence, found, names) for sentence, _, found in warnings]
+        console.print(f"Checks that failed: {'; '.join(groups)}.")
     started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
-    if published.stat().st_mtime < started.timestamp():
-        console.print(
-            f"\n{published} is from an earlier build; the last one did not replace it. "
-            "The line 'Not published' above says why."
-        )
-    else:
-        console.print(f"\nPublished: {published}")
+    where = (
+        f"{published} is from an earlier build; the last one did not replace it. "
+        "The line 'Not published' above says why."
+        if published.stat().st_mtime < started.timestamp()
+        else f"Published: {published}."
+    )
+    next_steps = "" if full else f" {_next_steps(verdicts)}"
+    console.print(f"{where}{next_steps}")
 
 
-def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
-    ((customers, buyers, revenue, as_of),) = connection.execute(
+def _next_steps(verdicts: Mapping[str, tuple[str, str]]) -> str:
+    bands = [scheme for scheme, (verdict, _) in verdicts.items() if verdict in ("fair", "weak")]
+    reading = f"Read {' and '.join(bands)} as bands of a continuum, not as separate groups. "
+    return (
+        f"{reading if bands else ''}Next: make summary FULL=1 or customer-segmentation summary "
+        "--full (all segments and findings), the tables segments (what each one means) and "
+        "customer_segments (next_action)."
+    )
+
+
+def _print_customers(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    ((customers, buyers, revenue),) = connection.execute(
         """
-        select
-            count(*),
-            count(*) filter (is_buyer),
-            coalesce(sum(monetary), 0),
-            (select max(period) from segment_kpis)
+        select count(*), count(*) filter (is_buyer), coalesce(sum(monetary), 0)
         from customer_features
         """
     ).fetchall()
@@ -132,23 +193,22 @@ def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> 
             if guests == loaded
             else "all customers were excluded. See is_excluded in customers."
         )
-        console.print(f"\nNo eligible customers as of {as_of}: {why}")
+        console.print(f"No eligible customers: {why}")
         return
     outside = connection.execute(
         f"""
         select lower(segments.name), kpis.customers
         from segment_kpis as kpis
         inner join segments using (segment_key)
-        where kpis.scheme = 'rfm' and kpis.period = ? and segments.segment in {_OUTSIDE}
-            and kpis.customers > 0
+        where kpis.scheme = 'rfm' and kpis.period = (select max(period) from segment_kpis)
+            and segments.segment in {_OUTSIDE} and kpis.customers > 0
         order by kpis.segment_key
-        """,
-        [as_of],
+        """
     ).fetchall()
     parts = ", ".join(f"{name} {number:,}" for name, number in [("buyers", buyers), *outside])
     console.print(
-        f"\nEligible customers as of {as_of}: {customers:,} ({parts}). "
-        f"Their revenue to date is {revenue:,.2f}, net of returns."
+        f"Eligible customers: {customers:,} ({parts}). "
+        f"Their revenue to date: {revenue:,.2f}, net of returns."
     )
     if guests:
         console.print(
@@ -162,7 +222,7 @@ def _print_headline(connection: duckdb.DuckDBPyConnection, console: Console) -> 
         )
 
 
-def _print_synthetic(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+def _synthetic(connection: duckdb.DuckDBPyConnection, full: bool) -> list[str]:
     """Synthetic rows must not be read as findings."""
     counted = connection.execute(
         """
@@ -175,7 +235,7 @@ def _print_synthetic(connection: duckdb.DuckDBPyConnection, console: Console) ->
         """
     ).fetchall()
     if not counted:
-        return
+        return []
     whole = [table for table, synthetic, loaded in counted if synthetic == loaded]
     rows = [f"all rows of {', '.join(whole)}"] if whole else []
     rows += [
@@ -186,43 +246,134 @@ def _print_synthetic(connection: duckdb.DuckDBPyConnection, console: Console) ->
     ((customers,),) = connection.execute(
         "select count(*) from customers where is_synthetic and not is_excluded"
     ).fetchall()
-    console.print(
-        f"Synthetic data, not findings: {customers:,} of these customers; {'; '.join(rows)}."
+    where = "; ".join(rows) if full else f"rows of {_counted(len(counted), 'table')}"
+    return [f"Synthetic data, not findings: {_counted(customers, 'customer')}; {where}."]
+
+
+def _print_quarantined(connection: duckdb.DuckDBPyConnection, console: Console, full: bool) -> None:
+    rule = "rule" if full else "null"
+    for source_table, broken, rows in connection.execute(
+        f"""
+        select source_table, {rule} as rule, count(*)
+        from monitoring.quarantined_records
+        group by all
+        order by all
+        """
+    ).fetchall():
+        of_rule = f", rule {broken}" if full else ""
+        console.print(f"Quarantined: {_counted(rows, 'row')} of {source_table}{of_rule}.")
+
+
+def _segments(connection: duckdb.DuckDBPyConnection) -> dict[str, list[_Segment]]:
+    """The segments with members by scheme; no scheme of which nothing but `unknown` is known."""
+    rows = [_Segment(*row) for row in connection.execute(_SEGMENTS).fetchall()]
+    by_scheme = {
+        scheme: list(segments) for scheme, segments in groupby(rows, lambda row: row.scheme)
+    }
+    return {
+        scheme: _with_few_values(segments)
+        for scheme, segments in by_scheme.items()
+        if not all(segment.is_unknown for segment in segments)
+    }
+
+
+def _with_few_values(segments: list[_Segment]) -> list[_Segment]:
+    values = [segment for segment in segments if segment.is_value]
+    if len(values) <= _MOST_VALUES:
+        return segments
+    rest = values[_MOST_VALUES - 1 :]
+    other = _Segment(
+        rest[0].scheme,
+        f"Other ({len(rest)} values)",
+        sum(segment.customers for segment in rest),
+        _sum(segment.buyer_share for segment in rest),
+        _sum(segment.revenue_share for segment in rest),
+        None,
+        False,
+        True,
     )
+    return [segment for segment in segments if segment not in rest] + [other]
 
 
-def _print_segments(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+def _print_schemes(
+    segments: Mapping[str, Sequence[_Segment]],
+    changes: _Changes | None,
+    verdicts: Mapping[str, tuple[str, str]],
+    console: Console,
+) -> None:
+    """One line per scheme."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("Scheme")
-    table.add_column("Segment")
-    for heading in ("Customers", "Share", "Revenue share"):
-        table.add_column(heading, justify="right")
-    before = None
-    for scheme, name, customers, share, revenue_share in connection.execute(_SIZES).fetchall():
-        heading = "rule (overlapping)" if scheme == "rule" else scheme
-        table.add_row(
-            "" if scheme == before else heading,
-            name,
-            f"{customers:,}",
-            percent(share),
-            percent(revenue_share),
+    table.add_column(f"Since {changes.since}" if changes else "Scheme", no_wrap=True)
+    if changes:
+        table.add_column("Entered", justify="right", no_wrap=True)
+        table.add_column("Left", justify="right", no_wrap=True)
+        table.add_column("Mostly by", no_wrap=True)
+    table.add_column("Largest segments by revenue, with their share of buyers")
+    for scheme, of_scheme in segments.items():
+        verdict = verdicts.get(scheme, ("none", ""))[0]
+        cells = [_heading(scheme) + (f" ({verdict})" if verdict != "none" else "")]
+        if changes:
+            entered, left, cause = changes.by_scheme.get(scheme, (0, 0, ""))
+            cells += [f"{entered:,}", f"{left:,}", cause]
+        largest = sorted(
+            of_scheme, key=lambda segment: (-(segment.revenue_share or 0), -segment.customers)
         )
-        before = scheme
+        shown = [f"{one.name} {percent(one.buyer_share)}".rstrip() for one in largest[:_LARGEST]]
+        table.add_row(*cells, ", ".join(shown))
     if table.row_count:
         console.print(table)
 
 
-def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+def _print_segments(
+    connection: duckdb.DuckDBPyConnection,
+    segments: Mapping[str, Sequence[_Segment]],
+    console: Console,
+) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Scheme")
+    table.add_column("Segment")
+    for heading in ("Customers", "Of buyers", "Of revenue"):
+        table.add_column(heading, justify="right")
+    lately = connection.execute(
+        "select distinct period, days from segment_kpis where is_last_whole"
+    ).fetchall()
+    for period, days in lately:
+        table.add_column(f"Bought from {period}, {_counted(days, 'day')}", justify="right")
+    for scheme, of_scheme in segments.items():
+        for segment in of_scheme:
+            table.add_row(
+                _heading(scheme) if segment == of_scheme[0] else "",
+                segment.name,
+                f"{segment.customers:,}",
+                percent(segment.buyer_share),
+                percent(segment.revenue_share),
+                *([percent(segment.conversion)] if lately else []),
+            )
+    if table.row_count:
+        console.print(table)
+
+
+def _changes(connection: duckdb.DuckDBPyConnection) -> _Changes | None:
     """Entries and exits since the previous period, if there is one, by scheme."""
     periods = connection.execute(
         "select distinct period from segment_kpis order by period desc limit 2"
     ).fetchall()
     if len(periods) < 2:
-        return
+        return None
     (newest,), (before,) = periods
-    since = f"Since {before}, {_counted((newest - before).days, 'day')}"
     counted = connection.execute(_CHANGES, [newest]).fetchall()
-    if not counted:
+    return _Changes(
+        before,
+        (newest - before).days,
+        {scheme: (entered, left, cause) for scheme, entered, left, cause in counted},
+    )
+
+
+def _print_changes(changes: _Changes | None, console: Console) -> None:
+    if not changes:
+        return
+    since = f"Since {changes.since}, {_counted(changes.days, 'day')}"
+    if not changes.by_scheme:
         console.print(f"\n{since}: no customer entered or left a segment.")
         return
     table = Table(box=None, pad_edge=False)
@@ -230,64 +381,49 @@ def _print_changes(connection: duckdb.DuckDBPyConnection, console: Console) -> N
     for heading in ("Entered", "Left"):
         table.add_column(heading, justify="right")
     table.add_column("Mostly by")
-    for scheme, entered, exited, cause in counted:
-        table.add_row(scheme, f"{entered:,}", f"{exited:,}", cause)
+    for scheme, (entered, left, cause) in changes.by_scheme.items():
+        table.add_row(scheme, f"{entered:,}", f"{left:,}", cause)
     console.print()
     console.print(table)
 
 
-def _print_cluster_model(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
-    for scheme, verdict, why in connection.execute(
-        """
-        select scheme, verdict, why
-        from models.cluster_models
-        where status = 'in_force' and exists (select 1 from customer_features)
-            and (scheme <> 'journeys' or exists (
-                select 1 from monitoring.source_coverage
-                where source_table = 'events' and check_name = 'loaded' and value > 0
-            ))
-        order by scheme
-        """
-    ).fetchall():
-        named = "Clusters" if scheme == "cluster" else f"Clusters of {scheme}"
-        console.print(f"\n{named}, verdict {verdict}: {why}")
+def _cluster_verdicts(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+    """Verdict and reasons of the model in force by scheme."""
+    return {
+        scheme: (verdict, why)
+        for scheme, verdict, why in connection.execute(
+            """
+            select scheme, verdict, why
+            from models.cluster_models
+            where status = 'in_force' and exists (select 1 from customer_features)
+                and (scheme <> 'journeys' or exists (
+                    select 1 from monitoring.source_coverage
+                    where source_table = 'events' and check_name = 'loaded' and value > 0
+                ))
+            order by scheme
+            """
+        ).fetchall()
+    }
 
 
-def _print_coverage(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
-    quarantined = connection.execute(
-        """
-        select source_table, rule, count(*)
-        from monitoring.quarantined_records
-        group by all
-        order by all
-        """
-    ).fetchall()
-    for source_table, rule, rows in quarantined:
-        console.print(f"Quarantined: {_counted(rows, 'row')} of {source_table}, rule {rule}.")
-
-
-def _print_failed_checks(
-    results: Mapping[str, Any],
-    working: Path,
-    target: Path,
-    names: Mapping[str, str],
-    console: Console,
-) -> None:
+def _warnings(
+    results: Mapping[str, Any], working: Path, target: Path
+) -> list[tuple[str, int, list[str]]]:
+    """The tests that warned: the sentence that doesn't hold, the rows and the findings in words."""
     warned = [
         result
         for result in results["results"]
         if result["status"] == "warn" and result["unique_id"].startswith("test.")
     ]
-    if not warned:
-        return
-    nodes = read_artifact(target, "manifest")["nodes"]
-    console.print("\nWarnings")
-    for result in sorted(warned, key=lambda result: str(result["unique_id"])):
-        node = nodes[result["unique_id"]]
-        console.print(f"- Check failed: {node['name'].replace('_', ' ')}.")
-        findings = _findings(working, result["compiled_code"])
-        for finding in findings or [f"{_counted(result['failures'], 'row')} found"]:
-            console.print(f"  {_with_name(finding, names)}")
+    nodes = read_artifact(target, "manifest")["nodes"] if warned else {}
+    return [
+        (
+            nodes[result["unique_id"]]["name"].replace("_", " "),
+            result["failures"],
+            _findings(working, result["compiled_code"]),
+        )
+        for result in sorted(warned, key=lambda result: str(result["unique_id"]))
+    ]
 
 
 def _findings(working: Path, query: str) -> list[str]:
@@ -296,15 +432,46 @@ def _findings(working: Path, query: str) -> list[str]:
         rows = connection.sql(query)
         if rows.columns != ["finding"]:
             return []
-        findings = [finding for (finding,) in rows.order("finding").fetchall()]
-    more = len(findings) - _FINDINGS_PER_WARNING
-    return findings[:_FINDINGS_PER_WARNING] + ([f"and {more} more"] if more > 0 else [])
+        return [finding for (finding,) in rows.order("finding").fetchall()]
+
+
+def _print_findings(
+    warnings: Sequence[tuple[str, int, list[str]]], names: Mapping[str, str], console: Console
+) -> None:
+    if warnings:
+        console.print("\nWarnings")
+    for sentence, rows, findings in warnings:
+        console.print(f"- Check failed: {sentence}.")
+        shown = [_with_name(finding, names) for finding in findings[:_FINDINGS_PER_WARNING]]
+        more = len(findings) - len(shown)
+        for line in shown or [f"{_counted(rows, 'row')} found"]:
+            console.print(f"  {line}")
+        if more:
+            console.print(f"  and {more} more")
+
+
+def _with_segments(sentence: str, findings: Sequence[str], names: Mapping[str, str]) -> str:
+    """A check with the segments that its findings are about."""
+    keys = dict.fromkeys(finding.split(" ", 1)[0] for finding in findings)
+    segments = [f"{key} {names[key]}" for key in keys if key in names]
+    more = len(segments) - _LARGEST
+    shown = segments[:_LARGEST] + ([f"and {more} more"] if more > 0 else [])
+    return f"{sentence} ({', '.join(shown)})" if shown else sentence
 
 
 def _with_name(finding: str, names: Mapping[str, str]) -> str:
     """The finding with a segment's name beside its key, since the table shows names."""
     key = finding.split(" ", 1)[0]
     return f"{key} ({names[key]}){finding[len(key) :]}" if key in names else finding
+
+
+def _heading(scheme: str) -> str:
+    return "rule (overlapping)" if scheme == "rule" else scheme
+
+
+def _sum(shares: Iterable[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return sum(known) if known else None
 
 
 def _counted(number: int, unit: str) -> str:

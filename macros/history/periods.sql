@@ -80,7 +80,7 @@ select 0 as customers
 
 {% macro vars_that_shape_history() %}
     {{- return([
-        'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'earliest_plausible_date',
+        'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'zero_orders_count', 'largest_plausible_amount', 'earliest_plausible_date',
         'latest_plausible_date', 'empty_references', 'date_formats', 'oldest_plausible_age', 'segmentation_consent', 'identity_threshold', 'identity_review_from',
         'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
         'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments',

@@ -31,6 +31,7 @@
         'reselect_models': {'one_of': ['year', 'never']},
         'currency': {'text': none, 'nullable': true},
         'order_statuses': {'values': {'one_of': ['completed', 'returned', 'ignored']}, 'may_be_empty': true},
+        'zero_orders_count': flag,
         'empty_references': {'items': {'text': none}, 'may_be_empty': true, 'words': "a list of words, such as ['null', guest, '0']"},
         'largest_plausible_amount': {'number': [0]},
         'earliest_plausible_date': day,

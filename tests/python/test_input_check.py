@@ -367,7 +367,7 @@ def test_lines_that_were_entered_twice_are_counted(tmp_path: Path) -> None:
     lines += lines[:4]
     folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},product")})
     (change,) = check_folder(folder, TABLES, ROLES).changes
-    assert "First look at the 4 rows that repeat another in every column" in change
+    assert "First look at 4 rows that repeat another in every column" in change
 
 
 def test_guests_and_amounts_of_nothing_or_below_are_counted(tmp_path: Path) -> None:

@@ -329,6 +329,8 @@ class _TableCheck:
         if not keys:
             return
         per_key = f"{rows / keys:.1f} rows for each {key}"
+        verb = "repeats" if copies == 1 else "repeat"
+        repeats = f"{_counted(copies, 'row')} that {verb} another in every column"
         is_order = self.contract.name == "orders"
         if is_order and rows - copies > (1 + _TOLERATED) * keys:
             if "amount" in self.named and with_amounts <= _TOLERATED * several:
@@ -342,16 +344,13 @@ class _TableCheck:
                     "the lines as order_lines"
                 )
                 if copies:
-                    advice += (
-                        f". First look at the {_counted(copies, 'row')} that repeat another in "
-                        f"every column: entered twice, they would count twice"
-                    )
+                    advice += f". First look at {repeats}: entered twice, they would count twice"
             self._add(f"has {per_key}. {advice}", is_change=True)
             return
         if is_order and copies:
             self._add(
-                f"has {_counted(copies, 'row')} that repeat another in every column. These are "
-                f"orders again and no order lines: one of each counts, so don't sum them up"
+                f"has {repeats}. These are orders again and no order lines: one of each counts, so "
+                f"don't sum them up"
             )
         elif rows > (1 + _TOLERATED) * keys:
             self._add(f"has {per_key}. One of them counts")

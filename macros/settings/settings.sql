@@ -61,6 +61,7 @@
         'score_half_points': {'keys': {'sessions': count, 'depth': count, 'recency': count, 'tenure': count, 'breadth': count}},
         'loyalty_tiers': {'values': share, 'may_be_empty': true},
         'score_slack': share,
+        'rfm_recency': {'one_of': ['days', 'own_gaps']},
         'spend_breaks': {'whole': [2, 20]},
         'cluster_pca': flag,
         'cluster_k': {'keys': {'min': {'whole': [2, 20]}, 'max': {'whole': [2, 20]}}},

@@ -7,8 +7,14 @@ DBT := $(BIN)/dbt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
-# Passed to dbt, for example: make build VARS='{as_of: "2017-10-01"}'
+# A data set is a file of vars: make build DATASET=shop reads datasets/shop.yml. Without it, commands read the last build.
+CHOSEN := $(if $(filter command environment,$(firstword $(origin DATASET))),--dataset "$(DATASET)")
+DATASET ?= demo
+# Further vars, which win: make build VARS='{as_of: "2017-10-01"}'. Those that name a data set take nothing from a file.
 VARS ?= {}
+FILE = $(or $(wildcard datasets/$(DATASET).yml),$(error There is no datasets/$(DATASET).yml. Expected the vars of the data set, as in datasets/demo.yml))
+SETTINGS = $(if $(findstring dataset:,$(VARS)),$(VARS),{<<: [$(VARS), {dataset: $(DATASET)}, $(shell sed '/^ *\#/d' $(FILE))]})
+DEMO_FILES = $(if $(findstring dataset:,$(VARS)),,$(if $(filter demo,$(DATASET)),data/demo/orders.parquet))
 
 export DBT_PROFILES_DIR := $(CURDIR)
 # uv must install into .venv, not into an environment that happens to be active.
@@ -37,12 +43,13 @@ GENERATORS := $(wildcard src/demo_data/*.py)
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
-build: $(INSTALLED) data/demo/orders.parquet ## Build the demo: models, data tests, published file, summary
-	$(DBT) build --vars '$(VARS)'
+build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary
+	$(DBT) build --vars '$(SETTINGS)'
 	@$(BIN)/customer-segmentation summary
 
+backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30
-	$(DBT) build --vars "{backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}"
+	$(DBT) build --vars '$(SETTINGS)'
 	@$(BIN)/customer-segmentation summary
 
 # RAW=folder, or VARS='{raw_schema: ...}' for warehouse tables.
@@ -50,29 +57,38 @@ check-input: $(INSTALLED) ## Profile raw data without building: make check-input
 ifdef RAW
 	@$(BIN)/customer-segmentation check-input "$(RAW)"
 else
-	@$(DBT) --quiet run-operation check_input --vars '$(VARS)'
+	@$(DBT) --quiet --no-write-json run-operation check_input --vars '$(SETTINGS)'
 endif
 
 summary: $(INSTALLED) ## Print the last build's summary again
 	@$(BIN)/customer-segmentation summary
 
 query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
-	@$(BIN)/customer-segmentation query "$(SQL)"
+	@$(BIN)/customer-segmentation query "$(SQL)" $(CHOSEN)
 
 try: $(INSTALLED) ## Try a rule on the last build: make try RULE='{metric: orders, window_days: 60, at_least: 3}'
-	@$(BIN)/customer-segmentation try "$$RULE"
+	@$(BIN)/customer-segmentation try "$$RULE" $(CHOSEN)
 
 FORMAT ?= csv
 
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
-	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)"
+	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)" $(CHOSEN)
+
+# Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
+test test-all conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
+test test-all conventions demo-pages unit-tests: export DBT_TARGET_PATH := target/scratch/target
+test test-all conventions demo-pages unit-tests: export DBT_LOG_PATH := target/scratch/logs
 
 # Two checks run at a time; each prints its output when it finishes.
-test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests
+CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests
 
-test-all: lint types unit-tests ## All checks, including slow tests and all property-based examples
-	ALL_EXAMPLES=1 $(BIN)/pytest -m "slow or not slow"
+test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pytest
+	$(CHECKS)
+
+test-all: export ALL_EXAMPLES := 1
+test-all: export PYTEST_ADDOPTS := -m "slow or not slow"
+test-all: $(INSTALLED) ## All checks, including slow tests and all property-based examples
+	$(CHECKS)
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check
@@ -89,7 +105,7 @@ types: $(INSTALLED) ## Check Python types
 	$(BIN)/mypy
 
 conventions: build ## Check the house rules: names, grain, descriptions, dependencies
-	$(BIN)/dbt-score lint --manifest target/manifest.json
+	$(BIN)/dbt-score lint --manifest $(DBT_TARGET_PATH)/manifest.json
 
 hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
@@ -99,7 +115,7 @@ demo-pages: build ## Compare the demo output in the documentation with the last 
 
 # dbt unit tests need the tables of a build.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
-	$(DBT) test --select test_type:unit
+	$(DBT) test --select test_type:unit --vars '$(SETTINGS)'
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py

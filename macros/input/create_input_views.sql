@@ -13,6 +13,7 @@
     {% set found = find_raw_tables(contract) %}
     {% set schema = contract[0].schema %}
     {% do lock_warehouse_to_dataset(schema) %}
+    {% do keep_other_published_dataset() %}
     {% set text = dbt.type_string() %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'rejected_lines') ~ ' (source_table ' ~ text ~ ', line bigint, error ' ~ text ~ ')') %}
     {% for table in contract %}
@@ -55,6 +56,9 @@
 {% macro find_raw_tables(contract) %}
     {% if raw_warehouse() %}
         {{ return(find_warehouse_tables(contract, raw_warehouse())) }}
+    {% endif %}
+    {% if var('raw_dir') is none %}
+        {% do raise_config_error("Var raw_dir is null. The demo: make build. Your own data: --vars '{dataset: shop, raw_dir: data/shop, timezone: Europe/Berlin}', or raw_schema for tables of a warehouse; README.md says how.") %}
     {% endif %}
     {% set found = {} %}
     {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract), tojson(setting('raw_roots'))]) %}
@@ -117,8 +121,7 @@
     {% do run_query('create schema if not exists ' ~ adapter.quote(schema)) %}
     {% set claim = input_relation(schema, 'data_set') %}
     {% do run_query('create table if not exists ' ~ claim ~ ' (dataset ' ~ dbt.type_string() ~ ', raw_dir ' ~ dbt.type_string() ~ ')') %}
-    {% set warehouse = raw_warehouse() %}
-    {% set place = warehouse.database ~ '.' ~ warehouse.schema if warehouse else var('raw_dir') | string %}
+    {% set place = raw_place() %}
     {% set owners = run_query('select dataset, raw_dir from ' ~ claim) %}
     {% if owners | length == 0 %}
         {% do run_query('insert into ' ~ claim ~ ' values (' ~ sql_literal(var('dataset')) ~ ', ' ~ sql_literal(place) ~ ')') %}
@@ -128,6 +131,21 @@
             ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ place
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."
         ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{#- Before anything is built, since what is built would not be published. -#}
+{% macro keep_other_published_dataset() %}
+    {% set path = publish_path() %}
+    {% if flags.WHICH == 'build' and path is not none and target.name in var('publish_targets') and not setting('replace_other_dataset') %}
+        {% set held = call_plugin('segmentation_published_data_set', [path]) %}
+        {% if held and held[0] != var('dataset') %}
+            {% do raise_config_error(
+                path ~ " holds the data set '" ~ held[0] ~ "'; this build is of '" ~ var('dataset')
+                ~ "'. Give it a file of its own with var publish_path, or replace that one with replace_other_dataset: true."
+            ) %}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 

@@ -7,6 +7,12 @@
 {% endmacro %}
 
 
+{% macro raw_place() %}
+    {% set warehouse = raw_warehouse() %}
+    {{ return(warehouse.database ~ '.' ~ warehouse.schema if warehouse else var('raw_dir') | string) }}
+{% endmacro %}
+
+
 {% macro find_warehouse_tables(contract, warehouse) %}
     {% set columns, found = {}, {} %}
     {% for row in run_query(raw_columns(warehouse.database, warehouse.schema)).rows %}

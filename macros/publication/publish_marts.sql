@@ -36,7 +36,8 @@
 
 
 {% macro publish_path() %}
-    {{ return(var('publish_path', 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
+    {% set home = env_var('SEGMENTATION_HOME', '') %}
+    {{ return(var('publish_path', (home ~ '/' if home else '') ~ 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
 {% endmacro %}
 
 

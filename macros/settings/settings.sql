@@ -100,6 +100,7 @@
         'test_severity': {'one_of': ['warn', 'error']},
         'publish_targets': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of targets, such as [local]'},
         'allow_empty_publish': flag,
+        'replace_other_dataset': flag,
     }) -}}
 {% endmacro %}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +17,14 @@ from customer_segmentation.input.contract import CONTRACT, read_contract, read_v
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.last_build import (
-    PUBLISHED,
+    TARGET,
     NoBuildError,
     open_to_read,
+    published_file,
     read_artifact,
+    vars_of,
 )
+from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 
@@ -41,18 +45,25 @@ def summary(target: Path) -> None:
     print_summary(target, _console())
 
 
-def query(sql: str, published: Path) -> None:
-    with open_to_read(published) as connection:
+def query(sql: str, published: Path | None, dataset: str | None) -> None:
+    with open_to_read(_current(published, dataset)) as connection:
         connection.sql(sql).show(max_rows=100, max_width=200)
 
 
-def try_out(rule: str, target: Path) -> None:
-    print_trial(try_rule(rule, target), _console())
+def try_out(rule: str, dataset: str | None, target: Path) -> None:
+    _current(None, dataset, target)
+    print_trial(try_rule(rule, target, dataset=dataset), _console())
 
 
-def export(segment: str, format: str, published: Path, target: Path) -> None:  # noqa: A002
+def export(
+    segment: str,
+    format: str,  # noqa: A002
+    published: Path | None,
+    dataset: str | None,
+    target: Path,
+) -> None:
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
-    written = export_segment(segment, format, published, target / name)
+    written = export_segment(segment, format, _current(published, dataset), target / name)
     print(
         f"{written.path}: {written.rows:,} customers; {written.withdrawn:,} left out because they "
         f"withdrew their consent to activation"
@@ -65,14 +76,33 @@ def dictionary(target: Path) -> None:
     print(page)
 
 
+def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
+    """The published file that a command reads. Says on stderr which data set it holds."""
+    if published is None:
+        try:
+            variables = vars_of(dataset, target)
+        except NoBuildError:
+            if dataset is not None:
+                raise
+            variables = {}
+        published = published_file(variables)
+    if published.exists() and (held := data_set(published)):
+        print(f"Data set {held[0]} from {held[1]}, as of {held[2]}", file=sys.stderr)
+    return published
+
+
 class Command(NamedTuple):
     handler: Callable[..., None]
     help: str
     arguments: list[tuple[str, dict[str, Any]]]
 
 
-_TARGET = "--target", {"type": Path, "default": Path("target"), "help": "dbt's target folder"}
-_PUBLISHED = "--published", {"type": Path, "default": PUBLISHED, "help": "the published file"}
+_TARGET = "--target", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
+_DATASET = (
+    "--dataset",
+    {"help": "data set, of datasets/name.yml; default: the last build's"},
+)
+_PUBLISHED = "--published", {"type": Path, "help": "the published file; default: the data set's"}
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
@@ -84,10 +114,14 @@ _SQL = "sql", {"help": "a query in the SQL of DuckDB"}
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of the last build", [_TARGET]),
-    "query": Command(query, "query the published file", [_SQL, _PUBLISHED]),
-    "try": Command(try_out, "try a rule on the tables of the last build", [_RULE, _TARGET]),
+    "query": Command(query, "query the published file", [_SQL, _PUBLISHED, _DATASET]),
+    "try": Command(
+        try_out, "try a rule on the tables of the last build", [_RULE, _DATASET, _TARGET]
+    ),
     "export": Command(
-        export, "write a segment's members to a file", [_SEGMENT, _FORMAT, _PUBLISHED, _FOLDER]
+        export,
+        "write a segment's members to a file",
+        [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER],
     ),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }

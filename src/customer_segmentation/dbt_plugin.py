@@ -45,7 +45,12 @@ from customer_segmentation.input.raw_files import (
     relation_of,
 )
 from customer_segmentation.input.text_files import RawFileError
-from customer_segmentation.output.publication import PublicationError, PublishedTable, publish
+from customer_segmentation.output.publication import (
+    PublicationError,
+    PublishedTable,
+    data_set,
+    publish,
+)
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -120,6 +125,13 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function("segmentation_code_hash", project_hash, [text], text)
         conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
+        conn.create_function(
+            "segmentation_published_data_set",
+            lambda path: _answer(lambda: data_set(path)),
+            [text],
+            text,
+            side_effects=True,
+        )
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True

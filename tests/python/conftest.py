@@ -358,6 +358,10 @@ ONE_MART = {
         {{ config(contract={'enforced': false}) }}
         select distinct customer_ref as customer_id from {{ source('input', 'orders') }}
     """,
+    "models/marts/monitoring/data_set.sql": """
+        {{ config(contract={'enforced': false}) }}
+        select '{{ var("dataset") }}' as dataset, 'raw' as raw_data, date '2024-03-02' as as_of
+    """,
     "models/staging/orders.sql": "select * from {{ source('input', 'orders') }}",
     "tests/orders_have_amounts.sql": """
         {{ config(severity='error') }}
@@ -482,6 +486,10 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
         "--exclude-resource-type test": {"args": ["--exclude-resource-type", "test"]},
         "--empty": {"args": ["--empty"]},
         "another target": {"args": ["--target", "scratch"]},
+        "another data set": {"variables": {"dataset": "another"}},
+        "another data set that may": {
+            "variables": {"dataset": "another", "replace_other_dataset": True}
+        },
         "no rows": {"tables": {"orders.csv": HEADER}},
         "a failing test": {"tables": {"orders.csv": ONE_ORDER + "2,other,2024-03-01,,EUR\n"}},
     }
@@ -491,6 +499,7 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
             green.passed(),
             f"guard-{number}",
             run.get("tables", new),
+            run.get("variables"),
             args=[*where, *run.get("args", [])],
             command=run.get("command", "build"),
         )

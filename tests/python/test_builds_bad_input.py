@@ -109,6 +109,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         rule(metric="orders", window_days=-7, at_least=1),
         ["odd_one", "window_days", "-7"],
     ),
+    "no raw data named": (ORDERS, {"raw_dir": None}, ["raw_dir is null", "make build", "README.md"]),
     "working file of another data set": (
         {"elsewhere/orders.csv": ONE_ORDER},
         {"raw_dir": "raw/elsewhere"},

@@ -30,6 +30,7 @@ NEWCOMER: dict[str, dict[str, Any]] = {
     "order_lines": {"order_id": "newcomers", "discount_amount": Decimal(0)},
 }
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+DEFAULTS |= yaml.safe_load((ROOT / "datasets" / "demo.yml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

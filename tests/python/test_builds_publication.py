@@ -32,6 +32,17 @@ def test_a_failing_test_leaves_the_file_as_it_was(guarded: dict[str, Attempt]) -
     assert attempt.after == attempt.before
 
 
+def test_another_data_set_stops_before_it_is_built(guarded: dict[str, Attempt]) -> None:
+    refused = guarded["another data set"]
+    said = refused.build.failed().output
+    assert "published/segments.duckdb holds the data set 'trial'; this build is of 'another'" in said
+    assert "replace_other_dataset: true" in said
+    assert "OK created" not in said
+    assert refused.after == refused.before
+    allowed = guarded["another data set that may"]
+    assert allowed.build.passed().rows("select dataset from data_set") == [("another",)]
+
+
 def test_no_half_written_file_is_left_beside_it(guarded: dict[str, Attempt]) -> None:
     for attempt in guarded.values():
         beside = {path.name for path in attempt.build.published.parent.iterdir()}

@@ -227,8 +227,8 @@ def test_truth_and_raw_data_lie_apart(tmp_path, capsys):
 
 
 def test_no_model_reads_the_truth():
-    project = (ROOT / "dbt_project.yml").read_text(encoding="utf-8")
-    assert "raw_dir: data/demo\n" in project
+    demo = (ROOT / "datasets" / "demo.yml").read_text(encoding="utf-8")
+    assert "raw_dir: data/demo,\n" in demo
     assert "data/demo_truth" in (ROOT / "Makefile").read_text(encoding="utf-8")
     read_by_dbt = [
         path

@@ -5,7 +5,12 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from customer_segmentation.output.publication import PublicationError, PublishedTable, publish
+from customer_segmentation.output.publication import (
+    PublicationError,
+    PublishedTable,
+    data_set,
+    publish,
+)
 
 CUSTOMERS = PublishedTable(
     "marts.customers",
@@ -95,6 +100,19 @@ def test_a_column_that_is_described_but_not_there_is_named(working, tmp_path):
     assert list(tmp_path.iterdir()) == []
     # The connection is as usable as before.
     assert publish(working, [CUSTOMERS], path) is None
+
+
+def test_a_file_says_which_data_set_it_holds(working, tmp_path):
+    working.execute(
+        "create table marts.data_set as "
+        "select 'shop' as dataset, 'data/shop' as raw_data, date '2024-05-01' as as_of"
+    )
+    path = tmp_path / "segments.duckdb"
+    assert data_set(path) is None
+    publish(working, [CHECKS], path)
+    assert data_set(path) is None
+    publish(working, [PublishedTable("marts.data_set", "monitoring", "data_set")], path)
+    assert data_set(path) == ("shop", "data/shop", "2024-05-01")
 
 
 def test_empty_does_not_replace_full_unless_allowed(working, tmp_path):

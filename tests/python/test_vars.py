@@ -196,6 +196,7 @@ SHAPE_NO_HISTORY = {
     "max_reject_rate",
     "publish_targets",
     "allow_empty_publish",
+    "replace_other_dataset",
 }
 
 

@@ -1,19 +1,36 @@
-"""Where the results of the last build are."""
+"""Where the results of the last build are, or of a data set by its name."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 
-PUBLISHED = Path("published/segments.duckdb")
+HOME = Path(os.environ.get("SEGMENTATION_HOME", "."))
+TARGET = Path(os.environ.get("DBT_TARGET_PATH", "target"))
 
 
 class NoBuildError(ValueError):
     """A result of a build is missing or in use; the message says what to do."""
+
+
+def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
+    """The ``--vars`` of a data set, by its file in the folder datasets; else of the last command.
+
+    Raises:
+        NoBuildError: There is no such file, or no build.
+    """
+    if dataset is None:
+        return vars_of_last_command(target)
+    file = Path("datasets") / f"{dataset}.yml"
+    if not file.exists():
+        raise NoBuildError(f"There is no {file}. Expected a file with the vars of the data set.")
+    return {"dataset": dataset, **(yaml.safe_load(file.read_text(encoding="utf-8")) or {})}
 
 
 def vars_of_last_command(target: Path) -> dict[str, Any]:
@@ -31,7 +48,12 @@ def read_artifact(target: Path, name: str) -> Any:
 
 def working_file(variables: Mapping[str, Any]) -> Path:
     """The working file of a build with these ``--vars``, as in profiles.yml."""
-    return Path("warehouse") / f"{variables.get('dataset', 'demo')}.duckdb"
+    return HOME / "warehouse" / f"{variables.get('dataset', 'demo')}.duckdb"
+
+
+def published_file(variables: Mapping[str, Any]) -> Path:
+    """The published file of a build with these ``--vars``."""
+    return Path(variables.get("publish_path") or HOME / "published" / "segments.duckdb")
 
 
 def open_to_read(file: Path) -> duckdb.DuckDBPyConnection:

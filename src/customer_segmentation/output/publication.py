@@ -107,6 +107,21 @@ def publish(
     return None
 
 
+def data_set(path: str | Path) -> tuple[str, str, str] | None:
+    """Name, raw data and as_of of a published file; None without a file, or if it doesn't say."""
+    if not Path(path).exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as published:
+            rows = published.execute(
+                "select dataset, raw_data, cast(as_of as varchar) from monitoring.data_set"
+            ).fetchall()
+    except duckdb.Error:
+        # In use, not a published file, or one of an earlier version.
+        return None
+    return rows[0] if rows else None
+
+
 def _check_target(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     if target.suffix != ".duckdb":
         raise PublicationError(

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from customer_segmentation.output.last_build import (
-    PUBLISHED,
     open_to_read,
+    published_file,
     read_artifact,
     vars_of_last_command,
     working_file,
@@ -83,7 +83,7 @@ def print_summary(target: Path, console: Console) -> None:
     """
     results = read_artifact(target, "run_results")
     variables = vars_of_last_command(target)
-    published = Path(variables.get("publish_path", PUBLISHED))
+    published = published_file(variables)
     if not published.exists():
         console.print(f"Nothing has been published to {published} yet.")
         return

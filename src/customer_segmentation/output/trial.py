@@ -15,7 +15,7 @@ from rich.table import Table
 from customer_segmentation.output.last_build import (
     NoBuildError,
     open_to_read,
-    vars_of_last_command,
+    vars_of,
     working_file,
 )
 from customer_segmentation.output.summary import percent
@@ -103,7 +103,7 @@ class Trial:
     sample: list[tuple[str, str]]
 
 
-def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
+def try_rule(rule: str, target: Path, project: Path = Path(), dataset: str | None = None) -> Trial:
     """Finds the members of a rule as of the newest date of the last build.
 
     Nothing is built or written. The project's own macros read the rule.
@@ -112,6 +112,7 @@ def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
         rule: The rule as YAML, as in var rule_segments.
         target: dbt's target folder of the last build.
         project: Folder of the dbt project.
+        dataset: Name of a data set with a file of vars; by default that of the last build.
 
     Raises:
         TrialError: The rule is wrong, or it has a percentile as of a date whose features the last
@@ -122,7 +123,7 @@ def try_rule(rule: str, target: Path, project: Path = Path()) -> Trial:
         definition = yaml.safe_load(rule)
     except yaml.YAMLError as error:
         raise TrialError(f"RULE is not valid YAML: {error}") from error
-    variables = vars_of_last_command(target)
+    variables = vars_of(dataset, target)
     file = working_file(variables)
     connection = open_to_read(file)
     columns = connection.execute(

@@ -8,7 +8,9 @@
     | selectattr('segment', 'defined') | selectattr('segment', 'equalto', 'active') | map(attribute='rule') | list -%}
 {% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
+{#- Set where recency is measured in own gaps. -#}
 {% set recency_limits = rfm_metrics().recency.limits -%}
+{% set gap_bounds = {'most_gaps': 'lowest_recency', 'fewest_gaps': 'recency_out'} if recency_limits else {} -%}
 
 with rfm_labels as (
     select * from {{ ref('rfm_labels') }}
@@ -42,7 +44,7 @@ rfm_limits as (
         -- Scores 4 and 5 are the recent ones.
         rfm_rectangles.recency_out > 4 as is_recent,
         limits.cutpoints_fitted_as_of as fitted_as_of,
-        {%- for bound, score in {'most_gaps': 'lowest_recency', 'fewest_gaps': 'recency_out'}.items() if recency_limits %}
+        {%- for bound, score in gap_bounds.items() %}
         case rfm_rectangles.{{ score }}
             {%- for limit in recency_limits %}
             when {{ loop.index + 1 }} then '{{ limit }}'

@@ -63,16 +63,17 @@ endif
 summary: $(INSTALLED) ## Print the last build's summary again
 	@$(BIN)/customer-segmentation summary
 
-query: $(INSTALLED) ## Query the published file: make query SQL="select ..."
-	@$(BIN)/customer-segmentation query "$(SQL)" $(CHOSEN)
+# In the environment and unexpanded: neither make nor the shell may read $ or quotes in it.
+query: export QUERY := $(value SQL)
+query: $(INSTALLED) ## Query the published file: make query SQL="select ..." FORMAT=table, csv or json
+	@$(BIN)/customer-segmentation query --format "$(or $(FORMAT),table)" $(CHOSEN) -- "$$QUERY"
 
 try: $(INSTALLED) ## Try a rule on the last build: make try RULE='{metric: orders, window_days: 60, at_least: 3}'
 	@$(BIN)/customer-segmentation try "$$RULE" $(CHOSEN)
 
-FORMAT ?= csv
-
-export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv
-	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(FORMAT)" $(CHOSEN)
+# REFS=1: one row per customer_ref of a member, to join contacts of other systems.
+export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv REFS=1
+	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(or $(FORMAT),csv)" $(if $(REFS),--with-refs) $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
 test test-all conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
@@ -130,8 +131,9 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-docs: build ## Write the documentation: target/static_index.html and target/data_dictionary.md
-	$(DBT) docs generate --static
+# A build is made only where there is none.
+docs: $(INSTALLED) $(if $(wildcard warehouse/$(DATASET).duckdb),,build) ## Write the documentation: target/static_index.html and target/data_dictionary.md
+	$(DBT) docs generate --static --vars '$(SETTINGS)'
 	$(BIN)/customer-segmentation dictionary
 
 clean: ## Remove build outputs; .venv and the raw files stay

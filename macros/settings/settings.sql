@@ -39,6 +39,7 @@
         'max_reject_rate': share,
         'oldest_plausible_age': count,
         'segmentation_consent': {'one_of': ['opt_out', 'opt_in']},
+        'activation_consent': {'one_of': ['opt_in', 'opt_out']},
         'identity_threshold': share,
         'identity_review_from': share,
         'identity_vetoes': {'items': {'one_of': ['given_name', 'birth_date']}, 'may_be_empty': true},

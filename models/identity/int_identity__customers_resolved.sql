@@ -1,4 +1,4 @@
--- One row per customer: surviving values, consents, and whether the customer may be segmented.
+-- One row per customer: surviving values, consents, and whether the customer may be segmented and contacted.
 --
 -- The current consent counts, not the one at as_of: a withdrawal recorded after as_of still excludes.
 
@@ -93,5 +93,7 @@ customers as (
 
 select
     *,
-    exclusion_reason is not null as is_excluded
+    exclusion_reason is not null as is_excluded,
+    exclusion_reason is null
+    and coalesce(activation_consent, '{{ var("activation_consent") }}' = 'opt_out') as may_be_contacted
 from customers

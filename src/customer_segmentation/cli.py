@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,7 @@ from customer_segmentation.output.last_build import (
     vars_of,
 )
 from customer_segmentation.output.publication import data_set
+from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 
@@ -45,9 +48,23 @@ def summary(target: Path) -> None:
     print_summary(target, _console())
 
 
-def query(sql: str, published: Path | None, dataset: str | None) -> None:
+class QueryError(ValueError):
+    """There is nothing to answer; the message says what is missing."""
+
+
+def query(
+    sql: str,
+    format: str,  # noqa: A002
+    published: Path | None,
+    dataset: str | None,
+) -> None:
     with open_to_read(_current(published, dataset)) as connection:
-        connection.sql(sql).show(max_rows=100, max_width=200)
+        result = connection.sql(sql)
+        if result is None:
+            raise QueryError('The query is empty. Expected a select: make query SQL="select ..."')
+        # Where there is no terminal, lines may be long.
+        width = shutil.get_terminal_size(fallback=(200, 24)).columns
+        print(result_text(result, format, width), end="")
 
 
 def try_out(rule: str, dataset: str | None, target: Path) -> None:
@@ -61,13 +78,22 @@ def export(
     published: Path | None,
     dataset: str | None,
     target: Path,
+    with_refs: bool,
 ) -> None:
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
-    written = export_segment(segment, format, _current(published, dataset), target / name)
-    print(
-        f"{written.path}: {written.rows:,} customers; {written.withdrawn:,} left out because they "
-        f"withdrew their consent to activation"
+    written = export_segment(
+        segment, format, _current(published, dataset), target / name, with_refs=with_refs
     )
+    references = f" with {written.rows:,} references" if with_refs else ""
+    print(
+        f"{written.path}: {written.customers:,} customers{references}; left out: "
+        f"{written.withdrawn:,} without consent, {written.unstated:,} unstated"
+    )
+    if written.unstated and not written.states_consent:
+        print(
+            "No customer of this data set has stated whether they consent to activation. Var "
+            "activation_consent: opt_out hands over customers without a statement."
+        )
 
 
 def dictionary(target: Path) -> None:
@@ -106,22 +132,29 @@ _PUBLISHED = "--published", {"type": Path, "help": "the published file; default:
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
+_RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
+_WITH_REFS = (
+    "--with-refs",
+    {"action": "store_true", "help": "one row per customer_ref and source system of a member"},
+)
 _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
-_SQL = "sql", {"help": "a query in the SQL of DuckDB"}
+_SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of the last build", [_TARGET]),
-    "query": Command(query, "query the published file", [_SQL, _PUBLISHED, _DATASET]),
+    "query": Command(
+        query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED, _DATASET]
+    ),
     "try": Command(
         try_out, "try a rule on the tables of the last build", [_RULE, _DATASET, _TARGET]
     ),
     "export": Command(
         export,
         "write a segment's members to a file",
-        [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER],
+        [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
@@ -139,8 +172,12 @@ def main(arguments: list[str] | None = None) -> None:
     given = vars(parser.parse_args(arguments))
     try:
         given.pop("handler")(**given)
-    except (NoBuildError, ExportError, TrialError, duckdb.Error) as error:
-        parser.error(str(error))
+        sys.stdout.flush()
+    except (NoBuildError, ExportError, QueryError, TrialError, duckdb.Error) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except BrokenPipeError:
+        # The reader, such as head, has enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _console() -> Console:

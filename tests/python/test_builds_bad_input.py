@@ -78,7 +78,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
             "'odd_metric'",
             "at filter: found 'amuont', which is no column of orders",
             "Did you mean amount?",
-            "Allowed: the columns of orders: amount, customer_key, day,",
+            "Allowed: the columns of orders: amount, campaign_id, channel, coupon,",
             AT_THE_START,
         ],
     ),
@@ -86,6 +86,17 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ORDERS,
         metric(table="topics", aggregate="mean", value="wieght", filter="topic = 'a'"),
         ["'odd_metric'", "at value: found 'wieght'", "no column of topics", AT_THE_START],
+    ),
+    "where of a missing column": (
+        ORDERS,
+        rule(sequence=["orders", {"metric": "lines", "where": {"catgory": 1}}], within_days=7),
+        [
+            "odd_one",
+            "at where: found 'catgory', which is no column of lines",
+            "Did you mean category?",
+            "Allowed: the columns of lines: amount, brand, campaign_id, category,",
+            AT_THE_START,
+        ],
     ),
     "filter that is no SQL": (
         ORDERS,

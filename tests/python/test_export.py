@@ -8,14 +8,16 @@ import duckdb
 import pytest
 
 from customer_segmentation.cli import main
-from customer_segmentation.output.export import ExportError, export_segment
+from customer_segmentation.output.export import Export, ExportError, export_segment
 from customer_segmentation.output.last_build import NoBuildError
 
 # Customer, activation consent, reason, monetary.
 MEMBERS = [
     ("a1", True, "=cmd|' /C calc'!A0", "-35.50"),
-    ("b2", None, '+1; "quoted", with a comma', "10.00"),
+    ("b2", True, '+1; "quoted", with a comma', "10.00"),
     ("c3", False, "withdrew", "99.00"),
+    ("c4", None, "stated nothing", "98.00"),
+    ("c5", None, "stated nothing", "97.00"),
     ("d4", True, "-2 orders", "0.00"),
     ("e5", True, "@SUM(A1)", "1.00"),
     ("f6", True, "\ttab", "2.00"),
@@ -23,6 +25,15 @@ MEMBERS = [
     ("h8", True, "\nline", "4.00"),
     ("i9", True, "orders: 2 (=2)", "5.00"),
     ("-j", True, "minus in an id", "6.00"),
+]
+EXPORTED = {
+    customer: (reason, monetary) for customer, consent, reason, monetary in MEMBERS if consent
+}
+# Source system, record, reference and customer. Two records of the CRM have one reference.
+RECORDS = [
+    ("crm", "R1", "=C1", "a1"),
+    ("crm", "R2", "=C1", "a1"),
+    *(("shop", f"S-{customer}", f"S-{customer}", customer) for customer, *_ in MEMBERS),
 ]
 
 
@@ -32,7 +43,15 @@ def published(tmp_path: Path) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table segments (segment_key varchar)")
         connection.execute("insert into segments values ('rule:risky'), ('rule:nobody')")
-        connection.execute("create table customers (customer_id varchar, activation_consent bool)")
+        connection.execute(
+            "create table customers "
+            "(customer_id varchar, activation_consent boolean, may_be_contacted boolean)"
+        )
+        connection.execute(
+            "create table customer_records (source_system varchar, record_id varchar, "
+            "customer_ref varchar, customer_id varchar)"
+        )
+        connection.executemany("insert into customer_records values (?, ?, ?, ?)", RECORDS)
         connection.execute(
             "create table segment_memberships "
             "(customer_id varchar, segment_key varchar, reason varchar, as_of date)"
@@ -42,7 +61,9 @@ def published(tmp_path: Path) -> Path:
             "frequency bigint, monetary decimal(18, 2))"
         )
         for customer, consent, reason, monetary in MEMBERS:
-            connection.execute("insert into customers values (?, ?)", [customer, consent])
+            connection.execute(
+                "insert into customers values (?, ?, ?)", [customer, consent, consent is True]
+            )
             connection.execute(
                 "insert into segment_memberships values (?, 'rule:risky', ?, '2020-01-01')",
                 [customer, reason],
@@ -54,15 +75,45 @@ def published(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_all_but_those_who_withdrew_are_written(published: Path, file_format: str) -> None:
+def test_only_who_stated_consent_is_written(published: Path, file_format: str) -> None:
     path = published.parent / "out" / f"risky.{file_format}"
     written = export_segment("rule:risky", file_format, published, path)
-    assert (written.path, written.rows, written.withdrawn) == (path, len(MEMBERS) - 1, 1)
+    assert written == Export(
+        path, len(EXPORTED), len(EXPORTED), withdrawn=1, unstated=2, states_consent=True
+    )
     reader = f"read_csv('{path}', all_varchar = true)" if file_format == "csv" else f"'{path}'"
     found = duckdb.sql(f"select customer_id, monetary from {reader}").fetchall()
-    kept = {customer: amount for customer, consent, _, amount in MEMBERS if consent is not False}
+    kept = {customer: monetary for customer, (_, monetary) in EXPORTED.items()}
     assert {customer.removeprefix("'"): str(amount) for customer, amount in found} == kept
     assert [path.name] == [other.name for other in path.parent.iterdir()]
+
+
+def test_where_the_build_allows_it_customers_without_a_statement_are_written(
+    published: Path,
+) -> None:
+    with duckdb.connect(str(published)) as connection:
+        connection.execute(
+            "update customers set may_be_contacted = activation_consent is not false"
+        )
+    path = published.parent / "risky.csv"
+    written = export_segment("rule:risky", "csv", published, path)
+    assert (written.customers, written.withdrawn, written.unstated) == (len(MEMBERS) - 1, 1, 0)
+
+
+def test_with_references_each_is_a_row(published: Path) -> None:
+    path = published.parent / "risky.csv"
+    written = export_segment("rule:risky", "csv", published, path, with_refs=True)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:4] == ["customer_id", "source_system", "customer_ref", "segment_key"]
+    found = [(row["customer_id"], row["source_system"], row["customer_ref"]) for row in rows]
+    assert found == [
+        ("'-j", "shop", "S--j"),
+        ("a1", "crm", "'=C1"),
+        *((customer, "shop", f"S-{customer}") for customer in sorted(EXPORTED) if customer != "-j"),
+    ]
+    assert (written.rows, written.customers) == (len(found), len(EXPORTED))
+    assert (written.withdrawn, written.unstated) == (1, 2)
 
 
 def test_text_is_no_formula_and_numbers_stay_numbers(published: Path) -> None:
@@ -70,9 +121,7 @@ def test_text_is_no_formula_and_numbers_stay_numbers(published: Path) -> None:
     export_segment("rule:risky", "csv", published, path)
     with path.open(newline="", encoding="utf-8") as file:
         rows = {row["customer_id"]: row for row in csv.DictReader(file)}
-    for customer, consent, reason, monetary in MEMBERS:
-        if consent is False:
-            continue
+    for customer, (reason, monetary) in EXPORTED.items():
         row = rows["'-j" if customer == "-j" else customer]
         starts_harmlessly = reason[0].isalpha()
         assert row["reason"] == (reason if starts_harmlessly else "'" + reason)
@@ -108,22 +157,28 @@ def test_the_command_says_what_it_wrote(
     published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = published.parent / "exports"
-    main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
+    command = ["export", "rule:risky", "--published", str(published), "--target", str(folder)]
+    main(command)
     said = capsys.readouterr().out
     assert said == (
-        f"{folder}/rule_risky.csv: 9 customers; 1 left out because they withdrew their "
-        "consent to activation\n"
+        f"{folder}/rule_risky.csv: 9 customers; left out: 1 without consent, 2 unstated\n"
     )
+    main([*command, "--with-refs"])
+    assert "9 customers with 10 references; left out: 1 without consent" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["export", "rule:none", "--published", str(published), "--target", str(folder)])
     assert "There is no segment 'rule:none'" in capsys.readouterr().err
 
 
-def test_a_wrong_query_is_answered_in_words(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_where_no_customer_stated_consent_the_command_says_what_to_do(
+    published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    published = tmp_path / "segments.duckdb"
-    duckdb.connect(str(published)).close()
-    with pytest.raises(SystemExit):
-        main(["query", "select * from segmnts", "--published", str(published)])
-    assert "Table with name segmnts does not exist" in capsys.readouterr().err
+    with duckdb.connect(str(published)) as connection:
+        connection.execute(
+            "update customers set activation_consent = null, may_be_contacted = false"
+        )
+    folder = published.parent / "exports"
+    main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
+    said = capsys.readouterr().out
+    assert f": 0 customers; left out: 0 without consent, {len(MEMBERS)} unstated\n" in said
+    assert "Var activation_consent: opt_out" in said

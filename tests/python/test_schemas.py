@@ -57,6 +57,17 @@ GRAMMAR_ALONE = {
     "stay_until under not",
     "references that multiply",
     "references too deep",
+    "texts and numbers",
+    "hours of lines",
+    "first of sessions",
+    "any days of a mean",
+    "unknown metric to compare with",
+    "date of no calendar",
+    "days ago backwards",
+    "unknown step",
+    "share as a step",
+    "not before the last step",
+    "not after two steps",
 }
 # The same of schemes; and the order of their segments.
 SCHEMES_GRAMMAR_ALONE = {

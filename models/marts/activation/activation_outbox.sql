@@ -2,7 +2,7 @@
 -- activation_receipts, and the memberships at the newest as_of. Nothing that was delivered is sent again, however often a
 -- period is rebuilt.
 --
--- An entry is sent for a member with consent to activation whom the receiver lacks, an exit for a former member whom the
+-- An entry is sent for a member who may be contacted and whom the receiver lacks, an exit for a former member whom the
 -- receiver still has. Customers without consent any more are sent as `suppressed`, erased ones as `deleted`, both for all
 -- segments at once. Example: an entry of May 1st was delivered; May is rebuilt, and the entry moves to April 1st. Its
 -- change_id is a new one, but the receiver already has the customer, so nothing is sent.
@@ -39,7 +39,7 @@ withdrawals as (
 customers as (
     select
         customers.customer_id,
-        customers.activation_consent,
+        customers.may_be_contacted,
         customers.is_excluded or not coalesce(customers.activation_consent, true) as is_suppressed,
         withdrawals.withdrawn_on
     from {{ ref('int_identity__customers_resolved') }} as customers
@@ -50,7 +50,7 @@ customers as (
 addressable as {{ materialized() }} (
     select customer_id
     from customers
-    where activation_consent and not is_suppressed
+    where may_be_contacted
 ),
 
 entries as (

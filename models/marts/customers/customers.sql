@@ -75,7 +75,8 @@ final as (
         customers.is_excluded,
         customers.exclusion_reason,
         customers.segmentation_consent,
-        customers.activation_consent
+        customers.activation_consent,
+        customers.may_be_contacted
     from customers
     inner join periods on customers.known_from < periods.as_of or customers.known_from is null
     left join activity on customers.customer_key = activity.customer_key

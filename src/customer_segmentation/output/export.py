@@ -16,20 +16,31 @@ FORMATS = ("csv", "parquet")
 # A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+# Members of all kinds of consent; the columns of _NOT_EXPORTED are left out of the file.
 _MEMBERS = """
     select
         memberships.customer_id,
+        {references}
         memberships.segment_key,
         memberships.reason,
         memberships.as_of,
         features.recency_days,
         features.frequency,
         features.monetary,
-        coalesce(customers.activation_consent, true) as may_be_addressed
+        customers.activation_consent,
+        customers.may_be_contacted
     from segment_memberships as memberships
     inner join customers using (customer_id)
     inner join customer_features as features using (customer_id)
+    {join}
     where memberships.segment_key = ?
+"""
+_NOT_EXPORTED = ("activation_consent", "may_be_contacted")
+# Several records of a system may have one reference.
+_JOIN_REFERENCES = """
+    left join (
+        select distinct customer_id, source_system, customer_ref from customer_records
+    ) as records using (customer_id)
 """
 
 
@@ -39,18 +50,32 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: a file, its rows, and the members left out who withdrew their consent."""
+    """What was written, and the members left out.
+
+    Attributes:
+        path: The file.
+        rows: Its rows: one per customer, or with references one per reference.
+        customers: Customers in it.
+        withdrawn: Members left out who withdrew their consent to activation.
+        unstated: Members left out who never stated whether they agree.
+        states_consent: Whether any customer of the data set, member or not, made such a statement.
+    """
 
     path: Path
     rows: int
+    customers: int
     withdrawn: int
+    unstated: int
+    states_consent: bool
 
 
-def export_segment(segment_key: str, file_format: str, published: Path, path: Path) -> Export:
-    """Writes one row per member, except those who withdrew their consent to activation.
+def export_segment(
+    segment_key: str, file_format: str, published: Path, path: Path, *, with_refs: bool = False
+) -> Export:
+    """Writes one row per member who may be contacted, by the rule of ``activation_outbox``.
 
     Text that a spreadsheet would run as a formula is prefixed with an apostrophe; numbers and dates
-    stay as they are. Rows are sorted by customer_id, so the same build gives the same file. The
+    stay as they are. Rows are sorted by their ids, so the same build gives the same file. The
     file is written as a whole or not at all.
 
     Args:
@@ -58,6 +83,8 @@ def export_segment(segment_key: str, file_format: str, published: Path, path: Pa
         file_format: One of ``FORMATS``.
         published: The published file.
         path: Where to write. A missing folder is created, an existing file replaced.
+        with_refs: One row per member, source system and reference of the member in it, by which
+            other systems can join their contacts.
 
     Raises:
         ExportError: There is no such format or segment.
@@ -65,16 +92,30 @@ def export_segment(segment_key: str, file_format: str, published: Path, path: Pa
     """
     if file_format not in FORMATS:
         raise ExportError(f"Format is '{file_format}'. Expected one of {', '.join(FORMATS)}.")
+    keys = ["customer_id", *(["source_system", "customer_ref"] if with_refs else [])]
     with open_to_read(published) as connection:
         _check_segment(connection, segment_key)
-        connection.execute(f"create temporary table members as {_MEMBERS}", [segment_key])
+        members = _MEMBERS.format(
+            references="".join(f"records.{key}," for key in keys[1:]),
+            join=_JOIN_REFERENCES if with_refs else "",
+        )
+        connection.execute(f"create temporary table members as {members}", [segment_key])
         counted = connection.execute(
-            "select count(*) filter (may_be_addressed), count(*) from members"
+            """
+            select
+                count(*) filter (may_be_contacted),
+                count(distinct customer_id) filter (may_be_contacted),
+                count(distinct customer_id) filter (not activation_consent),
+                count(distinct customer_id)
+                    filter (activation_consent is null and not may_be_contacted),
+                exists (select 1 from customers where activation_consent is not null)
+            from members
+            """
         ).fetchall()
-        ((rows, members),) = counted
         columns = connection.execute(
             "select column_name, data_type from duckdb_columns() where table_name = 'members'"
-            " and column_name <> 'may_be_addressed' order by column_index"
+            " and column_name not in ? order by column_index",
+            [_NOT_EXPORTED],
         ).fetchall()
         safe = ", ".join(
             f"{_neutralised(name)} as {name}" if kind == "VARCHAR" else name
@@ -85,13 +126,14 @@ def export_segment(segment_key: str, file_format: str, published: Path, path: Pa
         options = "format parquet" if file_format == "parquet" else "format csv, header"
         try:
             connection.sql(
-                f"copy (select {safe} from members where may_be_addressed order by customer_id)"
+                f"copy (select {safe} from members where may_be_contacted"
+                f" order by {', '.join(keys)})"
                 f" to {literal(draft.as_posix())} ({options})"
             )
             os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
-    return Export(path, rows, members - rows)
+    return Export(path, *counted[0])
 
 
 def _check_segment(connection: duckdb.DuckDBPyConnection, segment_key: str) -> None:

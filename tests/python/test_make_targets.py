@@ -1,0 +1,67 @@
+"""What make hands over to the programs, and when it builds."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+from printed_examples import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder as it is after a build, with nothing but what the tested targets read."""
+    for folder in ("published", "warehouse"):
+        (tmp_path / folder).mkdir()
+    with duckdb.connect(str(tmp_path / "published" / "segments.duckdb")) as connection:
+        connection.execute("create table many as select range as n from range(100000)")
+    (tmp_path / "warehouse" / "demo.duckdb").touch()
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+def make(arguments: str, project: Path) -> subprocess.CompletedProcess[str]:
+    """Runs make in a shell, which may continue in a pipe."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # Without asking whether .venv is up to date.
+    options = f"--no-print-directory --file {ROOT / 'Makefile'} --old-file .venv/.installed"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"make {options} {arguments}"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_reader_that_stops_early_is_no_error(project: Path) -> None:
+    for result_format in ("csv", "json", "table"):
+        ran = make(f"query SQL='select * from many' FORMAT={result_format} | head -1", project)
+        assert (ran.returncode, ran.stdout.count("\n"), ran.stderr) == (0, 1, "")
+
+
+def test_dollars_and_quotes_reach_the_query(project: Path) -> None:
+    sql = """-- $1
+        select '$HOME $(SHELL) $$ `date`' as "a", $$it's$$ as b"""
+    quoted = sql.replace("'", "'\\''")
+    ran = make(f"query FORMAT=json SQL='{quoted}'", project)
+    assert json.loads(ran.stdout or "[]") == [{"a": "$HOME $(SHELL) $$ `date`", "b": "it's"}], ran
+
+
+def test_query_and_export_have_a_default_format_each(project: Path) -> None:
+    query, export = make("--dry-run query export SEGMENT=rfm:loyal", project).stdout.splitlines()
+    assert '--format "table"' in query
+    assert export.endswith('export "rfm:loyal" --format "csv" ')
+
+
+def test_references_are_exported_on_request(project: Path) -> None:
+    assert make("--dry-run export REFS=1", project).stdout.endswith(" --with-refs\n")
+
+
+def test_docs_are_written_without_a_build_where_there_is_one(project: Path) -> None:
+    assert "dbt build" not in make("--dry-run docs", project).stdout
+    (project / "warehouse" / "demo.duckdb").unlink()
+    assert "dbt build" in make("--dry-run docs", project).stdout

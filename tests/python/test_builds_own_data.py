@@ -27,7 +27,7 @@ def test_a_shape_becomes_segments_with_the_printed_commands(shape, tmp_path):
     made = run(commands, copy_project(tmp_path))
     assert made.returncode == 0, made.stdout + made.stderr
     assert block(PAGE, f"{shape}-build-output", "text") in made.stdout
-    with duckdb.connect(str(tmp_path / "published" / "segments.duckdb"), read_only=True) as file:
+    with duckdb.connect(str(tmp_path / "published" / f"{shape}.duckdb"), read_only=True) as file:
         # Nothing was lost on the way: no row was refused.
         refused = file.execute("select source_table, rule from monitoring.quarantined_records")
         assert refused.fetchall() == []

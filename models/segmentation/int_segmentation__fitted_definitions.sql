@@ -116,6 +116,9 @@ rfm_definitions as (
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
+                {%- if setting('score_slack') %}
+                || '; members stay within ' || {{ percent_words(setting('score_slack')) }} || ' of a cut point'
+                {%- endif %}
         end as definition,
         case
             when same_orders = 1 or (fewest_orders is null and most_orders = 1) then segment || ' once'

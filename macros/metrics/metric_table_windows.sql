@@ -34,15 +34,15 @@ and periods.models_fitted_as_of = facts.fitted_as_of
 
 
 {#-
-    first and last count units (orders, contacts) among the rows that the metric's filter keeps. The number of a unit and the day
-    of the nth after it, up to which it is among the last n, are the same at each as_of.
+    first and last count units (orders, contacts) among the rows that the metric reads. The number of a unit and the day of the nth
+    after it, up to which it is among the last n, are the same at each as_of.
 -#}
 {% macro numbered_facts(table, windows) -%}
 {%- set numbers, ends = {}, {} -%}
 {%- for window in windows if window.kind in ['first', 'last'] -%}
-    {%- set filter = metrics()[window.metric].filter -%}
-    {%- do numbers.update({unit_number(filter): filter}) -%}
-    {%- do ends.update({unit_number(filter) ~ '_until_' ~ window.size: [filter, window.size]}) if window.kind == 'last' -%}
+    {%- set rows = rows_of_metric(metrics()[window.metric]) -%}
+    {%- do numbers.update({unit_number(rows): rows}) -%}
+    {%- do ends.update({unit_number(rows) ~ '_until_' ~ window.size: [rows, window.size]}) if window.kind == 'last' -%}
 {%- endfor -%}
 {%- if not numbers -%}
 {{ ref(metric_model(table)) }}
@@ -52,7 +52,7 @@ and periods.models_fitted_as_of = facts.fitted_as_of
         *
         {%- for column, end in ends.items() %},
         min(day) over (
-            partition by customer_key, case when {{ end[0] or 'true' }} then 1 end
+            partition by customer_key, case when {{ end[0] }} then 1 end
             order by {{ unit_number(end[0]) }}
             range between {{ end[1] }} following and {{ end[1] }} following
         ) as {{ column }}
@@ -60,9 +60,9 @@ and periods.models_fitted_as_of = facts.fitted_as_of
     from (
         select
             *
-            {%- for column, filter in numbers.items() %},
+            {%- for column, rows in numbers.items() %},
             dense_rank() over (
-                partition by customer_key, case when {{ filter or 'true' }} then 1 end
+                partition by customer_key, case when {{ rows }} then 1 end
                 order by {{ metric_tables()[table].instant or 'day' }}, {{ metric_tables()[table].unit }}
             ) as {{ column }}
             {%- endfor %}
@@ -73,13 +73,19 @@ and periods.models_fitted_as_of = facts.fitted_as_of
 {%- endmacro %}
 
 
-{% macro unit_number(filter) %}
-    {{- return('unit_' ~ local_md5(filter or '')[:8]) -}}
+{#- A share reads the rows of which its filter is false as well. -#}
+{% macro rows_of_metric(metric) %}
+    {{- return('true' if not metric.filter else '(' ~ metric.filter ~ ') is not null' if metric.aggregate == 'share' else metric.filter) -}}
+{% endmacro %}
+
+
+{% macro unit_number(rows) %}
+    {{- return('unit_' ~ local_md5(rows)[:8]) -}}
 {% endmacro %}
 
 
 {% macro is_among_units(metric, window, as_of='as_of') %}
-    {%- set number = unit_number(metric.filter) -%}
+    {%- set number = unit_number(rows_of_metric(metric)) -%}
     {%- if window.kind == 'first' -%}
         {{- return(number ~ ' <= ' ~ window.size) -}}
     {%- endif -%}

@@ -106,8 +106,8 @@ group by periods.as_of, found.customer_key
     From the last step to the first, each row gets the earliest day on which all later steps have followed it, that of the next
     step's rows after it.
 
-    Rows are ordered by instant where all tables of the steps have one, with the place of an event in its session, since events
-    may share an instant. Otherwise by day: then the same day is after, unless both steps read the same table.
+    Rows are ordered by instant where all tables of the steps have one, with the place of an event in its session, since events may
+    share an instant; an order comes after the events of its instant. Otherwise by day: then the same day is after, unless both steps read the same table.
 -#}
 {% macro sequences(window, periods) -%}
 {%- set steps = window.steps -%}

@@ -283,6 +283,9 @@ def is_after(row: Row, before: Row, tables: list[str], by_instant: bool) -> bool
     """
     if by_instant and tables == ["events", "events"]:
         return (row["occurred_at"], row["position"]) > (before["occurred_at"], before["position"])
+    if by_instant and tables[0] == "events":
+        # An order comes after the events of its instant.
+        return moment_of(row) >= moment_of(before)
     if by_instant:
         return moment_of(row) > moment_of(before)
     if tables[0] == tables[1]:

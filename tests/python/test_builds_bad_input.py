@@ -93,7 +93,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         [
             "odd_one",
             "at where: found 'catgory', which is no column of lines",
-            "Did you mean category?",
+            "Did you mean category or subcategory?",
             "Allowed: the columns of lines: amount, brand, campaign_id, category,",
             AT_THE_START,
         ],
@@ -120,7 +120,7 @@ BAD_INPUTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         rule(metric="orders", window_days=-7, at_least=1),
         ["odd_one", "window_days", "-7"],
     ),
-    "no raw data named": (ORDERS, {"raw_dir": None}, ["raw_dir is null", "make build", "README.md"]),
+    "no raw data named": (ORDERS, {"raw_dir": None}, ["raw_dir is null", "make build", "README"]),
     "working file of another data set": (
         {"elsewhere/orders.csv": ONE_ORDER},
         {"raw_dir": "raw/elsewhere"},

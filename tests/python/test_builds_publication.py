@@ -35,7 +35,7 @@ def test_a_failing_test_leaves_the_file_as_it_was(guarded: dict[str, Attempt]) -
 def test_another_data_set_stops_before_it_is_built(guarded: dict[str, Attempt]) -> None:
     refused = guarded["another data set"]
     said = refused.build.failed().output
-    assert "published/segments.duckdb holds the data set 'trial'; this build is of 'another'" in said
+    assert "segments.duckdb holds the data set 'trial'; this build is of 'another'" in said
     assert "replace_other_dataset: true" in said
     assert "OK created" not in said
     assert refused.after == refused.before

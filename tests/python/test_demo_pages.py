@@ -42,8 +42,8 @@ def made(page: str) -> list[str]:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     # The tests build in a folder of their own.
-    printed = ran.stdout.replace(f"{HOME}/", "") if HOME != Path() else ran.stdout
-    return [output.strip("\n") for output in printed.split(BREAK)]
+    said = ran.stdout if Path() == HOME else ran.stdout.replace(f"{HOME}/", "")
+    return [output.strip("\n") for output in said.split(BREAK)]
 
 
 def last_command() -> str:

@@ -24,5 +24,6 @@ def test_own_data_example_gives_the_printed_result(tmp_path):
 def test_every_published_mart_is_in_the_table():
     models = (ROOT / "models" / "marts").rglob("*.sql")
     marts = {path.stem for path in models if path.parent.name != "intermediate"}
-    listed = set(re.findall(r"^\| \[`(?:\w+\.)?(\w+)`\]", (ROOT / README).read_text(), re.MULTILINE))
+    table = (ROOT / README).read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| \[`(?:\w+\.)?(\w+)`\]", table, re.MULTILINE))
     assert marts == listed

@@ -1425,6 +1425,18 @@ WORKED: list[tuple[dict[str, list[Row]], Rule, bool]] = [
     ),
     # An order at exactly midnight has no time, so it is the last of its day.
     ({"lines": [order(1, "05 00:00") | WINE, order(2, "05 09:00") | CHEESE]}, LAST_WINE, True),
+    # The last order alone: its one line has a discount, whatever the first order had.
+    (
+        {
+            "lines": [
+                order(1, "02 09:00", is_discounted=True),
+                order(1, "02 09:00", is_discounted=False),
+                order(2, "05 09:00", is_discounted=True),
+            ]
+        },
+        {"metric": "discount_affinity", "last": 1, "equals": 1},
+        True,
+    ),
     # Both last sends unanswered; one answered on its day; one answered before it was sent.
     ({"touchpoints": [touch("contact", 2, "k1"), touch("contact", 3, "k2")]}, UNANSWERED, True),
     ({"touchpoints": [touch("contact", 2, "k1"), touch("response", 2, "k1")]}, UNANSWERED, False),
@@ -1448,9 +1460,9 @@ WORKED: list[tuple[dict[str, list[Row]], Rule, bool]] = [
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 09:00")]}, CART_LEFT, True),
     ({"events": [cart("30 10:00")]}, CART_LEFT, True),
     ({"events": [cart("31 10:00")]}, CART_LEFT, False),
-    # Later on the same day; at the same instant; at midnight, which is the end of the day.
+    # Later on the same day; at the instant of the cart; at midnight, which is the end of the day.
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:01")]}, CART_TO_ORDER, True),
-    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:00")]}, CART_TO_ORDER, False),
+    ({"events": [cart("20 10:00")], "orders": [order(1, "20 10:00")]}, CART_TO_ORDER, True),
     ({"events": [cart("20 10:00")], "orders": [order(1, "20 00:00")]}, CART_TO_ORDER, True),
     ({"events": [cart("20 10:00")], "orders": [order(1, "22 00:00")]}, CART_TO_ORDER, False),
     # Events of one instant are in the order of their positions.

@@ -80,6 +80,16 @@
 {% endmacro %}
 
 
+{#-
+    The mean gap between days with an order has four gaps of the buyers' mean as prior, as in churn_risk: after one order it is that
+    mean. A later last order makes the silence shorter and the gap longer. One more order may make the gap shorter, so after two
+    orders in a row silence weighs more; one on the newest day never does.
+-#}
+{% macro recency_in_own_gaps() %}
+    {{- return('cast(recency_days__all as double) * (purchase_days__all + 3) / (4 * buyers__gap_days + tenure_days__all - recency_days__all)') -}}
+{% endmacro %}
+
+
 {#- One month or two say nothing of a habit. -#}
 {% macro regularity() %}
     {%- set months = '(' ~ dbt.datediff(days_before('as_of', 'tenure_days__all'), days_before('as_of', 1), 'month') ~ ' + 1)' -%}

@@ -80,14 +80,14 @@ select 0 as customers
 
 {% macro vars_that_shape_history() %}
     {{- return([
-        'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'largest_plausible_amount', 'earliest_plausible_date',
+        'timezone', 'raw_timezone', 'period', 'currency', 'order_statuses', 'zero_orders_count', 'largest_plausible_amount', 'earliest_plausible_date',
         'latest_plausible_date', 'empty_references', 'date_formats', 'oldest_plausible_age', 'segmentation_consent', 'identity_threshold', 'identity_review_from',
         'identity_vetoes', 'identity_cap', 'identity_hub_limit', 'trusted_sources', 'linkage_comparisons',
         'linkage_sample_rows', 'linkage_seed', 'metrics', 'extra_metrics', 'feature_windows', 'feature_treatments',
         'spend_breaks', 'schemes', 'cluster_features', 'journey_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
         'event_roles', 'cart_grace_hours', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
-        'topics', 'rating_scales', 'score_slack',
+        'topics', 'rating_scales', 'score_slack', 'rfm_recency',
     ]) -}}
 {% endmacro %}
 

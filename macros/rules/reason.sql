@@ -10,7 +10,8 @@ case
     when {{ memberships }}.scheme = '{{ name }}' then {{ scheme_reason(scheme, features) | indent(4) }}
     {%- endfor %}
     when {{ memberships }}.scheme = 'rfm' then
-        'last order ' || {{ counted(features ~ '.recency_days__all', 'day') }} || ' ago (score ' || {{ features }}.recency_score || '), '
+        'last order ' || {{ counted(features ~ '.recency_days__all', 'day') }}
+        {%- if setting('rfm_recency') == 'own_gaps' %} || ' or ' || {{ rounded_text(features ~ '.recency_gaps') }} || ' own gaps'{% endif %} || ' ago (score ' || {{ features }}.recency_score || '), '
         || {{ counted(features ~ '.orders__all', 'order') }} || ' (score ' || {{ features }}.frequency_score || ')'
     when {{ memberships }}.scheme = 'spend_breaks' then 'lifetime revenue: ' || {{ money_words(features ~ '.revenue__all') }}
     {%- for scheme in ['cluster', 'journeys'] %}

@@ -184,6 +184,7 @@ valued as (
         {%- for part in parts %}
         {{ part.value }} as {{ part.column }},
         {%- endfor %}
+        {{ rounded(recency_in_own_gaps()) }} as recency_gaps,
         features.*
     from features
 ),

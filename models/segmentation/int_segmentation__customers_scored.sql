@@ -91,6 +91,7 @@ fitted as (
         {%- for column in derived_columns() + buyers_columns() | list %}
         scored.{{ column }},
         {%- endfor %}
+        scored.recency_gaps,
         scored.top_category,
         scored.is_buyer,
         scored.non_buyer,

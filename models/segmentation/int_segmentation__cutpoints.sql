@@ -1,7 +1,7 @@
 -- One row per refit date, scheme, metric and cut: every threshold fitted on customers.
 --
--- Always an observed value (percentile_disc), so that every limit belongs to a real customer. Fitted only at refit dates;
--- int_periods has the fit in force at each date.
+-- Always an observed value (percentile_disc), so that every limit belongs to a real customer, except where an RFM metric has
+-- fixed limits. Fitted only at refit dates; int_periods has the fit in force at each date.
 
 {{ config(
     materialized='incremental',
@@ -38,7 +38,7 @@ fitted_on as (
 rfm_fit as (
     select
         as_of
-        {%- for metric, rfm in rfm_metrics().items() %}
+        {%- for metric, rfm in rfm_metrics().items() if 'limits' not in rfm %}
         {%- for cut in range(1, 5) %},
         {{ quantile(rfm.column, '0.' ~ (cut * 2), rfm.worst_to_best) }} as {{ metric }}_{{ cut }}
         {%- endfor %},
@@ -61,8 +61,19 @@ percentile_fit as (
 ),
 
 cutpoints as (
-    {% for metric in rfm_metrics() -%}
-    {% for cut in range(1, 6) -%}
+    {% for metric, rfm in rfm_metrics().items() -%}
+    {% for limit in rfm.get('limits', []) -%}
+    select
+        as_of as fitted_as_of,
+        'rfm' as scheme,
+        '{{ metric }}' as metric,
+        {{ loop.index }} as cut_number,
+        cast({{ limit }} as double) as cut_value,
+        'fixed' as status
+    from rfm_fit
+    union all
+    {% endfor -%}
+    {% for cut in range(1, 6) if 'limits' not in rfm -%}
     select
         as_of as fitted_as_of,
         'rfm' as scheme,

@@ -8,6 +8,10 @@
     | selectattr('segment', 'defined') | selectattr('segment', 'equalto', 'active') | map(attribute='rule') | list -%}
 {% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
+{#- Set where recency is measured in own gaps. -#}
+{% set recency_limits = rfm_metrics().recency.limits -%}
+{% set gap_bounds = {'most_gaps': 'lowest_recency', 'fewest_gaps': 'recency_out'} if recency_limits else {} -%}
+
 with rfm_labels as (
     select * from {{ ref('rfm_labels') }}
 ),
@@ -40,6 +44,13 @@ rfm_limits as (
         -- Scores 4 and 5 are the recent ones.
         rfm_rectangles.recency_out > 4 as is_recent,
         limits.cutpoints_fitted_as_of as fitted_as_of,
+        {%- for bound, score in gap_bounds.items() %}
+        case rfm_rectangles.{{ score }}
+            {%- for limit in recency_limits %}
+            when {{ loop.index + 1 }} then '{{ limit }}'
+            {%- endfor %}
+        end as {{ bound }},
+        {%- endfor %}
         coalesce(limits.recency_status = 'one_value' or limits.frequency_status = 'one_value', false) as is_one_value,
         case when limits.recency_status = 'one_value' then cast(limits.recency_5 as bigint) end as same_days,
         case when limits.frequency_status = 'one_value' then cast(limits.frequency_5 as bigint) end as same_orders,
@@ -62,6 +73,14 @@ rfm_limits as (
 rfm_words as (
     select
         *,
+        {%- if recency_limits %}
+        case
+            when fewest_gaps is null then 'last order less than ' || most_gaps || ' own gaps ago'
+            when most_gaps is null then 'last order at least ' || fewest_gaps || ' own gaps ago'
+            else 'last order ' || fewest_gaps || ' to less than ' || most_gaps || ' own gaps ago'
+        end as recency,
+        false as card_holds
+        {%- else %}
         case
             when same_days is not null then 'last order ' || {{ counted('same_days', 'day') }} || ' ago'
             when fewest_days > most_days then 'no recency in between'
@@ -74,6 +93,7 @@ rfm_words as (
             when is_recent then coalesce(same_days, most_days) <= {{ active_days }}
             else coalesce(same_days, fewest_days) > {{ active_days }}
         end as card_holds
+        {%- endif %}
     from rfm_limits
 ),
 
@@ -96,6 +116,9 @@ rfm_definitions as (
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
+                {%- if setting('score_slack') %}
+                || '; members stay within ' || {{ percent_words(setting('score_slack')) }} || ' of a cut point'
+                {%- endif %}
         end as definition,
         case
             when same_orders = 1 or (fewest_orders is null and most_orders = 1) then segment || ' once'

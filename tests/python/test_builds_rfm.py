@@ -203,3 +203,89 @@ def test_few_frequencies_are_told_in_the_status(ninety_five_percent_buy_once: Bu
         "select distinct status from segment_cutpoints"
         " where scheme = 'rfm' and metric = 'frequency'"
     ) == [(status,)]
+
+
+# --- Recency in own gaps -------------------------------------------------------------------
+
+
+def rhythms() -> pd.DataFrame:
+    """Thirty customers each who order every 7, 30 or 90 days; w0, m0 and q0 left five gaps ago.
+
+    `sample` got one free of charge.
+    """
+    chance = random.Random(21)
+    rows: list[tuple[str, date, float]] = [("sample", LAST_DAY, 0.0)]
+    for kind, gap, orders in (("w", 7, 60), ("m", 30, 16), ("q", 90, 7)):
+        for customer in range(30):
+            day = LAST_DAY - timedelta(days=5 * gap if customer == 0 else chance.randrange(gap))
+            for _ in range(orders):
+                rows.append((f"{kind}{customer}", day, 10.0))
+                day -= timedelta(days=max(1, gap + chance.randint(-gap // 4, gap // 4)))
+    table = pd.DataFrame(rows, columns=["customer_ref", "day", "amount"])
+    ordered_at = pd.to_datetime(table["day"]).dt.tz_localize("Europe/Berlin")
+    return table.assign(order_id=table.index, ordered_at=ordered_at + pd.Timedelta(hours=12)).drop(
+        columns="day"
+    )
+
+
+@scenario()
+def own_rhythms(workshop: Workshop) -> Build:
+    variables = {"rfm_recency": "own_gaps", "zero_orders_count": False}
+    return some_marts(
+        workshop,
+        f"{SCORES} segments segment_memberships",
+        workshop.folder("own-rhythms"),
+        {"orders": rhythms()},
+        variables,
+    )
+
+
+def test_own_gaps_score_by_the_pace_of_the_customer(own_rhythms: Build) -> None:
+    made = own_rhythms.passed().query(
+        """
+        select customer_ref, recency_score, rfm_segment
+        from customer_segments inner join customer_records using (customer_id)
+        where is_buyer
+        """
+    )
+    days = rhythms().query("amount > 0").groupby("customer_ref")["ordered_at"]
+    silence = (pd.Timestamp(LAST_DAY, tz="Europe/Berlin") - days.max().dt.normalize()).dt.days + 1
+    span = (days.max() - days.min()).dt.round("D").dt.days
+    mean_gap = (span / (days.count() - 1)).mean()
+    own_gaps = silence / ((4 * mean_gap + span) / (4 + days.count() - 1))
+    expected = 5 - sum((own_gaps >= limit).astype(int) for limit in (2, 3, 4, 6))
+    assert made.set_index("customer_ref")["recency_score"].to_dict() == expected.to_dict()
+    # By days the weekly ones would be the recent ones, and everyone of q long gone.
+    assert set(expected.filter(regex="q[1-9]")) == {5}
+    assert expected[["w0", "m0", "q0"]].max() < 5
+    labels = made.set_index("customer_ref")["rfm_segment"]
+    assert not set(labels[silence <= 7]) & {"cannot_lose", "at_risk", "hibernating"}
+
+
+def test_own_gaps_are_in_the_words_of_definitions_reasons_and_limits(own_rhythms: Build) -> None:
+    (definition,) = own_rhythms.passed().rows(
+        "select definition, description from segments where segment_key = 'rfm:champions'"
+    )
+    assert definition[0].startswith("last order less than 2 own gaps ago and at least ")
+    ((reason,),) = own_rhythms.rows(
+        """
+        select reason
+        from segment_memberships inner join customer_records using (customer_id)
+        where scheme = 'rfm' and customer_ref = 'q0'
+        """
+    )
+    assert reason == "last order 451 days or 6.64 own gaps ago (score 1), 7 orders (score 1)"
+    assert own_rhythms.rows(
+        "select cut_number, cut_value, status from segment_cutpoints"
+        " where scheme = 'rfm' and metric = 'recency' order by 1"
+    ) == [(1, 6.0, "fixed"), (2, 4.0, "fixed"), (3, 3.0, "fixed"), (4, 2.0, "fixed")]
+
+
+def test_an_order_of_nothing_makes_no_buyer_where_it_does_not_count(own_rhythms: Build) -> None:
+    assert own_rhythms.passed().rows(
+        """
+        select is_buyer, rfm_segment
+        from customer_segments inner join customer_records using (customer_id)
+        where customer_ref = 'sample'
+        """
+    ) == [(False, "prospect")]

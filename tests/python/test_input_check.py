@@ -326,11 +326,97 @@ def test_lines_are_told_from_versions_of_an_order(
 ) -> None:
     """Two rows for each id, far apart, in a table larger than the sample."""
     version = ",2024-03-06 00:00:00Z" if versions else ""
-    lines = [f"{row(n % 3_000)}{version}" for n in range(6_000)]
+    lines = [f"{row(n % 3_000, amount=f'{n}.90')}{version}" for n in range(6_000)]
     folder = written(tmp_path, {"orders.csv": orders(*lines, header=HEADER + versions)})
     report = check_folder(folder, TABLES, ROLES)
     assert len(report.changes) == changes
     assert all("2.0 rows for each order_id" in change for change in report.changes)
+    assert all("sum them up" in change for change in report.changes)
+
+
+def test_an_order_that_is_repeated_is_not_taken_for_lines(tmp_path: Path) -> None:
+    """Summed up, a file that was exported twice would double the revenue."""
+    lines = [row(n, amount=f"{n}.90") for n in range(100)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines, *lines)}), TABLES, ROLES)
+    assert report.changes == []
+    (note,) = (note for note in report.notes if "that repeat" in note)
+    assert "has 100 rows that repeat another in every column" in note
+    assert "don't sum them up" in note
+
+
+@pytest.mark.parametrize(
+    ("second", "advice"),
+    [
+        # The total of the order on each of its lines, as in many exports.
+        ("9.90,P2", "repeats its total: keep one row an order, and don't sum them up"),
+        ("1.10,P2", "sum them up to one row an order, and give the lines as order_lines"),
+    ],
+)
+def test_totals_on_each_line_are_not_taken_for_amounts_of_lines(
+    second: str, advice: str, tmp_path: Path
+) -> None:
+    lines = [f"{n},{CANARY},2024-03-05,{rest}" for n in range(50) for rest in ("9.90,P1", second)]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},product")})
+    (change,) = check_folder(folder, TABLES, ROLES).changes
+    assert "has 2.0 rows for each order_id. They differ, " in change
+    assert advice in change
+
+
+def test_lines_that_were_entered_twice_are_counted(tmp_path: Path) -> None:
+    lines = [f"{n},{CANARY},2024-03-05,{p}.50,P{p}" for n in range(50) for p in range(3)]
+    lines += lines[:4]
+    folder = written(tmp_path, {"orders.csv": orders(*lines, header=f"{HEADER},product")})
+    (change,) = check_folder(folder, TABLES, ROLES).changes
+    assert "First look at 4 rows that repeat another in every column" in change
+
+
+def test_guests_and_amounts_of_nothing_or_below_are_counted(tmp_path: Path) -> None:
+    lines = [row(n) for n in range(190)]
+    lines += [f"{n},,2024-03-05,5" for n in range(190, 192)] + ["192, ,2024-03-05,5"]
+    lines += [row(n, amount="0.00") for n in range(193, 197)]
+    lines += [row(n, amount="-3") for n in range(197, 199)] + [row(199, amount="free")]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
+    said = " ".join(report.notes)
+    assert "has 3 rows (1.5%) without a customer_ref: those orders are of guests." in said
+    assert "has 4 rows (2.0%) with an amount of 0" in said
+    assert "has 2 rows (1.0%) with a negative amount" in said
+    assert variables(report)["zero_orders_count"] == "?"
+    (tmp_path / "none").mkdir()
+    report = check_folder(written(tmp_path / "none", {"orders.csv": orders(row(1))}), TABLES, ROLES)
+    assert "zero_orders_count" not in variables(report)
+    assert not [note for note in report.notes if " amount" in note or "of guests" in note]
+
+
+@pytest.mark.parametrize(
+    ("ids", "amount", "said"),
+    [
+        (
+            "C{}",
+            "-5",
+            "has 3 rows whose order_id begins with C, with negative amounts: credit notes",
+        ),
+        ("CN-{}", "5", "begins with CN, and amounts above 0 in 3 of them"),
+        ("{}-refund", "-5", "ends in REFUND, with negative amounts"),
+        ("C{}", "none", "begins with C, as credit notes do"),
+        # Too few to be shown: they may be a name.
+        ("Canary{}", "5", "has 3 rows whose order_id begins or ends with letters that few have"),
+    ],
+)
+def test_ids_of_credit_notes_are_recognised(
+    ids: str, amount: str, said: str, tmp_path: Path
+) -> None:
+    lines = [row(n) for n in range(1_000, 1_200)]
+    lines += [f"{ids.format(n)},7,2024-03-05,{amount}" for n in range(3)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
+    assert said in " ".join(report.notes)
+    assert "canary" not in str(report).casefold()
+
+
+@pytest.mark.parametrize("ids", ["WEB{}", "{:x}"], ids=["all alike", "random letters"])
+def test_letters_of_all_ids_or_of_random_ones_are_no_mark(ids: str, tmp_path: Path) -> None:
+    lines = [f"{ids.format(7919 * n)},7,2024-03-05,9" for n in range(1_000, 3_000)]
+    report = check_folder(written(tmp_path, {"orders.csv": orders(*lines)}), TABLES, ROLES)
+    assert not [note for note in report.notes if "order_id" in note]
 
 
 def test_midnights_without_offset_are_told(tmp_path: Path) -> None:
@@ -451,6 +537,36 @@ def test_a_reference_with_far_more_orders_than_others_is_counted_not_named(
     report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
     assert ("over 1% of the orders" in " ".join(report.notes)) is is_unusual
     assert "canary" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (["Canary", "Canary", "K1"], "has 2 customer_ref in 3 rows of another form"),
+        (["00401", "17850"], None),
+        # Two usual forms: an old system and a new one.
+        ([f"K{n}" for n in range(50)], None),
+    ],
+)
+def test_references_of_another_form_are_counted_not_named(
+    others: list[str], said: str | None, tmp_path: Path
+) -> None:
+    report = check_folder(
+        written(tmp_path, placed(*(str(17_000 + n) for n in range(120)), *others)), TABLES, ROLES
+    )
+    notes = [note for note in report.notes if "another form" in note]
+    assert bool(notes) is (said is not None)
+    assert said is None or said in notes[0]
+    assert "canary" not in str(report).lower()
+
+
+@pytest.mark.parametrize(("orders_of_it", "is_proposed"), [(30, True), (1, False)])
+def test_a_collective_account_of_nines_is_proposed_where_it_holds_much(
+    orders_of_it: int, is_proposed: bool, tmp_path: Path
+) -> None:
+    folder = written(tmp_path, placed(*map(str, range(970)), *["99999"] * orders_of_it))
+    report = check_folder(folder, TABLES, ROLES, empty_references=NO_REFERENCES)
+    assert ("99999" in variables(report).get("empty_references", [])) is is_proposed
 
 
 def test_references_that_match_none_are_counted_with_near_misses_by_kind(tmp_path: Path) -> None:

@@ -87,13 +87,43 @@ def test_events_keep_their_session_and_instant(shape: tuple[str, str, Path]) -> 
     ]
 
 
+def invoice_lines() -> list[dict[str, str]]:
+    """Each line once, without bookkeeping and fees."""
+    lines = {tuple(line.items()): line for line in rows("retail/online_retail.csv")}.values()
+    return [
+        line
+        for line in lines
+        if not line["InvoiceNo"].startswith("A") and line["StockCode"] != "BANK CHARGES"
+    ]
+
+
 def invoices() -> list[tuple[Any, ...]]:
     amounts: dict[tuple[str, str | None], Decimal] = defaultdict(Decimal)
-    for line in rows("retail/online_retail.csv"):
-        if not line["InvoiceNo"].startswith("A"):
-            key = line["InvoiceNo"], line["CustomerID"] or None
-            amounts[key] += int(line["Quantity"]) * Decimal(line["UnitPrice"])
+    for line in invoice_lines():
+        key = line["InvoiceNo"], line["CustomerID"] or None
+        amounts[key] += int(line["Quantity"]) * Decimal(line["UnitPrice"])
     return [(*key, amount) for key, amount in amounts.items()]
+
+
+@pytest.mark.parametrize("shape", ["retail"], indirect=True)
+def test_lines_and_products_of_invoices_are_those_of_goods(shape: tuple[str, str, Path]) -> None:
+    """Not lines entered twice, not postage; and no note of the warehouse is a name."""
+    _, _, folder = shape
+    sold = [line for line in invoice_lines() if line["StockCode"].isdigit()]
+    assert len(sold) < len(invoice_lines()) < len(rows("retail/online_retail.csv"))
+    made = read(folder / "order_lines.parquet", "order_id, product_id, quantity")
+    wanted = [(line["InvoiceNo"], line["StockCode"], int(line["Quantity"])) for line in sold]
+    assert made == sorted(wanted)
+    assert read(folder / "order_lines.parquet", "count(distinct (order_id, line_number))") == [
+        (len(sold),)
+    ]
+    assert read(folder / "products.parquet", "product_id, name") == [
+        ("22001", "JAM JAR LABELS SET OF 12"),
+        ("22002", "ENAMEL MUG CREAM"),
+        ("22003", "TEA TOWEL STRIPES"),
+        ("22004", "WICKER BASKET LARGE"),
+        ("22005", "PAPER GARLAND"),
+    ]
 
 
 def shop_orders() -> list[tuple[Any, ...]]:

@@ -21,6 +21,8 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("setting('spend_breaks')", {"spend_breaks": True}, ["Var spend_breaks", "found true"]),
     ("setting('score_slack')", {"score_slack": float("nan")}, ["Var score_slack"]),
+    ("rfm_metrics()", {"rfm_recency": "gaps"}, ["Var rfm_recency", "'gaps'", "own_gaps"]),
+    ("setting('zero_orders_count')", {"zero_orders_count": "no"}, ["zero_orders_count", "'no'"]),
     (
         "date_formats()",
         {"date_formats": {"crm": ["%d.%m."]}},

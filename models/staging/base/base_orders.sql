@@ -49,6 +49,7 @@ dated as {{ not_materialized() }} (
         typed.*,
         {{ local_date_by_zone_day('typed.ordered_at') | indent(8) }} as ordered_on,
         case
+            when {{ 'false' if setting('zero_orders_count') else 'typed.amount = 0' }} then 'ignored'
             when typed.status_word is null and typed.amount >= 0 then 'completed'
             when typed.status_word is null then 'returned'
             {%- for word, meaning in setting('order_statuses').items() %}

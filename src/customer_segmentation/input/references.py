@@ -13,10 +13,15 @@ from customer_segmentation.input.report import Report
 # Words that may mean no customer. They are proposed: some shop has a customer 0 or a user `na`.
 _GUESSES = (
     "anon(ym(ous)?)?|blank|cash|customer|default|empty|gast|guests?|invite|kunde|missing|na|nil|"
-    "no_?(body|user)|unbekannt|unknown|walk-?in|[-_.?*/]+|0+|-1"
+    "no_?(body|user)|test|unbekannt|unknown|walk-?in|xx+|[-_.?*/]+|0+|-1"
 )
+# A number of nines alone is often a collective account, but in a large shop it may be a customer's.
+_NINES, _SHARE_OF_NINES = "9{4,}", 0.01
 # A customer with more of the orders is unusual in a shop of some size, unless the mean is near.
 _UNUSUAL_SHARE, _FEWEST_ORDERS, _TIMES_THE_MEAN = 0.01, 1_000, 20
+
+# References of a form that few have, in a shop with references enough to have a usual one.
+_UNUSUAL_FORM, _FEWEST_REFERENCES = 0.05, 100
 
 # The tables that make customers.
 _KNOWN_BY = ("orders", "customers", "identity_links", "events")
@@ -50,7 +55,15 @@ def check_references(
     for name, table in tables.items():
         if "customer_ref" not in table.columns:
             continue
-        for word, share_of_rows in _words_for_none(connection, table, listed):
+        connection.execute(
+            f"""
+            create or replace temp table counted_references as
+            select lower({_key("customer_ref")}) as reference, count(*) as held
+            from {table.sql}
+            group by reference
+            """
+        )
+        for word, share_of_rows in _words_for_none(connection, listed):
             share = f"{table.label} has the customer_ref '{word}' in {share_of_rows} of its rows"
             if word in listed:
                 report.notes.append(f"{share}; it means no customer (var empty_references).")
@@ -60,7 +73,9 @@ def check_references(
                     f"{share}. If it means no customer, list it in var empty_references."
                 )
         if name == "orders":
-            _check_holders(connection, table, [*listed, *guessed], report)
+            words = [*listed, *guessed]
+            _check_holders(connection, table.label, words, report)
+            _check_forms(connection, table.label, words, report)
     _check_matches(connection, tables, report, listed)
     if guessed:
         value = yaml.safe_dump(
@@ -75,23 +90,17 @@ def check_references(
 
 
 def _words_for_none(
-    connection: duckdb.DuckDBPyConnection, table: RawTable, listed: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, listed: Sequence[str]
 ) -> list[tuple[str, str]]:
     """The references that mean or may mean no customer, with their share, most frequent first."""
     counted = connection.execute(
         f"""
-        with counted as (
-            select
-                lower({_key("customer_ref")}) as reference,
-                count(*) as held,
-                sum(count(*)) over () as all_rows
-            from {table.sql}
-            group by reference
-        )
-
-        select reference, held / all_rows
-        from counted
-        where list_contains($1, reference) or regexp_full_match(reference, $2)
+        select reference, held / in_all
+        from (select *, sum(held) over () as in_all from counted_references)
+        where
+            list_contains($1, reference)
+            or regexp_full_match(reference, $2)
+            or (regexp_full_match(reference, '{_NINES}') and held > {_SHARE_OF_NINES} * in_all)
         order by held desc, reference
         """,
         [listed, _GUESSES],
@@ -100,24 +109,15 @@ def _words_for_none(
 
 
 def _check_holders(
-    connection: duckdb.DuckDBPyConnection,
-    orders: RawTable,
-    words: Sequence[str],
-    report: Report,
+    connection: duckdb.DuckDBPyConnection, label: str, words: Sequence[str], report: Report
 ) -> None:
     """Counts references that hold far more orders than others, and are no words for nothing."""
     ((holders, share),) = connection.execute(
         f"""
-        with counted as (
-            select lower({_key("customer_ref")}) as reference, count(*) as held
-            from {orders.sql}
-            where not list_contains($1, reference)
-            group by reference
-        ),
-
-        shares as (
+        with shares as (
             select held, held / sum(held) over () as share, held / avg(held) over () as times
-            from counted
+            from counted_references
+            where not list_contains($1, reference)
             qualify sum(held) over () >= {_FEWEST_ORDERS}
         )
 
@@ -129,9 +129,46 @@ def _check_holders(
     ).fetchall()
     if holders:
         report.notes.append(
-            f"{orders.label} has {holders} customer_ref with over {_UNUSUAL_SHARE:.0%} of the "
+            f"{label} has {holders} customer_ref with over {_UNUSUAL_SHARE:.0%} of the "
             f"orders each, together {share:.1%}, and at least {_TIMES_THE_MEAN} times the mean. "
             f"If they stand for guests or a collective account, list them in var empty_references."
+        )
+
+
+def _check_forms(
+    connection: duckdb.DuckDBPyConnection, label: str, words: Sequence[str], report: Report
+) -> None:
+    """Counts references of another form than nearly all, such as letters among numbers."""
+    ((other, rows),) = connection.execute(
+        f"""
+        with forms as (
+            select
+                case
+                    when contains(reference, '@') then 'e-mail'
+                    else regexp_replace(
+                        regexp_replace(reference, '[0-9]+', '0', 'g'), '[a-z]+', 'a', 'g'
+                    )
+                end as form,
+                count(*) as known,
+                sum(held) as held
+            from counted_references
+            where reference <> '' and not list_contains($1, reference)
+            group by form
+        )
+
+        select
+            sum(known) filter (where known <= {_UNUSUAL_FORM} * in_all),
+            sum(held) filter (where known <= {_UNUSUAL_FORM} * in_all)
+        from (select *, sum(known) over () as in_all, max(known) over () as in_main from forms)
+        where in_main >= (1 - {_UNUSUAL_FORM}) * in_all and in_all >= {_FEWEST_REFERENCES}
+        """,
+        [words],
+    ).fetchall()
+    if other:
+        report.notes.append(
+            f"{label} has {other} customer_ref in {rows} rows of another form than the "
+            f"others, such as letters among numbers. Look whether they are customers: a cash desk, "
+            f"a test or a mistyped id isn't."
         )
 
 

@@ -10,8 +10,8 @@ import yaml
 
 from customer_segmentation.input.contract import ContractTable, missing_columns
 from customer_segmentation.input.event_roles import guessed_role
+from customer_segmentation.input.orders_check import check_orders
 from customer_segmentation.input.raw_tables import (
-    SPREAD_UP_TO,
     Contents,
     RawTable,
     read_contents,
@@ -151,6 +151,7 @@ class _TableCheck:
         if self.contract.name in ("orders", "customers", "events"):
             self._check_key()
         if self.contract.name == "orders":
+            check_orders(self.connection, self.table, self.named, self.report)
             self._suggest_statuses()
             self._suggest_currency()
         if self.contract.name == "events" and "event_type" in self.named:
@@ -239,7 +240,7 @@ class _TableCheck:
         sample = self.sample[found]
         values = [value for value in sample if value]
         if self.contract.name == "orders" and column == "customer_ref":
-            self._check_references(sample, values)
+            self._check_references(values)
         elif column in self.not_empty and len(values) < len(sample):
             self._add_problem(found, "is empty", len(sample) - len(values))
         kind = self.contract.kind_of(column)
@@ -248,9 +249,7 @@ class _TableCheck:
         elif values and (problem := bad_values(kind, found, values)):
             self._add_problem(found, *problem)
 
-    def _check_references(self, sample: list[str], values: list[str]) -> None:
-        if len(values) < 0.5 * len(sample):
-            self._add("has no customer_ref in most rows: those orders are of guests")
+    def _check_references(self, values: list[str]) -> None:
         if emails := sum(bool(EMAIL.fullmatch(value)) for value in values):
             self._add(
                 f"has e-mail addresses as customer_ref ({emails / len(values):.0%}); they become "
@@ -271,29 +270,97 @@ class _TableCheck:
             self._add(f"{words}{f' in {system}' if is_shown else ''}: see var date_formats")
 
     def _check_key(self) -> None:
+        """Counts the rows of each key: order lines, repeats, and rows that contradict."""
         key = self.named.get(self.contract.required_columns[0])
         # With loaded_at the rows of one key are its versions, and the newest counts.
         if key is None or "loaded_at" in self.table.columns:
             return
         parts = [identifier(name) for name in (key, "source_system") if name in self.sample]
-        columns = f"({', '.join(parts)})"
-        is_large = self.rows > SPREAD_UP_TO  # then an estimate, to a few percent, has to do
-        keys = f"approx_count_distinct({columns})" if is_large else f"count(distinct {columns})"
+        uncompared = {"sequence", "is_synthetic"}
+        compared = [found for column, found in self.named.items() if column not in uncompared]
+        amount = identifier(self.named["amount"]) if "amount" in self.named else "null"
+        key_hash = f"hash({', '.join(parts)})"
         found = self.connection.execute(
-            f"select count(*) / nullif({keys}, 0) from {self.table.sql}"
-        ).fetchall()
-        per_key = found[0][0] or 0
-        if per_key > (1.2 if is_large else 1 + _TOLERATED):
-            is_lines = self.contract.name == "orders"
-            advice = (
-                "They look like order lines: sum them up to one row an order, and give the lines "
-                "as order_lines"
-                if is_lines
-                else "One of them counts"
+            f"""
+            with keys as materialized (
+                select {key_hash} as key_hash, count(*) as rows
+                from {self.table.sql}
+                where trim(cast({parts[0]} as varchar)) <> ''
+                group by key_hash
+            ),
+
+            distinct_rows as (
+                select
+                    {key_hash} as key_hash,
+                    hash({", ".join(identifier(name) for name in compared)}) as content_hash,
+                    hash({", ".join(identifier(name) for name in self.table.columns)}) as row_hash,
+                    hash({amount}) as amount_hash,
+                    count(*) as copies
+                from {self.table.sql}
+                where key_hash in (select key_hash from keys where rows > 1)
+                group by all
+            ),
+
+            repeated as (
+                select
+                    sum(copies) as rows,
+                    sum(copies) - count(*) as copies,
+                    count(*) > 1 as differs,
+                    min(content_hash) <> max(content_hash) as contradicts,
+                    min(amount_hash) <> max(amount_hash) as has_amounts
+                from distinct_rows
+                group by key_hash
             )
-            self._add(f"has {per_key:.1f} rows for each {key}. {advice}", is_change=is_lines)
-        if per_key <= 1 + _TOLERATED or self.contract.name != "orders":
-            self._check_repeats(columns)
+
+            select
+                (select count(*) from keys),
+                (select sum(rows) from keys),
+                coalesce(sum(copies), 0),
+                count(*) filter (where differs),
+                count(*) filter (where has_amounts),
+                count(*) filter (where contradicts),
+                coalesce(sum(rows) filter (where contradicts), 0)
+            from repeated
+            """
+        ).fetchall()
+        keys, rows, copies, several, with_amounts, contradicting, contradicting_rows = (
+            int(number or 0) for number in found[0]
+        )
+        if not keys:
+            return
+        per_key = f"{rows / keys:.1f} rows for each {key}"
+        verb = "repeats" if copies == 1 else "repeat"
+        repeats = f"{_counted(copies, 'row')} that {verb} another in every column"
+        is_order = self.contract.name == "orders"
+        if is_order and rows - copies > (1 + _TOLERATED) * keys:
+            if "amount" in self.named and with_amounts <= _TOLERATED * several:
+                advice = (
+                    f"They differ, but not in {self.named['amount']}, as where each line or export "
+                    f"of an order repeats its total: keep one row an order, and don't sum them up"
+                )
+            else:
+                advice = (
+                    "They differ, as order lines do: sum them up to one row an order, and give "
+                    "the lines as order_lines"
+                )
+                if copies:
+                    advice += f". First look at {repeats}: entered twice, they would count twice"
+            self._add(f"has {per_key}. {advice}", is_change=True)
+            return
+        if is_order and copies:
+            self._add(
+                f"has {repeats}. These are orders again and no order lines: one of each counts, so "
+                f"don't sum them up"
+            )
+        elif rows > (1 + _TOLERATED) * keys:
+            self._add(f"has {per_key}. One of them counts")
+        if contradicting:
+            self._add(
+                f"has {contradicting_rows:,} rows of {_counted(contradicting, 'id')} that repeat "
+                f"with other content. They go to the quarantine: give versions of a row a column "
+                f"loaded_at, and other rows, such as returns, an id of their own",
+                is_change=contradicting_rows > _TOLERATED * self.rows,
+            )
 
     def _check_inexact_ids(self) -> None:
         """Counts ids that a double can't tell from the next whole number."""
@@ -317,31 +384,6 @@ class _TableCheck:
                 f"written as a float, so its last digits may be lost. They go to the quarantine: "
                 f"write ids as text",
                 is_change=inexact > _TOLERATED * self.rows,
-            )
-
-    def _check_repeats(self, key: str) -> None:
-        """Counts the rows of one key that differ, so that none of them is the right one."""
-        uncompared = {"sequence", "is_synthetic"}
-        compared = [found for column, found in self.named.items() if column not in uncompared]
-        names = ", ".join(identifier(name) for name in compared)
-        found = self.connection.execute(
-            f"""
-            select count(*), sum(rows)
-            from (
-                select count(*) as rows
-                from {self.table.sql}
-                group by hash({key})
-                having min(hash({names})) <> max(hash({names}))
-            )
-            """
-        ).fetchall()
-        keys, rows = found[0]
-        if keys:
-            self._add(
-                f"has {rows:,} rows of {_counted(keys, 'id')} that repeat with other content. "
-                f"They go to the quarantine: give versions of a row a column loaded_at, and other "
-                f"rows, such as returns, an id of their own",
-                is_change=rows > _TOLERATED * self.rows,
             )
 
     def _suggest_statuses(self) -> None:

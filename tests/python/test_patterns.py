@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rule_grammar_project import GrammarProject
 
-from customer_segmentation.input.values import BARE_DATE, EMAIL, is_iso_stamp
+from customer_segmentation.identity.identifiers import EMAIL, normalised_email
+from customer_segmentation.input.values import BARE_DATE, is_iso_stamp
 
 ZONES = {"timezone": "UTC", "raw_timezone": "UTC"}
 
@@ -16,7 +17,7 @@ def macros(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     project = GrammarProject(tmp_path_factory.mktemp("patterns"))
     return {
         name: project.render(f"{{{{ {name}('value') }}}}", ZONES)
-        for name in ("to_instant", "is_email")
+        for name in ("to_instant", "is_email", "normalised_email")
     }
 
 
@@ -47,3 +48,10 @@ def test_time_stamps_are_the_same_in_sql_and_python(
 def test_email_addresses_are_the_same_in_sql_and_python(macros: dict[str, str], text: str) -> None:
     value = text.strip()
     assert found(macros["is_email"], value) is (EMAIL.fullmatch(value) is not None), value
+
+
+@given(st.text(alphabet="a1@.+ ", max_size=12))
+def test_email_addresses_have_one_spelling_in_sql_and_python(
+    macros: dict[str, str], text: str
+) -> None:
+    assert found(macros["normalised_email"], text) == normalised_email(text), text

@@ -609,4 +609,6 @@ def _guests(made: Town) -> None:
         made.add("consents", address, "newsletter", granted="false")
     for system in ("web", "shop"):
         made.add("orders", "info@firm.example", system)
-        made.add("orders", "Nobody@Guest.example" if system == "web" else "nobody@guest.example", system)
+        made.add(
+            "orders", "Nobody@Guest.example" if system == "web" else "nobody@guest.example", system
+        )

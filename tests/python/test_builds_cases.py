@@ -218,9 +218,10 @@ def guests_by_email(workshop: Workshop) -> Build:
 def test_a_withdrawal_by_email_reaches_the_record_with_it(guests_by_email: Build) -> None:
     """Ann has ordered as a guest and under her id."""
     people = "select records, exclusion_reason, segmentation_consent, count(*) from people"
-    assert guests_by_email.passed().rows(
-        f"{PEOPLE} {people} group by all order by all"
-    ) == [(1, None, None, 1), (2, "consent_withdrawn", False, 2)]
+    assert guests_by_email.passed().rows(f"{PEOPLE} {people} group by all order by all") == [
+        (1, None, None, 1),
+        (2, "consent_withdrawn", False, 2),
+    ]
     assert guests_by_email.rows(BUYERS) == [("88", 1, Decimal(20))]
 
 

@@ -631,7 +631,8 @@ def test_an_address_of_two_people_of_one_initial_is_one_persons(town_now: Build)
 
 
 @pytest.mark.parametrize(
-    ("address", "systems"), [("friends@of.example", ["web"]), ("info@firm.example", ["shop", "web"])]
+    ("address", "systems"),
+    [("friends@of.example", ["web"]), ("info@firm.example", ["shop", "web"])],
 )
 def test_a_hub_and_a_role_mailbox_link_no_orders(
     town_now: Build, address: str, systems: list[str]

@@ -40,7 +40,9 @@ CUSTOMERS = [
 ]
 CONSENTS = [f"crm,{reference},segmentation,false,2024-03-01" for reference in [*KNOWN[:2], *MISSES]]
 CONSENTS += [f"crm,{reference},segmentation,true,2024-03-01" for reference in [*MISSES, "r1"]]
-CONSENTS += [f"news,{name}@Canary.example,segmentation,false,2024-03-01" for name in ("mia", "home")]
+CONSENTS += [
+    f"news,{name}@Canary.example,segmentation,false,2024-03-01" for name in ("mia", "home")
+]
 REQUESTS = [f"crm,{reference},2024-03-01" for reference in ["r0", *MISSES[:2]]]
 
 

@@ -41,7 +41,9 @@ def test_spellings_of_an_address_have_one_hash(spelling):
     assert hashed_reference(spelling) == f"e-{keyed_hash('ann@example.com')}"
 
 
-@pytest.mark.parametrize("reference", ["info@example.com", "No-Reply+1@example.com", "ann@b", "+49 1"])
+@pytest.mark.parametrize(
+    "reference", ["info@example.com", "No-Reply+1@example.com", "ann@b", "+49 1"]
+)
 def test_only_an_address_of_a_person_is_marked(reference):
     assert hashed_reference(reference).startswith("h-")
 

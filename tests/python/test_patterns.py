@@ -1,5 +1,7 @@
 """What the check of raw data takes for a time stamp or an e-mail address, the models do too."""
 
+import functools
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -21,11 +23,16 @@ def macros(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@functools.cache
+def connected() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
 def found(expression: str, value: str) -> object:
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        query = f"select {expression} from (select ? as value)"
-        return connection.execute(query, [value]).fetchall()[0][0]
+    query = f"select {expression} from (select ? as value)"
+    return connected().execute(query, [value]).fetchall()[0][0]
 
 
 DATES = ["2024-01-31", "20240131", "2024-1-31", "\u0662024-01-31"]

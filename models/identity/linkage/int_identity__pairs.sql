@@ -136,7 +136,7 @@ paired as (
         coalesce(length(left_records.given_name), 0) <= 1
         or coalesce(length(right_records.given_name), 0) <= 1 as lacks_given_name,
         device_pairs.left_key is not null as has_same_device,
-        not (left_records.is_in_crm and right_records.is_in_crm) as lacks_crm_record,
+        not left_records.is_in_crm or not right_records.is_in_crm as lacks_crm_record,
         {% for column in ['family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
         coalesce(left_records.{{ column }} = right_records.{{ column }}, false) as has_same_{{ column }},
         {% endfor -%}

@@ -38,11 +38,12 @@
 {%- endmacro %}
 
 
+{#- identity/identifiers.py normalises references by e-mail in the same way. -#}
 {% macro normalised_email(expression) -%}
 {%- set text = regex_replace(expression, '\\s', '') -%}
     case
         when {{ regex_matches(text, '^' ~ email_form() ~ '$') }}
-            then {{ regex_replace(text, '[+][^@]*@', '@') }}
+            then {{ regex_replace(text, '(.)[+][^@]*@', '\\1@') }}
     end
 {%- endmacro %}
 
@@ -57,15 +58,6 @@
 {% macro normalised_postcode(expression) -%}
 {%- set text = regex_replace("upper(" ~ expression ~ ")", '[^A-Z0-9]', '') -%}
     nullif(case when {{ regex_matches(text, '^[0-9]{9}$') }} then left({{ text }}, 5) else {{ text }} end, '')
-{%- endmacro %}
-
-
-{% macro is_role_mailbox(email) -%}
-split_part({{ email }}, '@', 1) in (
-    'accounts', 'admin', 'billing', 'contact', 'customerservice', 'enquiries', 'hello', 'help', 'hr', 'info', 'jobs',
-    'mail', 'marketing', 'no-reply', 'noreply', 'office', 'orders', 'post', 'postmaster', 'reception', 'sales',
-    'service', 'shop', 'support', 'team', 'webmaster'
-)
 {%- endmacro %}
 
 

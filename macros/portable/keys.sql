@@ -30,9 +30,23 @@
                 {{ expression }},
                 '[^!-~]|@|%40|^\+|^(tel|mailto|TEL|MAILTO):|^.{65}|^[(0-9][0-9]*[()./-]+[0-9()./-]{5,}$'
             )
-            then 'h-' || segmentation_keyed_hash({{ expression }})
+            then {{ hashed_reference(expression) }}
         else {{ expression }}
     end
+{%- endmacro %}
+
+
+{% macro hashed_reference(expression) %}
+    {{- return(adapter.dispatch('hashed_reference', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__hashed_reference(expression) -%}
+    segmentation_hashed_reference({{ expression }})
+{%- endmacro %}
+
+
+{% macro is_email_reference(expression) -%}
+    {{ regex_matches(expression, '^e-[0-9a-f]{32}$') }}
 {%- endmacro %}
 
 

@@ -7,7 +7,7 @@
     regexp_full_match({{ expression }}, '{{ around ~ email_form() ~ around }}')
 {%- endmacro %}
 
-{#- values.py has the same form for the check of raw data. -#}
+{#- identity/identifiers.py has the same form. -#}
 {% macro email_form() -%}
     [^@\s\p{Z}]{1,64}@[^@\s\p{Z}.]+([.][^@\s\p{Z}.]+)+
 {%- endmacro %}

@@ -15,11 +15,30 @@ remembered_records as (
     select * from {{ ref('int_identity__records') }}
 ),
 
+email_references as (
+    select * from {{ ref('int_staging__email_references') }}
+),
+
+customer_references as (
+    select * from {{ ref('int_identity__references') }}
+),
+
 forgotten as (
     select
         source_system,
         customer_ref as reference
     from erasure_requests
+    union distinct
+    -- Orders by e-mail make a customer, so one who is none now was erased with a record.
+    select
+        email_references.source_system,
+        email_references.customer_ref as reference
+    from email_references
+    left join customer_references
+        on
+            email_references.source_system = customer_references.source_system
+            and email_references.customer_ref = customer_references.customer_ref
+    where email_references.is_active and customer_references.customer_key is null
     union distinct
     select
         source_records.source_system,

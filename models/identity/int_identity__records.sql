@@ -41,7 +41,7 @@ records as (
     left join people on identifiers.record_key = people.record_key
 ),
 
--- A request names a customer_ref or the id of a record; the person is erased with all linked records.
+-- A request names a customer_ref, the id of a record or an e-mail address; the person is erased with all linked records.
 requests_by_reference as (
     select
         erasure_requests.source_system,
@@ -54,13 +54,11 @@ requests_by_reference as (
             and erasure_requests.customer_ref = records.customer_ref
 ),
 
-requests_by_record as (
-    select records.person_key
+other_requests as (
+    select
+        erasure_requests.source_system,
+        erasure_requests.customer_ref
     from erasure_requests
-    inner join records
-        on
-            erasure_requests.source_system = records.source_system
-            and erasure_requests.customer_ref = records.record_id
     left join requests_by_reference
         on
             erasure_requests.source_system = requests_by_reference.source_system
@@ -68,10 +66,38 @@ requests_by_record as (
     where requests_by_reference.person_key is null
 ),
 
+requests_by_record as (
+    select records.person_key
+    from other_requests
+    inner join records
+        on
+            other_requests.source_system = records.source_system
+            and other_requests.customer_ref = records.record_id
+),
+
+-- An e-mail address is the same in every system.
+people_by_email as (
+    select
+        email_key,
+        min(person_key) as person_key
+    from records
+    where email is not null and is_email_of_one
+    group by email_key
+    having count(distinct person_key) = 1
+),
+
+requests_by_email as (
+    select people_by_email.person_key
+    from other_requests
+    inner join people_by_email on other_requests.customer_ref = people_by_email.email_key
+),
+
 erased_people as (
     select person_key from requests_by_reference
     union
     select person_key from requests_by_record
+    union
+    select person_key from requests_by_email
 ),
 
 remembered_records as (

@@ -62,6 +62,28 @@ occurrences as (
     where record_reference is not null
 ),
 
+-- An e-mail address is the same in every system, and in the records of the CRM. Whose it is, identity says.
+known_emails as (
+    select
+        reference,
+        min(source_table) as first_table,
+        max(source_table) as last_table
+    from (
+        select
+            'customers' as source_table,
+            {{ hashed_reference('email') }} as reference
+        from {{ ref('stg_customers') }}
+        where email is not null
+        union all
+        select
+            source_table,
+            reference
+        from occurrences
+        where {{ is_email_reference('reference') }}
+    ) as emails
+    group by reference
+),
+
 known as (
     select
         source_system,
@@ -85,10 +107,15 @@ unmatched as (
             hashed.source_system = by_record.source_system
             and hashed.record_reference = by_record.reference
             and (hashed.source_table <> by_record.first_table or hashed.source_table <> by_record.last_table)
+    left join known_emails as by_email
+        on
+            hashed.reference = by_email.reference
+            and (hashed.source_table <> by_email.first_table or hashed.source_table <> by_email.last_table)
     where
         hashed.source_table <> 'orders'
         and by_reference.reference is null
         and by_record.reference is null
+        and by_email.reference is null
 ),
 
 requests as (

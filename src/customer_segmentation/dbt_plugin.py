@@ -35,7 +35,11 @@ except metadata.PackageNotFoundError:
     ) from None
 
 from customer_segmentation.code_hash import code_hash, modules_of
-from customer_segmentation.identity.identifiers import fold_text, has_own_hash_key, keyed_hash
+from customer_segmentation.identity.identifiers import (
+    fold_text,
+    has_own_hash_key,
+    hashed_reference,
+)
 from customer_segmentation.input.check import check_folder, check_warehouse
 from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
@@ -123,7 +127,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
         )
         conn.create_function("segmentation_code_hash", project_hash, [text], text)
-        conn.create_function("segmentation_keyed_hash", keyed_hash, [text], text)
+        conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
             "segmentation_published_data_set",

@@ -182,6 +182,7 @@ def town() -> Town:
         _wishes,
         _forgotten,
         _canary,
+        _guests,
     ):
         settle(made)
     return made
@@ -520,17 +521,19 @@ REQUESTS = {
     "by_order": ("web", "forgotten/by_order"),
     "by_link": ("web", "forgotten/by_link"),
     "by_mail": ("web", "forgotten@mail.example"),
+    "by_address": ("newsletter", "Vergissmeinnicht@by-address.example"),
 }
 FORGOTTEN = "Vergissmeinnicht"
 
 
 def _forgotten(made: Town) -> None:
-    for name in ("by_card", "by_record", "by_shop"):
+    for name in ("by_card", "by_record", "by_shop", "by_address"):
         contact = {"email": f"{FORGOTTEN}@{name.replace('_', '-')}.example"}
         contact |= {"name": f"Jost {FORGOTTEN}", "birth_date": made.birth()}
         card = {"by_card": "forgotten-card", "by_record": "forgotten-other-card"}.get(name)
         made.record(f"forgotten/{name}/crm", customer_ref=card, **contact)
         made.record(f"forgotten/{name}/shop", source_system="shop", **contact)
+        made.add("orders", contact["email"].lower(), "web")
         references = [("crm", card or f"forgotten/{name}/crm"), ("shop", f"forgotten/{name}/shop")]
         for system, reference in references:
             for table in ("orders", "events"):
@@ -579,7 +582,33 @@ def _canary(made: Town) -> None:
     made.record("canary/unread", "Rita Vogt", birth_date=CANARIES["name as birth date"])
     made.record("canary/card", "Rita Fink", customer_ref=CANARIES["phone as customer_ref"])
     made.add("orders", CANARIES["e-mail as customer_ref"])
+    made.add("orders", CANARIES["e-mail"].upper(), "web")
     made.add("orders", "canary/crm", amount=CANARIES["e-mail as amount"])
     made.add("orders", "canary/crm", status=CANARIES["e-mail as status"])
     made.add("orders", "canary/crm", order_id=CANARIES["e-mail as order_id"])
     made.add("tickets", "canary/crm", body=f"Yours, {CANARIES['name in a ticket']}")
+
+
+def _guests(made: Town) -> None:
+    """Orders and wishes by e-mail; the record of the CRM has another reference, if there is one."""
+    made.record("guest/crm", "Gesa Gast", email="Gesa@Guest.example")
+    for system, address, amount in (
+        ("web", "gesa@guest.example", "50.00"),
+        ("shop", "GESA+shop@guest.example", "20.00"),
+    ):
+        made.add("orders", address, system, amount=amount)
+    made.record("guest_withdrawn/shop", "Gesa Weg", source_system="shop", email="weg@guest.example")
+    made.add("orders", "guest_withdrawn/shop", "shop")
+    made.add("consents", "Weg@Guest.example", "newsletter", granted="false")
+    for given in ("Bruno", "Carla"):
+        made.record(f"guest_home/{given}", f"{given} Heim", email="home@guest.example")
+    made.record("guest_father/crm", "Georg Erb", email="erb@guest.example", birth_date="1947-04-01")
+    made.record("guest_son/crm", "Georg Erb", email="erb@guest.example", birth_date="1978-04-01")
+    for address in ("home@guest.example", "erb@guest.example", "friends@of.example"):
+        made.add("orders", address, "web")
+        made.add("consents", address, "newsletter", granted="false")
+    for system in ("web", "shop"):
+        made.add("orders", "info@firm.example", system)
+        made.add(
+            "orders", "Nobody@Guest.example" if system == "web" else "nobody@guest.example", system
+        )

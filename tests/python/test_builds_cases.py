@@ -208,3 +208,29 @@ def cart_at_midnight(workshop: Workshop) -> Build:
 def test_a_cart_bought_after_midnight_is_not_abandoned(cart_at_midnight: Build) -> None:
     members = "select segment_key from segment_memberships where scheme = 'rule'"
     assert cart_at_midnight.passed().rows(members) == [("rule:filled",)]
+
+
+@scenario()
+def guests_by_email(workshop: Workshop) -> Build:
+    return case(workshop, "guests_by_email")
+
+
+def test_a_withdrawal_by_email_reaches_the_record_with_it(guests_by_email: Build) -> None:
+    """Ann has ordered as a guest and under her id."""
+    people = "select records, exclusion_reason, segmentation_consent, count(*) from people"
+    assert guests_by_email.passed().rows(f"{PEOPLE} {people} group by all order by all") == [
+        (1, None, None, 1),
+        (2, "consent_withdrawn", False, 2),
+    ]
+    assert guests_by_email.rows(BUYERS) == [("88", 1, Decimal(20))]
+
+
+def test_an_erasure_by_email_reaches_the_orders_of_a_guest(guests_by_email: Build) -> None:
+    known = """
+        select order_id
+        from stg_orders
+        inner join int_identity__references using (source_system, customer_ref)
+        order by order_id
+    """
+    assert guests_by_email.passed().rows(known) == [("a1",), ("a2",), ("a3",)]
+    assert guests_by_email.rows("select order_id from stg_orders order by 1")[-1] == ("a4",)

@@ -35,6 +35,8 @@ from misspelt import misspelt, write_truth
 from rapidfuzz.distance import DamerauLevenshtein
 from test_builds_privacy import traces_in, traces_in_files
 
+from customer_segmentation.identity.identifiers import hashed_reference
+
 CUSTOMERS = 2_000
 # The side builds stop where identity ends.
 IDENTITY_ALONE = ["--exclude-resource-type", "test", "--select", "+identity_review"]
@@ -179,6 +181,9 @@ def made_of(
 
 # --- What is looked at -----------------------------------------------------------------------
 
+# A reference that is an e-mail address or a phone number is replaced.
+HAS_LABEL = "not regexp_matches(record_id, '^[eh]-')"
+
 
 @functools.cache
 def working_file(build: Build) -> duckdb.DuckDBPyConnection:
@@ -198,8 +203,8 @@ def look(build: Build, sql: str) -> list[tuple[Any, ...]]:
 
 @functools.cache
 def customers_by_record(build: Build) -> Mapping[str, str]:
-    """record_id -> customer_id; labels are unique across systems."""
-    sql = "select record_id, customer_id from identity.int_identity__records"
+    """record_id -> customer_id; labels are unique across systems, hashes aren't."""
+    sql = f"select record_id, customer_id from identity.int_identity__records where {HAS_LABEL}"
     found = look(build, sql)
     assert len(found) == len(dict(found))
     return dict(found)
@@ -440,8 +445,8 @@ def test_the_id_of_every_customer_is_that_of_its_first_record(town_now: Build) -
     found = look(
         town_now,
         "select customer_id, source_system, record_id from identity.int_identity__records"
-        # Their references are replaced, or are ids of their own.
-        " where record_id not like 'h-%' and customer_ref = record_id",
+        # A record with a reference of its own has an id of that, too.
+        f" where {HAS_LABEL} and customer_ref = record_id",
     )
     by_customer: dict[str, list[tuple[datetime, str, str]]] = {}
     for customer, system, record in found:
@@ -566,6 +571,79 @@ def test_an_order_that_names_a_record_is_no_new_customer(town_now: Build) -> Non
         "select frequency from customer_features inner join customer_records using (customer_id)"
         " where record_id = 'named/record'"
     ) == [(1,)]
+
+
+# --- Orders by e-mail ------------------------------------------------------------------------
+
+
+def customers_of(build: Build, address: str) -> dict[str, str]:
+    """source_system -> customer_id of a reference by e-mail."""
+    found = look(
+        build,
+        "select refs.source_system, resolved.customer_id"
+        " from identity.int_identity__references as refs"
+        " inner join identity.int_identity__customers_resolved as resolved using (customer_key)"
+        f" where refs.customer_ref = '{hashed_reference(address)}'",
+    )
+    return dict(found)
+
+
+def own_ids(address: str, *systems: str) -> dict[str, str]:
+    """What `customers_of` is if each reference is a customer of its own."""
+    return {system: customer_id(system, hashed_reference(address)) for system in systems}
+
+
+def test_orders_by_email_belong_to_the_record_with_it(town_now: Build) -> None:
+    gesa = customers_by_record(town_now)["guest/crm"]
+    found = customers_of(town_now, "gesa@guest.example")
+    assert found == {"web": gesa, "shop": gesa}
+    assert gesa == customer_id("crm", "guest/crm")
+    assert town_now.rows(
+        "select customers.records, features.frequency, features.monetary"
+        " from customers inner join customer_features as features using (customer_id)"
+        f" where customer_id = '{gesa}'"
+    ) == [(3, 2, 70)]
+    assert changes_of_ids(town_now, "e-") == []
+
+
+def test_a_withdrawal_by_email_reaches_a_record_without_orders_by_it(town_now: Build) -> None:
+    assert standing(town_now, "guest_withdrawn") == [(1, "consent_withdrawn", None)]
+
+
+def test_an_address_of_a_household_is_for_review(town_now: Build) -> None:
+    address = "home@guest.example"
+    assert groups(town_now, "guest_home") == apart(["Bruno", "Carla"])
+    assert customers_of(town_now, address) == own_ids(address, "web")
+    reviews = look(
+        town_now,
+        "select reason, count(*) from restricted.identity_review"
+        f" where '{hashed_reference(address)}' in (record_id, other_record_id) group by all",
+    )
+    assert reviews == [("household_only", 2)]
+
+
+def test_an_address_of_two_people_of_one_initial_is_one_persons(town_now: Build) -> None:
+    """The other link is refused; a wish from another system can't tell whose it is."""
+    father, son = (customers_by_record(town_now)[f"guest_{name}/crm"] for name in ("father", "son"))
+    assert father != son
+    found = customers_of(town_now, "erb@guest.example")
+    assert found in ({"web": father}, {"web": son})
+
+
+@pytest.mark.parametrize(
+    ("address", "systems"),
+    [("friends@of.example", ["web"]), ("info@firm.example", ["shop", "web"])],
+)
+def test_a_hub_and_a_role_mailbox_link_no_orders(
+    town_now: Build, address: str, systems: list[str]
+) -> None:
+    assert customers_of(town_now, address) == own_ids(address, *systems)
+
+
+def test_one_address_in_two_systems_is_one_person(town_now: Build) -> None:
+    found = customers_of(town_now, "nobody@guest.example")
+    assert found.keys() == {"shop", "web"}
+    assert len(set(found.values())) == 1
 
 
 # --- Decisions -------------------------------------------------------------------------------
@@ -712,14 +790,20 @@ def test_a_request_by_any_reference_forgets_the_whole_person(town_now: Build, ca
     system, reference = REQUESTS[case]
     raw = people().rows["erasure_requests"]
     assert any((row["source_system"], row["customer_ref"]) == (system, reference) for row in raw)
-    # A reference that looks like an e-mail is replaced by a hash; nobody else in the web has one.
-    hashed = look(
-        town_now,
-        "select record_id from identity.int_identity__records"
-        " where source_system = 'web' and record_id like 'h-%'",
-    )
+    address = f"{FORGOTTEN}@{case.replace('_', '-')}.example"
+    hashes = {hashed_reference(text) for text in (address, reference) if "@" in text}
+    references = look(town_now, "select customer_ref from identity.int_identity__references")
     found = [r for r in customers_by_record(town_now) if r.startswith(f"forgotten/{case}")]
-    assert (found, hashed) == ([], [])
+    assert (found, hashes & {reference for (reference,) in references}) == ([], set())
+
+
+def test_receivers_delete_the_id_of_orders_by_email(town_now: Build) -> None:
+    """Without the record, that was the id of the person."""
+    erased = look(town_now, "select customer_id from restricted.int_identity__erasures")
+    address = f"{FORGOTTEN}@by-record.example"
+    assert (customer_id("web", hashed_reference(address)),) in erased
+    alive = customers_by_record(town_now).values()
+    assert {id_ for (id_,) in erased} & set(alive) == set()
 
 
 def test_what_the_forgotten_shared_with_others_does_not_hurt_them(town_now: Build) -> None:

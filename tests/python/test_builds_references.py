@@ -30,12 +30,19 @@ ORDERS += ["v1,c1,2024-03-02 12:00:00,99,2024-03-02 23:00:00"]
 KNOWN = ["Zoe-Canary-1", "007-canary", "zoe canary 2", "zoe@canary.example", "elsewhere-canary"]
 MISSES = ["zoe-canary-1", "7-canary", "zoecanary2", "ZOE@Canary.example", "elsewhere-canary"]
 MISSES += ["ZOECANARY2", "other-canary"]
+# The newsletter knows addresses alone, one of a person and one that two people share.
+EMAILS = ["Mia,mia@canary.example", "Al,home@canary.example", "Bea,home@canary.example", ",", ","]
 CUSTOMERS = [
-    f"{system},r{n},{reference}"
-    for n, (system, reference) in enumerate(zip([*["crm"] * 4, "shop"], KNOWN, strict=True))
+    f"{system},r{n},{reference},{email}"
+    for n, (system, reference, email) in enumerate(
+        zip([*["crm"] * 4, "shop"], KNOWN, EMAILS, strict=True)
+    )
 ]
 CONSENTS = [f"crm,{reference},segmentation,false,2024-03-01" for reference in [*KNOWN[:2], *MISSES]]
 CONSENTS += [f"crm,{reference},segmentation,true,2024-03-01" for reference in [*MISSES, "r1"]]
+CONSENTS += [
+    f"news,{name}@Canary.example,segmentation,false,2024-03-01" for name in ("mia", "home")
+]
 REQUESTS = [f"crm,{reference},2024-03-01" for reference in ["r0", *MISSES[:2]]]
 
 
@@ -45,7 +52,7 @@ def lines(header: str, rows: list[str]) -> str:
 
 FILES = {
     "orders.csv": lines("order_id,customer_ref,ordered_at,amount,loaded_at", ORDERS),
-    "customers.csv": lines("source_system,record_id,customer_ref", CUSTOMERS),
+    "customers.csv": lines("source_system,record_id,customer_ref,given_name,email", CUSTOMERS),
     "consents.csv": lines("source_system,customer_ref,purpose,granted,recorded_at", CONSENTS),
     "erasure_requests.csv": lines("source_system,customer_ref,requested_at", REQUESTS),
     "events.csv": lines(
@@ -116,6 +123,17 @@ def test_the_summary_warns_of_requests_that_meet_nobody(warnings: str) -> None:
     assert "6 rows of consents withdraw" in warnings
     assert "2 rows of erasure_requests ask" in warnings
     assert "Would match: 1 if case did not count, 1 without leading zeros" in warnings
+
+
+def test_a_withdrawal_by_an_email_of_two_people_is_counted(
+    odd_references: Build, warnings: str
+) -> None:
+    found = odd_references.rows(
+        "select source_table, value, verdict from monitoring.source_coverage "
+        "where check_name = 'requests_by_shared_email'"
+    )
+    assert found == [("consents", 1, "warn")]
+    assert "1 request in consents by an e-mail address that several people use" in warnings
 
 
 def test_sales_that_a_return_replaced_are_counted(odd_references: Build, warnings: str) -> None:

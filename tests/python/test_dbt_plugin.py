@@ -10,7 +10,7 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.exceptions import DbtRuntimeError
 
 from customer_segmentation import dbt_plugin
-from customer_segmentation.identity.identifiers import keyed_hash
+from customer_segmentation.identity.identifiers import hashed_reference, keyed_hash
 
 
 def plugin(path) -> dbt_plugin.Plugin:
@@ -31,6 +31,21 @@ def test_the_key_decides_the_hash(monkeypatch):
     unkeyed = keyed_hash("anna@example.org")
     monkeypatch.setenv("SEGMENTATION_HASH_KEY", "secret")
     assert keyed_hash("anna@example.org") != unkeyed
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["Ann@Example.com", " ann@example.com", "ann+a+b@example.com", "mailto:ann@example.com"],
+)
+def test_spellings_of_an_address_have_one_hash(spelling):
+    assert hashed_reference(spelling) == f"e-{keyed_hash('ann@example.com')}"
+
+
+@pytest.mark.parametrize(
+    "reference", ["info@example.com", "No-Reply+1@example.com", "ann@b", "+49 1"]
+)
+def test_only_an_address_of_a_person_is_marked(reference):
+    assert hashed_reference(reference).startswith("h-")
 
 
 def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(

@@ -607,6 +607,20 @@ def test_references_that_match_none_are_counted_with_near_misses_by_kind(tmp_pat
     assert "canary" not in str(report).lower()
 
 
+def test_an_email_meets_itself_in_every_system_and_the_record_that_has_it(tmp_path: Path) -> None:
+    asked = ["MIA+news@canary.example", "zoe@canary.example", "eve@canary.example"]
+    files = placed("c1", "ZOE@canary.example") | {
+        "customers.csv": orders("r1,Mia@canary.example", header="record_id,email"),
+        "erasure_requests.csv": orders(
+            *(f"news,{reference},2024-03-01" for reference in asked),
+            header="source_system,customer_ref,requested_at",
+        ),
+    }
+    report = check_folder(written(tmp_path, files), TABLES, ROLES)
+    assert "erasure_requests.csv has 1 requests for a customer_ref" in "\n".join(report.notes)
+    assert "canary" not in str(report).lower()
+
+
 # --- Parts -------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ records as (
         activity.source_system,
         activity.customer_ref as record_id,
         activity.customer_ref,
-        null as first_recorded_at,
+        activity.first_active_at as first_recorded_at,
         null as created_at,
         false as is_in_crm,
         activity.is_synthetic,
@@ -101,12 +101,41 @@ normalised as (
             end
         ) as birth_date,
         birth_date is not null as has_readable_birth_date,
-        {{ normalised_email('email') }} as email,
+        {{ normalised_email('email') }} as stated_email,
         {{ normalised_phone('phone') }} as phone,
         {{ normalised_street('plain_street') }} || ' ' || {{ normalised_postcode('postcode') }} as address,
         {{ normalised_postcode('postcode') }} as postcode,
         has_mixed_scripts
     from plain
+),
+
+keyed as (
+    select
+        *,
+        coalesce(
+            {{ hashed_reference('stated_email') }},
+            case when {{ is_email_reference('customer_ref') }} then customer_ref end
+        ) as email_key
+    from normalised
+),
+
+addresses as (
+    select
+        email_key,
+        min(stated_email) as email
+    from keyed
+    where stated_email is not null
+    group by email_key
+),
+
+-- Of an order by e-mail only the hash of the address is known. Where a CRM record has the address, that is the e-mail of the
+-- order's reference too; elsewhere the hash stands for it.
+addressed as (
+    select
+        keyed.*,
+        coalesce(addresses.email, keyed.email_key) as email
+    from keyed
+    left join addresses on keyed.email_key = addresses.email_key
 ),
 
 {% for identifier in ['email', 'phone', 'address'] -%}
@@ -115,7 +144,7 @@ normalised as (
         {{ identifier }},
         count(distinct nullif(coalesce(left(given_name, 1), '') || coalesce(birth_date, ''), '')) as people,
         count(distinct left(given_name, 1)) as initials
-    from normalised
+    from addressed
     where {{ identifier }} is not null
     group by {{ identifier }}
 ),
@@ -123,34 +152,35 @@ normalised as (
 {% endfor -%}
 identifiers as (
     select
-        normalised.record_key,
-        normalised.reference_key,
-        normalised.source_system,
-        normalised.record_id,
-        normalised.customer_ref,
-        normalised.first_recorded_at,
-        {{ local_date('normalised.first_recorded_at') }} as first_recorded_on,
-        normalised.created_at,
-        normalised.is_in_crm,
-        normalised.is_synthetic,
-        normalised.given_name,
-        normalised.family_name,
-        normalised.birth_date,
-        normalised.has_readable_birth_date,
+        addressed.record_key,
+        addressed.reference_key,
+        addressed.source_system,
+        addressed.record_id,
+        addressed.customer_ref,
+        addressed.first_recorded_at,
+        {{ local_date('addressed.first_recorded_at') }} as first_recorded_on,
+        addressed.created_at,
+        addressed.is_in_crm,
+        addressed.is_synthetic,
+        addressed.given_name,
+        addressed.family_name,
+        addressed.birth_date,
+        addressed.has_readable_birth_date,
         {% for identifier in ['email', 'phone', 'address'] -%}
         case
             when
                 {{ identifier }}_users.people <= {{ setting('identity_hub_limit') }}
-                {{ 'and not ' ~ is_role_mailbox('normalised.email') if identifier == 'email' }}
-                then normalised.{{ identifier }}
+                {{ 'and ' ~ is_email_reference('addressed.email_key') if identifier == 'email' }}
+                then addressed.{{ identifier }}
         end as {{ identifier }},
         {% endfor -%}
+        addressed.email_key,
         email_users.initials <= 1 as is_email_of_one,
-        normalised.postcode,
-        normalised.has_mixed_scripts
-    from normalised
+        addressed.postcode,
+        addressed.has_mixed_scripts
+    from addressed
     {% for identifier in ['email', 'phone', 'address'] -%}
-    left join {{ identifier }}_users on normalised.{{ identifier }} = {{ identifier }}_users.{{ identifier }}
+    left join {{ identifier }}_users on addressed.{{ identifier }} = {{ identifier }}_users.{{ identifier }}
     {% endfor %}
 )
 

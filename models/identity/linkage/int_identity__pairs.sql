@@ -136,6 +136,7 @@ paired as (
         coalesce(length(left_records.given_name), 0) <= 1
         or coalesce(length(right_records.given_name), 0) <= 1 as lacks_given_name,
         device_pairs.left_key is not null as has_same_device,
+        not left_records.is_in_crm or not right_records.is_in_crm as lacks_crm_record,
         {% for column in ['family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'] -%}
         coalesce(left_records.{{ column }} = right_records.{{ column }}, false) as has_same_{{ column }},
         {% endfor -%}
@@ -242,7 +243,11 @@ pairs as (
         ) as is_link,
         coalesce(weight, 0) + case when rule is not null then 1000 else 0 end as merge_order
     from judged
-    where rule is not null or probability >= {{ setting('identity_review_from') }}
+    where
+        rule is not null
+        or probability >= {{ setting('identity_review_from') }}
+        -- Whose orders by a shared e-mail are, only people can say.
+        or (lacks_crm_record and has_same_email)
 )
 
 select * from pairs

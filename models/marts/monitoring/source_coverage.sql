@@ -143,13 +143,15 @@ measured as (
         cast(value as double) as value,
         cast(
             case
-                when check_name in ('sale_turned_return', 'unmatched_withdrawals') then 0
+                when check_name in ('sale_turned_return', 'unmatched_withdrawals', 'requests_by_shared_email') then 0
                 when check_name = 'unmatched_references' and source_table = 'erasure_requests' then 0
             end as double
         ) as threshold,
         'warn above' as judgement
     from (
         select * from {{ ref('int_staging__unmatched_references') }}
+        union all
+        select * from {{ ref('int_identity__unreached_requests') }}
         union all
         select *
         from counts

@@ -5,9 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import unicodedata
 
 DEMO_HASH_KEY = "demo-key-set-SEGMENTATION_HASH_KEY-for-real-data"
+# The same addresses as the macro is_email accepts; a test compares them.
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+([.][^@\s.]+)+")
+_ROLE_MAILBOX = re.compile(
+    r"(accounts|admin|billing|contact|customerservice|enquiries|hello|help|hr|info|jobs|mail|"
+    r"marketing|no-?reply|office|orders|post|postmaster|reception|sales|service|shop|support|team|"
+    r"webmaster)@.*"
+)
 # Cyrillic and Greek letters that look like Latin ones, in lower case.
 _LOOK_ALIKES = str.maketrans(
     "асеорхуіјѕԁһӏьвнкмтαορντικυχγ",
@@ -24,6 +32,26 @@ def keyed_hash(value: str) -> str:
     key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
     text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def hashed_reference(reference: str) -> str:
+    """A reference that must not be shown: a prefix and its keyed hash.
+
+    The prefix is e- for the e-mail address of a person, and h- for all else: phone numbers, names,
+    and role mailboxes such as info@. So that orders by e-mail meet the record with that address,
+    its spellings give one hash, plus tags included.
+    """
+    email = normalised_email(reference)
+    if email is None:
+        return f"h-{keyed_hash(reference)}"
+    return f"{'h' if _ROLE_MAILBOX.fullmatch(email) else 'e'}-{keyed_hash(email)}"
+
+
+def normalised_email(text: str) -> str | None:
+    """An e-mail address in one spelling, as the macro of this name has it; None for other text."""
+    email = "".join(fold_text(text).split()).removeprefix("mailto:")
+    # A tag with nothing before it is all there is of the address.
+    return re.sub(r"(?<=.)[+][^@]*@", "@", email) if EMAIL.fullmatch(email) else None
 
 
 def has_own_hash_key() -> bool:

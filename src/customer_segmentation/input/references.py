@@ -32,6 +32,7 @@ _KINDS = {
     "zeros": "without leading zeros",
     "zz": "but for several of these",
 }
+_EMAIL = "regexp_replace(lower(spelling), '[+][^@]*@', '@')"
 # Of consents: what can't be read counts as withdrawn.
 _WITHDRAWN = "coalesce(not try_cast(cast(granted as varchar) as boolean), true)"
 
@@ -192,18 +193,19 @@ def _check_matches(
         from {table.sql}
         """
         for name, table in tables.items()
-        for column in ("customer_ref", "record_id")
+        for column in ("customer_ref", "record_id", "email")
         if column in table.columns
     )
     if not rows:
         return
-    # An address meets itself in any case: it becomes a hash of its folded form.
+    # An address meets itself in any spelling and in every system: it becomes a hash.
     found = connection.execute(
         f"""
         with counted as (
             select
-                *,
-                if(contains(spelling, '@'), lower(spelling), spelling) as reference,
+                * exclude (system),
+                if(contains(spelling, '@'), '', system) as system,
+                if(contains(spelling, '@'), {_EMAIL}, spelling) as reference,
                 count(*) as held
             from ({rows})
             where spelling <> '' and not list_contains($1, lower(spelling))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import duckdb
 import yaml
 
+from customer_segmentation.identity.identifiers import EMAIL
 from customer_segmentation.input.contract import ContractTable, missing_columns
 from customer_segmentation.input.event_roles import guessed_role
 from customer_segmentation.input.orders_check import check_orders
@@ -21,7 +22,6 @@ from customer_segmentation.input.report import Report
 from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.input.values import (
     EARLIEST_PLAUSIBLE,
-    EMAIL,
     bad_values,
     clock_of,
     kind_of_values,

@@ -9,13 +9,14 @@ from datetime import date, datetime
 from itertools import islice, pairwise
 from typing import NamedTuple
 
+from customer_segmentation.identity.identifiers import EMAIL
 from customer_segmentation.input.raw_tables import Hour
 
 EARLIEST_PLAUSIBLE = date(1970, 1, 2)  # default of var earliest_plausible_date
 _DISTINCT_VALUES = 200  # tried in each format
 _MOST = 0.9  # share of the values that decides the kind of a column
 
-# The same values as the macros to_instant and is_email accept; a test compares them.
+# The same values as the macro to_instant accepts; a test compares them.
 BARE_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 NAIVE_STAMP = re.compile(
     BARE_DATE.pattern + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?",
@@ -25,7 +26,6 @@ STAMP_WITH_OFFSET = re.compile(
     NAIVE_STAMP.pattern + r" ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)",
     re.ASCII,
 )
-EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+([.][^@\s.]+)+")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.?\d{3})*,\d{1,2}")

@@ -59,6 +59,12 @@ TABLES = {
         ) as kpis (segment_key, scheme, customers, buyers, customer_share, revenue_share)
         cross join (values (date '2020-01-01'), (date '2020-02-01')) as periods (period)
     """,
+    # None were buyers at both ends, so there is no sentence on changes of the label.
+    "main.segment_transitions": """
+        select
+            date '2020-02-01' as period, 'rfm' as scheme, 'rfm:prospect' as from_segment,
+            'rfm:champions' as to_segment, 1 as customers
+    """,
     "models.cluster_models": """
         select 'in_force' as status, * from (
             values ('cluster', 'none', 'Too few.'), ('journeys', 'good', 'They are apart.')

@@ -19,6 +19,7 @@ from customer_segmentation.output.last_build import (
     vars_of_last_command,
     working_file,
 )
+from customer_segmentation.output.rfm_flips import rfm_flips
 
 _FINDINGS_PER_WARNING = 5
 _FEW_BUYERS = 100  # of ten RFM segments, ten buyers each
@@ -206,10 +207,12 @@ def _print_customers(connection: duckdb.DuckDBPyConnection, console: Console) ->
         """
     ).fetchall()
     parts = ", ".join(f"{name} {number:,}" for name, number in [("buyers", buyers), *outside])
-    console.print(
-        f"Eligible customers: {customers:,} ({parts}). "
-        f"Their revenue to date: {revenue:,.2f}, net of returns."
-    )
+    sentences = [
+        f"Eligible customers: {customers:,} ({parts}).",
+        f"Their revenue to date: {revenue:,.2f}, net of returns.",
+        rfm_flips(connection) or "",
+    ]
+    console.print(" ".join(sentences).rstrip())
     if guests:
         console.print(
             f"Guests placed {guests:,.0f} of {loaded:,.0f} orders and returns: without a "

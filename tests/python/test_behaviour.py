@@ -48,15 +48,19 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
     "stg_identity_links": dict.fromkeys(["source_system", "customer_ref", "anonymous_id"], TEXT)
     | {"seen_on": DAY},
     "stg_orders": dict.fromkeys(["order_id", "source_system", "customer_ref", "status"], TEXT)
+    | dict.fromkeys(["campaign_id", "channel", "coupon"], TEXT)
     | {"ordered_at": INSTANT, "ordered_on": DAY, "amount": MONEY},
     "stg_order_lines": dict.fromkeys(["order_id", "source_system", "product_id"], TEXT)
-    | {"amount": MONEY, "discount_amount": MONEY},
-    "stg_products": {"product_id": TEXT, "category": TEXT},
-    "stg_tickets": dict.fromkeys(["source_system", "customer_ref", "channel"], TEXT)
+    | {"amount": MONEY, "quantity": MONEY, "discount_amount": MONEY},
+    "stg_products": dict.fromkeys(["product_id", "name", "category", "subcategory", "brand"], TEXT),
+    "stg_tickets": dict.fromkeys(["ticket_id", "source_system", "customer_ref", "channel"], TEXT)
     | {"opened_on": DAY, "rating": MONEY},
-    "stg_campaign_contacts": dict.fromkeys(["source_system", "customer_ref"], TEXT)
+    "stg_campaigns": dict.fromkeys(["campaign_id", "type"], TEXT),
+    "stg_campaign_contacts": dict.fromkeys(["campaign_id", "source_system", "customer_ref"], TEXT)
     | {"contacted_on": DAY},
-    "stg_campaign_responses": dict.fromkeys(["source_system", "customer_ref"], TEXT)
+    "stg_campaign_responses": dict.fromkeys(
+        ["campaign_id", "source_system", "customer_ref", "response_type"], TEXT
+    )
     | {"responded_on": DAY},
     "int_identity__references": dict.fromkeys(["source_system", "customer_ref"], TEXT)
     | {"customer_key": pa.int64()},
@@ -65,7 +69,7 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
         ["customer_id", "age_band", "gender", "income_band", "household_size", "loyalty_tier"],
         TEXT,
     )
-    | {"region": TEXT, "country": TEXT, "known_from": DAY},
+    | {"region": TEXT, "country": TEXT, "signed_up_on": DAY, "known_from": DAY},
     "int_identity__consents": {"customer_key": pa.int64(), "purpose": TEXT, "granted": pa.bool_()}
     | {"stated_on": DAY, "next_stated_on": DAY},
     "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY}

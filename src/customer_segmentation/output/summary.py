@@ -19,6 +19,7 @@ from customer_segmentation.output.last_build import (
     vars_of_last_command,
     working_file,
 )
+from customer_segmentation.output.rfm_flips import rfm_flips
 
 _FINDINGS_PER_WARNING = 5
 _FEW_BUYERS = 100  # of ten RFM segments, ten buyers each
@@ -209,6 +210,7 @@ def _print_customers(connection: duckdb.DuckDBPyConnection, console: Console) ->
     console.print(
         f"Eligible customers: {customers:,} ({parts}). "
         f"Their revenue to date: {revenue:,.2f}, net of returns."
+        + (f" {flips}" if (flips := rfm_flips(connection)) else "")
     )
     if guests:
         console.print(

@@ -207,11 +207,12 @@ def _print_customers(connection: duckdb.DuckDBPyConnection, console: Console) ->
         """
     ).fetchall()
     parts = ", ".join(f"{name} {number:,}" for name, number in [("buyers", buyers), *outside])
-    console.print(
-        f"Eligible customers: {customers:,} ({parts}). "
-        f"Their revenue to date: {revenue:,.2f}, net of returns."
-        + (f" {flips}" if (flips := rfm_flips(connection)) else "")
-    )
+    sentences = [
+        f"Eligible customers: {customers:,} ({parts}).",
+        f"Their revenue to date: {revenue:,.2f}, net of returns.",
+        rfm_flips(connection) or "",
+    ]
+    console.print(" ".join(sentences).rstrip())
     if guests:
         console.print(
             f"Guests placed {guests:,.0f} of {loaded:,.0f} orders and returns: without a "

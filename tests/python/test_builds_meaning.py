@@ -38,14 +38,12 @@ def query(reference: Build, tmp_path_factory: pytest.TempPathFactory) -> Query:
     (folder / "target").mkdir()
     shutil.copy(reference.folder / "target" / "semantic_manifest.json", folder / "target")
     shutil.copy(ROOT / "dbt_project.yml", folder)
-    # mf takes no --vars, and the profile finds the file by the var dataset.
-    profile = (ROOT / "profiles.yml").read_text(encoding="utf-8")
-    path = f'path: "warehouse/{VARS["dataset"]}.duckdb"'
-    (folder / "profiles.yml").write_text(re.sub(r'path: "warehouse/{{.*', path, profile))
+    shutil.copy(ROOT / "profiles.yml", folder)
 
     def run(*args: str) -> list[dict[str, str]]:
         command = [str(MF), "query", *args, "--csv", "rows.csv"]
-        environment = {**os.environ, "DBT_PROFILES_DIR": str(folder)}
+        environment = {**os.environ, "DBT_PROFILES_DIR": str(folder), "DATASET": VARS["dataset"]}
+        environment.pop("SEGMENTATION_HOME", None)
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )

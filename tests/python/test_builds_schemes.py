@@ -639,7 +639,7 @@ def test_the_summary_shows_the_schemes(own_schemes: Build, monkeypatch: pytest.M
     for line in console.export_text().split("\nSince ")[0].splitlines():
         # Columns are two spaces apart; a row without a scheme is of the one above.
         words = re.split(r" {2,}", line)
-        if len(words) == 5:
+        if len(words) >= 5:
             scheme = words[0].strip() or scheme
             printed.setdefault(scheme, []).append(words[1:3])
     large = Counter(wanted("basket_size").values())["large"]

@@ -179,7 +179,8 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
     "two rules": (
         ruled({"all": [RECENT], "any": [RECENT]}),
         f"{OF_LARGE}: found the keys all, any.",
-        "exactly one of all, any, not, metric, score, attribute, consent, segment, sample_percent",
+        "exactly one of all, any, not, metric, score, attribute, consent, date, sequence, "
+        "bought_together, segment, sample_percent",
     ),
     "unknown metric": (
         ruled({"any": [RECENT, {"metric": "ordrs", "at_least": 1}]}),

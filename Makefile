@@ -45,12 +45,10 @@ data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 
 build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary
 	$(DBT) build --vars '$(SETTINGS)'
-	@$(BIN)/customer-segmentation summary
 
 backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30
 	$(DBT) build --vars '$(SETTINGS)'
-	@$(BIN)/customer-segmentation summary
 
 # RAW=folder, or VARS='{raw_schema: ...}' for warehouse tables.
 check-input: $(INSTALLED) ## Profile raw data without building: make check-input RAW=data/shop

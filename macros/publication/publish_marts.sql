@@ -16,9 +16,18 @@
     {% if reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
-        {% do log('Published ' ~ path, info=true) %}
+        {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
     {% endif %}
     {{ return('') }}
+{% endmacro %}
+
+
+{% macro summary_of_build(results, path) %}
+    {% set checks = [] %}
+    {% for result in results if result.status | string == 'warn' and result.node.resource_type | string == 'test' %}
+        {% do checks.append([result.node.name, result.failures, result.node.compiled_code]) %}
+    {% endfor %}
+    {{ return(customer_segmentation.call_plugin('segmentation_summary', [tojson({'path': path, 'checks': checks | sort})])) }}
 {% endmacro %}
 
 

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -55,6 +56,7 @@ from customer_segmentation.output.publication import (
     data_set,
     publish,
 )
+from customer_segmentation.output.summary import summary_of_build
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -116,6 +118,17 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 )
             )
 
+        def summarise(request: str) -> str:
+            wanted = json.loads(request)
+            width = shutil.get_terminal_size(fallback=(200, 24)).columns
+            path = Path(wanted["path"])
+            try:
+                page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
+            except duckdb.Error as error:
+                # The file is published; a page that can't be written must not fail the build.
+                page = f"No summary: {error}"
+            return json.dumps({"result": page})
+
         # A connection with functions that is open at exit prints warnings about leaks.
         atexit.register(conn.close)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
@@ -136,6 +149,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             text,
             side_effects=True,
         )
+        conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True

@@ -18,6 +18,13 @@ def test_a_whole_build_replaces_the_file(
         assert attempt.build.rows("select count(*) from customers") == [(customers,)]
 
 
+def test_a_build_ends_with_its_summary(more_customers: Attempt) -> None:
+    page = more_customers.build.output.rpartition("Published published/segments.duckdb\n")[2]
+    assert page.startswith("Data set trial from raw, as of ")
+    assert "Eligible customers: 40 (" in page
+    assert "Published: published/segments.duckdb. " in page
+
+
 @pytest.mark.parametrize("name", NOT_WHOLE)
 def test_anything_less_leaves_the_file_as_it_was(guarded: dict[str, Attempt], name: str) -> None:
     attempt = guarded[name]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date, datetime
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 from rich.console import Console
@@ -125,6 +127,51 @@ def print_summary(target: Path, console: Console, *, full: bool = False) -> None
     if not published.exists():
         console.print(f"Nothing has been published to {published} yet.")
         return
+    warned = [
+        result
+        for result in results["results"]
+        if result["status"] == "warn" and result["unique_id"].startswith("test.")
+    ]
+    nodes = read_artifact(target, "manifest")["nodes"] if warned else {}
+    checks = [
+        (nodes[result["unique_id"]]["name"], result["failures"], result["compiled_code"])
+        for result in sorted(warned, key=lambda result: str(result["unique_id"]))
+    ]
+    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
+    is_earlier = published.stat().st_mtime < started.timestamp()
+    with open_to_read(working_file(variables)) if checks else nullcontext() as working:
+        _print(published, checks, working, console, full=full, is_earlier=is_earlier)
+
+
+def summary_of_build(
+    published: Path,
+    checks: Sequence[tuple[str, int, str]],
+    working: duckdb.DuckDBPyConnection,
+    width: int,
+) -> str:
+    """The summary of a build that has just published, for the end of its log.
+
+    Args:
+        published: The published file.
+        checks: Name, number of rows and SQL of the data tests that warned.
+        working: A connection to the working file.
+        width: Columns of the terminal.
+    """
+    page = StringIO()
+    console = Console(file=page, highlight=False, soft_wrap=True, width=width)
+    _print(published, checks, working, console)
+    return page.getvalue()
+
+
+def _print(
+    published: Path,
+    checks: Sequence[tuple[str, int, str]],
+    working: duckdb.DuckDBPyConnection | None,
+    console: Console,
+    *,
+    full: bool = False,
+    is_earlier: bool = False,
+) -> None:
     with open_to_read(published) as connection:
         ((dataset, raw_data, timezone, as_of),) = connection.execute(
             "select dataset, raw_data, timezone, as_of from monitoring.data_set"
@@ -144,18 +191,20 @@ def print_summary(target: Path, console: Console, *, full: bool = False) -> None
         else:
             _print_schemes(segments, changes, verdicts, console)
         names = dict(connection.execute("select segment_key, name from segments").fetchall())
-    warnings = _warnings(results, working_file(variables), target)
+    warnings = [
+        (name.replace("_", " "), rows, _findings(working, query) if working else [])
+        for name, rows, query in checks
+    ]
     if full:
         _print_findings(warnings, names, console)
         console.print()
     elif warnings:
         groups = [_with_segments(sentence, found, names) for sentence, _, found in warnings]
         console.print(f"Checks that failed: {'; '.join(groups)}.")
-    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
     where = (
         f"{published} is from an earlier build; the last one did not replace it. "
         "The line 'Not published' above says why."
-        if published.stat().st_mtime < started.timestamp()
+        if is_earlier
         else f"Published: {published}."
     )
     next_steps = "" if full else f" {_next_steps(verdicts)}"
@@ -409,33 +458,12 @@ def _cluster_verdicts(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[
     }
 
 
-def _warnings(
-    results: Mapping[str, Any], working: Path, target: Path
-) -> list[tuple[str, int, list[str]]]:
-    """The tests that warned: the sentence that doesn't hold, the rows and the findings in words."""
-    warned = [
-        result
-        for result in results["results"]
-        if result["status"] == "warn" and result["unique_id"].startswith("test.")
-    ]
-    nodes = read_artifact(target, "manifest")["nodes"] if warned else {}
-    return [
-        (
-            nodes[result["unique_id"]]["name"].replace("_", " "),
-            result["failures"],
-            _findings(working, result["compiled_code"]),
-        )
-        for result in sorted(warned, key=lambda result: str(result["unique_id"]))
-    ]
-
-
-def _findings(working: Path, query: str) -> list[str]:
+def _findings(working: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     """The findings of a test that words them; rows of other tests may hold personal data."""
-    with open_to_read(working) as connection:
-        rows = connection.sql(query)
-        if rows.columns != ["finding"]:
-            return []
-        return [finding for (finding,) in rows.order("finding").fetchall()]
+    rows = working.sql(query)
+    if rows.columns != ["finding"]:
+        return []
+    return [finding for (finding,) in rows.order("finding").fetchall()]
 
 
 def _print_findings(

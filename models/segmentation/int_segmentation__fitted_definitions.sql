@@ -9,6 +9,7 @@
 {% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
 {% set slack = setting('score_slack') -%}
+{% set slack_words = "'; members stay within ' || " ~ percent_words(slack) ~ " || ' of a cut point'" if slack else "''" -%}
 
 {#- Set where recency is measured in own gaps. -#}
 {% set recency_limits = rfm_metrics().recency.limits -%}
@@ -118,7 +119,7 @@ rfm_definitions as (
                     when fewest_orders is null then 'at most ' || {{ counted('most_orders', 'order') }}
                     else fewest_orders || ' to ' || {{ counted('most_orders', 'order') }}
                 end
-                || {{ "'; members stay within ' || " ~ percent_words(slack) ~ " || ' of a cut point'" if slack else "''" }}
+                || {{ slack_words }}
         end as definition,
         case
             when same_orders = 1 or (fewest_orders is null and most_orders = 1) then segment || ' once'

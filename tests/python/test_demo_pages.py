@@ -33,6 +33,9 @@ def printed(page: str) -> list[re.Match[str]]:
 def made(page: str) -> list[str]:
     """What the commands of a page print, one after another in one shell."""
     script = f"\necho '{BREAK}'\n".join(example["command"] for example in printed(page))
+    # The tests build in a folder of their own.
+    script = script.replace("target/compiled", f"{TARGET}/compiled")
+    script = script.replace("warehouse/demo", f"{HOME}/warehouse/demo")
     # Wide enough for the longest row; without artifacts, so that the summary stays the build's; and
     # not as the child of another make, which would print the folder.
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
@@ -41,7 +44,6 @@ def made(page: str) -> list[str]:
         ["bash", "-e"], input=script, cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    # The tests build in a folder of their own.
     said = ran.stdout if Path() == HOME else ran.stdout.replace(f"{HOME}/", "")
     return [output.strip("\n") for output in said.split(BREAK)]
 

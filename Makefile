@@ -112,9 +112,9 @@ hooks: $(INSTALLED) ## Check style before every commit
 demo-pages: build ## Compare the demo output in the documentation with the last build
 	$(BIN)/pytest tests/python/test_demo_pages.py
 
-# dbt unit tests need the tables of a build.
+# dbt unit tests need the tables of a build, and assume the default vars.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
-	$(DBT) test --select test_type:unit --vars '$(SETTINGS)'
+	$(DBT) test --select test_type:unit --vars '{raw_dir: data/demo}'
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py

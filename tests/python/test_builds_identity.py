@@ -39,6 +39,7 @@ from customer_segmentation.identity.identifiers import hashed_reference
 
 CUSTOMERS = 2_000
 # The side builds stop where identity ends.
+TOWN_VARS = {**REFERENCE_VARS, "date_formats": {"support": ["%d.%m.%Y"]}}
 IDENTITY_ALONE = ["--exclude-resource-type", "test", "--select", "+identity_review"]
 IDENTITY_ALONE += ["+int_identity__golden_records", "+customer_id_changes"]
 
@@ -59,14 +60,14 @@ def town_now(workshop: Workshop) -> Build:
     """Everybody, from Parquet, with a history of months."""
     folder, tables = workshop.folder("town"), people().tables()
     stored = ["--store-failures"]
-    return workshop.build(folder, tables, REFERENCE_VARS, stored, with_artifacts=True)
+    return workshop.build(folder, tables, TOWN_VARS, stored, with_artifacts=True)
 
 
 @scenario("town_now")
 def town_as_csv(workshop: Workshop, _: Build) -> Build:
     """The same rows in another order and as text."""
     files = {f"{name}.csv": as_csv(table) for name, table in people().tables().items()}
-    return workshop.build(workshop.folder("town-as-csv"), files, REFERENCE_VARS, IDENTITY_ALONE)
+    return workshop.build(workshop.folder("town-as-csv"), files, TOWN_VARS, IDENTITY_ALONE)
 
 
 @scenario("town_now")
@@ -82,12 +83,12 @@ def town_later(workshop: Workshop, town_now: Build) -> Build:
     tables = people().tables()
     tables["customers"] = pd.concat([tables["customers"], pd.DataFrame(later(), dtype="str")])
     where = ["--project-dir", str(project)]
-    return workshop.build(folder, tables, REFERENCE_VARS, [*where, *IDENTITY_ALONE])
+    return workshop.build(folder, tables, TOWN_VARS, [*where, *IDENTITY_ALONE])
 
 
 @scenario("town_now")
 def town_without_vetoes(workshop: Workshop, _: Build) -> Build:
-    variables = {**REFERENCE_VARS, "identity_vetoes": [], "trusted_sources": ["crm"]}
+    variables = {**TOWN_VARS, "identity_vetoes": [], "trusted_sources": ["crm"]}
     folder = workshop.folder("town-without-vetoes")
     return workshop.build(folder, people().tables(), variables, IDENTITY_ALONE)
 

@@ -85,6 +85,17 @@
 {% endmacro %}
 
 
+{% macro check_row_conditions(segment, columns_of) %}
+    {%- for window in segment.conditions | map(attribute='windows', default=[]) | sum(start=[]) -%}
+        {%- for table, conditions in window.reads if table in columns_of -%}
+            {%- for condition in conditions if condition.column not in columns_of[table] -%}
+                {%- do definition_error(segment.subject, 'where', "'" ~ condition.column ~ "', which is no column of " ~ table, 'the columns of ' ~ table ~ ': ', columns_of[table], condition.column) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{% endmacro %}
+
+
 {#- At the first build there are no tables yet, so the columns are those that the models' properties describe. -#}
 {% macro check_metric_columns() %}
     {%- set columns_of, places, expressions = {}, [], [] -%}
@@ -99,11 +110,7 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- for segment in rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
-        {%- for window in segment.conditions | map(attribute='windows', default=[]) | sum(start=[]) -%}
-            {%- for table, condition in rows_read(window) if table in columns_of and condition.column not in columns_of[table] -%}
-                {%- do definition_error(segment.subject, 'where', "'" ~ condition.column ~ "', which is no column of " ~ table, 'the columns of ' ~ table ~ ': ', columns_of[table], condition.column) -%}
-            {%- endfor -%}
-        {%- endfor -%}
+        {%- do check_row_conditions(segment, columns_of) -%}
     {%- endfor -%}
     {%- for parsed in (parsed_expressions(expressions) if expressions else []) -%}
         {%- set metric, part, columns = places[loop.index0] -%}
@@ -116,18 +123,6 @@
             {%- do definition_error(subject, part, "'" ~ names | last ~ "', which is no column of " ~ metric.table ~ ", in '" ~ metric[part] ~ "'", all_columns, columns, names | last) -%}
         {%- endfor -%}
     {%- endfor -%}
-{% endmacro %}
-
-
-{% macro rows_read(window) %}
-    {%- set read = [] -%}
-    {%- for step in window.get('steps', [window]) -%}
-        {%- set parts = step.get('parts', [step.window.where if 'window' in step else step.get('where', [])]) -%}
-        {%- for condition in parts | sum(start=[]) -%}
-            {%- do read.append(('lines' if 'parts' in step else metrics()[(step.window or step).metric].table, condition)) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{- return(read) -}}
 {% endmacro %}
 
 

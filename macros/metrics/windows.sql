@@ -50,7 +50,8 @@
 
 {#-
     kind is days, hours, calendar (unit is week, month, quarter or year), first, last or any_days; size how many, or this or
-    last of a calendar unit. where is a list of conditions on columns of the table.
+    last of a calendar unit. where is a list of conditions on columns of the table. reads lists the tables with their conditions, of
+    a pattern those of all its parts.
 -#}
 {% macro metric_window(subject, path, entry, metric) %}
     {%- set windows = window_keys() -%}
@@ -93,6 +94,7 @@
         size=size,
         unit=unit,
         where=where,
+        reads=[[metric.table, where]],
         type='bigint' if metric.aggregate.startswith('count') else 'decimal(18, 2)' if metric.unit == 'currency' else 'decimal(38, 6)',
         column=column
     )) -}}

@@ -62,7 +62,7 @@
 {% endmacro %}
 
 
-{#- birthday is a direct identifier, so no rule tells more of it than that it is near. -#}
+{#- A birthday is a direct identifier, so rules can only ask whether it is near. -#}
 {% macro rule_dates() %}
     {%- set operators = ['days_ago', 'after', 'before', 'anniversary_in_days', 'is_known'] -%}
     {{- return({

@@ -292,12 +292,13 @@
     {%- if not 2 <= body[kind] | length <= 5 -%}
         {%- do definition_error(at.subject, path, body[kind] | length ~ ' of them', length.words) -%}
     {%- endif -%}
-    {%- set window = dict(day_window(at.subject, at.path, body), metric=none, table='patterns', absent=0, kind=kind, type='bigint') -%}
+    {%- set window = dict(day_window(at.subject, at.path, body), metric=none, table='patterns', absent=0, kind=kind, type='bigint', reads=[]) -%}
     {%- set words = [] -%}
     {%- if kind == 'bought_together' -%}
         {%- do window.update({'parts': []}) -%}
         {%- for part in body[kind] -%}
             {%- do window.parts.append(row_conditions(at.subject, path ~ '[' ~ loop.index0 ~ ']', part)) -%}
+            {%- do window.reads.append(['lines', window.parts[-1]]) -%}
             {%- do words.append(window.parts[-1] | map(attribute='words') | join(', ')) -%}
         {%- endfor -%}
         {%- set sentence = words | join(' and ') ~ ' bought in one order' -%}
@@ -310,6 +311,7 @@
         {%- for part in body[kind] -%}
             {%- set place = path ~ '[' ~ loop.index0 ~ ']' ~ ('.not' if loop.last and window.is_missing else '') -%}
             {%- do window.steps.append(sequence_step(grammar, at.subject, place, part['not'] if loop.last and window.is_missing else part)) -%}
+            {%- do window.reads.extend(window.steps[-1].window.reads) -%}
             {%- do words.append(window.steps[-1].words) -%}
         {%- endfor -%}
         {%- set sentence = words | join(', then ' if not window.is_missing else ', then no ') ~ ' within ' ~ body.within_days ~ (' days' if body.within_days != 1 else ' day') -%}

@@ -2,21 +2,24 @@
     Reads only the columns that the rule names, and computes only the windows that no table has, by the same macros as a build.
     Logged as one line of JSON, because an operation of dbt returns nothing to its caller.
 -#}
-{% macro trial_queries(definition, built_columns) %}
+{% macro trial_queries(definition, built_columns, row_columns) %}
     {%- set segments = rule_segments({'this_rule': definition}) -%}
     {%- set segment = segments | selectattr('segment', 'equalto', 'this_rule') | first -%}
     {%- set cuts = percentile_cuts([segment]) -%}
+    {%- do check_row_conditions(segment, row_columns) -%}
     {%- set built, missing = {}, {} -%}
     {%- for condition in segment.conditions -%}
         {%- for window in condition.windows or [] -%}
             {%- do (built if window.column in built_columns else missing).update({window.column: window}) -%}
         {%- endfor -%}
-        {%- if condition.windows -%}
-        {%- elif condition.kind == 'segment' and 'rule' not in condition -%}
+        {%- if condition.kind == 'segment' and 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}
-        {%- elif condition.kind in ['score', 'attribute', 'consent', 'date'] -%}
+        {%- elif condition.kind in ['score', 'attribute', 'consent', 'date'] and not condition.windows -%}
             {%- do built.update({condition.column: condition}) -%}
         {%- endif -%}
+    {%- endfor -%}
+    {%- for column, condition in built.items() if column not in built_columns -%}
+        {%- do definition_error(segment.subject, condition.kind, condition.get('subject', column) ~ ', which the last build did not compute', 'the rule in var rule_segments and a build first') -%}
     {%- endfor -%}
     {%- do log(tojson({
         'words': segment.definition,

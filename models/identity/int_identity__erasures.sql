@@ -29,7 +29,7 @@ forgotten as (
         customer_ref as reference
     from erasure_requests
     union distinct
-    -- Orders by e-mail make a customer, so one who is none now was erased with a record.
+    -- Every active reference belongs to a customer, so one without a customer was erased with a record.
     select
         email_references.source_system,
         email_references.customer_ref as reference

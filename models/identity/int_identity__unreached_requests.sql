@@ -1,4 +1,5 @@
--- One row per table with withdrawals or erasure requests by an e-mail address that is also that of somebody they do not reach.
+-- One row per table with withdrawals or erasure requests by an e-mail address that another customer shares, whom the request
+-- does not reach.
 --
 -- The address of a family, of a team or of a father and a son of one name is no evidence of one person. Such a request means
 -- the customer who orders by it in its own system, if there is one.

@@ -185,6 +185,12 @@ def test_complaints_are_those_of_the_grammar(tries: Tries, tmp_path: Path) -> No
         tries({"metric": "ordrs", "at_least": 1})
     with pytest.raises(TrialError, match=r"^Segment 'this_rule' .*found 'x'.$|a rule such as"):
         tries("x")
+    with pytest.raises(
+        TrialError, match=r"found 'categry', which is no column of lines\. Did you mean"
+    ):
+        tries({"metric": "lines", "where": {"categry": "Wine"}, "last": 1, "at_least": 1})
+    with pytest.raises(TrialError, match="found birthday, which the last build did not compute"):
+        tries({"date": "birthday", "anniversary_in_days": 7})
     with pytest.raises(TrialError, match="not valid YAML"):
         try_rule("{metric: [", tries.target, tries.project)
     with pytest.raises(NoBuildError, match="Run `make build` first"):

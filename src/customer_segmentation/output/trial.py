@@ -131,7 +131,15 @@ def try_rule(rule: str, target: Path, project: Path = Path(), dataset: str | Non
     ).fetchall()
     if not columns:
         raise NoBuildError(f"{file} has no table {_WIDE_TABLE}. Run `make build` first.")
-    request = {"definition": definition, "built_columns": [name for (name,) in columns]}
+    rows = connection.execute(
+        "select replace(table_name, 'int_facts__', ''), list(column_name order by column_name) "
+        "from duckdb_columns() where starts_with(table_name, 'int_facts__') group by all"
+    ).fetchall()
+    request = {
+        "definition": definition,
+        "built_columns": [name for (name,) in columns],
+        "row_columns": dict(rows),
+    }
     answer = _ask_dbt(request, variables, target, project)
     unbuilt_fits = connection.execute(_UNBUILT_FIT.format(**answer)).fetchall()
     for (as_of,) in unbuilt_fits if answer["has_percentile"] else []:

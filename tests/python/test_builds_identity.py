@@ -38,8 +38,8 @@ from test_builds_privacy import traces_in, traces_in_files
 from customer_segmentation.identity.identifiers import hashed_reference
 
 CUSTOMERS = 2_000
-# The side builds stop where identity ends.
 TOWN_VARS = {**REFERENCE_VARS, "date_formats": {"support": ["%d.%m.%Y"]}}
+# The side builds stop where identity ends.
 IDENTITY_ALONE = ["--exclude-resource-type", "test", "--select", "+identity_review"]
 IDENTITY_ALONE += ["+int_identity__golden_records", "+customer_id_changes"]
 

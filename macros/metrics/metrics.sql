@@ -109,7 +109,7 @@
             {%- do expressions.append(metric[part]) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for segment in rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) -%}
+    {%- for segment in rule_segments() + schemes().values() | map(attribute='segments') | sum(start=[]) + predictions().values() | list -%}
         {%- do check_row_conditions(segment, columns_of) -%}
     {%- endfor -%}
     {%- for parsed in (parsed_expressions(expressions) if expressions else []) -%}

@@ -56,5 +56,10 @@ round(cast({{ expression }} as double), {{ digits }})
 
 {#- A sum of doubles depends on the order of the rows, and a mean halfway between two rounded values would fall on either side. -#}
 {% macro exact_mean(expression) -%}
-cast(sum(cast({{ expression }} as decimal(38, 12))) as double) / nullif(count({{ expression }}), 0)
+{{ exact_sum(expression) }} / nullif(count({{ expression }}), 0)
+{%- endmacro %}
+
+
+{% macro exact_sum(expression) -%}
+cast(sum(cast({{ expression }} as decimal(38, 12))) as double)
 {%- endmacro %}

@@ -192,14 +192,14 @@
         {%- set window = metric_window(subject, '[' ~ loop.index0 ~ '].', entry, declared[entry.metric]) -%}
         {%- do windows.update({window.column: window}) -%}
     {%- endfor -%}
-    {%- for segment in rule_segments() + schemes().values() | list -%}
+    {%- for segment in rule_segments() + schemes().values() | list + predictions().values() | list -%}
         {%- for window in segment.conditions | map(attribute='windows', default=[]) | sum(start=[]) -%}
             {%- do windows.update({window.column: window}) -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- set columns = core_columns() -%}
     {#- Anything but a list of mappings is refused by cluster_features(). -#}
-    {%- for features in [var('cluster_features', []), var('journey_features', [])] if features is sequence and features is not string -%}
+    {%- for features in [var('cluster_features', []), var('journey_features', []), var('prediction_features', [])] if features is sequence and features is not string -%}
         {%- do columns.extend(features | select('mapping') | map(attribute='column', default=none)) -%}
     {%- endfor -%}
     {%- for column in columns -%}

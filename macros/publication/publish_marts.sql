@@ -114,7 +114,7 @@
 
 
 {% macro published_table(node, schema) %}
-    {% set columns = customer_segmentation.wide_table_descriptions() if node.name == 'int_segmentation__customers_scored' else {} %}
+    {% set columns = customer_segmentation.wide_table_descriptions() if node.name == 'int_segmentation__customers_predicted' else {} %}
     {% for column in node.columns.values() %}
         {% do columns.update({column.name: column.description}) %}
     {% endfor %}

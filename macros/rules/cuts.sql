@@ -1,7 +1,7 @@
 {#- In segment_cutpoints a rule's cut has its own name as its metric; those of a scheme are numbered from the lowest. -#}
 {% macro percentile_cuts(rules=none) %}
     {%- set cuts = [] -%}
-    {%- for cut in distinct_cuts(rules if rules is not none else rule_segments()) -%}
+    {%- for cut in distinct_cuts(rules if rules is not none else rule_segments() + predictions().values() | list) -%}
         {%- do cuts.append(dict(cut, scheme='rule', metric=cut.cut_column, cut_number=1)) -%}
     {%- endfor -%}
     {%- for name, scheme in (schemes() if rules is none else {}).items() -%}

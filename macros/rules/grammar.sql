@@ -75,7 +75,7 @@
 
 
 {% macro reads_birthdays() %}
-    {%- set conditions = (rule_segments() + schemes().values() | list) | map(attribute='conditions') | sum(start=[]) -%}
+    {%- set conditions = (rule_segments() + schemes().values() | list + predictions().values() | list) | map(attribute='conditions') | sum(start=[]) -%}
     {{- return('birthday_in_days' in conditions | map(attribute='column')) -}}
 {% endmacro %}
 
@@ -92,6 +92,8 @@
         'date': ['date'] + rule_dates().first_order.operators,
         'sequence': ['sequence', 'within_days', 'window_days', 'from_days_ago', 'to_days_ago'],
         'bought_together': ['bought_together', 'window_days', 'from_days_ago', 'to_days_ago'],
+        'prediction': ['prediction', 'at_least', 'at_most', 'more_than', 'less_than', 'between', 'top_percent', 'is_known'],
+        'prediction_decile': ['prediction_decile', 'at_least', 'at_most', 'equals', 'between'],
         'segment': ['segment'],
         'sample_percent': ['sample_percent', 'salt'],
     }) -}}

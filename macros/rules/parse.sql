@@ -57,6 +57,8 @@
         {{- return(rule_date(grammar, at, body)) -}}
     {%- elif kind in ['sequence', 'bought_together'] -%}
         {{- return(rule_pattern(grammar, at, body, kind)) -}}
+    {%- elif kind in ['prediction', 'prediction_decile'] -%}
+        {{- return(rule_prediction(grammar, at, body, kind)) -}}
     {%- elif kind == 'segment' -%}
         {{- return(rule_reference(grammar, at, body)) -}}
     {%- endif -%}

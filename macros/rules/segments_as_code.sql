@@ -4,7 +4,7 @@
 -#}
 {% macro segments_as_code(others={}) %}
     {%- set cache = cache_of_this_run() -%}
-    {%- set key = ['segments_as_code', var('rule_segments', {}), var('schemes', {}), others, var('metrics', {}), var('extra_metrics', {})] | string -%}
+    {%- set key = ['segments_as_code', var('rule_segments', {}), var('schemes', {}), var('predictions', {}), var('prediction_features', []), others, var('metrics', {}), var('extra_metrics', {})] | string -%}
     {%- if key not in cache -%}
         {%- do cache.update({key: checked_segments(others)}) -%}
     {%- endif -%}
@@ -36,6 +36,7 @@
         'schemes': exclusive_schemes(),
         'kinds': rule_kinds(),
         'rules': rules | list,
+        'predictions': declared_predictions() | list,
     } -%}
     {%- set segments = {} -%}
     {%- for key, definition in rules.items() -%}
@@ -55,7 +56,9 @@
             {%- do segments.update({scheme ~ ':' ~ part.segment: parsed_segment(grammar, subject, scheme, part.segment, definition, part.get('rule'))}) -%}
         {%- endfor -%}
     {%- endfor -%}
+    {%- do segments.update(parsed_predictions(grammar)) -%}
     {%- do link_references(segments) -%}
+    {%- do check_predictions_come_last(segments) -%}
     {%- set checked = {'rules': [], 'schemes': {}} -%}
     {%- for segment in segments.values() if segment.scheme == 'rule' -%}
         {%- do rule_check_stay(grammar, segment) -%}
@@ -66,7 +69,7 @@
     {%- for scheme, entry in declared.items() -%}
         {%- do checked.schemes.update({scheme: linked_scheme(scheme, entry, segments, declared)}) -%}
     {%- endfor -%}
-    {%- do checked.update({'rules': checked.rules | sort(attribute='segment')}) -%}
+    {%- do checked.update({'rules': checked.rules | sort(attribute='segment'), 'predictions': linked_predictions(segments, checked.schemes)}) -%}
     {{- return(checked) -}}
 {% endmacro %}
 

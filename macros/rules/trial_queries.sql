@@ -14,7 +14,7 @@
         {%- endfor -%}
         {%- if condition.kind == 'segment' and 'rule' not in condition -%}
             {%- do built.update({condition.scheme: condition}) -%}
-        {%- elif condition.kind in ['score', 'attribute', 'consent', 'date'] and not condition.windows -%}
+        {%- elif condition.kind in ['score', 'attribute', 'consent', 'date', 'prediction', 'prediction_decile'] and not condition.windows -%}
             {%- do built.update({condition.column: condition}) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -27,7 +27,7 @@
         'reason': rule_reason(dict(segment, stay_until=none), 'members', 'members'),
         'has_percentile': cuts | length > 0,
         'profiled': profile_columns() | select('in', built_columns) | list,
-        'customers': ref('int_segmentation__customers_scored') | string,
+        'customers': ref('int_segmentation__customers_predicted') | string,
         'memberships': ref('int_segmentation__memberships') | string,
         'periods': ref('int_periods') | string,
     }), info=true) -%}
@@ -72,7 +72,7 @@ features as (
         {%- for window in missing %},
         {{ metric_absent(window, window.table ~ '_windows.' ~ window.column) }} as {{ window.column }}
         {%- endfor %}
-    from {{ ref('int_segmentation__customers_scored') }} as customers
+    from {{ ref('int_segmentation__customers_predicted') }} as customers
     inner join dates on customers.as_of = dates.as_of
     {%- for table in tables %}
     left join {{ table }}_windows

@@ -69,6 +69,8 @@
         'cluster_sample_rows': count,
         'cluster_seed': {'whole': [0]},
         'break_sample_rows': count,
+        'prediction_sample_rows': count,
+        'prediction_seed': {'whole': [0]},
         'journey_paths': {'keys': {
             'min_support': {'number': [0.001, 1]}, 'min_sessions': count, 'min_length': count, 'max_length': {'whole': [1, 6]},
             'session_events': count, 'sample_sessions': count,

@@ -32,6 +32,7 @@
     {% for channel, scale in var('rating_scales').items() if scale[0] == scale[1] %}
         {% do definition_error('Var rating_scales', channel, format_value(scale), 'two different ratings') %}
     {% endfor %}
+    {% do cluster_features('prediction_features') %}
     {% do check_metric_columns() if execute %}
     {#- The columns of the sources are unknown while dbt parses. -#}
     {% for table, limits in var('min_completeness').items() if execute %}

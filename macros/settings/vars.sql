@@ -10,7 +10,7 @@
         'words': 'a list such as [{name: frequency, column: orders__all, log: true}]',
         'items': {
             'keys': {'name': name_kind(), 'column': {'text': none}},
-            'optional': {
+            'optional': {'log': {'one_of': [true, false]}} if name == 'prediction_features' else {
                 'log': none, 'caps': none, 'scaling': none, 'treated': {'one_of': [true, false]},
                 'encoding': {'one_of': ['number', 'one_hot', 'ordinal']},
                 'levels': {'items': none, 'words': 'a list of at least two levels, the lowest first'},

@@ -15,7 +15,7 @@
 {% set plain_rules = rule_segments() | selectattr('stay_until', 'none') | list -%}
 
 with features as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 periods as (

@@ -11,7 +11,7 @@
 {% set sticky_rules = rule_segments() | rejectattr('stay_until', 'none') | list -%}
 
 with features as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 cutpoints as (

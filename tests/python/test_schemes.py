@@ -180,7 +180,7 @@ BAD_SCHEMES: dict[str, tuple[Any, str, str]] = {
         ruled({"all": [RECENT], "any": [RECENT]}),
         f"{OF_LARGE}: found the keys all, any.",
         "exactly one of all, any, not, metric, score, attribute, consent, date, sequence, "
-        "bought_together, segment, sample_percent",
+        "bought_together, prediction, prediction_decile, segment, sample_percent",
     ),
     "unknown metric": (
         ruled({"any": [RECENT, {"metric": "ordrs", "at_least": 1}]}),

@@ -8,7 +8,7 @@
 -- depends_on: {{ ref('int_periods') }}
 
 with customers as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 final as (
@@ -33,6 +33,11 @@ final as (
         {{ promised_scheme('lifecycle') }} as lifecycle,
         customers.cluster as cluster_key,
         customers.journeys as journey_key,
+
+        -- predictions
+        {%- for name in ['lapses', 'buys_again', 'becomes_high_value', 'responds'] %}
+        {{ 'customers.' if name in predictions() else 'cast(null as double) as ' }}probability_of_{{ name }},
+        {%- endfor %}
 
         -- flags
         customers.is_buyer

@@ -10,7 +10,7 @@ with memberships as {{ not_materialized() }} (
 ),
 
 customers as {{ not_materialized() }} (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 periods as (

@@ -11,7 +11,7 @@ with memberships as (
 ),
 
 customers as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 periods as (

@@ -20,7 +20,7 @@ from customer_segmentation.output.last_build import (
 )
 from customer_segmentation.output.summary import percent
 
-_WIDE_TABLE = "int_segmentation__customers_scored"
+_WIDE_TABLE = "int_segmentation__customers_predicted"
 _OVERLAPS_SHOWN = 15
 
 # The date that a percentile of the rule is taken at, if the last build didn't compute its features.

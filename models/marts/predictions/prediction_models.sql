@@ -1,0 +1,131 @@
+-- The dates at which models were fitted, with and without enough to fit on. A target whose history is shorter than two horizons has
+-- one row that says so.
+
+{% set counts = ['train_rows', 'train_positives', 'train_origins', 'test_rows', 'test_positives'] -%}
+
+with fit as (
+    select * from {{ ref('int_segmentation__prediction_fit') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+targets as (
+    {% for name, prediction in predictions().items() -%}
+    select
+        '{{ name }}' as target,
+        {{ sql_literal(prediction.title) }} as name,
+        {{ sql_literal(prediction.description) if prediction.description else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as description,
+        {{ sql_literal(prediction.who_words) }} as who,
+        {{ sql_literal(prediction.outcome_words) }} as outcome,
+        {{ sql_literal(prediction.recommended_action) if prediction.recommended_action else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+            as recommended_action,
+        {{ prediction.horizon_days }} as horizon_days
+    {{ 'union all' if not loop.last }}
+    {% else -%}
+    select
+        {%- for column in ['target', 'name', 'description', 'who', 'outcome', 'recommended_action'] %}
+        cast(null as {{ dbt.type_string() }}) as {{ column }},
+        {%- endfor %}
+        0 as horizon_days
+    where false
+    {% endfor %}
+),
+
+in_force as (
+    select
+        targets.*,
+        coalesce(periods.models_fitted_as_of, periods.as_of) as fitted_as_of
+    from targets
+    cross join periods
+    where periods.is_current
+),
+
+parts as (
+    select
+        target,
+        as_of as fitted_as_of,
+        max(case when part = 'model' then name end) as model,
+        max(case when part = 'chosen' then name end) as best_candidate,
+        max(case when part = 'verdict' then name end) as verdict,
+        max(case when part = 'why' then name end) as why,
+        {%- for count in counts %}
+        max(case when part = 'count' and name = '{{ count }}' then value end) as {{ count }},
+        {%- endfor %}
+        {%- for date in ['train_from', 'train_to', 'test'] %}
+        max(case when part = 'origin' and name = '{{ date }}' then cast(feature as date) end) as {{ date }}_origin,
+        {%- endfor %}
+        {%- for value in ['mean', 'low', 'high'] %}
+        max(case when part = 'gain' and name = '{{ value }}' then value end) as gain_{{ value }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from fit
+    group by target, as_of
+),
+
+models as (
+    select
+        coalesce(parts.target, in_force.target) as target,
+        coalesce(parts.fitted_as_of, in_force.fitted_as_of) as fitted_as_of,
+        coalesce(parts.model, 'none') as model,
+        coalesce(parts.verdict, 'no_outcomes') as verdict,
+        coalesce(
+            parts.why,
+            'No outcome is known yet: that takes a history of at least ' || in_force.horizon_days
+            || ' days after the first day of a month on which customers could be asked about.'
+        ) as why,
+        case when in_force.target is not null then 'in_force' else 'retired' end as status,
+        parts.best_candidate,
+        {%- for count in counts %}
+        parts.{{ count }},
+        {%- endfor %}
+        parts.gain_mean,
+        parts.gain_low,
+        parts.gain_high,
+        parts.train_from_origin,
+        parts.train_to_origin,
+        parts.test_origin
+    from parts
+    full outer join in_force
+        on
+            parts.target = in_force.target
+            and parts.fitted_as_of = in_force.fitted_as_of
+),
+
+final as (
+    select
+        -- ids
+        models.target,
+        {{ prediction_model_id('models') }} as model_id,
+        models.model,
+
+        -- words
+        targets.name,
+        targets.description,
+        targets.who,
+        targets.outcome,
+        targets.recommended_action,
+        models.status,
+        models.verdict,
+        models.why,
+        models.best_candidate,
+
+        -- numbers
+        cast(targets.horizon_days as integer) as horizon_days,
+        {%- for count in counts %}
+        cast(coalesce(models.{{ count }}, 0) as bigint) as {{ count }},
+        {%- endfor %}
+        models.gain_mean,
+        models.gain_low,
+        models.gain_high,
+
+        -- dates
+        models.fitted_as_of,
+        models.train_from_origin,
+        models.train_to_origin,
+        models.test_origin
+    from models
+    inner join targets on models.target = targets.target
+)
+
+select * from final

@@ -1,0 +1,40 @@
+-- One row per target and refit date: the model in force with its parameters as lists, in the order of var prediction_features.
+
+{% set features = cluster_features('prediction_features') | map(attribute='name') | list -%}
+
+with fit as (
+    select * from {{ ref('int_segmentation__prediction_fit') }}
+),
+
+parameters as (
+    select
+        {%- for name in ['fill', 'log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
+        [
+            {%- for feature in features %}
+            max(case when part = 'scaler' and name = '{{ name }}' and feature = '{{ feature }}' then value end){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as {{ name }},
+        {%- endfor %}
+        [
+            {%- for feature in features %}
+            coalesce(max(case when part = 'coefficient' and feature = '{{ feature }}' then value end), 0){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as coefficients,
+        max(case when part = 'intercept' then value end) as intercept,
+        cast(max(case when part = 'shape' and name = 'trees' then value end) as bigint) as trees,
+        max(case when part = 'shape' and name = 'baseline' then value end) as baseline,
+        {{ list_in_order('cast(value as bigint)', 'number', "part = 'split_feature'") }} as split_features,
+        {{ list_in_order('value', 'number', "part = 'split_threshold'") }} as split_thresholds,
+        {{ list_in_order('value', 'number', "part = 'leaf'") }} as leaves,
+        {{ list_in_order('value', 'number', "part = 'knot' and name = 'x'") }} as knots_x,
+        {{ list_in_order('value', 'number', "part = 'knot' and name = 'y'") }} as knots_y,
+        max(case when part = 'sigmoid' and name = 'a' then value end) as sigmoid_a,
+        max(case when part = 'sigmoid' and name = 'b' then value end) as sigmoid_b,
+        max(case when part = 'model' then name end) as model,
+        target,
+        as_of as fitted_as_of
+    from fit
+    group by target, as_of
+)
+
+select * from parameters

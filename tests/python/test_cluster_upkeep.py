@@ -21,15 +21,9 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from customer_segmentation.fits import clusters
-from customer_segmentation.fits.clusters import (
-    features,
-    labels,
-    maps,
-    names,
-    personas,
-    prepare,
-    update,
-)
+from customer_segmentation.fits.clusters import labels, maps, names, personas, rotation, update
+from customer_segmentation.fits.features import SCALINGS, encoded, read_features
+from customer_segmentation.fits.scaling import fit_scaler, scale
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -38,7 +32,7 @@ FAR = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
 
 def specs_of(*given):
-    return clusters.read_features(list(given))
+    return read_features(list(given))
 
 
 def blobs(seed=0, size=100, centres=FAR):
@@ -65,50 +59,50 @@ def test_importing_the_package_loads_no_slow_library():
 )
 def test_scalings_of_sepal_length_have_the_published_parameters(scaling, centre, scale):
     specs = specs_of({"name": "sepal_length", "scaling": scaling, "caps": [0, 1]})
-    found = prepare.fit_scaler(IRIS[:, :1], specs)
+    found = fit_scaler(IRIS[:, :1], specs)
     assert found.centre[0] == pytest.approx(centre, abs=5e-6)
     assert found.scale[0] == pytest.approx(scale, abs=5e-7)
 
 
-@pytest.mark.parametrize("scaling", features.SCALINGS)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_a_constant_feature_becomes_zero_in_every_scaling(scaling):
     specs = specs_of({"name": "visits", "scaling": scaling, "log": True})
     raw = np.full((20, 1), 7.0)
-    scaled = prepare.scale(raw, prepare.fit_scaler(raw, specs))
+    scaled = scale(raw, fit_scaler(raw, specs))
     np.testing.assert_allclose(scaled, 0, atol=1e-12)
 
 
 def test_caps_are_the_quantiles_of_each_feature():
     specs = specs_of({"name": "a", "caps": [0.1, 0.9]}, {"name": "b", "caps": [0, 1]})
     raw = np.column_stack([np.arange(101.0), np.arange(101.0)])
-    found = prepare.fit_scaler(raw, specs)
+    found = fit_scaler(raw, specs)
     np.testing.assert_allclose(found.lower_cap, [10, 0])
     np.testing.assert_allclose(found.upper_cap, [90, 100])
 
 
 def test_principal_components_have_the_published_shares():
     specs = specs_of(*({"name": f"x{i}", "caps": [0, 1]} for i in range(4)))
-    scaled = prepare.scale(IRIS, prepare.fit_scaler(IRIS, specs))
-    found = prepare.fit_rotation(scaled)
+    scaled = scale(IRIS, fit_scaler(IRIS, specs))
+    found = rotation.fit_rotation(scaled)
     np.testing.assert_allclose(found.scree, [0.7296, 0.2285, 0.0367, 0.0052], atol=5.1e-5)
     assert found.loadings.shape == (4, 2)
     expected = PCA(2).fit_transform(scaled)
-    np.testing.assert_allclose(np.abs(prepare.rotate(scaled, found)), np.abs(expected), atol=1e-9)
+    np.testing.assert_allclose(np.abs(rotation.rotate(scaled, found)), np.abs(expected), atol=1e-9)
     assert (found.loadings[np.abs(found.loadings).argmax(axis=0), [0, 1]] > 0).all()
 
 
 def test_digits_need_31_components():
     data = load_digits().data
     specs = specs_of(*({"name": f"x{i}", "caps": [0, 1]} for i in range(64)))
-    scaled = prepare.scale(data, prepare.fit_scaler(data, specs))
-    assert prepare.fit_rotation(scaled).loadings.shape == (64, 31)
+    scaled = scale(data, fit_scaler(data, specs))
+    assert rotation.fit_rotation(scaled).loadings.shape == (64, 31)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 30])
 def test_equal_rows_rotate_to_zero(rows):
     scaled = np.full((rows, 3), 2.0)
-    found = prepare.fit_rotation(scaled)
-    assert (prepare.rotate(scaled, found) == 0).all()
+    found = rotation.fit_rotation(scaled)
+    assert (rotation.rotate(scaled, found) == 0).all()
     assert (found.scree == 0).all()
 
 
@@ -118,7 +112,7 @@ def test_text_features_become_columns_of_numbers():
         {"name": "age", "encoding": "one_hot", "levels": ["45-54", "65+", "unknown"]},
         {"name": "tier", "encoding": "ordinal", "levels": ["basic", "gold"], "scaling": "min_max"},
     )
-    found = features.encoded(specs)
+    found = encoded(specs)
     assert [(spec.name, spec.log, spec.caps) for spec in found] == [
         ("monetary", True, (0.01, 0.99)),
         ("age__45_54", False, (0.0, 1.0)),
@@ -257,15 +251,13 @@ def test_updates_by_small_batches_reach_the_inertia_of_a_refit():
 def test_centroids_move_between_preparations_with_their_rows():
     rng = np.random.default_rng(0)
     specs = specs_of({"name": "a", "log": True}, {"name": "b", "scaling": "min_max"})
-    old, new = (prepare.fit_scaler(rng.lognormal(mean, 1, (500, 2)), specs) for mean in (0.0, 0.3))
+    old, new = (fit_scaler(rng.lognormal(mean, 1, (500, 2)), specs) for mean in (0.0, 0.3))
     rows = rng.lognormal(0.0, 0.1, (5, 2))
-    moved = update.move_centroids(prepare.scale(rows, old), old, new)
-    np.testing.assert_allclose(moved, prepare.scale(rows, new))
-    rotation = prepare.principal_axes(rng.standard_normal((50, 2)), 2)
-    turned = update.move_centroids(
-        prepare.rotate(prepare.scale(rows, old), rotation), old, new, rotation, rotation
-    )
-    np.testing.assert_allclose(turned, prepare.rotate(prepare.scale(rows, new), rotation))
+    moved = update.move_centroids(scale(rows, old), old, new)
+    np.testing.assert_allclose(moved, scale(rows, new))
+    axes = rotation.principal_axes(rng.standard_normal((50, 2)), 2)
+    turned = update.move_centroids(rotation.rotate(scale(rows, old), axes), old, new, axes, axes)
+    np.testing.assert_allclose(turned, rotation.rotate(scale(rows, new), axes))
 
 
 def test_only_a_customer_far_from_all_is_an_outlier():
@@ -370,7 +362,7 @@ def action_of(persona):
 
 def check_personas(raw, truth):
     """Every word, figure and action of the clusters is true of the medians of their members."""
-    scaled, k = prepare.scale(raw, prepare.fit_scaler(raw, RFM)), int(truth.max()) + 1
+    scaled, k = scale(raw, fit_scaler(raw, RFM)), int(truth.max()) + 1
     found = personas.profile(raw, scaled, truth, k, value=2)
     told = personas.personas(found, RFM, customers=len(raw), value=2)
     assert len({persona.name.text for persona in told}) == k
@@ -424,7 +416,7 @@ def check_personas(raw, truth):
 @given(st.integers(0, 10_000), st.integers(2, 8))
 def test_names_cards_and_actions_are_true_of_the_members(shop, seed, k):
     raw = shop(np.random.default_rng(seed))
-    scaled = prepare.scale(raw, prepare.fit_scaler(raw, RFM))
+    scaled = scale(raw, fit_scaler(raw, RFM))
     truth = KMeans(k, n_init=1, random_state=seed).fit_predict(scaled)
     check_personas(raw, truth)
 

@@ -17,6 +17,8 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
 from customer_segmentation.fits import clusters
+from customer_segmentation.fits.features import read_features
+from customer_segmentation.fits.scaling import fit_scaler
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -33,7 +35,7 @@ RFM = [
     {"name": "frequency", "log": True},
     {"name": "monetary", "log": True},
 ]
-SPECS = clusters.read_features(RFM)
+SPECS = read_features(RFM)
 RUSPINI = Path(__file__).parent / "data" / "ruspini.csv"
 
 
@@ -101,8 +103,8 @@ def test_ruspini_has_four_clusters():
 
 
 def test_scaler_divides_by_the_population_deviation():
-    specs = clusters.read_features([{"name": "sepal_length", "caps": [0, 1]}])
-    scaler = clusters.fit_scaler(load_iris().data[:, :1], specs)
+    specs = read_features([{"name": "sepal_length", "caps": [0, 1]}])
+    scaler = fit_scaler(load_iris().data[:, :1], specs)
     assert scaler.centre[0] == pytest.approx(5.84333, abs=5e-6)
     assert scaler.scale[0] == pytest.approx(0.825301, abs=5e-7)
 
@@ -409,7 +411,7 @@ def test_figures_that_tell_only_some_apart_are_followed_by_others():
 
 
 def test_a_feature_can_bring_its_own_words():
-    specs = clusters.read_features(
+    specs = read_features(
         [
             {"name": "discount_share", "word_low": "full-price", "word_high": "discount-seeking"},
             {"name": "monetary"},

@@ -200,17 +200,18 @@ print(len(found.fetchall()), [name for name in ("pandas", "sklearn") if name in 
     assert done.stdout.strip() == "4 []"
 
 
-def test_each_scheme_is_fitted_or_used_again_by_itself(session, fitted_dates):
-    session.execute("alter table customers add column scheme text default 'cluster'")
-    session.execute("insert into customers select * replace ('journeys' as scheme) from customers")
+@pytest.mark.parametrize("by", ["scheme", "target"])
+def test_each_scheme_is_fitted_or_used_again_by_itself(by, session, fitted_dates):
+    session.execute(f"alter table customers add column {by} text default 'cluster'")
+    session.execute(f"insert into customers select * replace ('journeys' as {by}) from customers")
 
     def build_schemes(**schemes):
         sample = session.sql(
-            "select *, bit_xor(hash(customer_key, value)) over (partition by as_of, scheme)"
+            f"select *, bit_xor(hash(customer_key, value)) over (partition by as_of, {by})"
             " as sample_hash from customers"
         )
         found = fit_where_changed(
-            session, sample, stored="fits", fit=FIT, is_chain=True, schemes=schemes
+            session, sample, stored="fits", fit=FIT, is_chain=True, schemes=schemes, by=by
         )
         found.create("next_fits")
         session.execute("create or replace table fits as from next_fits; drop table next_fits")
@@ -224,7 +225,7 @@ def test_each_scheme_is_fitted_or_used_again_by_itself(session, fitted_dates):
     after = build_schemes(cluster={"classes": 3}, journeys={"classes": 5})
     assert fitted_dates[2:] == [both]
     assert [row for row in after if row[0] == "cluster"] == first[:4]
-    session.execute("delete from customers where scheme = 'journeys'")
+    session.execute(f"delete from customers where {by} = 'journeys'")
     assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == first[:4]
     session.execute("delete from customers")
     assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == []

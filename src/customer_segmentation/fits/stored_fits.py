@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 from customer_segmentation.code_hash import code_hash
-from customer_segmentation.sql import literal
+from customer_segmentation.sql import identifier, literal
 
 
 def fit_where_changed(
@@ -29,6 +29,7 @@ def fit_where_changed(
     fit: str,
     is_chain: bool = False,
     schemes: Mapping[str, Mapping[str, Any]] | None = None,
+    by: str = "scheme",
     **arguments: Any,
 ) -> duckdb.DuckDBPyRelation:
     """Parameters for each `as_of` of the sample: from the stored table, or fitted now.
@@ -41,24 +42,26 @@ def fit_where_changed(
     column as_of.
     is_chain: whether a fit starts from the one before it. Then stored fits are used only if those
     of all dates are unchanged; otherwise all dates are fitted anew.
-    schemes: arguments of the fit that differ by the sample's column scheme. Each scheme that has
+    schemes: arguments of the fit that differ by the sample's column `by`. Each scheme that has
     rows is fitted or reused on its own; the fit gets its rows without that column.
+    by: name of the column that holds the scheme.
 
-    Returns the columns of the fit and fit_key; with schemes the column scheme comes first. Dates
+    Returns the columns of the fit and fit_key; with schemes the column `by` comes first. Dates
     that are no longer in the sample are dropped.
     """
     if schemes is None:
         return _fit_where_changed(session, sample, str(stored), "true", fit, is_chain, arguments)
-    present = {scheme for (scheme,) in _distinct_rows(sample, "scheme")}
+    column = identifier(by)
+    present = {scheme for (scheme,) in _distinct_rows(sample, column)}
     found = []
     # Without any rows the first scheme provides the columns.
     for scheme in [name for name in schemes if name in present] or list(schemes)[:1]:
-        own = f"scheme = {literal(scheme)}"
-        rows = sample.filter(own).select("* exclude scheme")
+        own = f"{column} = {literal(scheme)}"
+        rows = sample.filter(own).select(f"* exclude ({column})")
         merged = {**arguments, **schemes[scheme]}
         fitted = _fit_where_changed(session, rows, str(stored), own, fit, is_chain, merged)
-        columns = ", ".join(name for name in fitted.columns if name != "scheme")
-        found.append(fitted.select(f"cast({literal(scheme)} as varchar) as scheme, {columns}"))
+        others = ", ".join(identifier(name) for name in fitted.columns if name != by)
+        found.append(fitted.select(f"cast({literal(scheme)} as varchar) as {column}, {others}"))
     return functools.reduce(duckdb.DuckDBPyRelation.union, found)
 
 

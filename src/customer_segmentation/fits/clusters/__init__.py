@@ -4,7 +4,7 @@ Fitting is Python on a bounded sample and returns parameters; assigning every cu
 nearest centroid is SQL. The steps are functions of plain matrices of shape (rows, features) or
 (k, features), float64, features in the given order:
 
-- :mod:`features`, :mod:`prepare`: from a sample to scaled columns, with all parameters
+- :mod:`rotation`: principal components of the scaled features, as parameters
 - :mod:`candidates`, :mod:`indices`: clusterings by several algorithms, with indices for each
 - :mod:`choice`: which of them to put in force, or why none
 - :mod:`labels`, :mod:`update`: the same cluster keeps its key; refits, updates and outliers
@@ -18,19 +18,14 @@ and are imported by the functions that use them, so a build that reuses a stored
 
 from customer_segmentation.fits.clusters.candidates import Candidate, screen
 from customer_segmentation.fits.clusters.choice import choose, judge
-from customer_segmentation.fits.clusters.features import Feature, read_features
 from customer_segmentation.fits.clusters.fit import fit_clusters
 from customer_segmentation.fits.clusters.names import name_clusters
-from customer_segmentation.fits.clusters.prepare import fit_scaler
 
 __all__ = [
     "Candidate",
-    "Feature",
     "choose",
     "fit_clusters",
-    "fit_scaler",
     "judge",
     "name_clusters",
-    "read_features",
     "screen",
 ]

@@ -9,15 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from customer_segmentation.fits.base import Labels, Matrix, draw_rows, load_fitters
 from customer_segmentation.fits.clusters import indices
-from customer_segmentation.fits.clusters.base import (
-    NOISE,
-    Labels,
-    Matrix,
-    count_distinct,
-    draw_rows,
-    load_fitters,
-)
+from customer_segmentation.fits.clusters.base import NOISE, count_distinct
 
 SCREENED_ROWS = 2500
 LINKAGES = ("ward", "complete", "average")

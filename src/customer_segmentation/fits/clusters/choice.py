@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from customer_segmentation.fits.clusters.base import tidy
 from customer_segmentation.fits.clusters.candidates import Candidate, Screening
+from customer_segmentation.fits.long_table import tidy
 
 SMALLEST_SHARE = 0.01
 STABILITY = 0.75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -9,14 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from customer_segmentation.fits.base import Labels, Matrix, draw_rows, load_fitters
 from customer_segmentation.fits.clusters import indices
-from customer_segmentation.fits.clusters.base import (
-    Labels,
-    Matrix,
-    count_distinct,
-    draw_rows,
-    load_fitters,
-)
+from customer_segmentation.fits.clusters.base import count_distinct
 from customer_segmentation.fits.clusters.candidates import (
     SCREENED_ROWS,
     Candidate,
@@ -31,12 +27,6 @@ from customer_segmentation.fits.clusters.choice import (
     verdict_of,
     why_not,
 )
-from customer_segmentation.fits.clusters.features import (
-    encoded,
-    ordering_position,
-    read_features,
-    usable_rows,
-)
 from customer_segmentation.fits.clusters.labels import match_keys
 from customer_segmentation.fits.clusters.model import (
     EVERYONE,
@@ -45,18 +35,17 @@ from customer_segmentation.fits.clusters.model import (
     Settings,
     Space,
     fit_space,
+    ordering_position,
+    usable_rows,
 )
 from customer_segmentation.fits.clusters.personas import personas, profile
-from customer_segmentation.fits.clusters.prepare import scale
 from customer_segmentation.fits.clusters.rows import (
-    Row,
     candidate_rows,
     cluster_rows,
     flow_rows,
     key_name,
     metric_rows,
     picture_rows,
-    sorted_rows,
     space_rows,
 )
 from customer_segmentation.fits.clusters.update import (
@@ -67,7 +56,9 @@ from customer_segmentation.fits.clusters.update import (
     refit,
     update_centroids,
 )
-from customer_segmentation.fits.long_table import LONG_TABLE
+from customer_segmentation.fits.features import encoded, read_features
+from customer_segmentation.fits.long_table import Row, long_table
+from customer_segmentation.fits.scaling import scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +135,7 @@ def fit_clusters(
     settings = Settings(specs, k_min, k_max, seed, pca, noun)
     days = pd.to_datetime(sample["as_of"])
     dates = sorted(days.dropna().unique())
-    records: list[tuple[Any, ...]] = []
+    fits: dict[dt.date, list[Row]] = {}
     model, before = None, None
     used: set[int] = set()
     for as_of in dates:
@@ -165,19 +156,10 @@ def fit_clusters(
             found += flow_rows(before, now, model, fitted)
         if as_of == dates[-1]:
             found += picture_rows(now, fitted, settings)
-        records += [
-            (as_of.date(), r.part, r.name, r.number, r.feature, r.value) for r in sorted_rows(found)
-        ]
+        fits[as_of.date()] = found
         model, before = fitted, now
         used.update(fitted.keys)
-    columns = zip(*records, strict=True) if records else [[]] * len(LONG_TABLE)
-    # Typed column by column: a float on the way would round the customer keys.
-    return pd.DataFrame(
-        {
-            name: pd.Series(list(column), dtype=dtype)
-            for (name, dtype), column in zip(LONG_TABLE.items(), columns, strict=True)
-        }
-    )
+    return long_table(fits)
 
 
 def _select(

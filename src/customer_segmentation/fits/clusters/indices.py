@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from customer_segmentation.fits.clusters.base import NOISE, Labels, Matrix, count_distinct
+from customer_segmentation.fits.base import Labels, Matrix
+from customer_segmentation.fits.clusters.base import NOISE, count_distinct
 
 REFERENCES = 30
 DRAWS = 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix
+from customer_segmentation.fits.base import Labels, Matrix
 
 _MOST = 0.5
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix, draw_rows, load_fitters
+from customer_segmentation.fits.base import Labels, Matrix, draw_rows, load_fitters
 from customer_segmentation.fits.clusters.candidates import SCREENED_ROWS, link
-from customer_segmentation.fits.clusters.prepare import principal_axes, rotate
+from customer_segmentation.fits.clusters.rotation import principal_axes, rotate
 
 _MAPPED_ROWS = 500
 _MAP_STEPS = 500  # more keep no more neighbours together, by scikit-learn's trustworthiness

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix
-from customer_segmentation.fits.clusters.features import Feature
+from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.clusters.names import Name
-from customer_segmentation.fits.clusters.prepare import (
-    Rotation,
-    Scaler,
-    fit_rotation,
-    fit_scaler,
-    rotate,
-    scale,
-)
+from customer_segmentation.fits.clusters.rotation import Rotation, fit_rotation, rotate
 from customer_segmentation.fits.clusters.update import assign, is_outlier
+from customer_segmentation.fits.features import LARGEST, Feature, values_of
+from customer_segmentation.fits.scaling import Scaler, fit_scaler, scale
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EVERYONE, OUTLIER = 0, -1  # keys of customers who are in no cluster of their own
 
@@ -85,3 +84,26 @@ class Settings:
 def fit_space(raw: Matrix, settings: Settings) -> Space:
     scaler = fit_scaler(raw, settings.specs)
     return Space(scaler, fit_rotation(scale(raw, scaler)) if settings.pca else None)
+
+
+def usable_rows(sample: pd.DataFrame, specs: Sequence[Feature]) -> tuple[Labels, Matrix]:
+    """Keys and values of the complete rows, in order of customer_key, then of the values.
+
+    Shapes (rows,) and (rows, features). Incomplete is a row where a feature is missing, infinite or
+    beyond 1e100.
+    """
+    import pandas as pd
+
+    raw = values_of(sample, specs)
+    keys = pd.to_numeric(sample["customer_key"]).to_numpy("int64")
+    order = np.lexsort((*raw.T[::-1], keys))
+    keys, raw = keys[order], raw[order]
+    complete = (np.abs(raw) <= LARGEST).all(axis=1)
+    return keys[complete], raw[complete]
+
+
+def ordering_position(specs: Sequence[Feature]) -> int:
+    """Position of the feature that orders clusters: the one marked, else monetary, else 0."""
+    marked = [i for i, spec in enumerate(specs) if spec.orders_clusters]
+    monetary = [i for i, spec in enumerate(specs) if spec.name == "monetary"]
+    return [*marked, *monetary, 0][0]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from customer_segmentation.fits.clusters.base import Matrix
-from customer_segmentation.fits.clusters.features import Feature
+from customer_segmentation.fits.base import Matrix
+from customer_segmentation.fits.features import Feature
 
 EFFECT_FROM = 0.35  # standard deviations from the average customer
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix
-from customer_segmentation.fits.clusters.features import Feature
+from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.clusters.names import (
     Name,
     Trait,
@@ -18,6 +17,7 @@ from customer_segmentation.fits.clusters.names import (
     leading,
     name_clusters,
 )
+from customer_segmentation.fits.features import Feature
 
 REDUNDANT_FROM = 0.7  # absolute correlation
 ONE_IN = 5  # the part of everyone's median and mean by which those of the members must differ

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix, tidy
+from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.clusters.candidates import LINKAGES, Candidate
-from customer_segmentation.fits.clusters.features import Feature
 from customer_segmentation.fits.clusters.labels import lineage
 from customer_segmentation.fits.clusters.maps import dendrogram, map_rows
 from customer_segmentation.fits.clusters.model import (
@@ -22,7 +20,9 @@ from customer_segmentation.fits.clusters.model import (
     fit_space,
 )
 from customer_segmentation.fits.clusters.personas import Persona
-from customer_segmentation.fits.clusters.prepare import Scaler
+from customer_segmentation.fits.features import Feature
+from customer_segmentation.fits.long_table import Row
+from customer_segmentation.fits.scaling import Scaler
 
 _INDICES = (
     "inertia",
@@ -49,15 +49,6 @@ _MODEL_INDICES = (
     "stability",
     "smallest_share",
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    part: str
-    value: float | None = None
-    name: str | None = None
-    number: int | None = None
-    feature: str | None = None
 
 
 def key_name(key: int) -> str:
@@ -198,8 +189,3 @@ def picture_rows(now: Sample, model: Model, settings: Settings) -> list[Row]:
                 for name in ("left", "right", "height", "rows")
             ]
     return rows
-
-
-def sorted_rows(rows: Iterable[Row]) -> list[Row]:
-    tidied = [row if row.value is None else replace(row, value=tidy(row.value)) for row in rows]
-    return sorted(tidied, key=lambda r: (r.part, r.number or 0, r.feature or "", r.name or ""))

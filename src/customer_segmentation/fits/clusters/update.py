@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix, load_fitters
-from customer_segmentation.fits.clusters.prepare import Rotation, Scaler, rotate
+from customer_segmentation.fits.base import Labels, Matrix, load_fitters
+from customer_segmentation.fits.clusters.rotation import Rotation, rotate
+from customer_segmentation.fits.scaling import Scaler
 
 _BATCH = 1024
 _FENCE = 3  # interquartile ranges beyond the third quartile

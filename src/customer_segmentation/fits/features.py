@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from customer_segmentation.fits.clusters.base import Labels, Matrix
+from customer_segmentation.fits.base import Matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCALINGS = ("z_score", "min_max", "robust")
 ENCODINGS = ("number", "one_hot", "ordinal")
 
-_LARGEST = 1e100  # squares of anything larger overflow
+LARGEST = 1e100  # squares of anything larger overflow
 _WORDS: dict[str, dict[str, str]] = {
     "recency_days": {"word_low": "recent", "word_high": "quiet"},
     "frequency": {"word_low": "occasional", "word_high": "frequent"},
@@ -57,7 +57,7 @@ class Feature:
     orders_clusters: bool = False
 
 
-def read_features(features: Sequence[dict[str, Any]]) -> tuple[Feature, ...]:
+def read_features(features: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     """Feature specifications with defaults filled in.
 
     Raises ValueError for no features, an unknown key or word, caps that are not two rising shares,
@@ -77,7 +77,7 @@ def read_features(features: Sequence[dict[str, Any]]) -> tuple[Feature, ...]:
     return tuple(specs)
 
 
-def _read_feature(given: dict[str, Any]) -> Feature:
+def _read_feature(given: Mapping[str, Any]) -> Feature:
     lists = {
         "caps": tuple(given.get("caps", Feature.caps)),
         "levels": tuple(str(level) for level in given.get("levels", ())),
@@ -126,25 +126,9 @@ def level_column(name: str, level: str) -> str:
     return f"{name}__{re.sub('[^a-z0-9]+', '_', level.lower())}"
 
 
-def usable_rows(sample: pd.DataFrame, specs: Sequence[Feature]) -> tuple[Labels, Matrix]:
-    """Keys and values of the complete rows, in order of customer_key, then of the values.
-
-    Shapes (rows,) and (rows, features). Incomplete is a row where a feature is missing, infinite or
-    beyond 1e100.
-    """
+def values_of(sample: pd.DataFrame, specs: Sequence[Feature]) -> Matrix:
+    """The columns of encoded features, shape (rows, features); NaN where a value is missing."""
     import pandas as pd
 
     columns = [pd.to_numeric(sample[spec.name].astype(object), errors="coerce") for spec in specs]
-    raw = np.column_stack([column.to_numpy("float64", na_value=np.nan) for column in columns])
-    keys = pd.to_numeric(sample["customer_key"]).to_numpy("int64")
-    order = np.lexsort((*raw.T[::-1], keys))
-    keys, raw = keys[order], raw[order]
-    complete = (np.abs(raw) <= _LARGEST).all(axis=1)
-    return keys[complete], raw[complete]
-
-
-def ordering_position(specs: Sequence[Feature]) -> int:
-    """Position of the feature that orders clusters: the one marked, else monetary, else 0."""
-    marked = [i for i, spec in enumerate(specs) if spec.orders_clusters]
-    monetary = [i for i, spec in enumerate(specs) if spec.name == "monetary"]
-    return [*marked, *monetary, 0][0]
+    return np.column_stack([column.to_numpy("float64", na_value=np.nan) for column in columns])

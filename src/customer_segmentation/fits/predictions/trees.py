@@ -1,0 +1,168 @@
+"""Tree ensembles as plain arrays, which SQL can apply.
+
+Trees are grown on the quantile bin of a value, not on the value. Bins are small whole numbers, so
+no tree depends on whether a library compares in single or double precision, and growing takes a
+fraction of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from customer_segmentation.fits.base import Labels, Matrix
+from customer_segmentation.fits.long_table import tidy
+
+BEYOND = 1e300  # threshold that no value exceeds
+
+_BINS = 64
+_FOREST_TREES = 40
+_ROWS_PER_TREE = 2000  # of a forest: more rows make its trees more alike, and slow
+_BOOSTING_TREES = 60
+_HALF_STEP = 5e-5  # values have four decimals, so no value lies on a threshold
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Complete binary trees of one depth in heap order: the children of node i are 2i+1 and 2i+2.
+
+    features, thresholds: shape (trees, 2^depth - 1); a row goes left if its value of the feature
+    (position from 0) is at most the threshold. leaves: shape (trees, 2^depth), from the left. The
+    raw score is the baseline plus the leaf of each tree.
+    """
+
+    features: Labels
+    thresholds: Matrix
+    leaves: Matrix
+    baseline: float
+
+    @property
+    def depth(self) -> int:
+        return int(self.leaves.shape[1]).bit_length() - 1
+
+    def raw(self, matrix: Matrix) -> Matrix:
+        """Raw scores, shape (rows,)."""
+        flat = np.ascontiguousarray(matrix).ravel()
+        first = np.arange(len(matrix)) * matrix.shape[1]
+        total = np.full(len(matrix), self.baseline)
+        for features, thresholds, leaves in zip(
+            self.features, self.thresholds, self.leaves, strict=True
+        ):
+            node = np.zeros(len(matrix), dtype=np.int64)
+            for _ in range(self.depth):
+                goes_right = flat.take(first + features.take(node)) > thresholds.take(node)
+                node = 2 * node + 1 + goes_right
+            total += leaves.take(node - len(features))
+        return total
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Increasing upper bounds of the bins of each feature but the last; values equal are below."""
+
+    bounds: tuple[Matrix, ...]
+
+    def of(self, matrix: Matrix) -> Matrix:
+        """The bin of each value from 0, shape (rows, features), as floats."""
+        columns = [np.searchsorted(of, x) for of, x in zip(self.bounds, matrix.T, strict=True)]
+        return np.column_stack(columns).astype(np.float64)
+
+
+def fit_bins(matrix: Matrix) -> Bins:
+    """Up to 64 bins at quantiles of each column, between one value with four decimals and the next.
+
+    matrix: shape (rows, features), at least one row.
+    """
+    shares = np.arange(1, _BINS) / _BINS
+    cuts = np.quantile(matrix, shares, axis=0, method="inverted_cdf")
+    return Bins(tuple(np.unique([tidy(cut + _HALF_STEP) for cut in column]) for column in cuts.T))
+
+
+def forest(parameters: Mapping[str, Any], rows: int, seed: int) -> Any:
+    """A random forest (Breiman 2001) to be fitted on bins."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(
+        _FOREST_TREES,
+        max_samples=min(1.0, _ROWS_PER_TREE / rows),
+        class_weight="balanced",
+        random_state=seed,
+        **parameters,
+    )
+
+
+def boosting(parameters: Mapping[str, Any], seed: int) -> Any:
+    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017) to be fitted on bins."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=_BOOSTING_TREES,
+        class_weight="balanced",
+        early_stopping=False,
+        random_state=seed,
+        **parameters,
+    )
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Nodes of a tree as scikit-learn has them; a leaf has no children (left 0 or -1)."""
+
+    left: Sequence[int]
+    right: Sequence[int]
+    feature: Sequence[int]
+    threshold: Sequence[float]
+    value: Sequence[float]
+
+    def depth(self, node: int = 0) -> int:
+        if self.left[node] <= 0:
+            return 0
+        return 1 + max(self.depth(self.left[node]), self.depth(self.right[node]))
+
+
+def read_forest(fitted: Any, bins: Bins) -> Trees:
+    """The mean of the trees' shares of weight, as a sum."""
+    trees = [
+        _Tree(
+            tree.children_left.tolist(),
+            tree.children_right.tolist(),
+            tree.feature.tolist(),
+            tree.threshold.tolist(),
+            (tree.value[:, 0, 1] / len(fitted.estimators_)).tolist(),
+        )
+        for tree in (estimator.tree_ for estimator in fitted.estimators_)
+    ]
+    return _complete(trees, bins, 0.0)
+
+
+def read_boosting(fitted: Any, bins: Bins) -> Trees:
+    """scikit-learn has no public access to the trees of this class; a test compares the scores."""
+    nodes = [predictors[0].nodes for predictors in fitted._predictors]
+    names = ("left", "right", "feature_idx", "num_threshold", "value")
+    trees = [_Tree(*(of[name].tolist() for name in names)) for of in nodes]
+    return _complete(trees, bins, tidy(float(np.ravel(fitted._baseline_prediction)[0])))
+
+
+def _complete(trees: Sequence[_Tree], bins: Bins, baseline: float) -> Trees:
+    """Pads all trees to one depth of at least 1; a leaf that is too high gets two equal halves."""
+    depth = max(1, *(tree.depth() for tree in trees))
+    features = np.zeros((len(trees), 2**depth - 1), dtype=np.int64)
+    thresholds = np.full((len(trees), 2**depth - 1), BEYOND)
+    leaves = np.zeros((len(trees), 2**depth))
+    for number, tree in enumerate(trees):
+        waiting = [(0, 0, 0)]
+        while waiting:
+            node, level, place = waiting.pop()
+            if tree.left[node] <= 0:
+                width = 2 ** (depth - level)
+                leaves[number, place * width : (place + 1) * width] = tidy(tree.value[node])
+                continue
+            feature, heap = tree.feature[node], 2**level - 1 + place
+            features[number, heap] = feature
+            thresholds[number, heap] = bins.bounds[feature][int(tree.threshold[node])]
+            waiting.append((tree.left[node], level + 1, 2 * place))
+            waiting.append((tree.right[node], level + 1, 2 * place + 1))
+    return Trees(features, thresholds, leaves, baseline)

@@ -3,6 +3,9 @@
     {% for entry in var('feature_windows') %}
         {% do columns.append(metric_window('Var feature_windows', '', entry, metrics()[entry.metric]).column) %}
     {% endfor %}
+    {% for name in predictions() %}
+        {% do columns.append(prediction_columns(name).probability) %}
+    {% endfor %}
     {{ return(columns | unique | sort) }}
 {% endmacro %}
 
@@ -19,6 +22,9 @@
 {#- Vars decide on these columns, so no properties file can list them. -#}
 {% macro wide_table_descriptions() %}
     {% set described, measured = {}, graph.nodes['model.customer_segmentation.int_features__customers_measured'].columns %}
+    {% for column in graph.nodes['model.customer_segmentation.int_segmentation__customers_scored'].columns.values() %}
+        {% do described.update({column.name: column.description}) %}
+    {% endfor %}
     {% for column in derived_columns() + buyers_columns() | list + ['top_category', 'has_events'] %}
         {% do described.update({column: measured[column].description}) %}
     {% endfor %}
@@ -37,6 +43,14 @@
     {% if reads_birthdays() %}
         {% do described.update({'birthday_in_days': 'Days from as_of to the next birthday. Null if unknown.'}) %}
     {% endif %}
+    {% for name, prediction in predictions().items() %}
+        {% set columns = prediction_columns(name) %}
+        {% do described.update({
+            columns.probability: 'Probability that the customer ' ~ name | replace('_', ' ') ~ ' within ' ~ prediction.horizon_days ~ ' days: ' ~ prediction.outcome_words ~ '. From 0 to 1.',
+            columns.decile: 'Its decile among the customers asked about, 10 the most likely.',
+            columns.rank_percent: 'Per cent of them with a higher probability.',
+        }) %}
+    {% endfor %}
     {% for scheme in schemes() %}
         {% do described.update({scheme: 'Segment of the scheme ' ~ scheme ~ ', without its name.'}) %}
     {% endfor %}

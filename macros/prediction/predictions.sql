@@ -94,7 +94,7 @@
             'who': who.rule,
             'outcome': outcome.rule,
             'who_words': rule_words(who.rule),
-            'outcome_words': rule_words(outcome.rule),
+            'outcome_words': rule_words(outcome.rule) | replace('in the last ' ~ entry.horizon_days ~ ' day', 'in the next ' ~ entry.horizon_days ~ ' day'),
             'horizon_days': entry.horizon_days,
             'sign': 1 if 'high' in entry.naive_rule else -1,
             'naive_feature': entry.naive_rule.values() | first,
@@ -214,7 +214,7 @@ end
 {%- endmacro %}
 
 
-{#- In tenths of a point a smaller effect would read as 0. -#}
+{#- An effect of less than a tenth of a point is no reason. -#}
 {% macro strongest_effects(customers, effects) -%}
     {%- set sizes, words = [], [] -%}
     {%- for feature in cluster_features('prediction_features') -%}
@@ -238,7 +238,6 @@ list_transform(
         ],
         lambda effect: effect.rank < 0
     )),
-    lambda effect: effect.words || case when effect.size > 0 then ' (+' else ' (-' end
-    || cast(abs(effect.size) / 10 as decimal(5, 1)) || ' points)'
+    lambda effect: effect.words || case when effect.size > 0 then ' (makes it likelier)' else ' (makes it less likely)' end
 )
 {%- endmacro %}

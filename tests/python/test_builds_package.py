@@ -48,7 +48,7 @@ def test_a_model_of_the_consumer_reads_the_marts(rows: Any) -> None:
 def test_vars_of_the_consumer_are_in_force(rows: Any) -> None:
     rules = rows("select segment_key, owner from segmentation.segments where scheme = 'rule'")
     assert rules == [("rule:collectors", "rare books")]
-    wide = "scores.int_segmentation__customers_scored"
+    wide = "scores.int_segmentation__customers_predicted"
     largest = rows(f"select max(dearest_order__365d) from {wide}")
     assert largest == [(Decimal("180.00"),)]
     assert rows("select dataset, raw_dir from bookshop_input.data_set") == [("bookshop", "data")]

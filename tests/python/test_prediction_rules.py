@@ -136,7 +136,7 @@ def test_an_outcome_counts_the_days_of_its_window_alone(project: GrammarProject)
         ("revenue", 7),
     ]
     assert found["outcome_words"] == (
-        "no orders in the last 90 days or revenue in the last 7 days more than 100"
+        "no orders in the next 90 days or revenue in the last 7 days more than 100"
     )
 
 

@@ -1,5 +1,5 @@
--- Reasons are the three features whose effect is the largest: the mean change of the probability in force if a customer has that value
--- instead of one's own, from the fit.
+-- Reasons are the three features with the largest effect: how much the mean probability changes if a customer has that value instead of
+-- one's own, from the fit.
 
 {% set features = cluster_features('prediction_features') -%}
 
@@ -69,20 +69,20 @@ explained as (
 final as (
     select
         -- ids
-        customer_id,
-        target,
-        as_of,
+        explained.customer_id,
+        explained.target,
+        explained.as_of,
         {{ prediction_model_id('explained') }} as model_id,
 
         -- numbers
-        probability,
-        decile,
-        rank_percent,
+        explained.probability,
+        explained.decile,
+        explained.rank_percent,
 
         -- words
-        {%- for number in [1, 2, 3] %}
-        {{ list_element('reasons', number) }} as reason_{{ number }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ list_element('explained.reasons', 1) }} as reason_1,
+        {{ list_element('explained.reasons', 2) }} as reason_2,
+        {{ list_element('explained.reasons', 3) }} as reason_3
     from explained
 )
 

@@ -1,6 +1,6 @@
 -- Test and folds of each fit, and the live scores of what was predicted at each origin, as outcomes come in.
 
-{% set live = ['customers', 'positives', 'average_precision', 'roc_auc', 'brier', 'mean_probability', 'observed_share'] -%}
+{% set of_model_alone = ['customers', 'positives', 'brier', 'mean_probability', 'observed_share'] -%}
 
 with fit as (
     select * from {{ ref('int_segmentation__prediction_fit') }}
@@ -42,7 +42,7 @@ in_fits as (
 ),
 
 while_in_force as (
-    {% for metric in live -%}
+    {% for metric in of_model_alone + ['average_precision', 'roc_auc'] -%}
     select
         target,
         fitted_as_of,
@@ -56,8 +56,7 @@ while_in_force as (
         null as low,
         null as high
     from live_scores
-    where {{ metric }} is not null
-    {{- " and scorer = 'in_force'" if metric in ['customers', 'positives', 'brier', 'mean_probability', 'observed_share'] }}
+    where {{ metric }} is not null{{ " and scorer = 'in_force'" if metric in of_model_alone }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

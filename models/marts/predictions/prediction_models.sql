@@ -42,12 +42,21 @@ in_force as (
     where periods.is_current
 ),
 
-parts as (
+best as (
     select
         target,
-        as_of as fitted_as_of,
+        as_of,
+        name as candidate
+    from fit
+    where part = 'chosen'
+),
+
+parts as (
+    select
+        fit.target,
+        fit.as_of as fitted_as_of,
+        max(best.candidate) as best_candidate,
         max(case when part = 'model' then name end) as model,
-        max(case when part = 'chosen' then name end) as best_candidate,
         max(case when part = 'verdict' then name end) as verdict,
         max(case when part = 'why' then name end) as why,
         {%- for count in counts %}
@@ -57,10 +66,15 @@ parts as (
         max(case when part = 'origin' and name = '{{ date }}' then cast(feature as date) end) as {{ date }}_origin,
         {%- endfor %}
         {%- for value in ['mean', 'low', 'high'] %}
-        max(case when part = 'gain' and name = '{{ value }}' then value end) as gain_{{ value }}{{ ',' if not loop.last }}
+        max(case when part = 'gain' and name = '{{ value }}' and feature = best.candidate then value end)
+            as gain_{{ value }}{{ ',' if not loop.last }}
         {%- endfor %}
     from fit
-    group by target, as_of
+    left join best
+        on
+            fit.target = best.target
+            and fit.as_of = best.as_of
+    group by fit.target, fit.as_of
 ),
 
 models as (

@@ -22,17 +22,21 @@ predicted as (
         customer_key
     from scores
     group by as_of, customer_key
+),
+
+with_predictions as (
+    select
+        {%- for name in predictions() %}
+        {%- for column in prediction_columns(name).values() %}
+        predicted.{{ column }},
+        {%- endfor %}
+        {%- endfor %}
+        customers.*
+    from customers
+    left join predicted
+        on
+            customers.as_of = predicted.as_of
+            and customers.customer_key = predicted.customer_key
 )
 
-select
-    {%- for name in predictions() %}
-    {%- for column in prediction_columns(name).values() %}
-    predicted.{{ column }},
-    {%- endfor %}
-    {%- endfor %}
-    customers.*
-from customers
-left join predicted
-    on
-        customers.as_of = predicted.as_of
-        and customers.customer_key = predicted.customer_key
+select * from with_predictions  -- noqa: AM04

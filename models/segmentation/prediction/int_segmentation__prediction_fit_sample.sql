@@ -3,6 +3,7 @@
 --
 -- sample_hash decides whether a stored fit is reused.
 
+{% set drawn_by = 'as_of, target, is_test' -%}
 {% set features = cluster_features('prediction_features') | map(attribute='name') | list -%}
 
 with sample as (
@@ -55,8 +56,12 @@ labelled as (
         used_origins.as_of,
         used_origins.is_test,
         case when outcomes.came_about then 1 else 0 end as outcome,
-        {{ hashed_id(['sample.customer_key', 'sample.as_of']) }} as draw_key,
-        sample.* exclude (as_of),
+        {{ hashed_id(['sample.customer_key', 'sample.as_of']) | indent(8) }} as draw_key,
+        {%- for feature in features %}
+        sample.{{ feature }},
+        {%- endfor %}
+        sample.target,
+        sample.customer_key,
         sample.as_of as origin
     from used_origins
     inner join outcomes
@@ -71,7 +76,7 @@ labelled as (
 ),
 
 drawn as (
-    {{ lowest_keys('labelled', setting('prediction_sample_rows'), key='draw_key', part='as_of, target, is_test') | indent(4) }}
+    {{ lowest_keys('labelled', setting('prediction_sample_rows'), key='draw_key', part=drawn_by) | indent(4) }}
 ),
 
 fit_sample as (
@@ -85,7 +90,8 @@ fit_sample as (
         {%- for feature in features %}
         {{ feature }},
         {%- endfor %}
-        {{ sample_hash(['origin', 'customer_key', 'is_test', 'outcome'] + features, 'as_of, target') }} as sample_hash
+        {{ sample_hash(['origin', 'customer_key', 'is_test', 'outcome'] + features, 'as_of, target') }}
+            as sample_hash
     from drawn
 )
 

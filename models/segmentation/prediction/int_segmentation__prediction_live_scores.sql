@@ -3,6 +3,10 @@
 --
 -- Average precision and area under the curve count customers of one score together.
 
+{% set found = 'cast(positives as double) / nullif(all_positives, 0)' -%}
+{% set pairs_in_order = 'cast(customers - positives as double) * (positives_so_far - positives / 2.0)' -%}
+{% set pairs = 'nullif(all_positives * (all_customers - all_positives), 0)' -%}
+
 with scores as (
     select * from {{ ref('int_segmentation__prediction_scores') }}
 ),
@@ -113,10 +117,8 @@ live_scores as (
         scorer,
         cast(sum(customers) as bigint) as customers,
         cast(sum(positives) as bigint) as positives,
-        {{ rounded(exact_sum('cast(positives as double) / nullif(all_positives, 0) * positives_so_far / customers_so_far')) }}
-            as average_precision,
-        {{ rounded(exact_sum('cast(customers - positives as double) * (positives_so_far - positives / 2.0) / nullif(all_positives * (all_customers - all_positives), 0)')) }}
-            as roc_auc,
+        {{ rounded(exact_sum(found ~ ' * positives_so_far / customers_so_far')) }} as average_precision,
+        {{ rounded(exact_sum(pairs_in_order ~ ' / ' ~ pairs)) }} as roc_auc,
         {{ rounded('sum(squared_errors) / sum(customers)') }} as brier,
         {{ rounded('sum(probabilities) / sum(customers)') }} as mean_probability,
         {{ rounded('cast(sum(positives) as double) / sum(customers)') }} as observed_share

@@ -1,5 +1,8 @@
 -- One row per target and refit date: the model in force with its parameters as lists, in the order of var prediction_features.
+--
+-- A filter of an aggregate doesn't keep the engine from casting the rows that it leaves out, hence the case expression.
 
+{% set split_feature = "cast(case when part = 'split_feature' then value end as bigint)" -%}
 {% set features = cluster_features('prediction_features') | map(attribute='name') | list -%}
 
 with fit as (
@@ -11,19 +14,23 @@ parameters as (
         {%- for name in ['fill', 'log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
         [
             {%- for feature in features %}
-            max(case when part = 'scaler' and name = '{{ name }}' and feature = '{{ feature }}' then value end){{ ',' if not loop.last }}
+            max(
+                case when part = 'scaler' and name = '{{ name }}' and feature = '{{ feature }}' then value end
+            ){{ ',' if not loop.last }}
             {%- endfor %}
         ] as {{ name }},
         {%- endfor %}
         [
             {%- for feature in features %}
-            coalesce(max(case when part = 'coefficient' and feature = '{{ feature }}' then value end), 0){{ ',' if not loop.last }}
+            coalesce(
+                max(case when part = 'coefficient' and feature = '{{ feature }}' then value end), 0
+            ){{ ',' if not loop.last }}
             {%- endfor %}
         ] as coefficients,
         max(case when part = 'intercept' then value end) as intercept,
         cast(max(case when part = 'shape' and name = 'trees' then value end) as bigint) as trees,
         max(case when part = 'shape' and name = 'baseline' then value end) as baseline,
-        {{ list_in_order('cast(value as bigint)', 'number', "part = 'split_feature'") }} as split_features,
+        {{ list_in_order(split_feature, 'number', "part = 'split_feature'") }} as split_features,
         {{ list_in_order('value', 'number', "part = 'split_threshold'") }} as split_thresholds,
         {{ list_in_order('value', 'number', "part = 'leaf'") }} as leaves,
         {{ list_in_order('value', 'number', "part = 'knot' and name = 'x'") }} as knots_x,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from customer_segmentation.fits.base import load_fitters
@@ -41,7 +42,7 @@ def fit_predictions(
     sample: pd.DataFrame,
     *,
     features: Sequence[Mapping[str, Any]],
-    naive: Mapping[str, Any],
+    naive_rule: Mapping[str, str],
     horizon_days: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -58,15 +59,15 @@ def fit_predictions(
     test), customer_key (integer), outcome (0 or 1) and one numeric column per feature, where a
     value may be missing. Row order never matters. At each as_of the training origins lie at least
     one horizon before the test.
-    features: mappings with the fields of `Feature`, of which name, log, caps and scaling count.
-    naive: feature, the name of one of them, and sign: the naive rule takes the customers with the
-    largest (1) or the smallest (-1) value for the likeliest.
+    features: mappings with the fields of `Feature`, of which name, log and scaling count.
+    naive_rule: {"high": feature} or {"low": feature}: customers with a high or a low value of one
+    of the features are taken for the likeliest.
     horizon_days: length of the outcome window, at least 1.
     seed: of all that is drawn.
 
     Missing values are filled; logged, capped, centred and scaled (see `scaling.scale`), then
     rounded to four decimals, they are the x of all models, in the order of the features. The raw
-    score is sign * x for the naive rule, the linear predictor for logistic regression, and the
+    score is x or -x for the naive rule, the linear predictor for logistic regression, and the
     baseline plus one leaf per tree for the others; the calibration in force makes it a probability.
 
     Returns the columns as_of, part, name, number, feature, value; values have 12 significant
@@ -81,12 +82,13 @@ def fit_predictions(
     coefficient      number: position of the feature from 1, feature, value; of the features kept
     inflation        name: kept or dropped, number: in which order dropped, feature, value: the
                      variance inflation, of a dropped one as it was dropped
-    shape            name: depth, trees or baseline; of a model in force that has trees, like the
-                     next three. Trees are complete, in heap order and all of one depth
-    split_feature    number: t * (2^depth - 1) + i + 1 for node i of tree t, both from 0, whose
-                     children are 2i + 1 and 2i + 2; value: position of a feature from 1
+    shape            name: trees or baseline; of a model in force that has trees, like the next
+                     three. Trees are complete and of depth `trees.DEPTH`
+    split_feature    number: trees * (2^l - 1) + n + 1 for node n of level l, both from 0, where the
+                     nodes of a level are numbered over all trees, so that those below it are 2n and
+                     2n + 1; value: position of a feature from 1
     split_threshold  number likewise; value: a row goes left if its x is at most this
-    leaf             number: t * 2^depth + j + 1 for leaf j from the left, from 0; value
+    leaf             number: t * 2^DEPTH + j + 1 for leaf j of tree t, both from 0; value
     knot             name: x or y, number; of the model in force: a raw score and its probability,
                      linear between knots and constant beyond
     sigmoid          name: a or b; of the model in force, 1 / (1 + exp(a * raw score + b)), if it
@@ -110,8 +112,9 @@ def fit_predictions(
     import pandas as pd
     from threadpoolctl import threadpool_limits
 
-    specs = read_features(features)
-    rule = _read_naive(naive, specs)
+    # Capped at the extremes of the training: models don't extrapolate.
+    specs = [replace(spec, caps=(0.0, 1.0)) for spec in read_features(features)]
+    rule = _read_naive(naive_rule, specs)
     needed = {"as_of", "origin", "is_test", "customer_key", "outcome", *(s.name for s in specs)}
     missing = needed - set(sample.columns)
     if missing:
@@ -126,14 +129,17 @@ def fit_predictions(
     return long_table(fits)
 
 
-def _read_naive(naive: Mapping[str, Any], specs: Sequence[Feature]) -> Naive:
+def _read_naive(naive_rule: Mapping[str, str], specs: Sequence[Feature]) -> Naive:
     texts = [spec.name for spec in specs if spec.encoding != "number"]
     if texts:
         raise ValueError(f"features {', '.join(texts)}: predictions take numbers only")
     names = [spec.name for spec in specs]
-    if naive.get("feature") not in names or naive.get("sign") not in (1, -1):
-        raise ValueError(f"naive is {naive}: expected a feature of {names} and the sign 1 or -1")
-    return Naive(names.index(naive["feature"]), int(naive["sign"]))
+    if len(naive_rule) != 1 or not set(naive_rule) <= {"high", "low"}:
+        raise ValueError(f"naive_rule is {naive_rule}: expected high or low and a feature")
+    ((side, feature),) = naive_rule.items()
+    if feature not in names:
+        raise ValueError(f"naive_rule is {naive_rule}: expected a feature of {names}")
+    return Naive(names.index(feature), 1 if side == "high" else -1)
 
 
 def _fit(
@@ -164,7 +170,7 @@ def _fit(
             Row("verdict", name="too_few"),
             Row("why", name=why),
         ]
-    preparation = fit_preparation(training, specs)
+    preparation = fit_preparation(training, specs).without_caps(naive.position)
     training, test = preparation.apply(training), preparation.apply(test)
     inflation = drop_inflated(training.values)
     space = Space(tuple(inflation.kept), fit_bins(training.values), seed)

@@ -7,6 +7,7 @@ from dataclasses import astuple
 
 import numpy as np
 
+from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.features import Feature
 from customer_segmentation.fits.long_table import Row
 from customer_segmentation.fits.predictions.calibration import Calibration, Isotonic
@@ -15,7 +16,7 @@ from customer_segmentation.fits.predictions.folds import Folds
 from customer_segmentation.fits.predictions.inflation import Inflation
 from customer_segmentation.fits.predictions.models import Linear
 from customer_segmentation.fits.predictions.sample import Cases, Preparation
-from customer_segmentation.fits.predictions.trees import Trees
+from customer_segmentation.fits.predictions.trees import DEPTH, Trees
 from customer_segmentation.fits.predictions.trial import Trial
 
 
@@ -67,13 +68,19 @@ def linear_rows(model: Linear, inflation: Inflation, specs: Sequence[Feature]) -
 
 
 def tree_rows(trees: Trees) -> list[Row]:
-    shape = {"depth": trees.depth, "trees": len(trees.leaves), "baseline": trees.baseline}
+    shape = {"trees": len(trees.leaves), "baseline": trees.baseline}
     return [
         *(Row("shape", value, name) for name, value in shape.items()),
-        *_numbered("split_feature", trees.features.ravel() + 1),
-        *_numbered("split_threshold", trees.thresholds.ravel()),
+        *_numbered("split_feature", _by_level(trees.features) + 1),
+        *_numbered("split_threshold", _by_level(trees.thresholds)),
         *_numbered("leaf", trees.leaves.ravel()),
     ]
+
+
+def _by_level(nodes: Labels | Matrix) -> Labels | Matrix:
+    """The roots of all trees, then the nodes below them, and so on; nodes: (trees, nodes)."""
+    levels = [nodes[:, 2**level - 1 : 2 ** (level + 1) - 1].ravel() for level in range(DEPTH)]
+    return np.concatenate(levels)
 
 
 def calibration_rows(calibration: Calibration) -> list[Row]:

@@ -71,6 +71,12 @@ class Preparation:
     fill: Matrix
     scaler: Scaler
 
+    def without_caps(self, position: int) -> Preparation:
+        """No caps for one feature: beyond a cap, a naive rule couldn't tell customers apart."""
+        lower, upper = self.scaler.lower_cap.copy(), self.scaler.upper_cap.copy()
+        lower[position], upper[position] = -LARGEST, LARGEST
+        return replace(self, scaler=replace(self.scaler, lower_cap=lower, upper_cap=upper))
+
     def apply(self, cases: Cases) -> Cases:
         """The same cases with scaled values, rounded to four decimals as SQL rounds."""
         return replace(cases, values=_rounded(scale(_filled(cases.values, self.fill), self.scaler)))

@@ -17,6 +17,7 @@ from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.long_table import tidy
 
 BEYOND = 1e300  # threshold that no value exceeds
+DEPTH = 5  # of all trees, padded; SQL walks so many levels
 
 _BINS = 64
 _FOREST_TREES = 40
@@ -27,10 +28,10 @@ _HALF_STEP = 5e-5  # values have four decimals, so no value lies on a threshold
 
 @dataclass(frozen=True)
 class Trees:
-    """Complete binary trees of one depth in heap order: the children of node i are 2i+1 and 2i+2.
+    """Complete binary trees in heap order: the children of node i are 2i+1 and 2i+2.
 
-    features, thresholds: shape (trees, 2^depth - 1); a row goes left if its value of the feature
-    (position from 0) is at most the threshold. leaves: shape (trees, 2^depth), from the left. The
+    features, thresholds: shape (trees, 2^DEPTH - 1); a row goes left if its value of the feature
+    (position from 0) is at most the threshold. leaves: shape (trees, 2^DEPTH), from the left. The
     raw score is the baseline plus the leaf of each tree.
     """
 
@@ -38,10 +39,6 @@ class Trees:
     thresholds: Matrix
     leaves: Matrix
     baseline: float
-
-    @property
-    def depth(self) -> int:
-        return int(self.leaves.shape[1]).bit_length() - 1
 
     def raw(self, matrix: Matrix) -> Matrix:
         """Raw scores, shape (rows,)."""
@@ -52,7 +49,7 @@ class Trees:
             self.features, self.thresholds, self.leaves, strict=True
         ):
             node = np.zeros(len(matrix), dtype=np.int64)
-            for _ in range(self.depth):
+            for _ in range(DEPTH):
                 goes_right = flat.take(first + features.take(node)) > thresholds.take(node)
                 node = 2 * node + 1 + goes_right
             total += leaves.take(node - len(features))
@@ -117,11 +114,6 @@ class _Tree:
     threshold: Sequence[float]
     value: Sequence[float]
 
-    def depth(self, node: int = 0) -> int:
-        if self.left[node] <= 0:
-            return 0
-        return 1 + max(self.depth(self.left[node]), self.depth(self.right[node]))
-
 
 def read_forest(fitted: Any, bins: Bins) -> Trees:
     """The mean of the trees' shares of weight, as a sum."""
@@ -147,17 +139,16 @@ def read_boosting(fitted: Any, bins: Bins) -> Trees:
 
 
 def _complete(trees: Sequence[_Tree], bins: Bins, baseline: float) -> Trees:
-    """Pads all trees to one depth of at least 1; a leaf that is too high gets two equal halves."""
-    depth = max(1, *(tree.depth() for tree in trees))
-    features = np.zeros((len(trees), 2**depth - 1), dtype=np.int64)
-    thresholds = np.full((len(trees), 2**depth - 1), BEYOND)
-    leaves = np.zeros((len(trees), 2**depth))
+    """Pads all trees to DEPTH; a leaf that is too high gets two equal halves."""
+    features = np.zeros((len(trees), 2**DEPTH - 1), dtype=np.int64)
+    thresholds = np.full((len(trees), 2**DEPTH - 1), BEYOND)
+    leaves = np.zeros((len(trees), 2**DEPTH))
     for number, tree in enumerate(trees):
         waiting = [(0, 0, 0)]
         while waiting:
             node, level, place = waiting.pop()
             if tree.left[node] <= 0:
-                width = 2 ** (depth - level)
+                width = 2 ** (DEPTH - level)
                 leaves[number, place * width : (place + 1) * width] = tidy(tree.value[node])
                 continue
             feature, heap = tree.feature[node], 2**level - 1 + place

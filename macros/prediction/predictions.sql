@@ -149,14 +149,12 @@
 
 
 {% macro prediction_outcome_windows() %}
-    {%- set windows, declared = {}, metrics() -%}
+    {#- A scheme of buyers asks whether there was an order. -#}
+    {%- set windows = {'orders__all': window_of_column('orders__all', metrics())} -%}
     {%- for prediction in predictions().values() -%}
         {%- for window in prediction.outcome_conditions | map(attribute='windows') | sum(start=[]) -%}
             {%- do windows.update({window.column: window}) -%}
         {%- endfor -%}
-        {%- if prediction.schemes -%}
-            {%- do windows.update({'orders__all': window_of_column('orders__all', declared)}) -%}
-        {%- endif -%}
     {%- endfor -%}
     {{- return(windows.values() | sort(attribute='column')) -}}
 {% endmacro %}

@@ -151,7 +151,8 @@ def one_shipped_scheme(workshop: Workshop) -> Build:
     """All that ship but one are left out."""
     schemes = {"purchase_rhythm": VARS["schemes"]["purchase_rhythm"]}
     folder = workshop.folder("one-shipped-scheme")
-    return workshop.build(folder, {"orders.csv": TWO_CUSTOMERS}, {"schemes": schemes})
+    variables = {"schemes": schemes, "predictions": {}}
+    return workshop.build(folder, {"orders.csv": TWO_CUSTOMERS}, variables)
 
 
 # --- What the definitions make of the raw rows -----------------------------------------------

@@ -121,7 +121,7 @@ measured as (
 bought as (
     select
         *,
-        case when {{ 'orders__all' if windows else '1' }} = 0 then 'prospect' end as non_buyer
+        case when orders__all = 0 then 'prospect' end as non_buyer
     from measured
 ),
 

@@ -14,7 +14,7 @@ from conftest import VARS, Build, Workshop, scenario
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 FIRST, NOW, BEFORE = date(2023, 1, 1), date(2024, 6, 17), date(2024, 4, 1)
-CUSTOMERS = 3000
+CUSTOMERS = 4000
 FEATURES = [
     {"name": "recency", "column": "recency_days__all", "log": True},
     {"name": "orders_90d", "column": "orders__90d", "log": True},
@@ -127,7 +127,7 @@ def test_deciles_of_the_test_are_calibrated(foreseen: Build) -> None:
         " where models.status = 'in_force' and calibration.candidate = models.model"
     )
     large = deciles[deciles["customers"] >= 200]
-    assert large["customers"].sum() > 0.6 * deciles["customers"].sum()
+    assert len(large) >= 8
     assert (large["predicted"] - large["observed"]).abs().max() <= 0.05
 
 
@@ -204,7 +204,7 @@ def test_two_builds_predict_as_one(
             build.query(f"select * from {mart} order by all") for build in (foreseen, second)
         )
         pd.testing.assert_frame_equal(one, two)
-        assert len(one) > 5, mart
+        assert len(one) > 3, mart
 
 
 def test_rules_take_the_most_likely(foreseen: Build) -> None:

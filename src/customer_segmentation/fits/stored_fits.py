@@ -54,11 +54,11 @@ def fit_where_changed(
     column = identifier(by)
     present = {scheme for (scheme,) in _distinct_rows(sample, column)}
     found = []
-    # Without any rows the first scheme provides the columns.
-    for scheme in [name for name in schemes if name in present] or list(schemes)[:1]:
+    # Without any rows the first scheme provides the columns; without schemes, the fit of nothing.
+    for scheme in [name for name in schemes if name in present] or [*schemes, ""][:1]:
         own = f"{column} = {literal(scheme)}"
         rows = sample.filter(own).select(f"* exclude ({column})")
-        merged = {**arguments, **schemes[scheme]}
+        merged = {**arguments, **schemes.get(scheme, {})}
         fitted = _fit_where_changed(session, rows, str(stored), own, fit, is_chain, merged)
         others = ", ".join(identifier(name) for name in fitted.columns if name != by)
         found.append(fitted.select(f"cast({literal(scheme)} as varchar) as {column}, {others}"))

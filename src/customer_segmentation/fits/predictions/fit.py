@@ -42,9 +42,9 @@ def fit_predictions(
     sample: pd.DataFrame,
     *,
     features: Sequence[Mapping[str, Any]],
-    naive_rule: Mapping[str, str],
-    horizon_days: int,
     seed: int,
+    naive_rule: Mapping[str, str] | None = None,
+    horizon_days: int = 0,
 ) -> pd.DataFrame:
     """The model in force of each refit date, with all that it takes to judge it.
 
@@ -62,7 +62,8 @@ def fit_predictions(
     features: mappings with the fields of `Feature`, of which name, log and scaling count.
     naive_rule: {"high": feature} or {"low": feature}: customers with a high or a low value of one
     of the features are taken for the likeliest.
-    horizon_days: length of the outcome window, at least 1.
+    horizon_days: length of the outcome window, at least 1. Both are needed unless the sample is
+    empty.
     seed: of all that is drawn.
 
     Missing values are filled; logged, capped, centred and scaled (see `scaling.scale`), then
@@ -112,6 +113,8 @@ def fit_predictions(
     import pandas as pd
     from threadpoolctl import threadpool_limits
 
+    if naive_rule is None and sample.empty:
+        return long_table({})
     # Capped at the extremes of the training: models don't extrapolate.
     specs = [replace(spec, caps=(0.0, 1.0)) for spec in read_features(features)]
     rule = _read_naive(naive_rule, specs)
@@ -129,12 +132,12 @@ def fit_predictions(
     return long_table(fits)
 
 
-def _read_naive(naive_rule: Mapping[str, str], specs: Sequence[Feature]) -> Naive:
+def _read_naive(naive_rule: Mapping[str, str] | None, specs: Sequence[Feature]) -> Naive:
     texts = [spec.name for spec in specs if spec.encoding != "number"]
     if texts:
         raise ValueError(f"features {', '.join(texts)}: predictions take numbers only")
     names = [spec.name for spec in specs]
-    if len(naive_rule) != 1 or not set(naive_rule) <= {"high", "low"}:
+    if not naive_rule or len(naive_rule) != 1 or not set(naive_rule) <= {"high", "low"}:
         raise ValueError(f"naive_rule is {naive_rule}: expected high or low and a feature")
     ((side, feature),) = naive_rule.items()
     if feature not in names:

@@ -24,6 +24,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from customer_segmentation.fits.predictions import bootstrap as bootstrapping
 from customer_segmentation.fits.predictions import measures
@@ -41,6 +42,13 @@ from customer_segmentation.fits.predictions.sample import Cases, _rounded
 from customer_segmentation.fits.predictions.trees import fit_bins
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    with threadpool_limits(1):
+        yield
+
 
 IRIS = load_iris().data
 SCORED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40).filter(

@@ -110,6 +110,7 @@ def package(tmp_path, monkeypatch):
 FITS = [
     "fits.clusters.fit_clusters",
     "fits.natural_breaks.fit_natural_breaks",
+    "fits.predictions.fit_predictions",
     "fits.topics.fit_topics",
     "identity.linkage.fit_linkage",
 ]
@@ -138,6 +139,11 @@ def keys(package: Path, changed: str | None = None) -> dict[str, str]:
         ("identity/comparisons.py", {"identity.linkage.fit_linkage", "history"}),
         ("fits/topics.py", {"fits.topics.fit_topics", "history"}),
         ("fits/clusters/base.py", {"fits.clusters.fit_clusters", "history"}),
+        ("fits/predictions/trees.py", {"fits.predictions.fit_predictions", "history"}),
+        (
+            "fits/scaling.py",
+            {"fits.clusters.fit_clusters", "fits.predictions.fit_predictions", "history"},
+        ),
         ("fits/natural_breaks.py", {"fits.natural_breaks.fit_natural_breaks", "history"}),
         ("fits/stored_fits.py", {*FITS, "history"}),
     ],

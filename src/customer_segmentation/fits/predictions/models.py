@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from customer_segmentation.fits.predictions.trees import (
     read_forest,
 )
 
-# What a randomised search draws from, by the names of scikit-learn.
+# What a randomised search draws from, by the names of scikit-learn but for the penalty.
 GRIDS: dict[str, dict[str, Sequence[float]]] = {
-    # The inverse of the L2 penalty, on features of unit variance.
-    "logistic": {"C": (0.001, 0.01, 0.1, 1.0)},
+    # L2, per case and on features of unit variance: with a penalty on all cases together, a fold
+    # would shrink its coefficients more than the fit on all, and calibrate another score.
+    "logistic": {"penalty": (0.0001, 0.001, 0.01, 0.1)},
     # Shallow trees with large leaves: a few thousand cases hold no finer pattern. max_features is
     # the share of the features among which a split is sought.
     "forest": {
@@ -100,7 +101,7 @@ def fit_model(
 
 
 def _fit_logistic(
-    parameters: Mapping[str, Any], matrix: Matrix, outcome: Labels, kept: Sequence[int]
+    parameters: Mapping[str, float], matrix: Matrix, outcome: Labels, kept: Sequence[int]
 ) -> Linear:
     """Coefficients of the features as they are, penalised as if each had unit variance."""
     from sklearn.linear_model import LogisticRegression
@@ -112,7 +113,10 @@ def _fit_logistic(
         return Linear(coefficients, 0.0)
     # Newton's method converges to the last digits, where a gradient method stops early.
     fitted = LogisticRegression(
-        solver="newton-cholesky", class_weight="balanced", tol=1e-8, **parameters
+        C=1 / (parameters["penalty"] * len(outcome)),
+        class_weight="balanced",
+        solver="newton-cholesky",
+        tol=1e-8,
     ).fit((matrix[:, used] - centre[used]) / spread[used], outcome)
     coefficients[used] = [tidy(float(value)) for value in fitted.coef_[0] / spread[used]]
     intercept = float(fitted.intercept_[0] - coefficients @ centre)

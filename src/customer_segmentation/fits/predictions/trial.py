@@ -88,9 +88,11 @@ def _deciles(scores: np.ndarray, chances: np.ndarray, test: Cases) -> list[Decil
 
 def judge(chosen: str, trial: Trial, tested_on: str) -> tuple[str, str]:
     """The verdict, in_force or naive_stays, and why: a sentence with the figures."""
-    mean, low, high = trial.gains[chosen]
+    _, low, _ = trial.gains[chosen]
+    # Adding 0 takes the sign from a zero.
+    mean, least, most = (f"{round(value, 3) + 0.0:.3f}" for value in trial.gains[chosen])
     precision, naive = (trial.metrics[name]["average_precision"] for name in (chosen, "naive"))
-    gain = f"the difference of {mean:.3f} (95% interval {low:.3f} to {high:.3f})"
+    gain = f"the difference of {mean} (95% interval {least} to {most})"
     words = _WORDS[chosen]
     if low > 0:
         return "in_force", (

@@ -77,7 +77,7 @@ def customers(rows=300, origins=6, test_rows=600, seed=0, interplay=0.7, first_d
 def fit(sample, **settings):
     arguments = {
         "features": FEATURES,
-        "naive": {"feature": "recency", "sign": 1},
+        "naive_rule": {"high": "recency"},
         "horizon_days": HORIZON,
         "seed": 7,
         **settings,
@@ -130,26 +130,17 @@ def raw_scores(result, matrix, kind, sign=1, position=0):
         places = found["number"].to_numpy("int64") - 1
         return matrix[:, places] @ found["value"].to_numpy() + intercept
     shape = part(result, "shape").set_index("name")["value"]
-    depth, trees = int(shape["depth"]), int(shape["trees"])
-    nodes, leaves = 2**depth - 1, 2**depth
+    trees, levels = int(shape["trees"]), 5
     features, thresholds = numbers(result, "split_feature"), numbers(result, "split_threshold")
-    assert len(features) == len(thresholds) == trees * nodes
-    assert len(numbers(result, "leaf")) == trees * leaves
-    scores = np.full(len(matrix), shape["baseline"])
-    for tree in range(trees):
-        for row, x in enumerate(matrix):
-            node = 0
-            while node < nodes:
-                at = tree * nodes + node
-                node = 2 * node + (1 if x[int(features[at]) - 1] <= thresholds[at] else 2)
-            scores[row] += numbers_of_leaves(result)[tree * leaves + node - nodes]
-    return scores
-
-
-def numbers_of_leaves(result):
-    if "leaves" not in result.attrs:
-        result.attrs["leaves"] = numbers(result, "leaf")
-    return result.attrs["leaves"]
+    leaves = numbers(result, "leaf")
+    assert len(features) == len(thresholds) == trees * (2**levels - 1)
+    assert len(leaves) == trees * 2**levels
+    nodes = np.tile(np.arange(trees), (len(matrix), 1))
+    for level in range(levels):
+        places = trees * (2**level - 1) + nodes
+        values = np.take_along_axis(matrix, features[places].astype(int) - 1, axis=1)
+        nodes = 2 * nodes + (values > thresholds[places])
+    return shape["baseline"] + leaves[nodes].sum(axis=1)
 
 
 def calibrated(result, scores):
@@ -194,7 +185,7 @@ def scikit_learn_scores(result, kind, training, outcome, matrix):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_rows_of_a_model_give_the_scores_of_scikit_learn(kind, monkeypatch):
     monkeypatch.setattr(fitting, "GRIDS", {kind: models.GRIDS[kind]})
-    result = fit(SAMPLE, naive={"feature": "noise", "sign": 1})
+    result = fit(SAMPLE, naive_rule={"high": "noise"})
     assert (word(result, "model"), word(result, "verdict")) == (kind, "in_force")
     training = SAMPLE[~SAMPLE["is_test"]].sort_values(["origin", "customer_key"])
     test = SAMPLE[SAMPLE["is_test"]]
@@ -217,7 +208,7 @@ def test_the_rows_of_a_model_give_the_scores_of_scikit_learn(kind, monkeypatch):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_rows_of_the_naive_rule_are_a_line_through_knots(sign):
     sample = SAMPLE.assign(outcome=SAMPLE["outcome"].sample(frac=1, random_state=1).to_numpy())
-    result = fit(sample, naive={"feature": "visits", "sign": sign})
+    result = fit(sample, naive_rule={"high" if sign == 1 else "low": "visits"})
     assert (word(result, "model"), word(result, "verdict")) == ("naive", "naive_stays")
     assert len(part(result, "shape")) == len(part(result, "leaf")) == 0
     test = sample[sample["is_test"]]
@@ -444,7 +435,7 @@ def test_a_repeated_feature_is_dropped_from_the_logistic_regression_alone():
     result = fit(
         SAMPLE.assign(again=SAMPLE["recency"]),
         features=features,
-        naive={"feature": "again", "sign": 1},
+        naive_rule={"high": "again"},
     )
     inflation = part(result, "inflation").set_index("feature")
     assert inflation.loc["again", ["name", "number", "value"]].tolist() == ["dropped", 1, 1e9]
@@ -490,10 +481,11 @@ def test_huge_and_infinite_values_are_capped(scaling, log):
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"naive": {"feature": "age", "sign": 1}}, "expected a feature of"),
-        ({"naive": {"feature": "spend", "sign": 0}}, "the sign 1 or -1"),
-        ({"naive": {}}, "expected a feature of"),
-        ({"features": [{"name": "absent"}], "naive": {"feature": "absent", "sign": 1}}, "absent"),
+        ({"naive_rule": {"high": "age"}}, "expected a feature of"),
+        ({"naive_rule": {"most": "spend"}}, "expected high or low"),
+        ({"naive_rule": {}}, "expected high or low"),
+        ({"naive_rule": None}, "expected high or low"),
+        ({"features": [{"name": "absent"}], "naive_rule": {"high": "absent"}}, "absent"),
         (
             {"features": [{"name": "recency", "encoding": "one_hot", "levels": ["a", "b"]}]},
             "numbers only",

@@ -186,7 +186,8 @@ def test_a_rule_names_a_prediction(
 ) -> None:
     variables = with_predictions(lapses(), {"risky": rule})
     found = project.value(
-        "[rule_segments()[0].definition, rule_sql(rule_segments()[0].rule, 'features', 'cutpoints')]",
+        "[rule_segments()[0].definition,"
+        " rule_sql(rule_segments()[0].rule, 'features', 'cutpoints')]",
         variables,
     )
     assert found == [words, sql]

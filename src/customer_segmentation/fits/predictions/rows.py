@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from customer_segmentation.fits.base import Labels, Matrix
 from customer_segmentation.fits.features import Feature
 from customer_segmentation.fits.long_table import Row
 from customer_segmentation.fits.predictions.calibration import Calibration, Isotonic
@@ -77,7 +78,7 @@ def tree_rows(trees: Trees) -> list[Row]:
     ]
 
 
-def _by_level(nodes: Labels | Matrix) -> Labels | Matrix:
+def _by_level(nodes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The roots of all trees, then the nodes below them, and so on; nodes: (trees, nodes)."""
     levels = [nodes[:, 2**level - 1 : 2 ** (level + 1) - 1].ravel() for level in range(DEPTH)]
     return np.concatenate(levels)

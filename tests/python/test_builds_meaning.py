@@ -137,7 +137,8 @@ def test_every_published_table_and_column_has_a_comment(reference: Build) -> Non
     assert lacking == []
     ((orders,),) = reference.rows(
         "select comment from duckdb_columns()"
-        " where table_name = 'int_segmentation__customers_predicted' and column_name = 'orders__90d'"
+        " where table_name = 'int_segmentation__customers_predicted'"
+        " and column_name = 'orders__90d'"
     )
     assert orders == "Completed orders, in the last 90 days. Unit: orders; 0 without rows."
 

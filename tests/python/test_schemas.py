@@ -33,6 +33,7 @@ FILES: Registry[Any] = Registry().with_resources(
 )
 SEGMENTS = Draft7Validator(SCHEMAS["rule_segments"])
 SCHEME_LIST = Draft7Validator(SCHEMAS["schemes"], registry=FILES)
+PREDICTIONS = Draft7Validator(SCHEMAS["predictions"], registry=FILES)
 PROJECT = Draft7Validator(SCHEMAS["dbt_project"], registry=FILES)
 METRIC_LIST = Draft7Validator(SCHEMAS["metrics"])
 
@@ -177,7 +178,7 @@ def test_the_examples_of_the_documentation_pass(project: GrammarProject) -> None
         f"tried_{i}": yaml.safe_load(rule) for i, rule in enumerate(tried)
     }
     assert {name: len(entries) for name, entries in examples.items()} == {
-        "rule_segments": 33,
+        "rule_segments": 36,
         "metrics": 3,
         "schemes": 2,
     }
@@ -188,8 +189,29 @@ def test_the_examples_of_the_documentation_pass(project: GrammarProject) -> None
     METRIC_LIST.validate(examples["metrics"])
     known = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     variables = {**examples, "metrics": {**known["metrics"], **examples["metrics"]}}
-    assert len(project.value("rule_segments()", variables)) == len(examples["rule_segments"])
+    shipped = {name: known[name] for name in ("predictions", "prediction_features")}
+    shipped["schemes"] = {**known["schemes"], **examples["schemes"]}
+    rules = project.value("rule_segments()", {**variables, **shipped})
+    assert len(rules) == len(examples["rule_segments"])
     assert list(project.value("declared_schemes()", variables)) == list(examples["schemes"])
+
+
+def test_the_examples_of_predictions_pass(project: GrammarProject) -> None:
+    known = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    page = (ROOT / "docs" / "predictions.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    example, rules = (yaml.safe_load(block) for block in blocks)
+    names = ("metrics", "schemes", "predictions", "prediction_features")
+    variables = {**{name: known[name] for name in names}, **rules}
+    PREDICTIONS.validate(known["predictions"])
+    PREDICTIONS.validate(example["predictions"])
+    PROJECT.validate({"vars": example})
+    SEGMENTS.validate(rules["rule_segments"])
+    assert len(project.value("rule_segments()", variables)) == 3
+    assert list(project.value("predictions()", variables)) == list(known["predictions"])
+    variables["predictions"] = example["predictions"]
+    variables["rule_segments"] = {}
+    assert list(project.value("predictions()", variables)) == ["lapses"]
 
 
 @pytest.mark.parametrize("folder", [".", "integration_tests"])

@@ -135,8 +135,9 @@ def raw_scores(result, matrix, kind, sign=1, position=0):
     depth, trees = int(shape["depth"]), int(shape["trees"])
     nodes, leaves = 2**depth - 1, 2**depth
     features, thresholds = numbers(result, "split_feature"), numbers(result, "split_threshold")
+    values = numbers(result, "leaf")
     assert len(features) == len(thresholds) == trees * nodes
-    assert len(numbers(result, "leaf")) == trees * leaves
+    assert len(values) == trees * leaves
     scores = np.full(len(matrix), shape["baseline"])
     for tree in range(trees):
         for row, x in enumerate(matrix):
@@ -144,14 +145,8 @@ def raw_scores(result, matrix, kind, sign=1, position=0):
             while node < nodes:
                 at = tree * nodes + node
                 node = 2 * node + (1 if x[int(features[at]) - 1] <= thresholds[at] else 2)
-            scores[row] += numbers_of_leaves(result)[tree * leaves + node - nodes]
+            scores[row] += values[tree * leaves + node - nodes]
     return scores
-
-
-def numbers_of_leaves(result):
-    if "leaves" not in result.attrs:
-        result.attrs["leaves"] = numbers(result, "leaf")
-    return result.attrs["leaves"]
 
 
 def calibrated(result, scores):

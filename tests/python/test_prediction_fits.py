@@ -4,6 +4,7 @@ import datetime as dt
 import subprocess
 import sys
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from customer_segmentation.fits.long_table import LONG_TABLE
 from customer_segmentation.fits.predictions import fit as fitting
 from customer_segmentation.fits.predictions import fit_predictions, models
 from customer_segmentation.fits.predictions.trees import boosting, fit_bins, forest
+from customer_segmentation.fits.stored_fits import fit_where_changed
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -495,6 +497,68 @@ def test_huge_and_infinite_values_are_capped(scaling, log):
 def test_a_wrong_specification_is_refused_in_a_sentence(settings, complaint):
     with pytest.raises(ValueError, match=complaint):
         fit(SAMPLE, **settings)
+
+
+def test_a_first_origin_with_hardly_any_customers_is_a_fold_like_others():
+    first = SAMPLE[SAMPLE["origin"] == SAMPLE["origin"].min()]
+    pair = [first.index[first["outcome"] == outcome][0] for outcome in (0, 1)]
+    fourth = SAMPLE["origin"] == "2020-03-31"
+    sample = pd.concat([SAMPLE.loc[pair], SAMPLE[fourth | SAMPLE["is_test"]]])
+    result = fit(sample)
+    assert set(part(result, "fold")["number"]) == {1}
+    assert (wide(result, "search", "name")["stratified"] == 0).all()
+    assert len(part(result, "gain")) == 12
+
+
+def test_each_target_is_fitted_from_the_warehouse_or_used_again(monkeypatch):
+    session = duckdb.connect()
+    frame = SAMPLE.assign(target="lapses")
+    session.from_df(frame).create("cases")
+    session.execute(
+        "insert into cases select * replace ('buys_again' as target, 1 - outcome as outcome)"
+        " from cases"
+    )
+    fits = []
+
+    def watched(sample, **arguments):
+        fits.append(arguments["naive"]["sign"])
+        return fit_predictions(sample, **arguments)
+
+    monkeypatch.setattr("customer_segmentation.fits.predictions.fit_predictions", watched)
+
+    def build():
+        sample = session.sql(
+            "select * replace (cast(origin as date) as origin),"
+            " bit_xor(hash(customer_key, outcome)) over (partition by as_of, target)"
+            " as sample_hash from cases"
+        )
+        found = fit_where_changed(
+            session,
+            sample,
+            stored="fits",
+            fit="fits.predictions.fit_predictions",
+            by="target",
+            schemes={
+                "lapses": {"naive": {"feature": "recency", "sign": 1}},
+                "buys_again": {"naive": {"feature": "recency", "sign": -1}},
+            },
+            features=FEATURES,
+            horizon_days=HORIZON,
+            seed=7,
+        )
+        found.create("next_fits")
+        session.execute("create or replace table fits as from next_fits; drop table next_fits")
+        return session.sql("from fits order by all").fetchall()
+
+    first = build()
+    assert fits == [1, -1]
+    assert {row[0] for row in first} == {"lapses", "buys_again"}
+    session.execute("delete from cases where target = 'lapses' and customer_key % 5 = 0")
+    second = build()
+    assert fits == [1, -1, 1]
+    assert [row for row in second if row[0] == "buys_again"] == [
+        row for row in first if row[0] == "buys_again"
+    ]
 
 
 def test_importing_the_package_loads_no_slow_library():

@@ -84,7 +84,7 @@ def forest(parameters: Mapping[str, Any], rows: int, seed: int) -> Any:
 
     return RandomForestClassifier(
         _FOREST_TREES,
-        max_samples=min(1.0, _ROWS_PER_TREE / rows),
+        max_samples=min(rows, _ROWS_PER_TREE),
         class_weight="balanced",
         random_state=seed,
         **parameters,

@@ -87,7 +87,7 @@ select 0 as customers
         'spend_breaks', 'schemes', 'cluster_features', 'journey_features', 'cluster_pca', 'cluster_k', 'cluster_sample_rows', 'cluster_seed',
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
         'event_roles', 'cart_grace_hours', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
-        'topics', 'rating_scales', 'score_slack', 'rfm_recency',
+        'topics', 'rating_scales', 'score_slack', 'rfm_recency', 'annual_discount',
     ]) -}}
 {% endmacro %}
 

@@ -1,0 +1,63 @@
+-- Each model is asked, as of the day it was fitted, how many purchases come until the newest as_of: days it has not seen.
+
+with histories as (
+    select * from {{ ref('int_value__purchase_histories') }}
+),
+
+lifetime_models as (
+    select * from {{ ref('int_value__models') }}
+),
+
+expected as (
+    select * from {{ ref('int_value__expected_purchases') }}
+),
+
+newest as (
+    select * from {{ ref('int_periods') }}
+    where is_current
+),
+
+predicted as (
+    select
+        histories.as_of as fitted_as_of,
+        expected.horizon_days,
+        now.repeat_days - histories.repeat_days as observed_purchases,
+        {{ rounded(probability_alive('histories', 'lifetime_models') ~ ' * expected.expected_purchases') | indent(8) }} as predicted_purchases
+    from histories
+    inner join lifetime_models on histories.as_of = lifetime_models.fitted_as_of
+    inner join newest on histories.as_of < newest.as_of
+    inner join expected
+        on
+            histories.as_of = expected.as_of
+            and histories.repeat_days = expected.repeat_days
+            and histories.age_days = expected.age_days
+            and expected.horizon_days = {{ dbt.datediff('histories.as_of', 'newest.as_of', 'day') }}
+    inner join histories as now
+        on
+            newest.as_of = now.as_of
+            and histories.customer_key = now.customer_key
+),
+
+ranked as (
+    select
+        *,
+        {{ decile('predicted_purchases', 'fitted_as_of') }} as decile
+    from predicted
+),
+
+final as (
+    select
+        -- ids
+        fitted_as_of,
+        decile,
+
+        -- numbers
+        cast(max(horizon_days) as integer) as holdout_days,
+        count(*) as customers,
+        {{ rounded(exact_mean('predicted_purchases')) }} as predicted_purchases,
+        {{ rounded('avg(observed_purchases)') }} as observed_purchases
+    from ranked
+    group by fitted_as_of, decile
+)
+
+select * from final

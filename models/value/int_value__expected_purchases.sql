@@ -1,5 +1,5 @@
--- One row per as_of, number of repeat days, age and horizon: the purchases that BG/NBD expects, within the horizon, of a
--- buyer who has not stopped. It depends on nothing else, so buyers of equal number and age share a row.
+-- One row per as_of, number of repeat days and age: the purchases that BG/NBD expects within some horizons of a buyer who has
+-- not stopped. They depend on nothing else, so buyers of equal number and age share a row.
 --
 -- Horizons are the four quarters of the coming 365 days at the dates this build makes, and at refit dates the days that have
 -- passed since, for which the purchases are known.
@@ -11,12 +11,13 @@
 --   g(p) = (1 - (1 + p * h / (alpha + T)) ^ -(r + x)) / p
 --
 -- and the mean of g over p is a hypergeometric function (equation 10 of Fader, Hardie and Lee 2005). Its series cancels or
--- runs over for buyers of thousands of purchases, so the mean is taken by quadrature instead: the sum of weight * g over the
--- sum of weights, at the points z = centre + spread * sinh(node) of the log odds of p, where the weights die off on both
--- sides (Takahasi and Mori 1974). Nodes from -10 to 10 in steps of 1/16 leave a relative error below 1e-9, which
+-- overflows for buyers of thousands of purchases, so the mean is taken by quadrature instead: the sum of weight * g over the
+-- sum of weights, at the points centre + spread * sinh(node) of the log odds of p, where the weights die off on both sides
+-- (Takahasi and Mori 1974). Nodes from -10 to 10 in steps of 1/20 leave a relative error below 1e-9, which
 -- tests/python/test_lifetime_value_sql.py measures.
 
-{% set nodes_per_side, step = 160, 16.0 -%}
+{% set nodes_per_side, steps_per_node = 200, 20.0 -%}
+{% set horizons = ['quarter_1', 'quarter_2', 'quarter_3', 'quarter_4', 'holdout'] -%}
 
 with histories as (
     select * from {{ ref('int_value__purchase_histories') }}
@@ -28,25 +29,25 @@ models as (
 ),
 
 periods as (
-    select * from {{ ref('int_periods') }}
+    select
+        *,
+        max(as_of) over () as newest_as_of
+    from {{ ref('int_periods') }}
 ),
 
+-- In weeks.
 horizons as (
-    {% for quarter in range(1, 5) -%}
     select
         as_of,
         models_fitted_as_of,
-        {{ quarter }} * 91.25 as horizon_days
+        {%- for quarter in range(1, 5) %}
+        case when is_built then {{ quarter * 91.25 }} / 7.0 end as quarter_{{ quarter }},
+        {%- endfor %}
+        case
+            when models_fitted_as_of = as_of and as_of < newest_as_of
+                then {{ dbt.datediff('as_of', 'newest_as_of', 'day') }} / 7.0
+        end as holdout
     from periods
-    where is_built
-    union all
-    {% endfor -%}
-    select distinct
-        periods.models_fitted_as_of as as_of,
-        periods.models_fitted_as_of,
-        {{ dbt.datediff('periods.models_fitted_as_of', 'newest.as_of', 'day') }} as horizon_days
-    from periods
-    inner join periods as newest on newest.is_current and periods.models_fitted_as_of < newest.as_of
 ),
 
 kinds as (
@@ -57,14 +58,13 @@ kinds as (
     from histories
 ),
 
--- What is known of lambda (shape, rate) and of p (a, b), in weeks.
-posteriors as (
-    select distinct
-        kinds.as_of,
-        kinds.repeat_days,
-        kinds.age_days,
-        cast(horizons.horizon_days as double) as horizon_days,
-        horizons.horizon_days / 7.0 as horizon,
+-- What is known of lambda (shape, rate) and of p (a, b).
+known as (
+    select
+        kinds.*,
+        {%- for horizon in horizons %}
+        horizons.{{ horizon }},
+        {%- endfor %}
         models.r + kinds.repeat_days as shape,
         models.alpha + kinds.age_days / 7.0 as rate,
         models.a,
@@ -80,7 +80,7 @@ scaled as (
         ln(a / b) as centre,
         least(sqrt(1 / a + 1 / b), 3) as spread,
         a * ln(a / (a + b)) + b * ln(b / (a + b)) as log_peak
-    from posteriors
+    from known
 ),
 
 series as (
@@ -89,47 +89,58 @@ series as (
 
 nodes as (
     select
-        sinh((generated_number - {{ nodes_per_side + 1 }}) / {{ step }}) as place,
-        cosh((generated_number - {{ nodes_per_side + 1 }}) / {{ step }}) as width
+        sinh((generated_number - {{ nodes_per_side + 1 }}) / {{ steps_per_node }}) as place,
+        cosh((generated_number - {{ nodes_per_side + 1 }}) / {{ steps_per_node }}) as width
     from series
 ),
 
-points as (
+placed as (
     select
         scaled.*,
         nodes.width,
-        scaled.centre + scaled.spread * nodes.place as log_odds,
-        -greatest(scaled.centre + scaled.spread * nodes.place, 0)
-        - ln(1 + exp(-abs(scaled.centre + scaled.spread * nodes.place))) as log_not_p
+        scaled.centre + scaled.spread * nodes.place as log_odds
     from scaled
     cross join nodes
 ),
 
+points as (
+    select
+        *,
+        -greatest(log_odds, 0) - ln(1 + exp(-abs(log_odds))) as log_not_p
+    from placed
+),
+
+-- Points of less than e^-45 of the highest weight add nothing to a double.
 weighted as (
     select
         *,
         width * exp(a * (log_odds + log_not_p) + b * log_not_p - log_peak) as weight,
         exp(greatest(log_odds + log_not_p, -690)) as p
     from points
+    where a * (log_odds + log_not_p) + b * log_not_p - log_peak > -45
 ),
 
--- 1 - (1 + e) ^ -shape, written so that it keeps its digits for the smallest e: 2 * half / (1 + half).
+-- tanh(y / 2) for 1 - exp(-y) = 1 - (1 + p * h / rate) ^ -shape: written so, it keeps its digits for the smallest p.
 halved as (
     select
-        *,
-        tanh(shape * atanh(p * horizon / (2 * rate + p * horizon))) as half
+        *
+        {%- for horizon in horizons %},
+        tanh(shape * atanh(p * {{ horizon }} / (2 * rate + p * {{ horizon }}))) as half_{{ horizon }}
+        {%- endfor %}
     from weighted
 ),
 
 expected as (
     select
+        {%- for horizon in horizons %}
+        {%- set half = 'half_' ~ horizon %}
+        {{ rounded('sum(weight * 2 * ' ~ half ~ ' / ((1 + ' ~ half ~ ') * p)) / sum(weight)', digits=9) }} as {{ horizon }},
+        {%- endfor %}
         as_of,
         repeat_days,
-        age_days,
-        horizon_days,
-        {{ rounded('sum(weight * 2 * half / ((1 + half) * p)) / sum(weight)', digits=9) }} as expected_purchases
+        age_days
     from halved
-    group by as_of, repeat_days, age_days, horizon_days
+    group by as_of, repeat_days, age_days
 )
 
 select * from expected

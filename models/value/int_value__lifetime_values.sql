@@ -23,29 +23,14 @@ expected as (
     select * from {{ ref('int_value__expected_purchases') }}
 ),
 
-quarters as (
-    select
-        as_of,
-        repeat_days,
-        age_days
-        {%- for quarter in range(1, 5) %},
-        max(case when horizon_days = {{ quarter }} * 91.25 then expected_purchases end) as up_to_{{ quarter }}
-        {%- endfor %}
-    from expected
-    group by as_of, repeat_days, age_days
-),
-
 if_alive as (
     select
-        as_of,
-        repeat_days,
-        age_days,
-        up_to_4 as purchases,
-        up_to_1 * power({{ discount }}, -0.125)
+        *,
+        quarter_1 * power({{ discount }}, -0.125)
         {%- for quarter in range(2, 5) %}
-        + (up_to_{{ quarter }} - up_to_{{ quarter - 1 }}) * power({{ discount }}, -{{ quarter / 4 - 0.125 }})
+        + (quarter_{{ quarter }} - quarter_{{ quarter - 1 }}) * power({{ discount }}, -{{ quarter / 4 - 0.125 }})
         {%- endfor %} as discounted_purchases
-    from quarters
+    from expected
 ),
 
 probabilities as (
@@ -90,7 +75,7 @@ valued as (
 
         -- what is expected
         {{ rounded('spends.alive') }} as probability_alive,
-        {{ rounded('spends.alive * if_alive.purchases') }} as expected_purchases,
+        {{ rounded('spends.alive * if_alive.quarter_4') }} as expected_purchases,
         cast(round(spends.spend, 2) as decimal(18, 2)) as expected_spend,
         cast(round(spends.alive * if_alive.discounted_purchases * spends.spend, 2) as decimal(18, 2)) as expected_value
     from spends

@@ -20,9 +20,9 @@ newest as (
 predicted as (
     select
         histories.as_of as fitted_as_of,
-        expected.horizon_days,
+        {{ dbt.datediff('histories.as_of', 'newest.as_of', 'day') }} as holdout_days,
         now.repeat_days - histories.repeat_days as observed_purchases,
-        {{ rounded(probability_alive('histories', 'lifetime_models') ~ ' * expected.expected_purchases') | indent(8) }} as predicted_purchases
+        {{ rounded(probability_alive('histories', 'lifetime_models') ~ ' * expected.holdout') | indent(8) }} as predicted_purchases
     from histories
     inner join lifetime_models on histories.as_of = lifetime_models.fitted_as_of
     inner join newest on histories.as_of < newest.as_of
@@ -31,7 +31,7 @@ predicted as (
             histories.as_of = expected.as_of
             and histories.repeat_days = expected.repeat_days
             and histories.age_days = expected.age_days
-            and expected.horizon_days = {{ dbt.datediff('histories.as_of', 'newest.as_of', 'day') }}
+            and expected.holdout is not null
     inner join histories as now
         on
             newest.as_of = now.as_of
@@ -52,7 +52,7 @@ final as (
         decile,
 
         -- numbers
-        cast(max(horizon_days) as integer) as holdout_days,
+        cast(max(holdout_days) as integer) as holdout_days,
         count(*) as customers,
         {{ rounded(exact_mean('predicted_purchases')) }} as predicted_purchases,
         {{ rounded('avg(observed_purchases)') }} as observed_purchases

@@ -80,6 +80,11 @@
 {% endmacro %}
 
 
+{% macro tables_of_models() %}
+    {{- return(metric_tables().items() | selectattr('1.counts', 'in', ['by_fit', 'by_period']) | map('first') | list) -}}
+{% endmacro %}
+
+
 {#- Topics and lifetime values are of dates of int_periods. -#}
 {% macro metric_model(table) %}
     {{- return({'by_fit': 'int_features__', 'by_period': 'int_value__'}.get(metric_tables()[table].counts, 'int_facts__') ~ table) -}}

@@ -45,7 +45,7 @@ horizons as (
         {%- endfor %}
         case
             when models_fitted_as_of = as_of and as_of < newest_as_of
-                then {{ dbt.datediff('as_of', 'newest_as_of', 'day') }} / 7.0
+                then {{ dbt.datediff('as_of', 'newest_as_of', 'day') }} / 7.0  -- noqa: LT05
         end as holdout
     from periods
 ),
@@ -123,18 +123,22 @@ weighted as (
 -- tanh(y / 2) for 1 - exp(-y) = 1 - (1 + p * h / rate) ^ -shape: written so, it keeps its digits for the smallest p.
 halved as (
     select
-        *
-        {%- for horizon in horizons %},
-        tanh(shape * atanh(p * {{ horizon }} / (2 * rate + p * {{ horizon }}))) as half_{{ horizon }}
+        {%- for horizon in horizons %}
+        tanh(shape * atanh(p * {{ horizon }} / (2 * rate + p * {{ horizon }}))) as half_{{ loop.index }},
         {%- endfor %}
+        as_of,
+        repeat_days,
+        age_days,
+        weight,
+        p
     from weighted
 ),
 
 expected as (
     select
         {%- for horizon in horizons %}
-        {%- set half = 'half_' ~ horizon %}
-        {{ rounded('sum(weight * 2 * ' ~ half ~ ' / ((1 + ' ~ half ~ ') * p)) / sum(weight)', digits=9) }} as {{ horizon }},
+        {%- set mean = 'sum(weight * 2 * half_N / ((1 + half_N) * p)) / sum(weight)' | replace('N', loop.index) %}
+        {{ rounded(mean, digits=9) }} as {{ horizon }},
         {%- endfor %}
         as_of,
         repeat_days,

@@ -52,8 +52,8 @@ histories as (
         dates.as_of,
         states.customer_key,
         states.repeat_days,
-        {{ dbt.datediff('states.first_day', 'states.day', 'day') }} as active_days,
-        {{ dbt.datediff('states.first_day', 'dates.as_of', 'day') }} as age_days,
+        {{ dbt.datediff('states.first_day', 'states.day', 'day') }} as active_days,  -- noqa: LT05
+        {{ dbt.datediff('states.first_day', 'dates.as_of', 'day') }} as age_days,  -- noqa: LT05
         {{ money_mean('states.repeat_amount', 'states.repeat_days') }} as repeat_spend
     from dates
     inner join states

@@ -17,12 +17,13 @@ newest as (
     where is_current
 ),
 
-predicted as (
+compared as (
     select
         histories.as_of as fitted_as_of,
-        {{ dbt.datediff('histories.as_of', 'newest.as_of', 'day') }} as holdout_days,
-        now.repeat_days - histories.repeat_days as observed_purchases,
-        {{ rounded(probability_alive('histories', 'lifetime_models') ~ ' * expected.holdout') | indent(8) }} as predicted_purchases
+        newest.as_of as observed_as_of,
+        {{ probability_alive('histories', 'lifetime_models') | indent(8) }} as alive,
+        expected.holdout,
+        now.repeat_days - histories.repeat_days as observed_purchases
     from histories
     inner join lifetime_models on histories.as_of = lifetime_models.fitted_as_of
     inner join newest on histories.as_of < newest.as_of
@@ -36,6 +37,15 @@ predicted as (
         on
             newest.as_of = now.as_of
             and histories.customer_key = now.customer_key
+),
+
+predicted as (
+    select
+        fitted_as_of,
+        {{ dbt.datediff('fitted_as_of', 'observed_as_of', 'day') }} as holdout_days,  -- noqa: LT05
+        {{ rounded('alive * holdout') }} as predicted_purchases,
+        observed_purchases
+    from compared
 ),
 
 ranked as (

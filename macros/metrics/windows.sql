@@ -78,7 +78,7 @@
         {%- set needed = {'hours': 'has_hours', 'first': 'unit', 'last': 'unit'}.get(kind) -%}
         {%- if needed and not table.get(needed) -%}
             {%- do definition_error(subject, path ~ key, key ~ ' beside a metric of ' ~ metric.table, 'a metric of ', metric_tables().items() | selectattr('1.' ~ needed, 'defined') | map('first') | list) -%}
-        {%- elif kind == 'any_days' and (metric.aggregate not in ['count', 'count_days', 'sum'] or metric.table in tables_of_models()) -%}
+        {%- elif kind == 'any_days' and (metric.aggregate not in ['count', 'count_days', 'sum'] or table.counts == 'by_fit') -%}
             {%- do definition_error(subject, path ~ key, 'any_days beside a metric whose aggregate is ' ~ metric.aggregate, 'a metric that counts rows or days, or sums') -%}
         {%- endif -%}
     {%- endif -%}

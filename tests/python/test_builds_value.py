@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TWO_CUSTOMERS, Build, Workshop, scenario, some_marts
+from conftest import TWO_CUSTOMERS, VARS, Build, Workshop, scenario, some_marts
 from rule_grammar_project import ROOT
 from test_lifetime_value_sql import published
 
@@ -22,6 +22,16 @@ CDNOW_VARS = {
     "history_start": FITS[0].isoformat(),
     "as_of": AS_OF.isoformat(),
     "cluster_k": {"min": 3, "max": 3},
+    "schemes": {
+        **VARS["schemes"],
+        # Not cut by the data, but by figures of a model all the same.
+        "worth": {
+            "segments": [
+                {"segment": "much", "rule": {"metric": "expected_value", "at_least": 15}},
+                {"segment": "little", "else": True},
+            ]
+        },
+    },
     "rule_segments": {
         "gone": {"metric": "probability_alive", "at_most": 0.2},
         "keen": {"metric": "expected_purchases", "top_percent": 10},
@@ -188,11 +198,12 @@ def test_rules_name_the_figures_as_metrics(cdnow_shop: Build) -> None:
     assert sorted(members.get_group("rule:keen")) == sorted(keen)
 
 
-def test_a_change_of_outlook_with_a_new_model_is_a_refit(cdnow_shop: Build) -> None:
+@pytest.mark.parametrize("scheme", ["value_outlook", "worth"])
+def test_a_change_with_a_new_model_is_a_refit(cdnow_shop: Build, scheme: str) -> None:
     changes = cdnow_shop.query(
         "select changed_on, cause, count(*) as changes from segment_changes"
-        " where scheme = 'value_outlook' and change = 'exited'"
-        " and segment_key <> 'value_outlook:prospect' group by all"
+        f" where scheme = '{scheme}' and change = 'exited'"
+        f" and segment_key <> '{scheme}:prospect' group by all"
     )
     at_refit = changes["changed_on"].dt.date.isin(FITS)
     assert set(changes[at_refit]["cause"]) == {"refit"}

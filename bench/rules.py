@@ -6,7 +6,10 @@ where the window is day >= as_of - from and day < as_of - to, all time where "fr
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Condition = dict[str, Any]
 
@@ -67,6 +70,13 @@ def as_project_var(number: int = 200) -> dict[str, Any]:
         for key, rule in rules(number).items()
         for group, conditions in rule.items()
     }
+
+
+def compared_schemes() -> dict[str, Any]:
+    """The shipped schemes but value_outlook: the bare script has no lifetime value."""
+    shipped = Path(__file__).resolve().parents[1] / "dbt_project.yml"
+    schemes = yaml.safe_load(shipped.read_text(encoding="utf-8"))["vars"]["schemes"]
+    return {name: scheme for name, scheme in schemes.items() if name != "value_outlook"}
 
 
 def _as_condition(condition: Condition) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from compare import differences
 from raw_orders import AS_OF, TIMEZONE, write_raw_orders
 from report import as_markdown
 from rich.console import Console
-from rules import as_project_var
+from rules import as_project_var, compared_schemes
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -226,6 +226,7 @@ def _project(folder: Path, raw: Path, rules: int = 200, **changes: Any) -> Conte
         "history_start": "as_of",
         "max_segments": 1000,
         "rule_segments": as_project_var(rules),
+        "schemes": compared_schemes(),
     } | changes
     command = [str(Path(sys.executable).with_name("dbt")), "build", "--target", "scratch"]
     command += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]

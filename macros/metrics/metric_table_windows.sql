@@ -24,6 +24,8 @@ group by periods.as_of, facts.customer_key
 {%- if counting == 'by_attribution' -%}
 periods.as_of > facts.attributed_from
 and periods.as_of <= facts.attributed_until
+{%- elif counting == 'by_period' -%}
+periods.as_of = facts.as_of
 {%- else -%}
 periods.as_of > facts.day
 {%- endif -%}

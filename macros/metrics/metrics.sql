@@ -7,6 +7,7 @@
         'touchpoints': {'counts': 'by_attribution', 'unit': 'touchpoint_key'},
         'tickets': {'counts': 'by_day', 'unit': 'ticket_key'},
         'topics': {'counts': 'by_fit'},
+        'lifetime_values': {'counts': 'by_period'},
     }) -}}
 {% endmacro %}
 
@@ -79,9 +80,14 @@
 {% endmacro %}
 
 
-{#- Topics are fitted at dates of int_periods. -#}
+{% macro tables_of_models() %}
+    {{- return(metric_tables().items() | selectattr('1.counts', 'in', ['by_fit', 'by_period']) | map('first') | list) -}}
+{% endmacro %}
+
+
+{#- Topics and lifetime values are of dates of int_periods. -#}
 {% macro metric_model(table) %}
-    {{- return(('int_features__' if metric_tables()[table].counts == 'by_fit' else 'int_facts__') ~ table) -}}
+    {{- return({'by_fit': 'int_features__', 'by_period': 'int_value__'}.get(metric_tables()[table].counts, 'int_facts__') ~ table) -}}
 {% endmacro %}
 
 

@@ -61,6 +61,9 @@
     {%- endif -%}
     {%- set key = given[0] if given else 'window_days' -%}
     {%- set kind, unit, table = windows[key], none, metric_tables()[metric.table] -%}
+    {%- if given and table.counts == 'by_period' -%}
+        {%- do definition_error(subject, path ~ key, key ~ ' beside ' ~ metric.key, 'no window, because ' ~ metric.table ~ ' has one value per as_of') -%}
+    {%- endif -%}
     {%- set days, size = {'from_days_ago': none, 'to_days_ago': 0}, entry.get(key) -%}
     {%- if kind == 'days' -%}
         {%- set days = day_window(subject, path, entry) -%}
@@ -168,7 +171,7 @@
     {%- set parts = modules.re.fullmatch('(.+)__(?:all|([0-9]{1,5})d(?:_to_([0-9]{1,5})d)?)', column | string) -%}
     {%- set from, to = (parts.group(2), (parts.group(3) or 0) | int) if parts else (none, 0) -%}
     {%- set from = from | int if from else none -%}
-    {%- set is_window = parts and parts.group(1) in metrics and (from is none or to < from <= 36500) -%}
+    {%- set is_window = parts and parts.group(1) in metrics and (from is none or (to < from <= 36500 and metric_tables()[metrics[parts.group(1)].table].counts != 'by_period')) -%}
     {%- if not is_window or metric_window_column(parts.group(1), from, to) != column -%}
         {{- return(none) -}}
     {%- endif -%}

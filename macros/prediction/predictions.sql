@@ -82,8 +82,8 @@
             {%- do used.append(condition.scheme) -%}
             {%- do conditions.extend(schemes[condition.scheme].conditions) -%}
         {%- endfor -%}
-        {%- for condition in conditions if condition.kind not in ['metric', 'pattern'] -%}
-            {%- do definition_error(outcome.subject, condition.kind, condition.get('subject', condition.kind), 'rules of metrics and patterns, whose windows can end on any day, and segments made of them') -%}
+        {%- for condition in conditions if condition.kind not in ['metric', 'pattern'] or condition.windows | selectattr('table', 'in', tables_of_models()) | list -%}
+            {%- do definition_error(outcome.subject, condition.kind, condition.get('subject', condition.kind), 'rules of metrics and patterns of rows, whose windows can end on any day, and segments made of them') -%}
         {%- endfor -%}
         {%- do predictions.update({name: {
             'name': name,

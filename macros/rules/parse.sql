@@ -345,8 +345,8 @@
         'words': 'the name of a metric, or {metric: .., where: .., first: ..}',
     }) -%}
     {%- set metric = grammar.metrics[entry.metric] -%}
-    {%- if metric.aggregate == 'share' or metric_tables()[metric.table].counts == 'by_fit' -%}
-        {%- do definition_error(subject, path, entry.metric ~ ', which is a share or made of topics', 'a metric of rows, such as ', ['orders', 'sessions', 'cart_adds']) -%}
+    {%- if metric.aggregate == 'share' or metric.table in tables_of_models() -%}
+        {%- do definition_error(subject, path, entry.metric ~ ', which is a share, or made of topics or lifetime values', 'a metric of rows, such as ', ['orders', 'sessions', 'cart_adds']) -%}
     {%- endif -%}
     {%- set window = metric_window(subject, path ~ '.', entry, metric) -%}
     {%- set tests = ([metric.filter] if metric.filter else []) + window.where | map(attribute='test') | list -%}

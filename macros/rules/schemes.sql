@@ -59,8 +59,8 @@
 
 {% macro fitted_schemes() %}
     {%- set fitted = {'rfm': 'cutpoints', 'spend_breaks': 'cutpoints', 'cluster': 'models', 'journeys': 'models'} -%}
-    {%- for name, scheme in schemes().items() if scheme.is_fitted -%}
-        {%- do fitted.update({name: 'cutpoints'}) -%}
+    {%- for name, scheme in schemes().items() if scheme.is_fitted or scheme.reads_models -%}
+        {%- do fitted.update({name: 'cutpoints' if scheme.is_fitted else 'models'}) -%}
     {%- endfor -%}
     {{- return(fitted) -}}
 {% endmacro %}
@@ -151,6 +151,7 @@
         'conditions': conditions.values() | list,
         'of_buyers': entry.get('who', 'buyers') == 'buyers',
         'is_fitted': conditions.values() | selectattr('cut_column', 'defined') | list | length > 0 or 'rfm' in conditions or 'spend_breaks' in conditions,
+        'reads_models': conditions.values() | map(attribute='windows', default=[]) | sum(start=[]) | map(attribute='table') | select('in', tables_of_models()) | list | length > 0,
     }) -}}
 {% endmacro %}
 

@@ -79,6 +79,7 @@
             'count': {'whole': [1, 50]}, 'min_customers': count, 'max_ticket_share': {'number': [0.000001, 1]}, 'max_terms': count,
             'shown_terms': count, 'sample_tickets': count, 'seed': count,
         }},
+        'annual_discount': share,
         'rating_scales': {
             'values': {'items': {'number': [-1000, 1000]}, 'length': 2, 'words': 'the worst and the best rating, such as [1, 5]'},
             'named': ['support', 'review', 'survey', 'social'],

@@ -1,6 +1,6 @@
 -- One row per day: a hash that changes when anything known about that day does. Customers count on the day they are known
 -- from; events on attributed_from and again on attributed_until. Sessions are derived from events and lines, tickets from
--- touchpoints and terms, so they need no hash of their own.
+-- touchpoints and terms, lifetime values from orders, so they need no hash of their own.
 --
 -- The sum over the days before an as_of decides whether the period has to be rebuilt. A sum does not depend on the order in
 -- which rows arrived.
@@ -25,7 +25,7 @@ consents as (
     inner join customers on consents.customer_key = customers.customer_key
 ),
 
-{% for table, rows in metric_tables().items() if table not in ['sessions', 'tickets'] -%}
+{% for table, rows in metric_tables().items() if table not in ['sessions', 'tickets', 'lifetime_values'] -%}
 {#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
 {% set model = 'int_facts__' ~ ('ticket_terms' if rows.counts == 'by_fit' else table) -%}
 {% set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}

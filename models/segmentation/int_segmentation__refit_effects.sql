@@ -1,15 +1,17 @@
 -- One row per as_of, customer and scheme whose segment changed only because of new parameters: with those of the previous
 -- period, the customer would still be in the previous segment.
 --
--- For schemes with cut points, customers are segmented again with the previous cut points. A change of cluster when a new
--- model comes into force always counts, without asking the old model.
+-- For schemes with cut points, customers are segmented again with the previous cut points. When a new model comes into force, a
+-- change of cluster always counts, without asking the old model; so does a change in a scheme whose rules name figures of a
+-- model, such as the expected value.
 
 {% set fitted = fitted_schemes() -%}
 {% set by_cutpoints = fitted.items() | selectattr(1, 'equalto', 'cutpoints') | map('first') | list -%}
 {% set by_models = fitted.items() | selectattr(1, 'equalto', 'models') | map('first') | list -%}
-{% set declared, columns = {}, [] -%}
+{% set declared, columns, by_new_models = {}, [], by_models | list -%}
 {% for name, scheme in schemes().items() if scheme.is_fitted -%}
 {% do declared.update({name: scheme}) -%}
+{% do by_new_models.append(name) if scheme.reads_models -%}
 {% for condition in scheme.conditions if condition.kind != 'segment' -%}
 {% do columns.extend([condition.column] + condition.get('windows', []) | map(attribute='column') | list) -%}
 {% endfor -%}
@@ -142,9 +144,9 @@ effects as (
     where
         {{ scheme }}_now is distinct from earlier_{{ scheme }}
         and {{ scheme }} is not distinct from earlier_{{ scheme }}
-    union all
+    union distinct
     {% endfor -%}
-    {% for scheme in by_models -%}
+    {% for scheme in by_new_models -%}
     select
         customers.as_of,
         customers.customer_key,
@@ -157,7 +159,7 @@ effects as (
             and customers.customer_key = earlier.customer_key
             and earlier.{{ scheme }} not in ('{{ non_buyer_segments() | join("', '") }}')  -- noqa: LT05
     where customers.{{ scheme }} <> earlier.{{ scheme }}
-    {{ 'union all' if not loop.last }}
+    {{ 'union distinct' if not loop.last }}
     {% endfor %}
 )
 

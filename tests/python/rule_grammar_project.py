@@ -14,7 +14,7 @@ DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8")
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
 MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")
-MACROS += ("portable", "prediction", "rules", "scores", "settings", "staging", "words")
+MACROS += ("portable", "prediction", "rules", "scores", "settings", "staging", "value", "words")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

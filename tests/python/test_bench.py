@@ -16,8 +16,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from compare import differences
 from raw_orders import AS_OF, TIMEZONE, write_raw_orders
-from rule_grammar_project import DEFAULTS
-from rules import as_project_var
+from rules import as_project_var, compared_schemes
 from run import stored_parameters
 
 pytestmark = pytest.mark.slow
@@ -28,7 +27,7 @@ BENCH_VARS: dict[str, Any] = {
     "dataset": "bench",
     "timezone": TIMEZONE,
     "as_of": AS_OF,
-    "schemes": DEFAULTS["schemes"],
+    "schemes": compared_schemes(),
     "rule_segments": as_project_var(RULES),
     # Those of the project: in a small sample of these customers there are no clusters.
     "cluster_k": {"min": 3, "max": 8},

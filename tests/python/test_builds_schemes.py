@@ -681,9 +681,9 @@ def test_a_scheme_that_is_left_out_is_a_column_of_nulls(
         )
 
     assert contract(one_shipped_scheme.passed()) == contract(reference)
-    columns = "value_tier, spend_limit, lifecycle, demographic, purchase_rhythm"
+    columns = "value_tier, spend_limit, lifecycle, demographic, value_outlook, purchase_rhythm"
     rows = one_shipped_scheme.rows(f"select {columns} from customer_segments")
-    assert rows == [(None, None, None, None, "occasional")] * 2
+    assert rows == [(None, None, None, None, None, "occasional")] * 2
     schemes = one_shipped_scheme.rows(
         "select distinct scheme from segments union select distinct scheme from segment_kpis"
     )

@@ -22,6 +22,7 @@ PAGES = (
     "docs/rules.md",
     "docs/predictions.md",
     "docs/questions.md",
+    "docs/value.md",
 )
 # A named block with a command and its output, or with a command alone that later ones need.
 EXAMPLE = re.compile(

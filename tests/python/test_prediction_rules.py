@@ -94,7 +94,11 @@ BAD: dict[str, tuple[Any, str]] = {
     "outcome by an attribute": (
         lapses(outcome={"attribute": "region", "equals": "North"}),
         "Prediction 'lapses' in var predictions, outcome, at attribute: found region. "
-        "Allowed: rules of metrics and patterns",
+        "Allowed: rules of metrics and patterns of rows",
+    ),
+    "outcome by a figure of a model": (
+        lapses(outcome={"segment": "rule:worthless"}),
+        "outcome, at metric: found expected value. Allowed: rules of metrics and patterns of rows",
     ),
     "a prediction of predictions": (
         lapses(who={"prediction": "lapses", "at_least": 0.5}),
@@ -107,7 +111,8 @@ BAD: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_prediction_is_refused_in_one_line(project: GrammarProject, case: str) -> None:
     predictions, finding = BAD[case]
-    message = project.complaint(VALIDATE, with_predictions(predictions))
+    rules = {"worthless": {"metric": "expected_value", "at_most": 1}}
+    message = project.complaint(VALIDATE, with_predictions(predictions, rules))
     assert finding in message
     assert message.count("Allowed: ") == 1
 

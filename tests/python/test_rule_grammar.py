@@ -919,6 +919,50 @@ def test_a_metric_of_topics_reads_the_table_topics(project: GrammarProject, read
     assert "Metric 'shipping' in var metrics, at table: found 'tickets'. Allowed: topics" in message
 
 
+EXPECTED = {
+    **TEXTS,
+    "table": "lifetime_values",
+    "aggregate": "max",
+    "value": "expected_value",
+    "absent": None,
+}
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"window_days": 30},
+        {"from_days_ago": 60, "to_days_ago": 30},
+        {"window_hours": 6},
+        {"month": "last"},
+        {"first": 2},
+        {"any_days": 7},
+    ],
+)
+def test_a_figure_of_the_date_takes_no_window(project: GrammarProject, window: Rule) -> None:
+    rule = {"metric": "expected", "at_least": 100}
+    given = with_segments({"good": rule}, metrics={**METRICS, "expected": EXPECTED})
+    (segment,) = project.value("rule_segments()", given)
+    assert [window["column"] for window in segment["conditions"][0]["windows"]] == ["expected__all"]
+    given["rule_segments"] = {"bad_one": {**rule, **window}}
+    message = project.complaint(VALIDATE, given)
+    (key, *_) = window
+    assert f"Segment 'bad_one' in var rule_segments, at {key}: found {key} beside" in message
+    assert "Allowed: no window, because lifetime_values has one value per as_of" in message
+
+
+def test_a_figure_of_the_date_is_no_step_and_no_feature_over_a_window(
+    project: GrammarProject,
+) -> None:
+    given = with_segments({}, metrics={**METRICS, "expected": EXPECTED})
+    column = "window_of_column('expected__{}', metrics()) is none"
+    assert project.value(column.format("90d"), given) is True
+    assert project.value(column.format("all"), given) is False
+    given["rule_segments"] = {"bad_one": {"sequence": ["orders", "expected"], "within_days": 9}}
+    message = project.complaint(VALIDATE, given)
+    assert "expected, which is a share, or made of topics or lifetime values" in message
+
+
 def test_a_bad_metric_name_and_a_bad_feature_window_are_refused(project: GrammarProject) -> None:
     message = project.complaint("{{ metrics() }}", {"metrics": {"Orders": METRICS["orders"]}})
     assert "Metric 'Orders' in var metrics, at its name: found 'Orders'" in message

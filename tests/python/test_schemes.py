@@ -413,6 +413,7 @@ class Person:
     orders: list[tuple[int, Decimal]]
     returns: list[tuple[int, Decimal]]
     age_band: str | None
+    expected_value: Decimal | None
 
     @property
     def days(self) -> list[int]:
@@ -435,6 +436,7 @@ def people(rng: random.Random, count: int) -> list[Person]:
             some(9, 1),
             some(2, -1) if rng.random() < 0.2 else [],
             rng.choice(["18-24", "25-34", "it's 65+", None]),
+            rng.choice([None, *map(Decimal, range(30))]),
         )
         for _ in range(count)
     ]
@@ -455,6 +457,13 @@ def slowly(person: Person, limits: dict[str, Decimal]) -> dict[str, str]:
         tier = "none"
     else:
         tier = next((name for name in ("high", "medium") if last_year >= limits[name]), "low")
+    expected = person.expected_value
+    if expected is None:
+        outlook = "unknown"
+    else:
+        fitted = ("high_outlook", "medium_outlook")
+        name = next((name for name in fitted if expected >= limits[name]), "low_outlook")
+        outlook = name.removesuffix("_outlook")
     orders = len([ago for ago, _ in person.orders if ago <= 365])
     spent = person.revenue()
     if days[-1] <= 30:
@@ -468,6 +477,7 @@ def slowly(person: Person, limits: dict[str, Decimal]) -> dict[str, str]:
         "value_tier": tier,
         "spend_limits": "large" if spent >= 2000 else "medium" if spent >= 500 else "small",
         "purchase_rhythm": "frequent" if orders >= 4 else "occasional" if orders else "inactive",
+        "value_outlook": outlook,
         "lifecycle": lifecycle,
         "demographic": person.age_band or "unknown",
     }
@@ -477,6 +487,8 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
     crowd = people(random.Random(20261129), 500)
     revenues = [person.revenue(365) for person in crowd]
     limits = {"high": quantile(revenues, 80), "medium": quantile(revenues, 50)}
+    expected = [person.expected_value for person in crowd if person.expected_value is not None]
+    limits |= {"high_outlook": quantile(expected, 80), "medium_outlook": quantile(expected, 50)}
     template = """{% set columns = {} %}{% for name, scheme in schemes().items() %}
         {% do columns.update({name: scheme_segment(scheme, 'features', 'cutpoints')}) %}
         {% endfor %}{{ tojson({'columns': columns, 'cuts': percentile_cuts()}) }}"""
@@ -485,6 +497,8 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
     assert [(cut["column"], cut["quantile"]) for cut in made["cuts"]] == [
         ("revenue__365d", 0.5),
         ("revenue__365d", 0.8),
+        ("expected_value__all", 0.5),
+        ("expected_value__all", 0.8),
     ]
     connection = duckdb.connect()
     connection.execute("""
@@ -492,7 +506,7 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
             id integer, non_buyer varchar,
             revenue__365d decimal(18, 2), revenue__all decimal(18, 2),
             orders__365d bigint, tenure_days__all bigint, recency_days__all bigint,
-            gap_days__all bigint, age_band varchar
+            gap_days__all bigint, age_band varchar, expected_value__all decimal(18, 2)
         )
     """)
     for number, person in enumerate(crowd):
@@ -502,10 +516,12 @@ def test_the_shipped_schemes_are_the_table_of_the_definitions(project: GrammarPr
         row += [len([ago for ago, _ in person.orders if ago <= 365])]
         row += [days[-1], days[0]] if days else [None, None]
         row += [days[1] - days[0] if len(days) > 1 else None, person.age_band]
-        connection.execute(f"insert into features values ({', '.join('?' * 9)})", row)
+        row += [person.expected_value]
+        connection.execute(f"insert into features values ({', '.join('?' * 10)})", row)
+    names = ["medium", "high", "medium_outlook", "high_outlook"]
     cuts = ", ".join(
-        f"{limits['high' if cut['quantile'] == 0.8 else 'medium']} as {cut['cut_column']}"
-        for cut in made["cuts"]
+        f"{limits[name]} as {cut['cut_column']}"
+        for name, cut in zip(names, made["cuts"], strict=True)
     )
     listed = ", ".join(f"{sql} as {name}" for name, sql in made["columns"].items())
     rows = connection.execute(

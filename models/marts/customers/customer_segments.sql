@@ -67,6 +67,7 @@ final as (
         customers.spend_breaks as spend_band,
         {{ promised_scheme('spend_limits') }} as spend_limit,
         {{ promised_scheme('purchase_rhythm') }} as purchase_rhythm,
+        {{ promised_scheme('value_outlook') }} as value_outlook,
         {{ promised_scheme('lifecycle') }} as lifecycle,
         {{ promised_scheme('demographic') }} as demographic,
         customers.cluster as cluster_key,

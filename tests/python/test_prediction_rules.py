@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rule_grammar_project import GrammarProject
+from rule_grammar_project import DEFAULTS, GrammarProject
 from test_rule_grammar import DECLARED_SCHEMES, METRICS
 
 VALIDATE = "{% set checked = predictions() %}"
@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
 
 def with_predictions(predictions: Any, rules: Any = None, schemes: Any = None) -> dict[str, Any]:
     return {
-        "metrics": METRICS,
+        "metrics": {**METRICS, "expected_value": DEFAULTS["metrics"]["expected_value"]},
         "rule_segments": rules or {},
         "schemes": DECLARED_SCHEMES if schemes is None else schemes,
         "prediction_features": FEATURES,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+from explorer.build import explorer_file, write_explorer
 from rich.console import Console
 
 from customer_segmentation.input.check import check_folder
@@ -97,6 +98,13 @@ def export(
         )
 
 
+def explore(published: Path | None, dataset: str | None) -> None:
+    file = _current(published, dataset)
+    with open_to_read(file) as connection:
+        written = write_explorer(connection, explorer_file(file))
+    print(f"{written.path}: {len(written.pages)} pages, {written.size / 1e6:.1f} MB")
+
+
 def print_vars(dataset: str | None, target: Path) -> None:
     print(json.dumps(vars_of(dataset, target), default=str))
 
@@ -161,6 +169,9 @@ COMMANDS = {
         export,
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
+    ),
+    "explore": Command(
+        explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),

@@ -1,0 +1,172 @@
+-- table: data_set
+-- The customers of any exclusive scheme of all customers; the largest one has them all.
+select
+    data_set.dataset,
+    data_set.as_of,
+    data_set.currency,
+    data_set.smallest_cell,
+    data_set.explorer_samples,
+    (
+        select max(value)
+        from monitoring.source_coverage
+        where source_table = 'orders' and check_name = 'days_old'
+    ) as days_old,
+    (select count(*) from customer_segments) as customers,
+    (select sum(monetary) from customer_features) as revenue
+from monitoring.data_set
+
+-- table: segments
+-- Descriptions and warnings may tell a size, and go with it.
+with telling as (
+    select segment_key
+    from shown_sizes
+    where period in (select distinct period from shown_sizes order by period desc limit 2)
+    group by segment_key
+    having bool_and(customers is not null)
+)
+
+select
+    segments.segment_key,
+    segments.scheme,
+    segments.name,
+    segments.definition,
+    segments.version,
+    segments.owner,
+    segments.recommended_action,
+    segments.channel,
+    segments.offer,
+    segments.is_exclusive,
+    case when telling.segment_key is not null then segments.description end as description,
+    case when telling.segment_key is not null then segments.warnings end as warnings
+from segments
+left join telling using (segment_key)
+order by segments.scheme, segments.segment_key
+
+-- table: kpis
+-- A change tells the earlier size, so it goes where either is withheld.
+with sizes as (
+    select
+        shown_sizes.*,
+        lag(shown_sizes.customers) over (
+            partition by shown_sizes.segment_key
+            order by shown_sizes.period
+        ) as earlier_customers
+    from shown_sizes
+)
+
+select
+    kpis.period,
+    kpis.segment_key,
+    kpis.scheme,
+    kpis.is_whole,
+    kpis.is_last_whole,
+    kpis.comparison,
+    sizes.customers is null as is_secret,
+    kpis.customers,
+    kpis.revenue,
+    kpis.revenue_share,
+    kpis.average_order_value,
+    kpis.revenue_per_member,
+    kpis.conversion,
+    kpis.repeat_rate,
+    kpis.sessions_per_member,
+    kpis.response_rate,
+    kpis.revenue_per_member_index,
+    kpis.conversion_index,
+    kpis.repeat_rate_index,
+    kpis.goal_kpi,
+    kpis.goal_change,
+    kpis.goal_progress,
+    case when sizes.earlier_customers is not null then kpis.customers_change end as customers_change
+from segment_kpis as kpis
+inner join sizes
+    on
+        kpis.period = sizes.period
+        and kpis.segment_key = sizes.segment_key
+order by kpis.period, kpis.segment_key
+
+-- table: regions
+-- Regions beyond the fifty largest are one.
+with members as (
+    select
+        memberships.segment_key,
+        memberships.scheme,
+        segments.is_exclusive,
+        coalesce(customers.region, 'unknown') as region
+    from segment_memberships as memberships
+    inner join segments using (segment_key)
+    inner join customers using (customer_id)
+),
+
+largest as (
+    select coalesce(region, 'unknown') as region
+    from customers
+    group by all
+    order by count(*) desc, region
+    limit 50
+),
+
+counted as (
+    select
+        members.segment_key,
+        members.scheme,
+        members.is_exclusive,
+        coalesce(largest.region, 'other regions') as region,
+        count(*) as customers
+    from members
+    left join largest using (region)
+    group by all
+)
+
+select
+    counted.region,
+    counted.segment_key,
+    counted.segment_key as total_1,
+    case when counted.is_exclusive then concat(counted.region, '|', counted.scheme) end as total_2,
+    shown_sizes.customers is null as is_secret,
+    counted.customers
+from counted
+inner join shown_sizes
+    on
+        counted.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+order by counted.region, counted.segment_key
+
+-- table: rfm_grid
+-- The cells of a segment add up to its size.
+select
+    customer_segments.recency_score,
+    customer_segments.frequency_score,
+    concat('rfm:', customer_segments.rfm_segment) as segment_key,
+    concat('rfm:', customer_segments.rfm_segment) as total_1,
+    shown_sizes.customers is null as is_secret,
+    count(*) as customers
+from customer_segments
+left join shown_sizes
+    on
+        concat('rfm:', customer_segments.rfm_segment) = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+where customer_segments.recency_score is not null
+group by all
+order by all
+
+-- table: marts
+select
+    case schema_name when 'main' then '' else schema_name || '.' end || table_name as mart,
+    comment as description
+from duckdb_tables()
+where database_name = current_database() and schema_name <> 'details' and not internal
+union all
+select view_name, comment
+from duckdb_views()
+where database_name = current_database() and schema_name = 'main' and not internal
+order by all
+
+-- table: columns
+select
+    case columns.schema_name when 'main' then '' else columns.schema_name || '.' end || columns.table_name as mart,
+    columns.column_name,
+    columns.comment as description
+from duckdb_columns() as columns
+where columns.database_name = current_database() and columns.schema_name <> 'details' and not columns.internal
+order by columns.schema_name, columns.table_name, columns.column_index

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-from explorer.build import explorer_file, write_explorer
 from rich.console import Console
 
 from customer_segmentation.input.check import check_folder
@@ -32,6 +31,7 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
+from explorer.build import explorer_file, write_explorer
 
 
 def check_input(raw_dir: str, contract: Path) -> None:

@@ -90,7 +90,7 @@ function schemeWords(scheme) {
 
 /** A metric and its window in words: orders__365d is "Orders, last 365 days". */
 function metricWords(feature) {
-  const [metric, window] = feature.split('__');
+  const [metric, window] = (feature ?? '').split('__');
   const days = /^(\d+)d$/.exec(window ?? '');
   return words(metric) + (days ? `, last ${days[1]} days` : window === 'all' ? ', all time' : '');
 }
@@ -144,6 +144,7 @@ function choose(id, key, options, choices) {
     const made = list.map(([value, text]) => new Option(text, value, false, value === wanted));
     return label ? [Object.assign(document.createElement('optgroup'), {label})].map((group) => (group.append(...made), group)) : made;
   }));
+  select.parentElement.hidden = options.length === 0;
   select.onchange = () => { location.hash = address(id, {...readAddress().choices, [key]: select.value}); };
   return wanted;
 }

@@ -62,10 +62,16 @@ def chromium() -> Iterator[Browser]:
 
 
 def opened(
-    browser: Browser, file: Path, size: tuple[int, int] = DESKTOP, colours: Any = "light"
+    browser: Browser,
+    file: Path,
+    size: tuple[int, int] = DESKTOP,
+    colours: Any = "light",
+    scale: float = 1,
 ) -> Opened:
     page = browser.new_page(
-        viewport={"width": size[0], "height": size[1]}, color_scheme=colours, accept_downloads=True
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=colours,
+        device_scale_factor=scale,
     )
     found = Opened(page, file.resolve())
     page.on(

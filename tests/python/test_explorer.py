@@ -123,7 +123,8 @@ def test_figures_of_too_few_customers_are_null_and_directions_left_out(tmp_path:
         -- Comments may come first.
 -- table: sizes
         select * from (values
-            ('a', 'all', 7, 70.5), ('b', 'all', 30, 1 / 3), ('c', 'all', 12, null), ('d', null, 3, 1.0)
+            ('a', 'all', 7, 70.5), ('b', 'all', 30, 1 / 3),
+            ('c', 'all', 12, null), ('d', null, 3, 1.0)
         ) as sizes (name, total_1, customers, revenue)
 -- table: words
         select date '2024-03-05' as day, 'x' as word

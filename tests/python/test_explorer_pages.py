@@ -1,4 +1,7 @@
-"""The explorer that the last build of the demo wrote, opened in a browser as a reader does."""
+"""The explorer that the last build of the demo wrote, opened in a browser as a reader does.
+
+`python tests/python/test_explorer_pages.py` takes the pictures of the README anew.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
 def table_of(explorer: Opened, figure: str) -> list[list[str]]:
     """The cells of a figure's table, opened if it is folded."""
     explorer.page.evaluate(
-        "(id) => document.querySelectorAll(`#${id} details`).forEach((one) => { one.open = true; })",
+        """(id) => document.querySelectorAll(`#${id} details`)
+            .forEach((one) => { one.open = true; })""",
         figure,
     )
     explorer.page.wait_for_selector(f"#{figure} tbody tr", state="attached")
@@ -63,13 +67,18 @@ def table_of(explorer: Opened, figure: str) -> list[list[str]]:
 
 
 # Charts that are drawn neither as a picture nor in words, and text that the edge of a chart cuts.
-UNDRAWN = """() => [...document.querySelectorAll('main section:not([hidden]) figure')].filter((figure) => {
+UNDRAWN = """() => [
+    ...document.querySelectorAll('main section:not([hidden]) figure')
+].filter((figure) => {
     const said = figure.querySelector('.empty');
     const drawn = figure.querySelector('.chart svg path, table tbody tr');
     return said.hidden ? !drawn : said.textContent.length < 15;
 }).map((figure) => figure.id)"""
-CUT = """() => [...document.querySelectorAll('main section:not([hidden]) .chart svg text')].filter((text) => {
-    const [inner, outer] = [text.getBoundingClientRect(), text.closest('svg').getBoundingClientRect()];
+CUT = """() => [
+    ...document.querySelectorAll('main section:not([hidden]) .chart svg text')
+].filter((text) => {
+    const inner = text.getBoundingClientRect();
+    const outer = text.closest('svg').getBoundingClientRect();
     return inner.width && (inner.left < outer.left - 2 || inner.right > outer.right + 2
         || inner.top < outer.top - 2 || inner.bottom > outer.bottom + 2);
 }).map((text) => `${text.closest('figure').id}: ${text.textContent}`)"""
@@ -101,7 +110,9 @@ def test_every_choice_is_drawn(explorer: Opened) -> None:
         explorer.go(name)
         selects = explorer.page.evaluate(
             """[...document.querySelectorAll('main section:not([hidden]) select')]
-                .map((select) => [select.dataset.key, [...select.options].map((one) => one.value)])"""
+                .map((select) => [
+                    select.dataset.key, [...select.options].map((one) => one.value)
+                ])"""
         )
         for key, values in selects:
             # One segment of each scheme is enough, and so are the first regions.
@@ -115,14 +126,15 @@ def test_every_choice_is_drawn(explorer: Opened) -> None:
 
 def test_sizes_and_revenue_are_those_of_the_marts(explorer: Opened) -> None:
     sizes = rows("""
-        select k.scheme, s.name, k.customers, k.revenue from segment_kpis k join segments s using (segment_key)
+        select k.scheme, s.name, k.customers, k.revenue
+        from segment_kpis k join segments s using (segment_key)
         where k.period = (select max(period) from segment_kpis)
     """)
     compared = withheld = 0
     for scheme in sorted({scheme for scheme, *_ in sizes}):
         explorer.go(f"overview?scheme={scheme}")
         shown = {row[0]: row for row in table_of(explorer, "overview-table")}
-        expected = {name: (customers, revenue) for one, name, customers, revenue in sizes if one == scheme}
+        expected = {name: figures for one, name, *figures in sizes if one == scheme}
         assert shown.keys() == expected.keys()
         for name, (customers, revenue) in expected.items():
             if shown[name][1] == "withheld":
@@ -154,12 +166,14 @@ def test_the_figures_of_a_segment_are_those_of_the_marts(explorer: Opened) -> No
     ]
     medians = {row[0]: row[2] for row in table_of(explorer, "segment-radar")}
     ((median,),) = rows("""
-        select quartile_2 from segment_profiles where segment_key = 'rfm:champions' and feature = 'orders__all'
+        select quartile_2 from segment_profiles
+        where segment_key = 'rfm:champions' and feature = 'orders__all'
     """)
     assert float(medians["Orders, all time"]) == median
     moves = {(row[0], row[1]): row[2] for row in table_of(explorer, "segment-moves")}
     ((moved,),) = rows("""
-        select customers from segment_transitions where from_segment = 'rfm:loyal' and to_segment = 'rfm:champions'
+        select customers from segment_transitions
+        where from_segment = 'rfm:loyal' and to_segment = 'rfm:champions'
             and period = (select max(period) from segment_transitions)
     """)
     assert moves["Loyal", "Champions"] == f"{moved:,}"
@@ -179,7 +193,8 @@ def test_overlaps_and_regions_are_those_of_the_marts(explorer: Opened) -> None:
         where rfm_segment = 'champions' and region is not null group by 1 order by 2 desc, 1 limit 1
     """)
     explorer.go(f"overview?scheme=rfm&region={region}")
-    assert {row[0]: row[1] for row in table_of(explorer, "overview-table")}["Champions"] == str(customers)
+    in_region = {row[0]: row[1] for row in table_of(explorer, "overview-table")}
+    assert in_region["Champions"] == str(customers)
 
 
 def test_small_cells_and_customers_are_nowhere_in_the_file(explorer: Opened) -> None:
@@ -218,7 +233,8 @@ def test_every_link_leads_to_what_it_names(explorer: Opened) -> None:
         explorer.go(name)
         links |= set(
             explorer.page.evaluate(
-                "[...document.querySelectorAll('a')].filter((a) => a.offsetParent).map((a) => a.getAttribute('href'))"
+                """[...document.querySelectorAll('a')].filter((link) => link.offsetParent)
+                    .map((link) => link.getAttribute('href'))"""
             )
         )
     assert len(links) > 40
@@ -252,7 +268,8 @@ def test_the_keyboard_reaches_all_in_the_order_of_the_page(explorer: Opened) -> 
     page = explorer.go("overview")
     expected = page.evaluate(
         """[...document.querySelectorAll('a, select, summary, button, .table')]
-            .filter((one) => one.checkVisibility() && one.tabIndex >= 0).map((one) => one.outerHTML)"""
+            .filter((one) => one.checkVisibility() && one.tabIndex >= 0)
+            .map((one) => one.outerHTML)"""
     )
     assert len(expected) > 30
     reached = []
@@ -290,7 +307,9 @@ def test_scripts_and_requests_from_outside_are_refused(browser: Browser) -> None
     refused = explorer.page.evaluate(
         """async () => {
             const violations = [];
-            document.addEventListener('securitypolicyviolation', (event) => violations.push(event.effectiveDirective));
+            document.addEventListener(
+                'securitypolicyviolation', (event) => violations.push(event.effectiveDirective)
+            );
             const script = document.createElement('script');
             script.textContent = 'window.ran = true';
             document.body.append(script);
@@ -309,3 +328,34 @@ def test_a_printed_page_has_its_charts_and_no_navigation(explorer: Opened) -> No
     explorer.page.emulate_media(media="print")
     assert not explorer.page.locator("nav").is_visible()
     assert explorer.page.locator("#overview-sizes svg").is_visible()
+
+
+# Each picture, its address and how much of the page it shows.
+PICTURES = {
+    "overview": ("overview", 800),
+    "segment": ("segment?segment=rfm%3Achampions", 1150),
+    "overlap": ("overlap?rows=rfm&columns=rule", 920),
+}
+
+
+def test_the_readme_has_the_pictures() -> None:
+    pictures = {f"docs/pictures/{name}.png" for name in PICTURES}
+    shown = re.findall(r"\]\((docs/pictures/.*?)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert set(shown) == pictures
+    sizes = [(ROOT / picture).stat().st_size for picture in pictures]
+    assert min(sizes) > 10_000
+    assert sum(sizes) < 300_000
+
+
+def take_pictures() -> None:
+    folder = ROOT / "docs" / "pictures"
+    folder.mkdir(exist_ok=True)
+    with chromium() as browser:
+        for name, (address, height) in PICTURES.items():
+            explorer = opened(browser, FILE, (1200, height), scale=0.75)
+            explorer.go(address).screenshot(path=folder / f"{name}.png")
+            print(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    take_pictures()

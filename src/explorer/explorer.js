@@ -70,6 +70,10 @@ function inkOn(colour) {
   return .2126 * red + .7152 * green + .0722 * blue > .18 ? '#000' : '#fff';
 }
 
+/** The segments of the first scheme, by revenue: what pages show where nothing is chosen. */
+const richestSegments = once(() => rowsOf('kpis', 'period', periods()[0]).filter((row) => row.scheme === schemes()[0])
+  .sort((one, other) => (other.revenue ?? 0) - (one.revenue ?? 0)).map((row) => row.segment_key));
+
 /** What members did, by segment: in the period, or in the last whole one where none of its days are known. */
 function behaviourOf(period) {
   const isKnown = rowsOf('kpis', 'period', period).some((row) => row.conversion != null);

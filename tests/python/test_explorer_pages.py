@@ -207,6 +207,8 @@ def test_small_cells_and_customers_are_nowhere_in_the_file(explorer: Opened) -> 
             assert not [value for value in values if value and value < SMALLEST], name
             counted += len(values)
     assert counted > 10_000
+    of = explorer.page.evaluate("rows('kpis').map((row) => row.customers * row.conversion)")
+    assert not [members for members in of if 0.5 < members < SMALLEST - 0.5]
     text = FILE.read_text(encoding="utf-8")
     ids = rows("select customer_id from customers order by customer_id limit 500")
     assert not [customer for (customer,) in ids if customer in text]

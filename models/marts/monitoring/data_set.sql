@@ -20,7 +20,9 @@ select
     cast({{ sql_literal(raw_place()) }} as {{ dbt.type_string() }}) as raw_data,
     cast({{ sql_literal(setting('timezone')) }} as {{ dbt.type_string() }}) as timezone,
     periods.as_of,
-    coalesce({{ sql_literal(reporting_currency()) if reporting_currency() else 'null' }}, currencies.currency) as currency,
+    coalesce(
+        {{ sql_literal(reporting_currency()) if reporting_currency() else 'null' }}, currencies.currency
+    ) as currency,
     cast({{ setting('smallest_cell') }} as {{ dbt.type_int() }}) as smallest_cell,
     cast({{ setting('explorer_samples') }} as boolean) as explorer_samples
 from periods

@@ -43,7 +43,7 @@ left join telling using (segment_key)
 order by segments.scheme, segments.segment_key
 
 -- table: kpis
--- A change tells the earlier size, so it goes where either is withheld.
+-- A change tells the earlier size, so it goes where either is withheld; a share of the members goes where it is of too few.
 with sizes as (
     select
         shown_sizes.*,
@@ -52,6 +52,26 @@ with sizes as (
             order by shown_sizes.period
         ) as earlier_customers
     from shown_sizes
+),
+
+shares as (
+    select
+        segment_kpis.period,
+        segment_kpis.segment_key,
+        case
+            when segment_kpis.conversion * segment_kpis.customers not between .5 and data_set.smallest_cell - .5
+                then segment_kpis.conversion
+        end as conversion,
+        case
+            when segment_kpis.repeat_rate * segment_kpis.customers not between .5 and data_set.smallest_cell - .5
+                then segment_kpis.repeat_rate
+        end as repeat_rate,
+        case
+            when segment_kpis.responded = 0 or segment_kpis.responded >= data_set.smallest_cell
+                then segment_kpis.response_rate
+        end as response_rate
+    from segment_kpis
+    cross join monitoring.data_set
 )
 
 select
@@ -67,13 +87,12 @@ select
     kpis.revenue_share,
     kpis.average_order_value,
     kpis.revenue_per_member,
-    kpis.conversion,
-    kpis.repeat_rate,
+    shares.conversion,
+    shares.repeat_rate,
     kpis.sessions_per_member,
-    kpis.response_rate,
+    shares.response_rate,
     kpis.revenue_per_member_index,
-    kpis.conversion_index,
-    kpis.repeat_rate_index,
+    case when shares.conversion is not null then kpis.conversion_index end as conversion_index,
     kpis.goal_kpi,
     kpis.goal_change,
     kpis.goal_progress,
@@ -83,6 +102,10 @@ inner join sizes
     on
         kpis.period = sizes.period
         and kpis.segment_key = sizes.segment_key
+inner join shares
+    on
+        kpis.period = shares.period
+        and kpis.segment_key = shares.segment_key
 order by kpis.period, kpis.segment_key
 
 -- table: regions

@@ -101,7 +101,12 @@ def export(
 def explore(published: Path | None, dataset: str | None) -> None:
     file = _current(published, dataset)
     with open_to_read(file) as connection:
-        written = write_explorer(connection, explorer_file(file))
+        try:
+            written = write_explorer(connection, explorer_file(file))
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise NoBuildError(
+                f"{file} was published by another version, which had other marts. Run `make build`."
+            ) from error
     print(f"{written.path}: {len(written.pages)} pages, {written.size / 1e6:.1f} MB")
 
 

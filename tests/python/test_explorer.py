@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from printed_examples import ROOT
 from scipy.optimize import linprog
 
+from customer_segmentation.cli import main
 from explorer.build import HERE, explorer_file
 from explorer.cells import Cell, withheld
 from explorer.tables import tables
@@ -149,6 +150,19 @@ def test_explorers_of_published_files_in_one_folder_lie_side_by_side(
     published: str, page: str
 ) -> None:
     assert explorer_file(Path("published", published)) == Path("published/explorer", page)
+
+
+def test_a_published_file_of_another_version_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "segments.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema monitoring")
+        connection.execute("create table monitoring.data_set as select 'shop' as dataset")
+    with pytest.raises(SystemExit):
+        main(["explore", "--published", str(file)])
+    assert "segments.duckdb was published by another version" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_the_charting_library_is_the_released_file() -> None:

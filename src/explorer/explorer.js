@@ -4,14 +4,14 @@
 
 const LOCALE = 'en';
 const PALETTE = ['#5470c6', '#ee8a3c', '#2f9e6e', '#c44e7b', '#8a63c9', '#b8962e', '#3aa0c4', '#d1495b', '#6b8e23', '#a0745a', '#5f7d95', '#d36fc3'];
-const drawers = {}, charts = {}, tablesRead = {}, fresh = {};
+const drawers = {}, charts = {}, widths = {}, objects = {}, indexes = {};
 let DATA;
 
 // --- Data ---------------------------------------------------------------------------------------
 
 /** Rows of a table as objects. */
 function rows(name) {
-  return tablesRead[name] ??= DATA[name].rows.map((row) => Object.fromEntries(DATA[name].columns.map((column, at) => [column, row[at]])));
+  return objects[name] ??= DATA[name].rows.map((row) => Object.fromEntries(DATA[name].columns.map((column, at) => [column, row[at]])));
 }
 
 function once(make) {
@@ -30,7 +30,6 @@ function grouped(list, key) {
 }
 
 /** Rows of a table by the value of a column, looked up once. */
-const indexes = {};
 function rowsOf(name, column, value) {
   indexes[`${name}.${column}`] ??= grouped(rows(name), (row) => row[column]);
   return indexes[`${name}.${column}`].get(value) ?? [];
@@ -139,15 +138,18 @@ function page(id, draw) {
   drawers[id] = draw;
 }
 
-/** Fills a select; a choice that isn't offered falls back to the first. Returns what is chosen. */
+/** Fills a select with options [value, text, group] and returns what is chosen: the first where the choice isn't offered. */
 function choose(id, key, options, choices) {
   const select = document.querySelector(`select[data-page="${id}"][data-key="${key}"]`);
   const wanted = options.some(([value]) => value === choices[key]) ? choices[key] : options[0]?.[0];
-  const groups = options.some((option) => option[2]) ? grouped(options, (option) => option[2]) : new Map([['', options]]);
-  select.replaceChildren(...[...groups].flatMap(([label, list]) => {
-    const made = list.map(([value, text]) => new Option(text, value, false, value === wanted));
-    return label ? [Object.assign(document.createElement('optgroup'), {label})].map((group) => (group.append(...made), group)) : made;
-  }));
+  if (choices[key] !== undefined && choices[key] !== wanted) {
+    document.getElementById(`missing-${id}`).textContent += `${choices[key]} is not among the choices of “${select.parentElement.firstChild.textContent.trim()}”. `;
+  }
+  select.replaceChildren();
+  for (const [label, list] of grouped(options, (option) => option[2])) {
+    const parent = label ? select.appendChild(Object.assign(document.createElement('optgroup'), {label})) : select;
+    parent.append(...list.map(([value, text]) => new Option(text, value, false, value === wanted)));
+  }
   select.parentElement.hidden = options.length === 0;
   select.onchange = () => { location.hash = address(id, {...readAddress().choices, [key]: select.value}); };
   return wanted;
@@ -161,15 +163,15 @@ function render() {
   const {id, choices} = readAddress();
   const shown = document.querySelector('main section:not([hidden])');
   // An address such as #main leads within the page that is shown.
-  if (!(id in drawers) && shown) return;
-  const current = id in drawers ? id : Object.keys(drawers)[0];
+  if (!Object.hasOwn(drawers, id) && shown) return;
+  const current = Object.hasOwn(drawers, id) ? id : Object.keys(drawers)[0];
   for (const section of document.querySelectorAll('main section')) section.hidden = section.id !== `page-${current}`;
   for (const link of document.querySelectorAll('nav a')) {
     if (link.hash === `#${current}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
   const title = document.getElementById(`title-${current}`);
-  title.textContent = document.querySelector('nav a[aria-current]').textContent;
+  write(`missing-${current}`, '');
   drawers[current](choices);
   document.title = `${title.textContent}, customer segments of ${dataSet().dataset}`;
   if (shown && shown.id !== `page-${current}`) {
@@ -198,8 +200,7 @@ function figure(id, {option, columns, list, empty, sort}) {
   if (details) details.hidden = isEmpty;
   table.hidden = isEmpty;
   const fill = () => table.replaceChildren(tableOf(columns, list, sort, document.getElementById(`${id}-title`).textContent));
-  if (!details) fill();
-  else if (details.open) fill();
+  if (!details || details.open) fill();
   if (details) details.ontoggle = () => { if (details.open) fill(); };
   if (!chart) return;
   chart.hidden = isEmpty;
@@ -213,7 +214,7 @@ function figure(id, {option, columns, list, empty, sort}) {
     aria: {enabled: true, label: {data: {maxCount: 10}}},
     textStyle: {fontFamily: 'system-ui, sans-serif', color: text}, ...option, tooltip: {confine: true, ...option.tooltip},
   });
-  fresh[id] = chart.clientWidth;
+  widths[id] = chart.clientWidth;
 }
 
 function tableOf(columns, list, sort, caption) {
@@ -320,7 +321,10 @@ addEventListener('DOMContentLoaded', () => {
     waiting = setTimeout(() => {
       for (const [id, chart] of Object.entries(charts)) {
         const width = chart.getDom().clientWidth;
-        if (width && width !== fresh[id]) chart.resize();
+        if (width && width !== widths[id]) {
+          widths[id] = width;
+          chart.resize();
+        }
       }
     }, 100);
   });

@@ -266,6 +266,15 @@ def test_the_back_button_and_the_address_work_as_everywhere(explorer: Opened) ->
     assert page.input_value("select[data-page='overview'][data-key='scheme']") == "rfm"
 
 
+def test_an_old_link_says_what_is_no_longer_there(explorer: Opened) -> None:
+    page = explorer.go("segment?segment=rfm%3Aformer")
+    said = page.locator("#missing-segment")
+    assert said.inner_text() == "rfm:former is not among the choices of “Segment”."
+    page.select_option("select[data-page='segment'][data-key='segment']", "rfm:loyal")
+    page.wait_for_function("location.hash.includes('loyal')")
+    assert said.inner_text() == ""
+
+
 def test_the_keyboard_reaches_all_in_the_order_of_the_page(explorer: Opened) -> None:
     page = explorer.go("overview")
     expected = page.evaluate(

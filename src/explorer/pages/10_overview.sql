@@ -1,5 +1,4 @@
 -- table: data_set
--- The customers of any exclusive scheme of all customers; the largest one has them all.
 select
     data_set.dataset,
     data_set.as_of,

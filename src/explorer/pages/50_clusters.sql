@@ -1,4 +1,5 @@
 -- table: cluster_models
+-- The sentence tells the number of customers.
 select
     scheme,
     model_id,
@@ -7,8 +8,9 @@ select
     simulated_silhouette,
     status,
     verdict,
-    why,
-    fitted_as_of
+    fitted_as_of,
+    coalesce(sampled_customers, (select count(*) from customer_segments where is_buyer)) as customers,
+    why
 from models.cluster_models
 where status <> 'candidate'
 order by scheme, fitted_as_of

@@ -16,6 +16,24 @@ CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 DESKTOP, PHONE = (1280, 800), (390, 800)
 
 
+# Charts that are drawn neither as a picture nor in words, and text that the edge of a chart cuts.
+UNDRAWN = """() => [
+    ...document.querySelectorAll('main section:not([hidden]) figure')
+].filter((figure) => {
+    const said = figure.querySelector('.empty');
+    const drawn = figure.querySelector('.chart svg path, table tbody tr');
+    return said.hidden ? !drawn : said.textContent.length < 15;
+}).map((figure) => figure.id)"""
+CUT = """() => [
+    ...document.querySelectorAll('main section:not([hidden]) .chart svg text')
+].filter((text) => {
+    const inner = text.getBoundingClientRect();
+    const outer = text.closest('svg').getBoundingClientRect();
+    return inner.width && (inner.left < outer.left - 2 || inner.right > outer.right + 2
+        || inner.top < outer.top - 2 || inner.bottom > outer.bottom + 2);
+}).map((text) => `${text.closest('figure').id}: ${text.textContent}`)"""
+
+
 @dataclass
 class Opened:
     """An explorer in a browser.

@@ -10,10 +10,9 @@ from urllib.parse import quote_plus
 import duckdb
 import pandas as pd
 import pytest
-from browser import PHONE, chromium, opened
+from browser import CUT, PHONE, UNDRAWN, chromium, opened
 from conftest import Build, Workshop, scenario
 from playwright.sync_api import Browser
-from test_explorer_pages import CUT, UNDRAWN
 
 from explorer.build import write_explorer
 

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, unquote_plus
 import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import DESKTOP, PHONE, Opened, chromium, opened
+from browser import CUT, DESKTOP, PHONE, UNDRAWN, Opened, chromium, opened
 from playwright.sync_api import Browser
 from printed_examples import ROOT
 
@@ -64,24 +64,6 @@ def table_of(explorer: Opened, figure: str) -> list[list[str]]:
         figure,
     )
     return found
-
-
-# Charts that are drawn neither as a picture nor in words, and text that the edge of a chart cuts.
-UNDRAWN = """() => [
-    ...document.querySelectorAll('main section:not([hidden]) figure')
-].filter((figure) => {
-    const said = figure.querySelector('.empty');
-    const drawn = figure.querySelector('.chart svg path, table tbody tr');
-    return said.hidden ? !drawn : said.textContent.length < 15;
-}).map((figure) => figure.id)"""
-CUT = """() => [
-    ...document.querySelectorAll('main section:not([hidden]) .chart svg text')
-].filter((text) => {
-    const inner = text.getBoundingClientRect();
-    const outer = text.closest('svg').getBoundingClientRect();
-    return inner.width && (inner.left < outer.left - 2 || inner.right > outer.right + 2
-        || inner.top < outer.top - 2 || inner.bottom > outer.bottom + 2);
-}).map((text) => `${text.closest('figure').id}: ${text.textContent}`)"""
 
 
 @pytest.mark.parametrize(("size", "colours"), [(DESKTOP, "light"), (PHONE, "dark")])
@@ -221,6 +203,24 @@ def test_small_cells_and_customers_are_nowhere_in_the_file(explorer: Opened) -> 
     page = explorer.go("segment?segment=lifecycle%3Anew")
     assert page.locator("#segment-tiles dd").first.inner_text().startswith("withheld")
     assert "members" not in page.locator("#segment-card").inner_text()
+
+
+def test_no_withheld_size_follows_from_the_customers_of_a_scheme(explorer: Opened) -> None:
+    sizes = {
+        (str(period), key): customers
+        for period, key, customers in rows(
+            "select period, segment_key, customers from segment_kpis"
+        )
+    }
+    gone: dict[tuple[str, str], list[int]] = {}
+    for period, key, customers in explorer.page.evaluate(
+        "rows('sizes').map((row) => [row.period, row.segment_key, row.customers])"
+    ):
+        scheme = key.split(":")[0]
+        if customers is None and scheme != "rule":
+            gone.setdefault((period, scheme), []).append(sizes[period, key])
+    assert len(gone) > 10
+    assert not [found for found in gone.values() if len(found) < 2 or sum(found) < SMALLEST]
 
 
 def test_the_size_is_that_of_an_attachment() -> None:

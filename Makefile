@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export bench conventions hooks
+.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,12 +43,14 @@ GENERATORS := $(wildcard src/demo_data/*.py)
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
-build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary
+build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary, explorer
 	$(DBT) build --vars '$(SETTINGS)'
+	@$(BIN)/customer-segmentation explore
 
 backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30
 	$(DBT) build --vars '$(SETTINGS)'
+	@$(BIN)/customer-segmentation explore
 
 # RAW=folder, or VARS='{raw_schema: ...}' for warehouse tables.
 check-input: $(INSTALLED) ## Profile raw data without building: make check-input RAW=data/shop
@@ -72,6 +74,9 @@ try: $(INSTALLED) ## Try a rule on the last build: make try RULE='{metric: order
 # REFS=1: one row per customer_ref of a member, to join contacts of other systems.
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv REFS=1
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(or $(FORMAT),csv)" $(if $(REFS),--with-refs) $(CHOSEN)
+
+explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
+	@$(BIN)/customer-segmentation explore $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
 conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
@@ -109,8 +114,8 @@ conventions: build ## Check the house rules: names, grain, descriptions, depende
 hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
-demo-pages: build ## Compare the demo output in the documentation with the last build
-	$(BIN)/pytest tests/python/test_demo_pages.py
+demo-pages: build ## Compare what the documentation and the explorer show of the demo with its last build
+	$(BIN)/pytest tests/python/test_demo_pages.py tests/python/test_explorer_pages.py
 
 # dbt unit tests need the tables of a build, and assume the default vars.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
@@ -120,7 +125,7 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
 
 function-tests: $(INSTALLED) ## Run all other pytest files
-	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py
 
 # Customers per data set, and runs of each contender on each.
 SIZES ?= 10000 100000 1000000

@@ -93,6 +93,8 @@
             'words': 'a list of schemes and segment keys, such as [rule:cart_abandoners, rfm]',
         },
         'segment_sample_size': count,
+        'smallest_cell': count,
+        'explorer_samples': flag,
         'min_segment_share': share,
         'min_demographics_share': share,
         'min_reconciled_share': share,

@@ -31,6 +31,7 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
+from explorer.build import explorer_file, write_explorer
 
 
 def check_input(raw_dir: str, contract: Path) -> None:
@@ -97,6 +98,18 @@ def export(
         )
 
 
+def explore(published: Path | None, dataset: str | None) -> None:
+    file = _current(published, dataset)
+    with open_to_read(file) as connection:
+        try:
+            written = write_explorer(connection, explorer_file(file))
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise NoBuildError(
+                f"{file} was published by another version, which had other marts. Run `make build`."
+            ) from error
+    print(f"{written.path}: {len(written.pages)} pages, {written.size / 1e6:.1f} MB")
+
+
 def print_vars(dataset: str | None, target: Path) -> None:
     print(json.dumps(vars_of(dataset, target), default=str))
 
@@ -161,6 +174,9 @@ COMMANDS = {
         export,
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
+    ),
+    "explore": Command(
+        explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),

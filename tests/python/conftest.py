@@ -430,6 +430,14 @@ def one_customer(workshop: Workshop) -> Build:
 
 
 @scenario()
+def no_orders(workshop: Workshop) -> Build:
+    """Nothing but headers; the scheme journeys is asked for."""
+    folder = workshop.folder("no-orders")
+    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
+    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
+
+
+@scenario()
 def sixteen_tables(workshop: Workshop) -> Build:
     """All tables of the input contract as CSV files, each with faults; no rule segments."""
     from test_builds_sixteen_tables import FILES, SIXTEEN_VARS

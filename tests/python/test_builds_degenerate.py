@@ -10,17 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import HEADER, Attempt, Build, Workshop, scenario
+from conftest import Attempt, Build, Workshop, scenario
 
 DEGENERATE = ["no_orders", "only_guests", "one_customer", "identical_customers"]
-
-
-@scenario()
-def no_orders(workshop: Workshop) -> Build:
-    """Nothing but headers; the scheme journeys is asked for."""
-    folder = workshop.folder("no-orders")
-    journeys = {"journey_features": [{"name": "buying", "column": "to_purchase_share__90d"}]}
-    return workshop.build(folder, {"orders.csv": HEADER}, journeys, with_artifacts=True)
 
 
 @scenario()

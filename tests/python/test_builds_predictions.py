@@ -151,9 +151,12 @@ def test_outcomes_are_those_of_the_orders(foreseen: Build) -> None:
 def test_live_scores_are_those_of_scikit_learn(foreseen: Build) -> None:
     """Of the predictions of 1 March against what happened until the end of May."""
     origin = date(2024, 3, 1)
-    history = foreseen.passed().query(
-        f"select customer_id, probability_of_lapses as probability from customer_history"
-        f" where as_of = date '{origin}' and probability_of_lapses is not null"
+    history = working(foreseen).query(
+        "select keys.customer_id, scores.score, scores.probability"
+        " from scores.int_segmentation__prediction_scores as scores"
+        " inner join (select distinct customer_key, customer_id"
+        " from identity.int_identity__customers_resolved) as keys using (customer_key)"
+        f" where scores.as_of = date '{origin}'"
     )
     judged = history.merge(outcomes(foreseen, origin), on="customer_id", validate="1:1")
     assert len(judged) == len(history)
@@ -163,11 +166,11 @@ def test_live_scores_are_those_of_scikit_learn(foreseen: Build) -> None:
             f" and origin = date '{origin}' and segment_key = 'all' and candidate <> 'naive_rule'"
         )
     )
-    truth, probability = judged["came_about"], judged["probability"]
+    truth, score, probability = (judged[name] for name in ("came_about", "score", "probability"))
     assert live["customers"] == len(judged)
     assert live["positives"] == truth.sum()
-    assert live["roc_auc"] == pytest.approx(roc_auc_score(truth, probability), abs=1e-6)
-    precision = average_precision_score(truth, probability)
+    assert live["roc_auc"] == pytest.approx(roc_auc_score(truth, score), abs=1e-6)
+    precision = average_precision_score(truth, score)
     assert live["average_precision"] == pytest.approx(precision, abs=1e-6)
     assert live["brier"] == pytest.approx(((truth - probability) ** 2).mean(), abs=1e-6)
     assert live["mean_probability"] == pytest.approx(probability.mean(), abs=1e-6)
@@ -211,9 +214,10 @@ def test_rules_take_the_most_likely(foreseen: Build) -> None:
     predictions = foreseen.passed().query("select * from customer_predictions")
     members = foreseen.query("select segment_key, customer_id, reason from segment_memberships")
     leaving = members[members["segment_key"] == "rule:leaving"]
-    ranked = predictions["probability"].rank(method="min", ascending=False) - 1
-    expected = predictions[100 * ranked / len(predictions) < 10]
-    assert set(leaving["customer_id"]) == set(expected["customer_id"])
+    first = predictions[predictions["rank_percent"] < 10]
+    assert set(leaving["customer_id"]) == set(first["customer_id"])
+    others = predictions[predictions["rank_percent"] >= 10]
+    assert first["probability"].min() >= others["probability"].max()
     assert 0.05 * len(predictions) < len(leaving) <= 0.2 * len(predictions)
     safe = members[members["segment_key"] == "rule:safe"]
     assert set(safe["customer_id"]) == set(predictions[predictions["decile"] <= 5]["customer_id"])
@@ -227,10 +231,10 @@ def test_rules_take_the_most_likely(foreseen: Build) -> None:
 def test_deciles_and_ranks_follow_the_probability(foreseen: Build) -> None:
     found = foreseen.passed().query("select * from customer_predictions")
     assert found["probability"].between(0, 1).all()
-    in_order = found.sort_values("probability")
-    assert in_order["decile"].is_monotonic_increasing
-    assert in_order["rank_percent"].is_monotonic_decreasing
-    assert found.groupby("probability")["decile"].nunique().max() == 1
+    in_order = found.sort_values("rank_percent")
+    assert in_order["decile"].is_monotonic_decreasing
+    assert in_order["probability"].is_monotonic_decreasing
+    assert found.groupby("rank_percent")["decile"].nunique().max() == 1
     assert found["rank_percent"].min() == 0
     likely = found[found["decile"] == 10]
     assert likely["reason_1"].str.contains("makes it likelier").mean() > 0.5

@@ -180,3 +180,11 @@ def test_a_mart_is_published(rows: Any) -> None:
     assert rows("select sum(customers) from region_sizes") == rows(
         "select count(*) from customers where not is_excluded"
     )
+
+
+def test_a_page_of_the_explorer_is_shown(built: Path) -> None:
+    made = run(f"export PYTHONPATH={built / 'src'}\n.venv/bin/customer-segmentation explore", built)
+    assert made.returncode == 0, made.stdout + made.stderr
+    page = (built / "published" / "explorer" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="#regions">Regions</a>' in page
+    assert '"region_sizes":{"columns":["region","customers"]' in page

@@ -68,6 +68,18 @@ def test_the_summary_is_a_page_or_all_of_it(project: Path) -> None:
     assert make("--dry-run summary FULL=1", project).stdout.endswith(" summary --full\n")
 
 
+def test_the_explorer_is_of_the_last_build_or_of_a_data_set_and_ends_every_build(
+    project: Path,
+) -> None:
+    last, chosen = "customer-segmentation explore", 'customer-segmentation explore --dataset "shop"'
+    assert make("--dry-run explore", project).stdout.rstrip().endswith(last)
+    assert make("--dry-run explore DATASET=shop", project).stdout.rstrip().endswith(chosen)
+    for target in ("build", "backfill"):
+        *_, build, explore = make(f"--dry-run {target}", project).stdout.splitlines()
+        assert "dbt build --vars" in build
+        assert explore.endswith(last)
+
+
 def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: Path) -> None:
     (project / ".venv").unlink()
     programs = project / ".venv" / "bin"

@@ -189,6 +189,8 @@ SHAPE_NO_HISTORY = {
     "reselect_models",
     # Of the newest as_of alone, which every build makes.
     "segment_sample_size",
+    "smallest_cell",
+    "explorer_samples",
     "journey_paths",
     "segment_products",
     "action_priority",

@@ -31,6 +31,7 @@ judged as (
         scores.customer_key,
         parameters.model,
         scores.probability,
+        scores.score,
         scores.naive_score,
         case when outcomes.came_about then 1 else 0 end as came_about
     from scores
@@ -63,17 +64,20 @@ by_segment as (
 ),
 
 by_scorer as (
+    {% for scorer, score in {'in_force': 'score', 'naive_rule': 'naive_score'}.items() -%}
     select
-        *,
-        'in_force' as scorer,
-        probability as score
+        target,
+        origin,
+        fitted_as_of,
+        model,
+        segment_key,
+        probability,
+        came_about,
+        '{{ scorer }}' as scorer,
+        {{ score }} as score
     from by_segment
-    union all
-    select
-        *,
-        'naive_rule' as scorer,
-        naive_score as score
-    from by_segment
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 by_score as (

@@ -1,5 +1,7 @@
 -- One row per as_of, target and customer asked about: the probability by the model in force, its decile, and the score of the
 -- naive rule. Targets without a model in force have no rows.
+--
+-- Customers are ranked by the score, since a calibration may give many scores one probability.
 
 {{ config(
     materialized='incremental',
@@ -101,6 +103,7 @@ calibrated as (
         customer_key,
         fitted_as_of,
         naive_score,
+        {{ rounded('score', digits=9) }} as score,
         {{ rounded(calibrated_probability(), digits=9) | indent(8) }} as probability
     from placed
 ),
@@ -108,8 +111,8 @@ calibrated as (
 ranked as (
     select
         *,
-        rank() over (partition by as_of, target order by probability) - 1 as customers_below,
-        count(*) over (partition by as_of, target, probability) as customers_alike,
+        rank() over (partition by as_of, target order by score) - 1 as customers_below,
+        count(*) over (partition by as_of, target, score) as customers_alike,
         count(*) over (partition by as_of, target) as customers
     from calibrated
 ),
@@ -121,8 +124,9 @@ scores as (
         customer_key,
         fitted_as_of,
         naive_score,
+        score,
         probability,
-        -- Customers of one probability share the decile of their middle.
+        -- Customers of one score share the decile of their middle.
         cast(1 + floor(10 * (customers_below + (customers_alike - 1) / 2.0) / customers) as integer) as decile,
         {{ rounded('100.0 * (customers - customers_below - customers_alike) / customers') }} as rank_percent
     from ranked

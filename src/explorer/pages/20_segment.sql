@@ -1,0 +1,185 @@
+-- table: profiles
+select
+    segment_profiles.segment_key,
+    segment_profiles.feature,
+    segment_profiles.members as customers,
+    segment_profiles.mean,
+    segment_profiles.quartile_1,
+    segment_profiles.quartile_2,
+    segment_profiles.quartile_3,
+    segment_profiles.index as against_all
+from segment_profiles
+inner join shown_sizes
+    on
+        segment_profiles.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+        and shown_sizes.customers is not null
+order by segment_profiles.segment_key, segment_profiles.feature
+
+-- table: bins
+-- Values are skewed, so the bins widen: of equal bins the first would hold everyone.
+with edges as (
+    select
+        edge as lower_edge,
+        lead(edge) over (order by edge) as upper_edge
+    from (
+        select unnest([-1000000000000, 0]) as edge
+        union all
+        select step * cast(10 ** digits as bigint)
+        from unnest([1, 2, 3, 5, 7]) as steps (step), unnest(range(9)) as exponents (digits)
+    )
+),
+
+newest as (
+    select *
+    from monitoring.segment_distributions
+    where
+        period = (select max(period) from shown_sizes)
+        and metric in ('recency_days', 'frequency', 'monetary')
+)
+
+select
+    newest.segment_key,
+    newest.metric,
+    edges.lower_edge,
+    edges.upper_edge,
+    concat(newest.segment_key, '|', newest.metric) as total_1,
+    cast(sum(newest.customers) as bigint) as customers
+from newest
+inner join shown_sizes
+    on
+        newest.segment_key = shown_sizes.segment_key
+        and newest.period = shown_sizes.period
+        and shown_sizes.customers is not null
+asof join edges
+    on newest.value >= edges.lower_edge
+group by all
+order by newest.segment_key, newest.metric, edges.lower_edge
+
+-- table: thresholds
+select
+    scheme,
+    metric,
+    cut_number,
+    cut_value
+from models.segment_cutpoints
+where cut_number < 5
+order by scheme, metric, cut_number
+
+-- table: moves
+-- The customers of a segment before and after add up to its sizes.
+with latest as (
+    select distinct period
+    from shown_sizes
+    order by period desc
+    limit 12
+),
+
+sizes as (
+    select
+        *,
+        lead(period) over (partition by segment_key order by period) as next_period
+    from shown_sizes
+)
+
+select
+    moves.period,
+    moves.from_segment,
+    moves.to_segment,
+    case when moves.from_segment <> 'outside' then concat(moves.period, '|', moves.from_segment) end as total_1,
+    case when moves.to_segment <> 'outside' then concat(moves.period, '|', moves.to_segment) end as total_2,
+    (moves.from_segment <> 'outside' and before.period is not null and before.customers is null)
+    or (moves.to_segment <> 'outside' and after.period is not null and after.customers is null) as is_secret,
+    moves.customers,
+    moves.rate
+from segment_transitions as moves
+inner join latest using (period)
+left join sizes as before
+    on
+        moves.from_segment = before.segment_key
+        and moves.period = before.next_period
+left join sizes as after
+    on
+        moves.to_segment = after.segment_key
+        and moves.period = after.period
+order by moves.period, moves.from_segment, moves.to_segment
+
+-- table: causes
+-- The customers who entered or left add up to those who moved.
+select
+    changes.segment_key,
+    changes.changed_on,
+    changes.change,
+    changes.cause,
+    concat(changes.segment_key, '|', changes.change) as total_1,
+    shown_sizes.customers is null as is_secret,
+    count(*) as customers
+from segment_changes as changes
+inner join shown_sizes
+    on
+        changes.segment_key = shown_sizes.segment_key
+        and changes.changed_on = shown_sizes.period
+where changes.changed_on = (select max(period) from shown_sizes)
+group by all
+order by all
+
+-- table: products
+select
+    segment_products.segment_key,
+    segment_products.level,
+    segment_products.rank,
+    segment_products.name,
+    segment_products.buyers as customers,
+    segment_products.share,
+    segment_products.share_of_all,
+    segment_products.lift
+from segment_products
+inner join shown_sizes
+    on
+        segment_products.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+        and shown_sizes.customers is not null
+where segment_products.rank <= 10
+order by segment_products.segment_key, segment_products.level, segment_products.rank
+
+-- table: drift
+select
+    drift.segment_key,
+    drift.metric,
+    drift.test,
+    drift.baseline,
+    drift.baseline_as_of,
+    drift.verdict,
+    drift.recommendation,
+    drift.customers,
+    drift.statistic,
+    drift.threshold
+from monitoring.segment_drift as drift
+left join shown_sizes
+    on
+        drift.segment_key = shown_sizes.segment_key
+        and drift.period = shown_sizes.period
+where
+    drift.period = (select max(period) from shown_sizes)
+    and drift.verdict in ('stable', 'moderate', 'drifted')
+    and (drift.segment_key = 'all' or shown_sizes.customers is not null)
+    -- The change of a size tells the size before.
+    and drift.test <> 'size_change'
+order by drift.segment_key, drift.metric, drift.test, drift.baseline
+
+-- table: samples
+select
+    segment_samples.segment_key,
+    segment_samples.customer_id,
+    segment_samples.reason,
+    segment_samples.recency_days,
+    segment_samples.frequency,
+    segment_samples.monetary
+from segment_samples
+inner join shown_sizes
+    on
+        segment_samples.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+        and shown_sizes.customers is not null
+where (select explorer_samples from monitoring.data_set)
+order by segment_samples.segment_key, segment_samples.customer_id

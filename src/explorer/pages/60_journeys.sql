@@ -1,0 +1,53 @@
+-- table: transitions
+-- The transitions out of a state add up to what probability is a share of.
+select
+    journey_transitions.segment_key,
+    journey_transitions.from_state,
+    journey_transitions.to_state,
+    concat(journey_transitions.segment_key, '|', journey_transitions.from_state) as total_1,
+    journey_transitions.transitions as customers,
+    journey_transitions.probability
+from journey_transitions
+left join shown_sizes
+    on
+        journey_transitions.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+where journey_transitions.segment_key = 'all' or shown_sizes.customers is not null
+order by journey_transitions.segment_key, journey_transitions.from_state, journey_transitions.to_state
+
+-- table: paths
+with ranked as (
+    select
+        journey_paths.*,
+        row_number() over (
+            partition by journey_paths.segment_key
+            order by journey_paths.sessions desc, journey_paths.path
+        ) as place
+    from journey_paths
+    left join shown_sizes
+        on
+            journey_paths.segment_key = shown_sizes.segment_key
+            and shown_sizes.period = (select max(period) from shown_sizes)
+    where
+        journey_paths.is_closed
+        and (journey_paths.segment_key = 'all' or shown_sizes.customers is not null)
+)
+
+select
+    segment_key,
+    path,
+    sessions as customers,
+    support
+from ranked
+where place <= 15
+order by segment_key, place
+
+-- table: topics
+select
+    topic,
+    string_agg(term, ', ' order by rank) as terms,
+    max(tickets) as customers,
+    max(ticket_share) as ticket_share
+from topics
+group by topic
+order by max(tickets) desc, topic

@@ -1,0 +1,76 @@
+"""The tables of a page, by its file of queries.
+
+A query follows a line ``-- table: <name>``. Its columns, from left to right:
+
+- what a row is about, such as a period and a segment;
+- ``total_1``, ``total_2`` and ``is_secret``, where it has them: the totals its customers add up to
+  that readers may know, as text or null, and whether the row is withheld whatever its size;
+- ``customers``: how many customers the row is of, or what else must not be small, such as buyers;
+- figures of these customers.
+
+Of a row that is withheld, ``customers`` and all columns after it are null. A query without a column
+``customers`` has no figures of customers in it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from explorer.cells import Cell, withheld
+
+_TABLE = re.compile(r"^-- table: (\w+)\n", re.MULTILINE)
+_DIRECTIONS = {"total_1", "total_2", "is_secret"}
+
+Table = dict[str, list[Any]]
+
+
+def tables(file: Path, connection: duckdb.DuckDBPyConnection, smallest: int) -> dict[str, Table]:
+    """Runs the queries of a file: names of columns and rows of values for JSON, by table."""
+    _, *parts = _TABLE.split(file.read_text(encoding="utf-8"))
+    return {
+        name: _table(connection.execute(sql), smallest)
+        for name, sql in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def _table(result: duckdb.DuckDBPyConnection, smallest: int) -> Table:
+    columns = [name for name, *_ in result.description or ()]
+    rows = [[_plain(value) for value in row] for row in result.fetchall()]
+    if "customers" in columns:
+        at = columns.index("customers")
+        for position in withheld(list(_cells(columns, rows)), smallest):
+            rows[position][at:] = [None] * (len(columns) - at)
+    kept = [at for at, name in enumerate(columns) if name not in _DIRECTIONS]
+    return {
+        "columns": [columns[at] for at in kept],
+        "rows": [[row[at] for at in kept] for row in rows],
+    }
+
+
+def _cells(columns: list[str], rows: list[list[Any]]) -> Iterator[Cell]:
+    places = {name: at for at, name in enumerate(columns)}
+    for row in rows:
+        totals = [(name, row[places[name]]) for name in ("total_1", "total_2") if name in places]
+        yield Cell(
+            row[places["customers"]] or 0,
+            tuple(total for total in totals if total[1] is not None),
+            is_secret="is_secret" in places and bool(row[places["is_secret"]]),
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it. Six digits are more than a chart shows."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if value == value else None
+    return value

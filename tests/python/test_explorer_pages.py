@@ -1,0 +1,372 @@
+"""The explorer that the last build of the demo wrote, opened in a browser as a reader does.
+
+`python tests/python/test_explorer_pages.py` takes the pictures of the README anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+import duckdb
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import CUT, DESKTOP, PHONE, UNDRAWN, Opened, chromium, opened
+from playwright.sync_api import Browser
+from printed_examples import ROOT
+
+from customer_segmentation.output.last_build import published_file
+from explorer.build import explorer_file
+
+PUBLISHED = ROOT / published_file({})
+FILE = explorer_file(PUBLISHED)
+SMALLEST = 10
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not FILE.exists():
+        pytest.skip(f"There is no {FILE}. Run make build first.")
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def explorer(browser: Browser) -> Iterator[Opened]:
+    """On a desktop. Nothing may complain, whatever a test does."""
+    found = opened(browser, FILE)
+    yield found
+    assert found.complaints == []
+    assert found.requests == []
+    found.page.close()
+
+
+def rows(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(PUBLISHED), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def table_of(explorer: Opened, figure: str) -> list[list[str]]:
+    """The cells of a figure's table, opened if it is folded."""
+    explorer.page.evaluate(
+        """(id) => document.querySelectorAll(`#${id} details`)
+            .forEach((one) => { one.open = true; })""",
+        figure,
+    )
+    explorer.page.wait_for_selector(f"#{figure} tbody tr", state="attached")
+    found: list[list[str]] = explorer.page.evaluate(
+        """(id) => [...document.querySelectorAll(`#${id} tbody tr`)]
+            .map((row) => [...row.cells].map((cell) => cell.textContent))""",
+        figure,
+    )
+    return found
+
+
+@pytest.mark.parametrize(("size", "colours"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_every_page_is_drawn_and_accessible(
+    browser: Browser, size: tuple[int, int], colours: str, tmp_path: Path
+) -> None:
+    explorer = opened(browser, FILE, size, colours)
+    assert len(explorer.pages()) > 5
+    for name in explorer.pages():
+        page = explorer.go(name)
+        assert page.evaluate(UNDRAWN) == [], name
+        assert page.evaluate(CUT) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        found = Axe().run(page).response["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert serious == [], (name, [(one["id"], one["nodes"][0]["html"]) for one in serious])
+        picture = tmp_path / f"{name}.png"
+        page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 10_000
+    assert explorer.complaints == []
+    assert explorer.requests == []
+
+
+def test_every_choice_is_drawn(explorer: Opened) -> None:
+    for name in explorer.pages():
+        explorer.go(name)
+        selects = explorer.page.evaluate(
+            """[...document.querySelectorAll('main section:not([hidden]) select')]
+                .map((select) => [
+                    select.dataset.key, [...select.options].map((one) => one.value)
+                ])"""
+        )
+        for key, values in selects:
+            # One segment of each scheme is enough, and so are the first regions.
+            seen = {value.split(":")[0]: value for value in reversed(values)} if values else {}
+            for value in list(seen.values())[:6]:
+                page = explorer.go(f"{name}?{key}={quote_plus(value)}")
+                assert page.evaluate(UNDRAWN) == [], (name, key, value)
+                chosen = page.input_value(f"select[data-page='{name}'][data-key='{key}']")
+                assert chosen == value or key == "other"
+
+
+def test_sizes_and_revenue_are_those_of_the_marts(explorer: Opened) -> None:
+    sizes = rows("""
+        select k.scheme, s.name, k.customers, k.revenue
+        from segment_kpis k join segments s using (segment_key)
+        where k.period = (select max(period) from segment_kpis)
+    """)
+    compared = withheld = 0
+    for scheme in sorted({scheme for scheme, *_ in sizes}):
+        explorer.go(f"overview?scheme={scheme}")
+        shown = {row[0]: row for row in table_of(explorer, "overview-table")}
+        expected = {name: figures for one, name, *figures in sizes if one == scheme}
+        assert shown.keys() == expected.keys()
+        for name, (customers, revenue) in expected.items():
+            if shown[name][1] == "withheld":
+                withheld += 1
+                continue
+            assert shown[name][1] == f"{customers:,}"
+            assert shown[name][3].removesuffix(" USD") in (f"{revenue:,.0f}", f"{revenue:,.2f}")
+            assert customers == 0 or customers >= SMALLEST
+            compared += 1
+    assert compared > 40
+    assert withheld >= 2
+
+
+def test_the_figures_of_a_segment_are_those_of_the_marts(explorer: Opened) -> None:
+    ((size, value, order),) = rows("""
+        select customers, revenue, average_order_value from segment_kpis
+        where segment_key = 'rfm:champions' and period = (select max(period) from segment_kpis)
+    """)
+    ((ordered,),) = rows(
+        "select conversion from segment_kpis where segment_key = 'rfm:champions' and is_last_whole"
+    )
+    page = explorer.go("segment?segment=rfm%3Achampions")
+    tiles = page.locator("#segment-tiles dd").all_inner_texts()
+    assert [tile.split("\n")[0] for tile in tiles[:4]] == [
+        f"{size:,}",
+        f"{value:,.0f} USD",
+        f"{order:,.2f} USD",
+        f"{ordered:.1%}".replace(".0%", "%"),
+    ]
+    medians = {row[0]: row[2] for row in table_of(explorer, "segment-radar")}
+    ((median,),) = rows("""
+        select quartile_2 from segment_profiles
+        where segment_key = 'rfm:champions' and feature = 'orders__all'
+    """)
+    assert float(medians["Orders, all time"]) == median
+    moves = {(row[0], row[1]): row[2] for row in table_of(explorer, "segment-moves")}
+    ((moved,),) = rows("""
+        select customers from segment_transitions
+        where from_segment = 'rfm:loyal' and to_segment = 'rfm:champions'
+            and period = (select max(period) from segment_transitions)
+    """)
+    assert moves["Loyal", "Champions"] == f"{moved:,}"
+
+
+def test_overlaps_and_regions_are_those_of_the_marts(explorer: Opened) -> None:
+    ((both, share),) = rows("""
+        select customers, share from segment_overlaps
+        where segment_key = 'rfm:champions' and other_segment_key = 'rule:big_spenders_90d'
+    """)
+    explorer.go("overlap?rows=rfm&columns=rule")
+    cells = {(row[0], row[1]): row[2:] for row in table_of(explorer, "overlap-matrix")}
+    shown = f"{share:.1%}".replace(".0%", "%")
+    assert cells["Champions", "Big spenders 90d"] == [f"{both:,}", shown]
+    ((region, customers),) = rows("""
+        select region, count(*) from customer_segments join customers using (customer_id)
+        where rfm_segment = 'champions' and region is not null group by 1 order by 2 desc, 1 limit 1
+    """)
+    explorer.go(f"overview?scheme=rfm&region={region}")
+    in_region = {row[0]: row[1] for row in table_of(explorer, "overview-table")}
+    assert in_region["Champions"] == str(customers)
+
+
+def test_small_cells_and_customers_are_nowhere_in_the_file(explorer: Opened) -> None:
+    data = explorer.data()
+    counted = 0
+    for name, table in data.items():
+        if "customers" in table["columns"]:
+            at = table["columns"].index("customers")
+            values = [row[at] for row in table["rows"]]
+            assert not [value for value in values if value and value < SMALLEST], name
+            counted += len(values)
+    assert counted > 10_000
+    of = explorer.page.evaluate("rows('kpis').map((row) => row.customers * row.conversion)")
+    assert not [members for members in of if 0.5 < members < SMALLEST - 0.5]
+    text = FILE.read_text(encoding="utf-8")
+    ids = rows("select customer_id from customers order by customer_id limit 500")
+    assert not [customer for (customer,) in ids if customer in text]
+    small = rows("""
+        select s.name from segment_kpis k join segments s using (segment_key)
+        where k.period = (select max(period) from segment_kpis) and k.customers between 1 and 9
+            and k.segment_key = 'lifecycle:new'
+    """)
+    assert small, "the demo has a small segment"
+    page = explorer.go("segment?segment=lifecycle%3Anew")
+    assert page.locator("#segment-tiles dd").first.inner_text().startswith("withheld")
+    assert "members" not in page.locator("#segment-card").inner_text()
+
+
+def test_no_withheld_size_follows_from_the_customers_of_a_scheme(explorer: Opened) -> None:
+    sizes = {
+        (str(period), key): customers
+        for period, key, customers in rows(
+            "select period, segment_key, customers from segment_kpis"
+        )
+    }
+    gone: dict[tuple[str, str], list[int]] = {}
+    for period, key, customers in explorer.page.evaluate(
+        "rows('sizes').map((row) => [row.period, row.segment_key, row.customers])"
+    ):
+        scheme = key.split(":")[0]
+        if customers is None and scheme != "rule":
+            gone.setdefault((period, scheme), []).append(sizes[period, key])
+    assert len(gone) > 10
+    assert not [found for found in gone.values() if len(found) < 2 or sum(found) < SMALLEST]
+
+
+def test_the_size_is_that_of_an_attachment() -> None:
+    if not FILE.exists():
+        pytest.skip("no explorer was written")
+    assert FILE.stat().st_size < 5_000_000
+
+
+def test_every_link_leads_to_what_it_names(explorer: Opened) -> None:
+    links = set()
+    for name in explorer.pages():
+        explorer.go(name)
+        links |= set(
+            explorer.page.evaluate(
+                """[...document.querySelectorAll('a')].filter((link) => link.offsetParent)
+                    .map((link) => link.getAttribute('href'))"""
+            )
+        )
+    assert len(links) > 40
+    for link in sorted(links):
+        target = re.fullmatch(r"#(\w+)(?:\?(\w+)=(.+))?", link)
+        assert target, link
+        page = explorer.go(link[1:])
+        if target[1] == "main":
+            continue
+        assert page.locator("nav a[aria-current]").get_attribute("href") == f"#{target[1]}"
+        if target[2]:
+            chosen = page.input_value(f"select[data-page='{target[1]}'][data-key='{target[2]}']")
+            assert chosen == unquote_plus(target[3]), link
+
+
+def test_the_back_button_and_the_address_work_as_everywhere(explorer: Opened) -> None:
+    page = explorer.go("overview")
+    page.select_option("select[data-page='overview'][data-key='scheme']", "lifecycle")
+    page.wait_for_function("location.hash.includes('scheme=lifecycle')")
+    page.locator("#overview-table a", has_text="Active").click()
+    assert page.locator("#segment-name").inner_text() == "Active"
+    assert page.evaluate("document.activeElement.id") == "title-segment"
+    assert page.title().startswith("Segment")
+    page.go_back()
+    assert page.input_value("select[data-page='overview'][data-key='scheme']") == "lifecycle"
+    page.go_back()
+    assert page.input_value("select[data-page='overview'][data-key='scheme']") == "rfm"
+
+
+def test_an_old_link_says_what_is_no_longer_there(explorer: Opened) -> None:
+    page = explorer.go("segment?segment=rfm%3Aformer")
+    said = page.locator("#missing-segment")
+    assert said.inner_text() == "rfm:former is not among the choices of “Segment”."
+    page.select_option("select[data-page='segment'][data-key='segment']", "rfm:loyal")
+    page.wait_for_function("location.hash.includes('loyal')")
+    assert said.inner_text() == ""
+
+
+def test_the_keyboard_reaches_all_in_the_order_of_the_page(explorer: Opened) -> None:
+    page = explorer.go("overview")
+    expected = page.evaluate(
+        """[...document.querySelectorAll('a, select, summary, button, .table')]
+            .filter((one) => one.checkVisibility() && one.tabIndex >= 0)
+            .map((one) => one.outerHTML)"""
+    )
+    assert len(expected) > 30
+    reached = []
+    for _ in expected:
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.outerHTML"))
+    assert reached == expected
+    assert reached[0].startswith('<a class="skip"')
+    page.keyboard.press("Tab")
+    head = page.locator("#overview-table th button", has_text="Revenue").first
+    head.focus()
+    page.keyboard.press("Enter")
+    values = [row[3] for row in table_of(explorer, "overview-table") if row[3] != "–"]
+    numbers = [float(value.removesuffix(" USD").replace(",", "")) for value in values]
+    assert numbers == sorted(numbers, reverse=True)
+    assert page.locator("#overview-table th[aria-sort]").get_attribute("aria-sort") == "descending"
+
+
+def test_the_file_of_a_chart_has_the_rows_of_its_table(explorer: Opened, tmp_path: Path) -> None:
+    explorer.go("overview")
+    shown = table_of(explorer, "overview-sizes")
+    with explorer.page.expect_download() as download:
+        explorer.page.locator("#overview-sizes .csv").click()
+    file = tmp_path / "sizes.csv"
+    download.value.save_as(file)
+    assert download.value.suggested_filename == "demo_overview-sizes.csv"
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        head, *body = csv.reader(lines)
+    assert head == ["Segment", "Customers", "Change since the period before"]
+    assert [(row[0], f"{int(row[1]):,}") for row in body] == [(row[0], row[1]) for row in shown]
+
+
+def test_scripts_and_requests_from_outside_are_refused(browser: Browser) -> None:
+    explorer = opened(browser, FILE)
+    refused = explorer.page.evaluate(
+        """async () => {
+            const violations = [];
+            document.addEventListener(
+                'securitypolicyviolation', (event) => violations.push(event.effectiveDirective)
+            );
+            const script = document.createElement('script');
+            script.textContent = 'window.ran = true';
+            document.body.append(script);
+            const image = new Image();
+            image.src = 'https://example.com/pixel.png';
+            await fetch('https://example.com/').catch(() => null);
+            await new Promise((resolve) => setTimeout(resolve, 100));
+            return [window.ran ?? false, violations.sort()];
+        }"""
+    )
+    assert refused == [False, ["connect-src", "img-src", "script-src-elem"]]
+    explorer.page.close()
+
+
+def test_a_printed_page_has_its_charts_and_no_navigation(explorer: Opened) -> None:
+    explorer.page.emulate_media(media="print")
+    assert not explorer.page.locator("nav").is_visible()
+    assert explorer.page.locator("#overview-sizes svg").is_visible()
+
+
+# Each picture, its address and how much of the page it shows.
+PICTURES = {
+    "overview": ("overview", 800),
+    "segment": ("segment?segment=rfm%3Achampions", 1150),
+    "overlap": ("overlap?rows=rfm&columns=rule", 920),
+}
+
+
+def test_the_readme_has_the_pictures() -> None:
+    pictures = {f"docs/pictures/{name}.png" for name in PICTURES}
+    shown = re.findall(r"\]\((docs/pictures/.*?)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert set(shown) == pictures
+    sizes = [(ROOT / picture).stat().st_size for picture in pictures]
+    assert min(sizes) > 10_000
+    assert sum(sizes) < 300_000
+
+
+def take_pictures() -> None:
+    folder = ROOT / "docs" / "pictures"
+    folder.mkdir(exist_ok=True)
+    with chromium() as browser:
+        for name, (address, height) in PICTURES.items():
+            explorer = opened(browser, FILE, (1200, height), scale=0.75)
+            explorer.go(address).screenshot(path=folder / f"{name}.png")
+            print(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    take_pictures()

@@ -224,7 +224,7 @@ select
 {% macro assign_variant(unit, experiment, allocation) -%}
 case
     {%- set point = namespace(below=0) %}
-    {%- for variant, share in allocation.items() if not loop.last %}
+    {%- for variant, share in (allocation.items() | list)[:-1] %}
     {%- set point.below = point.below + share %}
     when {{ hashed_share(["'variant'", sql_literal(experiment), unit]) }} < {{ point.below | round(9) }} then {{ sql_literal(variant) }}
     {%- endfor %}
@@ -290,7 +290,6 @@ contacts as (
 )
 
 select
-    {{ sql_literal(experiment.name) }} as experiment_id,
     contacts.source_system,
     contacts.customer_ref,
     {{ assign_cell('customers.customer_id', experiment) | indent(4) }} as variant,
@@ -301,5 +300,11 @@ from members
 inner join {{ ref('customers') }} as customers on members.customer_id = customers.customer_id
 inner join contacts on members.customer_id = contacts.customer_id and contacts.position = 1
     {%- endset -%}
-    {%- do log(tojson({'query': query, 'end': experiment.end, 'cells': experiment.cells | map(attribute='variant') | list}), info=true) -%}
+    {%- do log(tojson({
+        'query': query,
+        'as_of': 'select as_of from ' ~ ref('int_periods') ~ ' where is_current',
+        'timezone': setting('timezone'),
+        'end': experiment.end,
+        'cells': experiment.cells | map(attribute='variant') | list,
+    }), info=true) -%}
 {% endmacro %}

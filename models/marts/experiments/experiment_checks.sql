@@ -98,16 +98,20 @@ counted as (
         customers as value,
         case when customers = 0 then 'ok' else 'warning' end as status,
         case
-            when customers = 0 then 'none'
-            else cast(customers as {{ dbt.type_string() }}) || case check_name
-                when 'two_variants' then ' customers left out: linked from records with different variants'
-                when 'unknown_variant' then ' customers left out: their variant is not declared'
-                when 'outside_days' then ' customers left out: assigned before the start or after the end'
-                when 'not_yet_observed' then ' customers left out for now: assigned on as_of or later'
-                when 'unknown_customer' then ' assignments left out: they meet no eligible customer'
-                when 'not_declared' then ' assignments left out: the experiment is missing in var experiments'
-                when 'outcome_before_assignment' then ' customers with outcomes that were left out: measured before the assignment'
-            end
+            when check_name in ('unknown_customer', 'not_declared') then 'assignments left out: '
+            when check_name = 'outcome_before_assignment' then 'customers with an outcome left out: '
+            else 'customers left out: '
+        end
+        || cast(customers as {{ dbt.type_string() }})
+        || case
+            when customers = 0 then ''
+            when check_name = 'two_variants' then ', linked from records with different variants'
+            when check_name = 'unknown_variant' then ', in a variant that is not declared'
+            when check_name = 'outside_days' then ', assigned before the start or after the end'
+            when check_name = 'not_yet_observed' then ', assigned on as_of or later'
+            when check_name = 'unknown_customer' then ', of no eligible customer'
+            when check_name = 'not_declared' then ', of an experiment that is missing in var experiments'
+            when check_name = 'outcome_before_assignment' then ', measured before the assignment'
         end as verdict
     from left_out
 ),
@@ -142,9 +146,11 @@ mismatches as (
 weeks as (
     select
         effects.*,
-        first_weeks.effect_low as first_low,
-        first_weeks.effect_high as first_high,
-        first_weeks.effect as first_effect
+        coalesce(
+            effects.effect_high < first_weeks.effect_low and first_weeks.effect > 0
+            or effects.effect_low > first_weeks.effect_high and first_weeks.effect < 0,
+            false
+        ) as fades
     from effects
     inner join effects as first_weeks
         on
@@ -180,7 +186,7 @@ checks as (
         case
             when share is null then 'no customers'
             when share = 1 then 'all customers have a value of the primary metric'
-            else 'customers without a value of the primary metric count nowhere: see that they are alike in all variants'
+            else 'some customers have no value of the primary metric and count nowhere: are they alike in all variants?'
         end as verdict
     from shares
     union all
@@ -192,10 +198,15 @@ checks as (
         cast(null as double) as low,
         cast(null as double) as high,
         p_value,
-        case when p_value is null then 'warning' when {{ rounded('p_value', 9) }} < 0.001 then 'stop' else 'ok' end as status,
+        case
+            when p_value is null then 'warning'
+            when {{ rounded('p_value', 9) }} < 0.001 then 'stop'
+            else 'ok'
+        end as status,
         case
             when p_value is null then 'no customers'
-            when {{ rounded('p_value', 9) }} < 0.001 then 'the variants do not have their planned shares: find out why before any effect is believed'
+            when {{ rounded('p_value', 9) }} < 0.001
+                then 'the variants do not have their planned shares: find out why before any effect is believed'
             else 'the variants have their planned shares'
         end as verdict
     from mismatches
@@ -221,13 +232,9 @@ checks as (
         effect_low as low,
         effect_high as high,
         p_value,
-        case when effect_high < first_low and first_effect > 0 or effect_low > first_high and first_effect < 0 then 'warning' else 'ok' end
-            as status,
-        case
-            when effect_high < first_low and first_effect > 0 or effect_low > first_high and first_effect < 0
-                then 'fades: ' || verdict || ', beyond the interval of the first week'
-            else verdict
-        end as verdict
+        case when fades then 'warning' else 'ok' end as status,
+        case when fades then 'fades: ' || verdict || ', beyond the interval of the first week' else verdict end
+            as verdict
     from weeks
     where kind <> 'interaction'
 ),

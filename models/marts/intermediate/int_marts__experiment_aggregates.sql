@@ -4,6 +4,10 @@
 -- Variances are sums of products of deviations from the mean, in decimals: sums of squares cancel out where the mean is
 -- large, and sums of doubles depend on the order of the rows.
 
+{% set deviation, deviation_before = '(paired.value - means.mean)', '(paired.value_before - means.mean_before)' -%}
+{% set square, square_before = deviation ~ ' * ' ~ deviation, deviation_before ~ ' * ' ~ deviation_before -%}
+{% set product, unbiased = deviation ~ ' * ' ~ deviation_before, 'count(*) / nullif(count(*) - 1, 0)' -%}
+
 with units as (
     select *
     from {{ ref('int_marts__experiment_units') }}
@@ -141,10 +145,9 @@ aggregates as (
         count(*) as customers,
         count(paired.value_before) as customers_before,
         case when min(case when paired.value in (0, 1) then 1 else 0 end) = 1 then sum(paired.value) end as events,
-        {%- set deviation, deviation_before = '(paired.value - means.mean)', '(paired.value_before - means.mean_before)' %}
-        {{ exact_mean(deviation ~ ' * ' ~ deviation) }} * count(*) / nullif(count(*) - 1, 0) as variance,
-        {{ exact_mean(deviation_before ~ ' * ' ~ deviation_before) }} * count(*) / nullif(count(*) - 1, 0) as variance_before,
-        {{ exact_mean(deviation ~ ' * ' ~ deviation_before) }} * count(*) / nullif(count(*) - 1, 0) as covariance
+        {{ exact_mean(square) }} * {{ unbiased }} as variance,
+        {{ exact_mean(square_before) }} * {{ unbiased }} as variance_before,
+        {{ exact_mean(product) }} * {{ unbiased }} as covariance
     from paired
     inner join means
         on

@@ -32,11 +32,13 @@ assigned as (
         experiments.starts_on,
         experiments.ends_on,
         experiments.pre_period_days,
+        least({{ days_after('experiments.ends_on', 1) }}, current_period.as_of) as observed_until,
         customer_references.customer_key,
         min(assignments.variant) as variant,
         count(distinct assignments.variant) as variants,
         min(coalesce(assignments.assigned_on, experiments.starts_on)) as assigned_on
     from assignments
+    cross join current_period
     inner join experiments on assignments.experiment_id = experiments.experiment_id
     inner join customer_references
         on
@@ -47,6 +49,7 @@ assigned as (
         experiments.starts_on,
         experiments.ends_on,
         experiments.pre_period_days,
+        current_period.as_of,
         customer_references.customer_key
 ),
 
@@ -59,23 +62,23 @@ final as (
 
         -- dates
         assigned.assigned_on,
-        least({{ days_after('assigned.ends_on', 1) }}, current_period.as_of) as observed_until,
+        assigned.observed_until,
 
         -- numbers
         coalesce(
             assigned.pre_period_days,
-            {{ dbt.datediff('assigned.assigned_on', 'least(' ~ days_after('assigned.ends_on', 1) ~ ', current_period.as_of)', 'day') }}
+            {{ dbt.datediff('assigned.assigned_on', 'assigned.observed_until', 'day') }}
         ) as pre_period_days,
 
         -- words
         case
             when assigned.variants > 1 then 'two_variants'
             when variants.variant is null then 'unknown_variant'
-            when assigned.assigned_on < assigned.starts_on or assigned.assigned_on > assigned.ends_on then 'outside_days'
-            when assigned.assigned_on >= current_period.as_of then 'not_yet_observed'
+            when assigned.assigned_on < assigned.starts_on or assigned.assigned_on > assigned.ends_on
+                then 'outside_days'
+            when assigned.assigned_on >= assigned.observed_until then 'not_yet_observed'
         end as exclusion_reason
     from assigned
-    cross join current_period
     left join variants
         on
             assigned.experiment_id = variants.experiment_id

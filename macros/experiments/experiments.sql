@@ -117,7 +117,7 @@
 {% macro check_experiment_metrics(subject, outcomes, lower_is_better) %}
     {%- for name in outcomes if name in metrics() -%}
         {%- if metrics()[name].table == 'topics' or metrics()[name].aggregate in ['monthly_mean', 'monthly_trend'] -%}
-            {%- do definition_error(subject, 'primary_metric' if loop.first else 'guardrail_metrics', format_value(name), 'a metric that is neither of topics nor by month') -%}
+            {%- do definition_error(subject, 'primary_metric' if name == outcomes[0] else 'guardrail_metrics', format_value(name), 'a metric that is neither of topics nor by month') -%}
         {%- endif -%}
     {%- endfor -%}
     {%- for name in lower_is_better if name not in outcomes -%}

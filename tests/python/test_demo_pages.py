@@ -17,6 +17,7 @@ from printed_examples import ROOT
 from customer_segmentation.output.last_build import HOME, TARGET, published_file
 
 PAGES = ("README.md", "docs/summary.md", "docs/rules.md", "docs/questions.md")
+PAGES += ("docs/experiments.md",)
 # A named block with a command and its output, or with a command alone that later ones need.
 EXAMPLE = re.compile(
     r"<!-- (?P<name>demo-[\w-]+) -->\n```bash\n(?P<command>.*?)```\n"

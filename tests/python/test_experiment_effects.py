@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tea_tasting
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -143,6 +144,7 @@ def test_means_and_cuped_are_those_of_tea_tasting(seed: int) -> None:
         assert mine == pytest.approx(other, rel=1e-9, abs=1e-12)
 
 
+@examples(300)
 @given(st.integers(20, 3000), st.integers(20, 3000), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_proportions_are_those_of_statsmodels(n: int, m: int, p: float, q: float) -> None:
     ones, control_ones = round(n * p), round(m * q)
@@ -167,6 +169,7 @@ def test_proportions_are_those_of_statsmodels(n: int, m: int, p: float, q: float
         assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-9, abs=1e-300)
 
 
+@examples(30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
@@ -329,7 +332,7 @@ def test_a_running_experiment_is_not_judged_and_a_planned_one_has_no_customers()
 NOTHING, SOME = np.array([]), np.arange(30.0)
 BAD_DATA: dict[str, tuple[dict[str, Values], dict[str, Any], str]] = {
     "no units": ({"control": NOTHING, "treatment": NOTHING}, {}, "no customers assigned"),
-    "a variant without units": ({"control": SOME, "treatment": NOTHING}, {}, "mismatch|no customers in treatment"),
+    "no units in one": ({"control": SOME, "treatment": NOTHING}, {}, "no customers in treatment"),
     "no control": ({"control": NOTHING, "treatment": SOME}, {}, "no customers in control"),
     "no outcomes": ({"control": NOTHING, "treatment": NOTHING}, {"units": 30}, "no outcomes in"),
     "all outcomes equal": (dict.fromkeys(("control", "treatment"), SOME * 0 + 7), {}, "are equal"),
@@ -343,7 +346,7 @@ BAD_DATA: dict[str, tuple[dict[str, Values], dict[str, Any], str]] = {
 def test_bad_data_has_a_verdict_and_no_numbers(case: str) -> None:
     arms, others, words = BAD_DATA[case]
     (row,) = effects(arms, **others).to_dict("records")
-    assert any(word in row["verdict"] for word in words.split("|")), row["verdict"]
+    assert words in row["verdict"]
     assert "\n" not in row["verdict"]
     assert all(pd.isna(row[name]) for name in ("effect", "p_value", "p_corrected", "customers"))
 
@@ -405,6 +408,7 @@ def test_small_segments_do_not_shout() -> None:
     assert shrunk([3.0], [1.0]) == [3.0]
 
 
+@examples(300)
 @given(st.lists(st.tuples(st.floats(-100, 100), st.floats(0.01, 100)), min_size=2, max_size=20))
 def test_a_shrunk_effect_lies_between_the_effect_and_the_mean(
     segments: list[tuple[float, float]],

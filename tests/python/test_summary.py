@@ -267,8 +267,7 @@ def test_says_what_came_of_experiments_that_run_or_have_just_ended(folder):
             insert into experiments.experiment_results by name
             select
                 *, date '2020-02-01' as as_of, 'variant' as kind,
-                case when experiment_id = 'planned' then date '2020-02-01' else date '2019-11-01' end
-                    as starts_on
+                case experiment_id when 'planned' then as_of else date '2019-11-01' end as starts_on
             from (
                 values
                     ('runs', 'rate', 'b', 'all', true, date '2020-02-20', 'running: +1.0'),

@@ -320,13 +320,7 @@ def test_assignments_are_a_table_of_the_contract_and_stay(
     for name, words in {
         "next": "has other columns. Expected experiment_id",
         "derived": "ended on 2024-03-31",
-        "nxt": "EXPERIMENT: found 'nxt'. Did you mean next",
+        "plan": "EXPERIMENT: found 'plan'. Did you mean planned",
     }.items():
         with pytest.raises(AssignError, match=words):
             assign(name)
-
-
-def test_without_experiments_the_marts_are_empty(one_customer: Build) -> None:
-    one_customer.passed()
-    for mart in ("experiment_results", "experiment_checks"):
-        assert one_customer.rows(f"select count(*) from experiments.{mart}") == [(0,)]

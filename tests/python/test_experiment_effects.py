@@ -363,6 +363,55 @@ def test_one_customer_in_a_variant_is_not_judged_even_where_small_cells_may_be_s
     assert row["verdict"] == "not to be judged: fewer than 2 customers in a variant"
 
 
+_SIZES = st.integers(0, 10**7)
+_NUMBERS = st.floats(-1e9, 1e9)
+_SPREADS = st.one_of(st.just(0.0), st.floats(1e-12, 1e18))
+
+
+@st.composite
+def any_aggregate(draw: st.DrawFn) -> dict[str, Any]:
+    """A row that data may give, however odd."""
+    customers = draw(_SIZES)
+    row: dict[str, Any] = {"units": customers + draw(st.sampled_from([0, 0, 5]))}
+    row["customers"], row["events"], row["customers_before"] = customers, None, 0
+    row |= dict.fromkeys(("mean", "variance", "mean_before", "variance_before", "covariance"))
+    if customers and draw(st.booleans()):
+        ones = draw(st.integers(0, customers))
+        share = ones / customers
+        row |= {"events": float(ones), "mean": share, "variance": share * (1 - share)}
+    elif customers:
+        row |= {"mean": draw(_NUMBERS), "variance": draw(_SPREADS)}
+        if draw(st.booleans()):
+            row |= {"mean_before": draw(_NUMBERS), "variance_before": draw(_SPREADS)}
+            correlation = draw(st.floats(-1, 1))
+            row["covariance"] = correlation * math.sqrt(row["variance"] * row["variance_before"])
+            row["customers_before"] = customers
+    if customers == 1:
+        row["variance"] = None
+    return row
+
+
+@examples(200)
+@given(st.lists(any_aggregate(), min_size=4, max_size=4), st.integers(1, 20), st.booleans())
+def test_any_aggregates_have_a_verdict_and_ordered_intervals(
+    rows: list[dict[str, Any]], smallest_cell: int, is_factorial: bool
+) -> None:
+    plan = FOUR_CELLS if is_factorial else TWO_ARMS
+    named = zip(plan["cells"], rows, strict=False)
+    table = judged(
+        [{**row, "variant": cell["variant"]} for cell, row in named], plan, smallest_cell
+    )
+    for row in table.to_dict("records"):
+        assert row["verdict"]
+        assert "\n" not in row["verdict"]
+        if pd.notna(row["effect"]):
+            assert row["effect_low"] <= row["effect"] <= row["effect_high"]
+            assert 0 <= row["p_value"] <= row["p_corrected"] <= 1
+            assert row["customers"] >= smallest_cell <= row["control_customers"]
+        if pd.notna(row["relative_effect"]):
+            assert row["relative_low"] <= row["relative_effect"] <= row["relative_high"]
+
+
 # --- Segments --------------------------------------------------------------------------------
 
 

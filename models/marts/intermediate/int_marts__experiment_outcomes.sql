@@ -3,7 +3,8 @@
 -- A metric that experiment_outcomes has for the experiment is measured, and the greatest value of a customer's records
 -- counts. Any other is derived from the customer's orders and events by its definition in var metrics, from the day of
 -- assignment to the end of the experiment or as_of; and the same over as many days before the assignment, and the primary
--- metric over each whole week since, up to twelve.
+-- metric over each whole week since, up to twelve. Values from a billion on are left out, since sums of their squares would exceed
+-- a decimal.
 
 with units as (
     select *
@@ -125,7 +126,7 @@ metric_{{ loop.index }} as (
 
 {% endfor -%}
 {% endif -%}
-final as (
+outcomes_of_all as (
     select
         experiment_id,
         metric,
@@ -134,7 +135,6 @@ final as (
         cast(value as double) as value,
         true as is_measured
     from measured
-    where value is not null
     {%- for metric in derived %}
     union all
     select
@@ -145,8 +145,9 @@ final as (
         cast(value as double) as value,
         false as is_measured
     from metric_{{ loop.index }}
-    where value is not null
     {%- endfor %}
 )
 
-select * from final
+select *
+from outcomes_of_all
+where abs(value) < 1000000000

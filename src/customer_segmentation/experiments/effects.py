@@ -269,7 +269,7 @@ def _verdict(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         return "balanced" if is_balanced else f"not balanced: {found} before the assignment"
     if row["span"] != "outcome":
         return found
-    if row["mismatch_p"] < MISMATCH_LEVEL:
+    if round(row["mismatch_p"], 9) < MISMATCH_LEVEL:
         return (
             f"not to be judged: mismatch, the variants do not have their planned shares "
             f"(p {_p(row['mismatch_p'])})"

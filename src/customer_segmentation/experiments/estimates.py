@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05
+_WIDEST = 50  # of the logarithm of a ratio, on either side
 LEAST_EVENTS = 10  # in an arm, for the normal approximation of a proportion
 QUANTILE = float(stats.norm.ppf(1 - LEVEL / 2))
 
@@ -213,13 +214,14 @@ def relative(
 ) -> tuple[float, float, float] | None:
     """The effect as a share of the control's mean, with an interval by the logarithm of the ratio.
 
-    None unless both means are above 0.
+    None unless both means are above 0, or where the interval would say nothing.
     """
     sides = []
     for sign in (1, -1):
         parts = [(abs(w), arms[variant]) for variant, w in weights.items() if w * sign > 0]
         mean = sum(weight * arm.mean for weight, arm in parts)
-        if not mean > 0:
+        # The twelve decimals in which values are summed.
+        if mean < 1e-12:
             return None
         is_share = all(arm.events is not None for _, arm in parts)
         spreads = [
@@ -236,7 +238,10 @@ def relative(
     spread = sum(one for one, _ in spreads + others)
     slack = sum(one**2 / degrees for one, degrees in spreads + others)
     freedom = spread**2 / slack if slack else math.inf
-    factor = math.exp(float(stats.t.ppf(1 - LEVEL / 2, freedom)) * math.sqrt(spread))
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * math.sqrt(spread)
+    if half > _WIDEST:
+        return None
+    factor = math.exp(half)
     ratio = mean / control_mean
     return ratio - 1, ratio / factor - 1, ratio * factor - 1
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def comparisons(plan: Mapping[str, Any]) -> list[Comparison]:
     found = []
     for number in (1, 2):
         for factors in combinations(levels, number):
-            for chosen in _products([levels[factor][1:] for factor in factors]):
+            for chosen in product(*(levels[factor][1:] for factor in factors)):
                 wanted = dict(zip(factors, chosen, strict=True))
                 name = " x ".join(f"{factor}: {level}" for factor, level in wanted.items())
                 weights = {
@@ -86,13 +86,6 @@ def comparisons(plan: Mapping[str, Any]) -> list[Comparison]:
                 kind = "factor" if number == 1 else "interaction"
                 used = {variant: weight for variant, weight in weights.items() if weight}
                 found.append(Comparison(name, kind, used))
-    return found
-
-
-def _products(lists: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = [()]
-    for items in lists:
-        found = [(*before, item) for before in found for item in items]
     return found
 
 

@@ -23,10 +23,10 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore bench conventions hooks
+.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore plan-experiment assign bench conventions hooks
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## Create .venv with the locked dependencies
 
@@ -77,6 +77,13 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
 	@$(BIN)/customer-segmentation explore $(CHOSEN)
+
+plan-experiment: $(INSTALLED) ## Size an experiment: make plan-experiment SEGMENT=rule:cart_abandoners METRIC=conversion LIFT=.10
+	@$(BIN)/customer-segmentation plan-experiment "$(SEGMENT)" "$(METRIC)" --baseline "$(or $(BASELINE),auto)" --lift "$(or $(LIFT),.10)" \
+		--variants "$(or $(VARIANTS),2)" --power "$(or $(POWER),.8)" $(CHOSEN)
+
+assign: $(INSTALLED) ## Write who gets which variant to exports/experiment_assignments/: make assign EXPERIMENT=reminder
+	@$(BIN)/customer-segmentation assign "$(EXPERIMENT)" $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
 conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch

@@ -15,3 +15,12 @@
 {% macro duckdb__days_before(date_sql, days) %}
     {{- return('(' ~ date_sql ~ ' - ' ~ (days if days is integer else 'cast(' ~ days ~ ' as integer)') ~ ')') -}}
 {% endmacro %}
+
+
+{% macro days_after(date_sql, days) %}
+    {{- return(adapter.dispatch('days_after', 'customer_segmentation')(date_sql, days)) -}}
+{% endmacro %}
+
+{% macro duckdb__days_after(date_sql, days) %}
+    {{- return('(' ~ date_sql ~ ' + ' ~ (days if days is integer else 'cast(' ~ days ~ ' as integer)') ~ ')') -}}
+{% endmacro %}

@@ -19,6 +19,12 @@
 {%- endmacro %}
 
 
+{#- A compact key has 60 bits. -#}
+{% macro hashed_share(expressions) -%}
+    {{ compact_key(hashed_id(expressions)) }} / 1152921504606846976.0
+{%- endmacro %}
+
+
 {% macro safe_reference(expression) %}
     {{- return(adapter.dispatch('safe_reference', 'customer_segmentation')(expression)) -}}
 {% endmacro %}

@@ -86,6 +86,8 @@
         },
         'segment_goals': {'values': {'keys': {'kpi': {'one_of': kpis_with_change()}, 'change': {'number': [-1000000, 1000000]}}}, 'may_be_empty': true},
         'segment_products': {'keys': {'window_days': count, 'buyers': count, 'least_buyers': count, 'top': count}},
+        'holdout_share': {'number': [0, 0.5]},
+        'smallest_cell': count,
         'activation_triggers': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of rule segments, such as [cart_abandoners]'},
         'action_priority': {
             'items': {'text': '[a-z][a-z0-9_]*(:.+)?'},
@@ -93,7 +95,6 @@
             'words': 'a list of schemes and segment keys, such as [rule:cart_abandoners, rfm]',
         },
         'segment_sample_size': count,
-        'smallest_cell': count,
         'explorer_samples': flag,
         'min_segment_share': share,
         'min_demographics_share': share,

@@ -21,6 +21,7 @@
     {% do date_formats() %}
     {% do event_roles() %}
     {% do segment_goals() %}
+    {% do experiments() %}
     {% set k, paths = var('cluster_k'), var('journey_paths') %}
     {% set pairs = {'cluster_k': [k.min, k.max], 'journey_paths': [paths.min_length, paths.max_length]} %}
     {% for test, limits in var('drift_limits').items() %}

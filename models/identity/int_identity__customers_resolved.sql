@@ -71,6 +71,7 @@ customers as (
         {% endfor -%}
         consents_in_force.segmentation_consent,
         consents_in_force.activation_consent,
+        {{ is_held_out('people.customer_id') | indent(8) }} as is_held_out,
         people.first_created_on as signed_up_on,
         least(people.first_created_on, activity.first_active_on) as first_seen_on,
         -- A CRM record without a creation date may have existed all along, whenever it was loaded. A later order must not
@@ -95,5 +96,6 @@ select
     *,
     exclusion_reason is not null as is_excluded,
     exclusion_reason is null
+    and not is_held_out
     and coalesce(activation_consent, '{{ var("activation_consent") }}' = 'opt_out') as may_be_contacted
 from customers

@@ -15,6 +15,12 @@ from typing import Any, NamedTuple
 import duckdb
 from rich.console import Console
 
+from customer_segmentation.experiments.assign import (
+    AssignError,
+    assign_experiment,
+    assignment_text,
+)
+from customer_segmentation.experiments.plan import PlanError, plan_experiment, plan_text
 from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.output.dictionary import data_dictionary
@@ -90,6 +96,7 @@ def export(
     print(
         f"{written.path}: {written.customers:,} customers{references}; left out: "
         f"{written.withdrawn:,} without consent, {written.unstated:,} unstated"
+        + (f", {written.held_out:,} in the global holdout" if written.held_out else "")
     )
     if written.unstated and not written.states_consent:
         print(
@@ -108,6 +115,28 @@ def explore(published: Path | None, dataset: str | None) -> None:
                 f"{file} was published by another version, which had other marts. Run `make build`."
             ) from error
     print(f"{written.path}: {len(written.pages)} pages, {written.size / 1e6:.1f} MB")
+
+
+def plan(
+    segment: str,
+    metric: str,
+    baseline: str,
+    lift: float,
+    variants: int,
+    power: float,
+    published: Path | None,
+    dataset: str | None,
+) -> None:
+    sizes: dict[str, Any] = {"lift": lift, "variants": variants, "power": power}
+    made = plan_experiment(
+        _current(published, dataset), segment, metric, baseline=baseline, **sizes
+    )
+    print(plan_text(made, segment, metric, **sizes))
+
+
+def assign(experiment: str, dataset: str | None, build: Path, target: Path) -> None:
+    _current(None, dataset, build)
+    print(assignment_text(assign_experiment(experiment, build, target, dataset=dataset)))
 
 
 def print_vars(dataset: str | None, target: Path) -> None:
@@ -159,6 +188,13 @@ _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
 _FULL = "--full", {"action": "store_true", "help": "all segments, findings and verdicts"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
+_METRIC = "metric", {"help": "conversion, repeat_rate, response_rate or a customer_features column"}
+_BASELINE = "--baseline", {"default": "auto", "help": "a number; auto: the segment's own"}
+_LIFT = "--lift", {"type": float, "default": 0.1, "help": "change to find, as a share"}
+_VARIANTS = "--variants", {"type": int, "default": 2, "help": "with the control"}
+_POWER = "--power", {"type": float, "default": 0.8, "help": "chance of finding it"}
+_EXPERIMENT = "experiment", {"help": "a name of var experiments"}
+_BUILD = "--build", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
 _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
@@ -178,9 +214,20 @@ COMMANDS = {
     "explore": Command(
         explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
+    "plan-experiment": Command(
+        plan,
+        "how many customers an experiment needs",
+        [_SEGMENT, _METRIC, _BASELINE, _LIFT, _VARIANTS, _POWER, _PUBLISHED, _DATASET],
+    ),
+    "assign": Command(
+        assign, "write who gets which variant", [_EXPERIMENT, _DATASET, _BUILD, _FOLDER]
+    ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
 }
+
+
+_COMPLAINTS = (NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -196,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         given.pop("handler")(**given)
         sys.stdout.flush()
-    except (NoBuildError, ExportError, QueryError, TrialError, duckdb.Error) as error:
+    except (*_COMPLAINTS, duckdb.Error) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except BrokenPipeError:
         # The reader, such as head, has enough. Python would complain when it flushes at exit.

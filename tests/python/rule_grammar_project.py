@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
 QUIET += ["--no-write-json"]
-MACROS = ("features", "history", "identity", "input", "journeys", "metrics", "monitoring")
-MACROS += ("portable", "prediction", "rules", "scores", "settings", "staging", "value", "words")
+MACROS = ("experiments", "features", "history", "identity", "input", "journeys", "metrics")
+MACROS += ("monitoring", "portable", "prediction", "rules", "scores", "settings", "staging")
+MACROS += ("value", "words")
 
 
 def as_yaml(variables: dict[str, Any]) -> str:

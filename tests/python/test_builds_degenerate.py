@@ -225,3 +225,9 @@ def test_without_events_engagement_is_null_with_a_reason(one_customer: Build) ->
             "momentum_score: the first order is less than 180 days ago",
         )
     ]
+
+
+def test_without_experiments_their_marts_are_empty(one_customer: Build) -> None:
+    one_customer.passed()
+    for mart in ("experiment_results", "experiment_checks"):
+        assert one_customer.rows(f"select count(*) from experiments.{mart}") == [(0,)]

@@ -23,6 +23,7 @@ PAGES = (
     "docs/predictions.md",
     "docs/questions.md",
     "docs/value.md",
+    "docs/experiments.md",
 )
 # A named block with a command and its output, or with a command alone that later ones need.
 EXAMPLE = re.compile(

@@ -45,7 +45,8 @@ def published(tmp_path: Path) -> Path:
         connection.execute("insert into segments values ('rule:risky'), ('rule:nobody')")
         connection.execute(
             "create table customers "
-            "(customer_id varchar, activation_consent boolean, may_be_contacted boolean)"
+            "(customer_id varchar, activation_consent boolean, is_held_out boolean, "
+            "may_be_contacted boolean)"
         )
         connection.execute(
             "create table customer_records (source_system varchar, record_id varchar, "
@@ -62,7 +63,8 @@ def published(tmp_path: Path) -> Path:
         )
         for customer, consent, reason, monetary in MEMBERS:
             connection.execute(
-                "insert into customers values (?, ?, ?)", [customer, consent, consent is True]
+                "insert into customers values (?, ?, false, ?)",
+                [customer, consent, consent is True],
             )
             connection.execute(
                 "insert into segment_memberships values (?, 'rule:risky', ?, '2020-01-01')",
@@ -79,7 +81,7 @@ def test_only_who_stated_consent_is_written(published: Path, file_format: str) -
     path = published.parent / "out" / f"risky.{file_format}"
     written = export_segment("rule:risky", file_format, published, path)
     assert written == Export(
-        path, len(EXPORTED), len(EXPORTED), withdrawn=1, unstated=2, states_consent=True
+        path, len(EXPORTED), len(EXPORTED), withdrawn=1, unstated=2, held_out=0, states_consent=True
     )
     reader = f"read_csv('{path}', all_varchar = true)" if file_format == "csv" else f"'{path}'"
     found = duckdb.sql(f"select customer_id, monetary from {reader}").fetchall()
@@ -98,6 +100,22 @@ def test_where_the_build_allows_it_customers_without_a_statement_are_written(
     path = published.parent / "risky.csv"
     written = export_segment("rule:risky", "csv", published, path)
     assert (written.customers, written.withdrawn, written.unstated) == (len(MEMBERS) - 1, 1, 0)
+
+
+def test_the_global_holdout_is_left_out_and_counted(
+    published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a1 and b2, who agreed, c3, who withdrew, and c4, who stated nothing."""
+    with duckdb.connect(str(published)) as connection:
+        connection.execute(
+            "update customers set is_held_out = true, may_be_contacted = false "
+            "where customer_id in ('a1', 'b2', 'c3', 'c4')"
+        )
+    folder = published.parent / "exports"
+    main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
+    said = capsys.readouterr().out
+    left_out = "left out: 1 without consent, 1 unstated, 3 in the global holdout"
+    assert f"{len(EXPORTED) - 2} customers; {left_out}\n" in said
 
 
 def test_with_references_each_is_a_row(published: Path) -> None:

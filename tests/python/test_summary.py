@@ -18,9 +18,9 @@ TABLES = {
         select 'b', date '2020-02-01', 0, false
     """,
     "main.customers": """
-        select 'a' as customer_id, false as is_synthetic, false as is_excluded
+        select 'a' as customer_id, false as is_synthetic, false as is_excluded, false as is_held_out
         union all
-        select 'b', true, false
+        select 'b', true, false, false
     """,
     "main.segment_changes": """
         select
@@ -77,6 +77,13 @@ TABLES = {
                 ('events', 'loaded', 7), ('events', 'synthetic', 7),
                 ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
         ) as coverage (source_table, check_name, value)
+    """,
+    "experiments.experiment_results": """
+        select
+            '' as experiment_id, '' as metric, '' as comparison, '' as segment_key, '' as kind,
+            true as is_primary, current_date as starts_on, current_date as ends_on,
+            date '2020-02-01' as as_of, '' as verdict
+        where false
     """,
     "monitoring.data_set": """
         select
@@ -251,6 +258,39 @@ def test_many_values_of_an_attribute_are_other(folder, values, shown, rest):
 def test_a_scheme_of_which_nothing_is_known_is_left_out(folder):
     assert not any(line.startswith("region") for line in lines(summary(folder, [])))
     assert not any(line.startswith("region") for line in page(folder))
+
+
+def test_says_what_came_of_experiments_that_run_or_have_just_ended(folder):
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("update customers set is_held_out = customer_id = 'b'")
+        file.execute("""
+            insert into experiments.experiment_results by name
+            select
+                *, date '2020-02-01' as as_of, 'variant' as kind,
+                case experiment_id when 'planned' then as_of else date '2019-11-01' end as starts_on
+            from (
+                values
+                    ('runs', 'rate', 'b', 'all', true, date '2020-02-20', 'running: +1.0'),
+                    ('ended', 'revenue', 'd', 'all', true, date '2020-01-15', 'works: +1.00'),
+                    ('ended', 'revenue', 'c', 'all', true, date '2020-01-15', 'harms: -1.00'),
+                    ('ended', 'revenue', 'd', 'rfm:loyal', true, date '2020-01-15', 'segment'),
+                    ('ended', 'orders', 'd', 'all', false, date '2020-01-15', 'guardrail'),
+                    ('old', 'orders', 'd', 'all', true, date '2019-12-31', 'no news'),
+                    ('planned', 'orders', 'd', 'all', true, date '2020-02-20', 'no customers')
+            ) as results (
+                experiment_id, metric, comparison, segment_key, is_primary, ends_on, verdict
+            )
+        """)
+    expected = [
+        "Experiment ended, revenue: c harms: -1.00; d works: +1.00.",
+        "Experiment runs, rate: b running: +1.0.",
+        "Global holdout: 1 customer never handed over to other systems (var holdout_share).",
+    ]
+    for printed in (page(folder), lines(summary(folder, []))):
+        at = printed.index(expected[0])
+        assert printed[at : at + 3] == expected
+        assert not any(word in line for line in printed for word in ("no news", "guardrail"))
+        assert not any(line.startswith("Experiment planned") for line in printed)
 
 
 def test_lists_segments_with_their_share_of_buyers_and_prospects_only_above(folder):

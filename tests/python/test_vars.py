@@ -143,6 +143,9 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["journey_features", "to_purchase_share__400", "orders__90d"],
     ),
     ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
+    ("setting('holdout_share')", {"holdout_share": 0.6}, ["holdout_share", "at most 0.5"]),
+    ("setting('smallest_cell')", {"smallest_cell": 0}, ["smallest_cell", "at least 1"]),
+    ("validate_vars()", {"experiments": {"name": "x"}}, ["Var experiments", "a list such as"]),
     (
         "setting('refit_models')",
         {"refit_models": "daily"},
@@ -198,6 +201,8 @@ SHAPE_NO_HISTORY = {
     "source_owners",
     # Of marts that each build makes anew of what is kept.
     "segment_goals",
+    "experiments",
+    "holdout_share",
     "drift_limits",
     "error_gates",
     "activation_consent",

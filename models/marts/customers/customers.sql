@@ -76,6 +76,7 @@ final as (
         customers.exclusion_reason,
         customers.segmentation_consent,
         customers.activation_consent,
+        customers.is_held_out,
         customers.may_be_contacted
     from customers
     inner join periods on customers.known_from < periods.as_of or customers.known_from is null

@@ -12,6 +12,10 @@ typed as {{ not_materialized() }} (
         {{ safe_reference(to_key('customer_ref')) }} as customer_ref,
         {{ to_text('metric') }} as metric,
 
+        -- dates
+        measured_at as raw_measured_at,
+        {{ to_instant('measured_at') }} as measured_at,
+
         -- numbers
         value as raw_value,
         {{ to_number('value') }} as value,
@@ -25,7 +29,8 @@ typed as {{ not_materialized() }} (
 judged as {{ not_materialized() }} (
     select
         *,
-        {{ unusable_fields({'value': 'raw_value'}) }} as unusable_fields,
+        {{ local_date('measured_at') }} as measured_on,
+        {{ unusable_fields({'measured_at': 'raw_measured_at', 'value': 'raw_value'}) }} as unusable_fields,
         case
             when has_inexact_key then 'inexact_key'
             when experiment_id is null then 'missing_experiment_id'
@@ -38,8 +43,8 @@ judged as {{ not_materialized() }} (
 {{ row_fates(
     'judged',
     key=['experiment_id', 'source_system', 'customer_ref', 'metric'],
-    content=['value'],
-    uncompared=['is_synthetic', 'unusable_fields']
+    content=['value', 'measured_at'],
+    uncompared=['measured_on', 'is_synthetic', 'unusable_fields']
 ) }}
 
 select * from fates

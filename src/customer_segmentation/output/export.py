@@ -28,6 +28,7 @@ _MEMBERS = """
         features.frequency,
         features.monetary,
         customers.activation_consent,
+        customers.is_held_out,
         customers.may_be_contacted
     from segment_memberships as memberships
     inner join customers using (customer_id)
@@ -35,7 +36,7 @@ _MEMBERS = """
     {join}
     where memberships.segment_key = ?
 """
-_NOT_EXPORTED = ("activation_consent", "may_be_contacted")
+_NOT_EXPORTED = ("activation_consent", "is_held_out", "may_be_contacted")
 # Several records of a system may have one reference.
 _JOIN_REFERENCES = """
     left join (
@@ -58,6 +59,7 @@ class Export:
         customers: Customers in it.
         withdrawn: Members left out who withdrew their consent to activation.
         unstated: Members left out who never stated whether they agree.
+        held_out: Other members left out: the global holdout.
         states_consent: Whether any customer of the data set, member or not, made such a statement.
     """
 
@@ -66,6 +68,7 @@ class Export:
     customers: int
     withdrawn: int
     unstated: int
+    held_out: int
     states_consent: bool
 
 
@@ -107,7 +110,9 @@ def export_segment(
                 count(distinct customer_id) filter (may_be_contacted),
                 count(distinct customer_id) filter (not activation_consent),
                 count(distinct customer_id)
-                    filter (activation_consent is null and not may_be_contacted),
+                    filter (activation_consent is null and not (may_be_contacted or is_held_out)),
+                count(distinct customer_id)
+                    filter (activation_consent is not false and is_held_out),
                 exists (select 1 from customers where activation_consent is not null)
             from members
             """

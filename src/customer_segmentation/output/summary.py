@@ -92,6 +92,19 @@ _CHANGES = """
 """
 
 
+# An experiment that ended before the last period is no news.
+_EXPERIMENTS = """
+    select experiment_id, metric, comparison, verdict
+    from experiments.experiment_results
+    where segment_key = 'all' and is_primary
+        and starts_on < as_of
+        and ends_on >= coalesce(
+            (select max(period) from segment_kpis where period < as_of), as_of
+        )
+    order by experiment_id, kind = 'interaction', comparison
+"""
+
+
 class _Segment(NamedTuple):
     scheme: str
     name: str
@@ -180,6 +193,7 @@ def _print(
         console.print(" ".join([opening, *_synthetic(connection, full)]))
         _print_customers(connection, console)
         _print_quarantined(connection, console, full)
+        _print_experiments(connection, console)
         segments, changes = _segments(connection), _changes(connection)
         verdicts = _cluster_verdicts(connection)
         if full:
@@ -314,6 +328,23 @@ def _print_quarantined(connection: duckdb.DuckDBPyConnection, console: Console, 
     ).fetchall():
         of_rule = f", rule {broken}" if full else ""
         console.print(f"Quarantined: {_counted(rows, 'row')} of {source_table}{of_rule}.")
+
+
+def _print_experiments(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """A line per experiment that runs or has just ended, and what the global holdout keeps back."""
+    rows = connection.execute(_EXPERIMENTS).fetchall()
+    for name, results in groupby(rows, lambda row: row[0]):
+        judged = [f"{comparison} {verdict}" for _, _, comparison, verdict in results]
+        metric = next(row[1] for row in rows if row[0] == name)
+        console.print(f"Experiment {name}, {metric}: {'; '.join(judged)}.", markup=False)
+    ((held_out,),) = connection.execute(
+        "select count(*) from customers where is_held_out and not is_excluded"
+    ).fetchall()
+    if held_out:
+        console.print(
+            f"Global holdout: {_counted(held_out, 'customer')} never handed over to other systems "
+            "(var holdout_share)."
+        )
 
 
 def _segments(connection: duckdb.DuckDBPyConnection) -> dict[str, list[_Segment]]:

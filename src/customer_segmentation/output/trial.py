@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from customer_segmentation.output.last_build import (
     vars_of,
     working_file,
 )
+from customer_segmentation.output.macro_answers import MacroError, ask_macro
 from customer_segmentation.output.summary import percent
 
 _WIDE_TABLE = "int_segmentation__customers_predicted"
@@ -140,7 +140,10 @@ def try_rule(rule: str, target: Path, project: Path = Path(), dataset: str | Non
         "built_columns": [name for (name,) in columns],
         "row_columns": dict(rows),
     }
-    answer = _ask_dbt(request, variables, target, project)
+    try:
+        answer = ask_macro("trial_queries", request, variables, target, project)
+    except MacroError as error:
+        raise TrialError(str(error)) from error
     unbuilt_fits = connection.execute(_UNBUILT_FIT.format(**answer)).fetchall()
     for (as_of,) in unbuilt_fits if answer["has_percentile"] else []:
         raise TrialError(
@@ -193,48 +196,6 @@ def print_trial(trial: Trial, console: Console) -> None:
     console.print("\nSample of members and reasons")
     for customer_id, reason in trial.sample:
         console.print(f"{customer_id}  {reason}", markup=False)
-
-
-def _ask_dbt(
-    request: dict[str, Any], variables: dict[str, Any], target: Path, project: Path
-) -> dict[str, Any]:
-    """The answer of the macro trial_queries, from what dbt parsed in the last build.
-
-    To check that nothing has changed since would take dbt as long again.
-    """
-    parsed = target / "partial_parse.msgpack"
-    if not parsed.exists():
-        raise NoBuildError(f"No build results in {target}. Run `make build` first.")
-    # It takes half a second, and only this command needs it.
-    from dbt.cli.main import dbtRunner
-    from dbt.contracts.graph.manifest import Manifest
-
-    answers: dict[str, str] = {}
-
-    def listen(event: Any) -> None:
-        if event.info.name == "JinjaLogInfo":
-            answers["answer"] = event.data.msg
-        elif event.info.name == "RunningOperationCaughtError":
-            answers["error"] = event.data.exc
-
-    runner = dbtRunner(manifest=Manifest.from_msgpack(parsed.read_bytes()), callbacks=[listen])
-    # The target lint has no file, so the working file isn't locked.
-    command = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
-    command += ["--no-write-json", "--no-populate-cache", "run-operation", "trial_queries"]
-    command += ["--args", json.dumps(request), "--vars", json.dumps(variables), "--target", "lint"]
-    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
-    result = runner.invoke(command)
-    if "answer" not in answers:
-        raise TrialError(_sentence(answers.get("error") or str(result.exception)))
-    answer: dict[str, Any] = json.loads(answers["answer"])
-    return answer
-
-
-def _sentence(error: str) -> str:
-    """The message alone, without dbt's lines about the macros that raised it."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    messages = [line for line in lines if ": found " in line or line.startswith("Var ")]
-    return messages[0] if messages else "\n".join(lines)
 
 
 def _means(

@@ -1,0 +1,1 @@
+"""Experiments: how large, who gets which variant, and what came of it."""

@@ -102,3 +102,9 @@ def choose_calibration(scores: Sequence[Matrix], outcomes: Sequence[Labels]) -> 
         for fit in (fit_sigmoid, fit_isotonic)
     ]
     return fit_isotonic(*every) if errors[1] < errors[0] else fit_sigmoid(*every)
+
+
+def calibrate_again(calibration: Calibration, scores: Matrix, outcome: Labels) -> Calibration:
+    """A calibration of the same kind, fitted on other cases; both outcomes present."""
+    kind = fit_isotonic if isinstance(calibration, Isotonic) else fit_sigmoid
+    return kind(scores, outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from customer_segmentation.fits.base import load_fitters
 from customer_segmentation.fits.features import Feature, read_features
 from customer_segmentation.fits.long_table import Row, long_table
+from customer_segmentation.fits.predictions.calibration import calibrate_again
 from customer_segmentation.fits.predictions.candidates import Candidate, fit_candidates
 from customer_segmentation.fits.predictions.effects import partial_effects
 from customer_segmentation.fits.predictions.folds import make_folds
@@ -35,7 +36,7 @@ from customer_segmentation.fits.predictions.trial import judge, try_candidates
 if TYPE_CHECKING:
     import pandas as pd
 
-_FEWEST = 50  # training cases with the outcome, and without
+_FEWEST = 50  # cases with the outcome, and without, to fit a model or a calibration on
 
 
 def fit_predictions(
@@ -52,7 +53,8 @@ def fit_predictions(
     the training origins. The best of the last three by mean average precision over folds that go
     forward in time is put in force if on the test origin its average precision exceeds the naive
     rule's by an interval above 0 (95%, 1,000 paired draws of customers); else the naive rule stays.
-    The test cases decide between these two and nothing else.
+    The test cases decide between these two; then the one in force is calibrated on them, where they
+    have at least 50 of either outcome, since they are the newest. All measures are from before.
 
     sample: one row per as_of, origin and customer: as_of (date of the refit), origin (date from
     which the outcome is counted), is_test (true for the cases of the newest origin, which are the
@@ -181,7 +183,9 @@ def _fit(
     chosen = max(GRIDS, key=lambda name: candidates[name].mean_precision)
     trial = try_candidates(candidates, test, seed)
     verdict, why = judge(chosen, trial, str(test.origins[0]))
-    in_force = candidates[chosen if verdict == "in_force" else "naive"]
+    in_force = _calibrated_on_the_newest(
+        candidates[chosen if verdict == "in_force" else "naive"], test
+    )
     logistic = candidates["logistic"].model
     assert isinstance(logistic, Linear)
     return [
@@ -196,6 +200,16 @@ def _fit(
         *trial_rows(trial),
         *_rows_in_force(in_force, training, specs, seed),
     ]
+
+
+def _calibrated_on_the_newest(candidate: Candidate, test: Cases) -> Candidate:
+    """What held at the training origins may not hold today: the test has the newest outcomes."""
+    if min(test.positives, len(test) - test.positives) < _FEWEST:
+        return candidate
+    scores = candidate.model.raw(test.values)
+    return replace(
+        candidate, calibration=calibrate_again(candidate.calibration, scores, test.outcome)
+    )
 
 
 def _rows_in_force(

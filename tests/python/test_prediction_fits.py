@@ -535,7 +535,7 @@ def test_each_target_is_fitted_from_the_warehouse_or_used_again(monkeypatch):
     fits = []
 
     def watched(sample, **arguments):
-        fits.append(arguments["naive"]["sign"])
+        fits.append(*arguments["naive_rule"])
         return fit_predictions(sample, **arguments)
 
     monkeypatch.setattr("customer_segmentation.fits.predictions.fit_predictions", watched)
@@ -565,11 +565,11 @@ def test_each_target_is_fitted_from_the_warehouse_or_used_again(monkeypatch):
         return session.sql("from fits order by all").fetchall()
 
     first = build()
-    assert fits == [1, -1]
+    assert fits == ["high", "low"]
     assert {row[0] for row in first} == {"lapses", "buys_again"}
     session.execute("delete from cases where target = 'lapses' and customer_key % 5 = 0")
     second = build()
-    assert fits == [1, -1, 1]
+    assert fits == ["high", "low", "high"]
     assert [row for row in second if row[0] == "buys_again"] == [
         row for row in first if row[0] == "buys_again"
     ]

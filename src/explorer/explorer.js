@@ -287,6 +287,14 @@ function download(id, columns, list) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+/** An interval across a bar: low, high, place. */
+function whisker(parameters, api) {
+  const [from, y] = api.coord([api.value(0), api.value(2)]), [to] = api.coord([api.value(1), api.value(2)]);
+  const style = {stroke: getComputedStyle(document.body).color, lineWidth: 1.4};
+  const line = (x1, y1, x2, y2) => ({type: 'line', shape: {x1, y1, x2, y2}, style});
+  return {type: 'group', children: [line(from, y, to, y), line(from, y - 5, from, y + 5), line(to, y - 5, to, y + 5)]};
+}
+
 /** Text in an element, by its id. */
 function write(id, text) {
   document.getElementById(id).textContent = text;

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import CUT, DESKTOP, PHONE, UNDRAWN, Opened, chromium, opened
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from printed_examples import ROOT
 
 from customer_segmentation.output.last_build import published_file
@@ -161,6 +161,32 @@ def test_the_figures_of_a_segment_are_those_of_the_marts(explorer: Opened) -> No
     assert moves["Loyal", "Champions"] == f"{moved:,}"
 
 
+def test_predictions_and_experiments_are_those_of_the_marts(explorer: Opened) -> None:
+    explorer.go("predictions?target=lapses")
+    shown = {row[0]: row[1:] for row in table_of(explorer, "predictions-tests")}
+    metrics = dict(
+        rows("""
+            select candidate, value from models.prediction_metrics
+            where target = 'lapses' and evaluation = 'test' and metric = 'average_precision'
+                and fitted_as_of = (select max(fitted_as_of) from models.prediction_models)
+        """)
+    )
+    assert len(shown) == len(metrics) == 5
+    assert float(shown["Random forest"][0]) == pytest.approx(metrics["forest"], abs=5e-4)
+    assert float(shown["Naive rule"][0]) == pytest.approx(metrics["naive"], abs=5e-4)
+    explorer.go("experiments?experiment=reminder&metric=conversion&scheme=rfm")
+    ((verdict, effect, customers),) = rows("""
+        select verdict, effect, customers from experiments.experiment_results
+        where experiment_id = 'reminder' and metric = 'conversion' and segment_key = 'all'
+    """)
+    assert verdict in explorer.page.inner_text("#experiments-what")
+    ((_, shown_customers, _, _, _, shown_effect, *_),) = table_of(explorer, "experiments-effects")
+    assert shown_customers == f"{customers:,}"
+    assert float(shown_effect) == pytest.approx(effect, abs=5e-5)
+    verdicts = {row[0]: row[-1] for row in table_of(explorer, "experiments-segments")}
+    assert verdicts["Promising"].startswith("withheld")
+
+
 def test_overlaps_and_regions_are_those_of_the_marts(explorer: Opened) -> None:
     ((both, share),) = rows("""
         select customers, share from segment_overlaps
@@ -254,16 +280,17 @@ def test_every_link_leads_to_what_it_names(explorer: Opened) -> None:
 
 def test_the_back_button_and_the_address_work_as_everywhere(explorer: Opened) -> None:
     page = explorer.go("overview")
-    page.select_option("select[data-page='overview'][data-key='scheme']", "lifecycle")
+    scheme = page.locator("select[data-page='overview'][data-key='scheme']")
+    scheme.select_option("lifecycle")
     page.wait_for_function("location.hash.includes('scheme=lifecycle')")
     page.locator("#overview-table a", has_text="Active").click()
-    assert page.locator("#segment-name").inner_text() == "Active"
+    expect(page.locator("#segment-name")).to_have_text("Active")
     assert page.evaluate("document.activeElement.id") == "title-segment"
     assert page.title().startswith("Segment")
     page.go_back()
-    assert page.input_value("select[data-page='overview'][data-key='scheme']") == "lifecycle"
+    expect(scheme).to_have_value("lifecycle")
     page.go_back()
-    assert page.input_value("select[data-page='overview'][data-key='scheme']") == "rfm"
+    expect(scheme).to_have_value("rfm")
 
 
 def test_an_old_link_says_what_is_no_longer_there(explorer: Opened) -> None:
@@ -271,8 +298,7 @@ def test_an_old_link_says_what_is_no_longer_there(explorer: Opened) -> None:
     said = page.locator("#missing-segment")
     assert said.inner_text() == "rfm:former is not among the choices of “Segment”."
     page.select_option("select[data-page='segment'][data-key='segment']", "rfm:loyal")
-    page.wait_for_function("location.hash.includes('loyal')")
-    assert said.inner_text() == ""
+    expect(said).to_have_text("")
 
 
 def test_the_keyboard_reaches_all_in_the_order_of_the_page(explorer: Opened) -> None:

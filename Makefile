@@ -141,9 +141,10 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Document the last build: target/static_index.html and target/data_dictionary.md
+docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Document the last build: target/static_index.html, target/data_dictionary.md, target/model_cards
 	$(DBT) docs generate --static --vars "$$($(BIN)/customer-segmentation vars $(CHOSEN))"
 	$(BIN)/customer-segmentation dictionary
+	$(BIN)/customer-segmentation model-cards $(CHOSEN)
 
 clean: ## Remove build outputs; .venv and the raw files stay
 	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

@@ -33,6 +33,7 @@ from customer_segmentation.output.last_build import (
     read_artifact,
     vars_of,
 )
+from customer_segmentation.output.model_cards import model_cards
 from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
@@ -149,6 +150,17 @@ def dictionary(target: Path) -> None:
     print(page)
 
 
+def write_model_cards(published: Path | None, dataset: str | None, target: Path) -> None:
+    folder = target / "model_cards"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with open_to_read(_current(published, dataset)) as connection:
+        cards = model_cards(connection)
+    for name, card in cards.items():
+        (folder / f"{name}.md").write_text(card, encoding="utf-8")
+    print(f"{folder}: {len(cards)} model cards")
+
+
 def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
     """The published file that a command reads. Says on stderr which data set it holds."""
     if published is None:
@@ -224,6 +236,11 @@ COMMANDS = {
     ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
+    "model-cards": Command(
+        write_model_cards,
+        "write a page on each prediction that has a model",
+        [_PUBLISHED, _DATASET, _TARGET],
+    ),
 }
 
 

@@ -13,6 +13,8 @@ import pytest
 from conftest import VARS, Build, Workshop, scenario
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from customer_segmentation.output.model_cards import model_cards
+
 FIRST, NOW, BEFORE = date(2023, 1, 1), date(2024, 6, 17), date(2024, 4, 1)
 CUSTOMERS = 4000
 FEATURES = [
@@ -241,6 +243,25 @@ def test_deciles_and_ranks_follow_the_probability(foreseen: Build) -> None:
     assert likely[["reason_1", "reason_2", "reason_3"]].stack().str.contains("returns").any()
 
 
+def test_the_model_card_has_the_figures_of_the_marts(foreseen: Build) -> None:
+    with duckdb.connect(str(foreseen.passed().published), read_only=True) as connection:
+        cards = model_cards(connection)
+    ((why, candidate),) = foreseen.rows(
+        "select why, model from models.prediction_models where status = 'in_force'"
+    )
+    ((precision,),) = foreseen.rows(
+        "select value from models.prediction_metrics where evaluation = 'test'"
+        f" and metric = 'average_precision' and candidate = '{candidate}'"
+        " and fitted_as_of = (select max(fitted_as_of) from models.prediction_models)"
+    )
+    assert list(cards) == ["lapses"]
+    assert why in cards["lapses"]
+    assert f"| {candidate} (in force) | {precision:.3f} (" in cards["lapses"]
+    assert "| returns in the last 90 days | " in cards["lapses"]
+    assert "| 10 | " in cards["lapses"]
+    assert "\n\n\n" not in cards["lapses"]
+
+
 def test_profiles_show_the_probability(foreseen: Build) -> None:
     profiles = dict(
         foreseen.passed().rows(
@@ -296,6 +317,8 @@ def without_predictions(workshop: Workshop) -> Build:
 
 def test_no_predictions_are_empty_marts(without_predictions: Build) -> None:
     without_predictions.passed()
+    with duckdb.connect(str(without_predictions.published), read_only=True) as connection:
+        assert model_cards(connection) == {}
     for mart in ("customer_predictions", "models.prediction_models", "models.prediction_metrics"):
         assert without_predictions.rows(f"select count(*) from {mart}") == [(0,)]
     assert VARS["dataset"] in without_predictions.output

@@ -1,0 +1,112 @@
+"""Model cards: a page per prediction, from the published tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+
+_MODELS = """
+    select * from models.prediction_models
+    where status = 'in_force' and model <> 'none'
+    order by target
+"""
+_OF_THE_MODEL = "target = $target and fitted_as_of = $fitted_as_of"
+_TESTS = f"""
+    select candidate, metric, value, low, high from models.prediction_metrics
+    where {_OF_THE_MODEL} and evaluation = 'test'
+"""
+_DECILES = f"""
+    select * from models.prediction_calibration
+    where {_OF_THE_MODEL} and candidate = $model
+    order by decile desc
+"""
+_FEATURES = f"""
+    select * from models.prediction_coefficients
+    where {_OF_THE_MODEL}
+    order by abs(coefficient) desc nulls last, words
+"""
+_LIVE = """
+    select
+        origin,
+        max(value) filter (metric = 'customers') as customers,
+        max(value) filter (metric = 'average_precision' and candidate <> 'naive_rule') as of_model,
+        max(value) filter (metric = 'average_precision' and candidate = 'naive_rule')
+            as of_naive_rule,
+        max(value) filter (metric = 'mean_probability') as predicted,
+        max(value) filter (metric = 'observed_share') as observed
+    from models.prediction_metrics
+    where target = $target and evaluation = 'live' and segment_key = 'all'
+    group by origin
+    having max(value) filter (metric = 'customers') >= $smallest_cell
+    order by origin
+"""
+
+
+def model_cards(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The card of each prediction that has a model, as Markdown, by the name of the target.
+
+    Args:
+        connection: To a published file.
+
+    Returns:
+        Pages in which counts of fewer customers than var smallest_cell are left out.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = environment.get_template("model_card.md.jinja")
+    ((smallest,),) = connection.execute("select smallest_cell from monitoring.data_set").fetchall()
+    return {
+        model["target"]: template.render(
+            model=model,
+            smallest_cell=smallest,
+            **_parts(connection, model, smallest),
+            count=lambda value: f"{value:,.0f}",
+            number=lambda value: "" if value is None else f"{value:.3f}",
+            interval=_interval,
+        )
+        for model in _rows(connection, _MODELS)
+    }
+
+
+def _parts(
+    connection: duckdb.DuckDBPyConnection, model: dict[str, Any], smallest: int
+) -> dict[str, Any]:
+    keys = {name: model[name] for name in ("target", "fitted_as_of")}
+    tests: dict[str, dict[str, Any]] = {}
+    for row in _rows(connection, _TESTS, **keys):
+        of_candidate = tests.setdefault(row["candidate"], {"candidate": row["candidate"]})
+        is_interval = row["metric"] in ("average_precision", "roc_auc", "brier")
+        of_candidate[row["metric"]] = row if is_interval else row["value"]
+    deciles = _rows(connection, _DECILES, model=model["model"], **keys)
+    return {
+        "tests": sorted(
+            tests.values(),
+            key=lambda test: (-test["average_precision"]["value"], test["candidate"]),
+        ),
+        "deciles": deciles if all(row["customers"] >= smallest for row in deciles) else [],
+        "features": _rows(connection, _FEATURES, **keys),
+        "live": _rows(connection, _LIVE, target=model["target"], smallest_cell=smallest),
+    }
+
+
+def _interval(measure: dict[str, Any]) -> str:
+    if measure["low"] is None:
+        return f"{measure['value']:.3f}"
+    return f"{measure['value']:.3f} ({measure['low']:.3f} to {measure['high']:.3f})"
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any
+) -> list[dict[str, Any]]:
+    result = connection.execute(sql, parameters or None)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -78,6 +78,10 @@ TABLES = {
                 ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
         ) as coverage (source_table, check_name, value)
     """,
+    "models.prediction_models": """
+        select '' as target, '' as verdict, '' as status
+        where false
+    """,
     "experiments.experiment_results": """
         select
             '' as experiment_id, '' as metric, '' as comparison, '' as segment_key, '' as kind,
@@ -258,6 +262,22 @@ def test_many_values_of_an_attribute_are_other(folder, values, shown, rest):
 def test_a_scheme_of_which_nothing_is_known_is_left_out(folder):
     assert not any(line.startswith("region") for line in lines(summary(folder, [])))
     assert not any(line.startswith("region") for line in page(folder))
+
+
+def test_says_what_is_predicted(folder):
+    assert not any(line.startswith("Predictions") for line in page(folder))
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("""
+            insert into models.prediction_models
+            values
+                ('lapses', 'naive_stays', 'in_force'), ('responds', 'in_force', 'in_force'),
+                ('buys_again', 'naive_stays', 'in_force'), ('returns', 'too_few', 'in_force'),
+                ('lapses', 'in_force', 'retired'), ('signs_up', 'no_outcomes', 'in_force')
+        """)
+    assert (
+        "Predictions: a model beats the naive rule for responds; the naive rule stays for "
+        "buys_again, lapses; too few outcomes are known for returns, signs_up."
+    ) in page(folder)
 
 
 def test_says_what_came_of_experiments_that_run_or_have_just_ended(folder):

@@ -104,6 +104,20 @@ _EXPERIMENTS = """
     order by experiment_id, kind = 'interaction', comparison
 """
 
+_PREDICTIONS = """
+    select
+        case verdict
+            when 'in_force' then 'a model beats the naive rule for '
+            when 'naive_stays' then 'the naive rule stays for '
+            else 'too few outcomes are known for '
+        end,
+        string_agg(target, ', ' order by target)
+    from models.prediction_models
+    where status = 'in_force'
+    group by 1
+    order by max(verdict = 'in_force') desc, max(verdict = 'naive_stays') desc
+"""
+
 
 class _Segment(NamedTuple):
     scheme: str
@@ -193,6 +207,7 @@ def _print(
         console.print(" ".join([opening, *_synthetic(connection, full)]))
         _print_customers(connection, console)
         _print_quarantined(connection, console, full)
+        _print_predictions(connection, console)
         _print_experiments(connection, console)
         segments, changes = _segments(connection), _changes(connection)
         verdicts = _cluster_verdicts(connection)
@@ -328,6 +343,12 @@ def _print_quarantined(connection: duckdb.DuckDBPyConnection, console: Console, 
     ).fetchall():
         of_rule = f", rule {broken}" if full else ""
         console.print(f"Quarantined: {_counted(rows, 'row')} of {source_table}{of_rule}.")
+
+
+def _print_predictions(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    found = connection.execute(_PREDICTIONS).fetchall()
+    if found:
+        console.print(f"Predictions: {'; '.join(words + names for words, names in found)}.")
 
 
 def _print_experiments(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

@@ -74,7 +74,9 @@ INPUTS: dict[str, dict[str, pa.DataType]] = {
     | {"stated_on": DAY, "next_stated_on": DAY},
     "int_periods": {"as_of": DAY, "is_built": pa.bool_(), "models_fitted_as_of": DAY}
     | {"is_current": pa.bool_()},
-    # Words have tests of their own.
+    # Words and lifetime values have tests of their own.
+    "int_value__lifetime_values": {"as_of": DAY, "customer_key": pa.int64(), "day": DAY}
+    | dict.fromkeys(["expected_value", "expected_purchases", "probability_alive"], pa.float64()),
     "int_facts__tickets": {
         "customer_key": pa.int64(),
         "day": DAY,

@@ -28,7 +28,7 @@ from (
         cause
     from {{ ref('int_segmentation__changes') }}
 ) as changes
-inner join {{ ref('int_segmentation__customers_scored') }} as customers on changes.customer_key = customers.customer_key
+inner join {{ ref('int_segmentation__customers_predicted') }} as customers on changes.customer_key = customers.customer_key
 inner join {{ ref('int_periods') }} as current_period on customers.as_of = current_period.as_of
 where current_period.is_current
 {%- endmacro %}

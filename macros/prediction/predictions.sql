@@ -94,7 +94,11 @@
             'who': who.rule,
             'outcome': outcome.rule,
             'who_words': rule_words(who.rule),
-            'outcome_words': rule_words(outcome.rule) | replace('in the last ' ~ entry.horizon_days ~ ' day', 'in the next ' ~ entry.horizon_days ~ ' day'),
+            'outcome_words': modules.re.sub(
+                'in the last ([0-9]+) days',
+                'in the last \\1 of the next ' ~ entry.horizon_days ~ ' days',
+                rule_words(outcome.rule) | replace('in the last ' ~ entry.horizon_days ~ ' day', 'in the next ' ~ entry.horizon_days ~ ' day')
+            ),
             'horizon_days': entry.horizon_days,
             'sign': 1 if 'high' in entry.naive_rule else -1,
             'naive_feature': entry.naive_rule.values() | first,

@@ -18,6 +18,12 @@
             },
         },
     }) %}
+    {#- Of a sample, these are columns beside the features. -#}
+    {% set taken = ['as_of', 'target', 'origin', 'customer_key', 'outcome', 'is_test', 'draw_key', 'sample_hash', 'scheme', 'kind', 'customers', 'position'] %}
+    {% for feature in features %}
+        {% do check_name(subject, '[' ~ loop.index0 ~ '].name', feature.name, taken) %}
+        {% do taken.append(feature.name) %}
+    {% endfor %}
     {% set numbers = derived_columns() + metric_windows() | map(attribute='column') | list %}
     {% for feature in features %}
         {% set path, encoding = '[' ~ loop.index0 ~ ']', feature.get('encoding', 'number') %}

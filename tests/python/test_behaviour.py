@@ -312,7 +312,7 @@ def test_what_comes_later_changes_no_feature_before_it(seed: int, as_of: date) -
 def test_a_score_is_the_sum_of_its_parts(seed: int) -> None:
     built = Built(behaviour(seed), DATES[1:])
     # What the scores are made of is passed on as it is.
-    built.create("int_segmentation__customers_scored", "from int_features__customers_measured")
+    built.create("int_segmentation__customers_predicted", "from int_features__customers_measured")
     built.create("score_parts", rendered("marts/customers", "score_parts", json.dumps(SMALL)))
     sums: dict[tuple[str, str], float] = {}
     for part in built.read("score_parts"):

@@ -239,6 +239,7 @@ def test_deciles_and_ranks_follow_the_probability(foreseen: Build) -> None:
     assert found.groupby("rank_percent")["decile"].nunique().max() == 1
     assert found["rank_percent"].min() == 0
     likely = found[found["decile"] == 10]
+    assert likely["reason_1"].notna().all()
     assert likely["reason_1"].str.contains("makes it likelier").mean() > 0.5
     assert likely[["reason_1", "reason_2", "reason_3"]].stack().str.contains("returns").any()
 

@@ -237,6 +237,15 @@ def test_with_few_outcomes_in_the_test_the_calibration_is_that_of_the_folds():
     assert brier == pytest.approx(wide(result, "test").loc[name, "brier"], abs=1e-9)
 
 
+def test_a_test_with_a_handful_of_outcomes_puts_no_model_in_force():
+    """A bootstrap of three outcomes hardly varies, so its interval says nothing."""
+    positives = SAMPLE.index[SAMPLE["is_test"] & (SAMPLE["outcome"] == 1)]
+    for kept, verdict in ((19, "naive_stays"), (20, "in_force")):
+        result = fit(SAMPLE.drop(positives[kept:]), naive_rule={"high": "noise"})
+        assert word(result, "verdict") == verdict, kept
+        assert ("fewer than 20 customers" in word(result, "why")) is (kept == 19)
+
+
 def test_a_planted_signal_is_put_in_force_and_calibrated():
     result = fit(customers(rows=3000, test_rows=10_000, interplay=0))
     assert word(result, "verdict") == "in_force"

@@ -87,7 +87,7 @@ BAD: dict[str, tuple[Any, str]] = {
         lapses(outcome={"any": [NO_ORDER, {"not": {**NO_ORDER, "year": "this"}}]}),
         "outcome, at any[1].not.year: found a window that may begin before the origin.",
     ),
-    "outcome by rfm": (
+    "outcome by a segment of the data": (
         lapses(outcome={"segment": "rfm:champions"}),
         "Prediction 'lapses' in var predictions, outcome, at segment: found 'rfm:champions'.",
     ),
@@ -141,7 +141,7 @@ def test_an_outcome_counts_the_days_of_its_window_alone(project: GrammarProject)
         ("revenue", 7),
     ]
     assert found["outcome_words"] == (
-        "no orders in the next 90 days or revenue in the last 7 days more than 100"
+        "no orders in the next 90 days or revenue in the last 7 of the next 90 days more than 100"
     )
 
 
@@ -154,6 +154,15 @@ def test_an_outcome_by_segment_needs_the_windows_of_its_scheme(project: GrammarP
         "prediction_outcome_windows() | map(attribute='column') | list", variables
     )
     assert windows == ["orders__30d", "orders__all"]
+
+
+@pytest.mark.parametrize("name", ["outcome", "target", "as_of", "recency"])
+def test_a_feature_takes_no_name_of_another_column(project: GrammarProject, name: str) -> None:
+    variables = with_predictions(lapses())
+    variables["prediction_features"] = [*FEATURES, {"name": name, "column": "orders__all"}]
+    message = project.complaint("{% do cluster_features('prediction_features') %}", variables)
+    assert f"Var prediction_features, at [1].name: found '{name}'." in message
+    assert message.count("Allowed: ") == 1
 
 
 @pytest.mark.parametrize("nothing", [{}, None])

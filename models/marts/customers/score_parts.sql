@@ -6,7 +6,7 @@
 {% set parts = score_parts() -%}
 
 with customers as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select * from {{ ref('int_segmentation__customers_predicted') }}
 ),
 
 periods as (

@@ -45,6 +45,10 @@ class Cases:
     def positives(self) -> int:
         return int(self.outcome.sum())
 
+    def holds(self, fewest: int) -> bool:
+        """Whether there are so many cases with the outcome, and without."""
+        return min(self.positives, len(self) - self.positives) >= fewest
+
     @property
     def has_both(self) -> bool:
         return 0 < self.positives < len(self)

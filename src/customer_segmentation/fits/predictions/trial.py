@@ -17,6 +17,7 @@ from customer_segmentation.fits.predictions.measures import (
 )
 from customer_segmentation.fits.predictions.sample import Cases
 
+_FEWEST = 20  # customers of the test with the outcome, and without, to judge by
 _WORDS = {
     "logistic": "logistic regression",
     "forest": "the random forest",
@@ -86,8 +87,19 @@ def _deciles(scores: np.ndarray, chances: np.ndarray, test: Cases) -> list[Decil
     ]
 
 
-def judge(chosen: str, trial: Trial, tested_on: str) -> tuple[str, str]:
-    """The verdict, in_force or naive_stays, and why: a sentence with the figures."""
+def judge(chosen: str, trial: Trial, test: Cases) -> tuple[str, str]:
+    """The verdict, in_force or naive_stays, and why: a sentence with the figures.
+
+    With a handful of outcomes a bootstrap hardly varies: with three of them, a model that orders at
+    random has an interval above 0 one time in ten.
+    """
+    tested_on = str(test.origins[0])
+    if not test.holds(_FEWEST):
+        return "naive_stays", (
+            f"The naive rule stays in force: the test of {tested_on} has fewer than {_FEWEST} "
+            f"customers with the outcome or without it, too few to tell whether {_WORDS[chosen]} "
+            "is better."
+        )
     _, low, _ = trial.gains[chosen]
     # Adding 0 takes the sign from a zero.
     mean, least, most = (f"{round(value, 3) + 0.0:.3f}" for value in trial.gains[chosen])

@@ -72,12 +72,15 @@
     {%- for part, levels in parts.items() -%}
         {%- set place = ('factors.' if entry.factors is defined else '') ~ part -%}
         {%- set total = levels.values() | sum -%}
+        {%- for name in [part] + levels | list if name is not string -%}
+            {%- do definition_error(subject, place, format_value(name), 'a name in quotes, since YAML reads this as a number, or as true or false') -%}
+        {%- endfor -%}
         {%- if levels | length < 2 -%}
             {%- do definition_error(subject, place, format_value(levels), 'at least two') -%}
         {%- elif total < 0.999999 or total > 1.000001 -%}
             {%- do definition_error(subject, place, 'shares that add up to ' ~ total | round(6), 'shares that add up to 1') -%}
         {%- endif -%}
-        {%- for level in levels if not modules.re.fullmatch('[A-Za-z0-9_.-]+', level | string) -%}
+        {%- for level in levels if not modules.re.fullmatch('[A-Za-z0-9_.-]+', level) -%}
             {%- do definition_error(subject, place, format_value(level), 'names of letters, digits, _, . and -') -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -267,6 +270,19 @@ end
         {%- do definition_error('EXPERIMENT', '', format_value(name), 'an experiment of var experiments: ', declared, name) -%}
     {%- endif -%}
     {%- set experiment = experiments() | selectattr('name', 'equalto', name) | first -%}
+    {#- Of all references, as a build reads assignments; and of all customers, since those assigned may have left the segment. -#}
+    {%- set owners -%}
+select
+    customer_references.source_system,
+    customer_references.customer_ref,
+    customers.customer_id,
+    customers.may_be_contacted,
+    customers.is_held_out
+from ({{ eligible_references() }}) as customer_references
+inner join {{ ref('int_identity__customers_resolved') }} as resolved
+    on customer_references.customer_key = resolved.customer_key
+inner join {{ ref('customers') }} as customers on resolved.customer_id = customers.customer_id
+    {%- endset -%}
     {%- set query -%}
 with members as (
     {%- if experiment.segment %}
@@ -287,23 +303,38 @@ contacts as (
         row_number() over (partition by customer_id order by source_system, customer_ref) as position
     from {{ ref('customer_records') }}
     where customer_ref is not null
+),
+
+assigned as (
+    select distinct owners.customer_id
+    from {{ ref('stg_experiment_assignments') }} as assignments
+    inner join ({{ owners }}) as owners
+        on
+            assignments.source_system = owners.source_system
+            and assignments.customer_ref = owners.customer_ref
+    where assignments.experiment_id = {{ sql_literal(name) }}
 )
 
 select
+    customers.customer_id,
     contacts.source_system,
     contacts.customer_ref,
     {{ assign_cell('customers.customer_id', experiment) | indent(4) }} as variant,
     customers.may_be_contacted,
     customers.is_held_out,
-    {{ is_in_layer('customers.customer_id', experiment.layer) if experiment.layer else 'true' }} as is_in_layer
+    {{ is_in_layer('customers.customer_id', experiment.layer) if experiment.layer else 'true' }} as is_in_layer,
+    assigned.customer_id is not null as is_assigned
 from members
 inner join {{ ref('customers') }} as customers on members.customer_id = customers.customer_id
 inner join contacts on members.customer_id = contacts.customer_id and contacts.position = 1
+left join assigned on members.customer_id = assigned.customer_id
     {%- endset -%}
     {%- do log(tojson({
         'query': query,
+        'owners': owners,
         'as_of': 'select as_of from ' ~ ref('int_periods') ~ ' where is_current',
         'timezone': setting('timezone'),
+        'start': experiment.start,
         'end': experiment.end,
         'cells': experiment.cells | map(attribute='variant') | list,
     }), info=true) -%}

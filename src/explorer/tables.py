@@ -23,7 +23,7 @@ from typing import Any
 
 import duckdb
 
-from explorer.cells import Cell, withheld
+from customer_segmentation.cells import Cell, withheld
 
 _TABLE = re.compile(r"^-- table: (\w+)\n", re.MULTILINE)
 _DIRECTIONS = {"total_1", "total_2", "is_secret"}

@@ -13,7 +13,13 @@ import tea_tasting
 from conftest import Build, Workshop, scenario
 from rule_grammar_project import ROOT
 
-from customer_segmentation.experiments.assign import AssignError, assign_experiment
+from customer_segmentation.experiments.assign import (
+    COLUMNS,
+    AssignError,
+    Assignment,
+    assign_experiment,
+    assignment_text,
+)
 from customer_segmentation.input.contract import CONTRACT, read_contract
 
 CUSTOMERS = 300
@@ -22,6 +28,7 @@ HALVES = {"control": 0.5, "treatment": 0.5}
 FACTORS = {"subject": {"short": 0.5, "long": 0.5}, "price": {"high": 0.5, "low": 0.5}}
 DAYS = {"start": "2024-03-01", "end": "2024-03-31"}
 LATER = {"start": "2024-04-01", "end": "2024-12-31"}
+NOT_YET = {"start": "2024-04-15", "end": "2024-12-31"}
 
 
 def declared(name: str, metric: str, **others: Any) -> dict[str, Any]:
@@ -32,7 +39,7 @@ EXPERIMENTS = [
     declared("derived", "orders", variants=HALVES, guardrail_metrics=["revenue", "conversion"]),
     declared("measured", "score", factors=FACTORS, guardrail_metrics=["never_measured"]),
     declared("other_variants", "orders", variants={"control": 0.5, "b": 0.5}),
-    declared("planned", "orders", variants=HALVES, **LATER),
+    declared("planned", "orders", variants=HALVES, **NOT_YET),
     declared(
         "next",
         "orders",
@@ -45,6 +52,7 @@ EXPERIMENTS = [
 MARTS = "experiment_results experiment_checks activation_outbox customer_features customers"
 MARTS += " customer_records segment_memberships"
 WORKING = "scores.int_marts__experiment"
+OUTSIDE = ("outcome_before_assignment", "outcome_after_end")
 
 
 def raw_tables() -> dict[str, pd.DataFrame]:
@@ -82,6 +90,9 @@ def raw_tables() -> dict[str, pd.DataFrame]:
     second = first.assign(experiment_id="measured", variant=placed, assigned_at=ASSIGNED_ON)
     third = second[:40].assign(experiment_id="other_variants", variant="c")
     fourth = second[:7].assign(experiment_id="ghost")
+    # By the ids of their records, not by the references that make assign writes.
+    fifth = second[200:220].assign(experiment_id="next")
+    fifth["customer_ref"] = fifth["customer_ref"].str.replace("c", "r")
     scores = pd.DataFrame(
         {
             "experiment_id": "measured",
@@ -92,16 +103,21 @@ def raw_tables() -> dict[str, pd.DataFrame]:
         }
     )
     scores.loc[:4, "measured_at"] = ASSIGNED_ON - pd.Timedelta(days=3)
+    scores.loc[5:7, "measured_at"] = pd.Timestamp("2024-04-01 12:00:00")
     columns = ["experiment_id", "customer_ref", "variant", "assigned_at"]
+    # The last customer withdrew.
+    withdrawn = {"customer_ref": "c299", "purpose": "activation", "granted": False}
+    withdrawn["recorded_at"] = ASSIGNED_ON
     return {
         "orders": pd.DataFrame(orders),
         "customers": pd.DataFrame(
             {"record_id": [f"r{n}" for n in number], "customer_ref": references, "region": "North"}
         ),
         "experiment_assignments": pd.concat(
-            [first, pd.DataFrame(extra, columns=columns), second, third, fourth]
+            [first, pd.DataFrame(extra, columns=columns), second, third, fourth, fifth]
         ),
         "experiment_outcomes": scores,
+        "consents": pd.DataFrame([withdrawn]),
     }
 
 
@@ -135,7 +151,7 @@ def test_who_does_not_count_is_left_out_and_counted(experimented: Build) -> None
     found = checks(experimented, "derived")
     for name in ("two_variants", "outside_days", "unknown_customer"):
         assert found[name] == (1, "warning"), name
-    for name in ("unknown_variant", "not_yet_observed", "outcome_before_assignment"):
+    for name in ("unknown_variant", "not_yet_observed", *OUTSIDE):
         assert found[name] == (0, "ok"), name
     assert found["measured_share"] == (1, "ok")
     ((customers,),) = experimented.rows(
@@ -143,7 +159,8 @@ def test_who_does_not_count_is_left_out_and_counted(experimented: Build) -> None
         "where experiment_id = 'derived' and segment_key = 'all' and metric = 'orders'"
     )
     assert customers == CUSTOMERS - 2
-    assert checks(experimented, "measured")["outcome_before_assignment"] == (5, "warning")
+    for name, customers in zip(OUTSIDE, (5, 3), strict=True):
+        assert checks(experimented, "measured")[name] == (customers, "warning")
     assert checks(experimented, "measured")["measured_share"][1] == "warning"
     assert checks(experimented, "other_variants")["unknown_variant"] == (40, "warning")
     assert checks(experimented, "ghost") == {"not_declared": (7, "warning")}
@@ -285,7 +302,7 @@ def test_assignments_are_a_table_of_the_contract_and_stay(
 ) -> None:
     monkeypatch.chdir(experimented.folder)
 
-    def assign(name: str) -> Any:
+    def assign(name: str) -> Assignment:
         return assign_experiment(name, Path("target"), tmp_path, project=workshop.builder.project)
 
     made = assign("next")
@@ -302,25 +319,94 @@ def test_assignments_are_a_table_of_the_contract_and_stay(
         "select customers.is_held_out from segment_memberships "
         "inner join customers using (customer_id) where segment_key = 'rule:two_orders_90d'"
     )
-    assert made.held_out == sum(held_out for (held_out,) in members) > 0
-    assert made.not_contactable == 0
-    assert len(rows) + made.held_out + made.in_other_layer == len(members)
-    assert abs(made.in_other_layer - len(rows)) < 5 * len(members) ** 0.5
+    left_out = made.left_out
+    assert left_out["held_out"] == sum(held_out for (held_out,) in members) > 0
+    assert left_out["not_contactable"] == 1
+    assert 10 < left_out["assigned"] <= 20
+    assert not {row["customer_ref"] for row in rows} & {f"c{n}" for n in range(200, 220)}
+    assert len(rows) + left_out.total() == len(members)
+    halved = len(members) - left_out["held_out"] - left_out["assigned"] - 1
+    assert abs(left_out["in_other_layer"] - halved / 2) < 2.5 * len(members) ** 0.5
     assert len(made.variants) == 4
     assert sum(made.variants.values()) == len(rows)
     # Those who are in the file stay as they are, and the others come again.
     kept = made.path.read_text(encoding="utf-8").splitlines()[:11]
     changed = [line.replace("2024-04-01T", "2024-03-30T") for line in kept]
+    # One of them by another reference.
+    changed[1] = changed[1].replace(",c", ",r")
     made.path.write_text("\n".join(changed) + "\n", encoding="utf-8")
     again = assign("next")
     assert again.kept == 10
     assert sum(again.variants.values()) == len(rows) - 10
     assert again.path.read_text(encoding="utf-8").splitlines()[:11] == changed
-    made.path.write_text("other\n", encoding="utf-8")
+    assert not again.taken_out
+
+
+def test_those_assigned_before_the_start_count_from_the_start(
+    experimented: Build, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """as_of is 2024-04-01; assigned then, they would all be outside the experiment's days."""
+    monkeypatch.chdir(experimented.folder)
+    project = workshop.builder.project
+    made = assign_experiment("planned", Path("target"), tmp_path, project=project)
+    rows = list(csv.DictReader(made.path.open(encoding="utf-8")))
+    assert {row["assigned_at"] for row in rows} == {"2024-04-15T00:00:00+02:00"}
+
+
+def test_those_who_may_no_longer_be_contacted_are_taken_out_of_the_file(
+    experimented: Build, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experimented.folder)
+    held_out, withdrawn, stays = (
+        experimented.rows(
+            "select customer_ref from customer_records inner join customers using (customer_id) "
+            f"where customer_ref is not null and {condition} order by customer_ref limit 1"
+        )[0][0]
+        for condition in (
+            "is_held_out",
+            "not may_be_contacted and not is_held_out",
+            "may_be_contacted",
+        )
+    )
+    path = tmp_path / "experiment_assignments" / "planned.csv"
+    path.parent.mkdir()
+    lines = [
+        f"planned,default,{reference},control,2024-03-30"
+        for reference in (held_out, withdrawn, "erased", stays)
+    ]
+    path.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n", encoding="utf-8")
+    project = workshop.builder.project
+    made = assign_experiment("planned", Path("target"), tmp_path, project=project)
+    assert made.kept == 1
+    assert made.taken_out == {"held_out": 1, "not_contactable": 1, "unknown": 1}
+    found = path.read_text(encoding="utf-8").splitlines()
+    assert found[1] == lines[3]
+    assert not set(found) & set(lines[:3])
+    assert assignment_text(made).splitlines()[2] == (
+        "Taken out of the file: 1 who may no longer be contacted, 1 in the global holdout, "
+        "1 of no customer"
+    )
+
+
+def test_what_cannot_be_assigned_is_said_in_a_line(
+    experimented: Build, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experimented.folder)
+    path = tmp_path / "experiment_assignments" / "next.csv"
+    path.parent.mkdir()
+    header = ",".join(COLUMNS)
+    for text, words in {
+        "": "has other columns. Expected experiment_id",
+        "other\n": "has other columns. Expected experiment_id",
+        f"{header}\nnext,default\n": "Row 2 of .*next.csv has 2 values. Expected 5",
+    }.items():
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(AssignError, match=words) as error:
+            assign_experiment("next", Path("target"), tmp_path, project=workshop.builder.project)
+        assert "\n" not in str(error.value)
     for name, words in {
-        "next": "has other columns. Expected experiment_id",
         "derived": "ended on 2024-03-31",
         "plan": "EXPERIMENT: found 'plan'. Did you mean planned",
     }.items():
         with pytest.raises(AssignError, match=words):
-            assign(name)
+            assign_experiment(name, Path("target"), tmp_path, project=workshop.builder.project)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -294,12 +296,75 @@ def shares(ones: int, n: int) -> Values:
     [
         (277, 200, "works: +7.7 points, 95% 4.0 to 11.4"),
         (150, 200, "harms: -5.0 points, 95% -8.3 to -1.7"),
-        (205, 200, "no effect seen; effects of 4.0 points or more are ruled out"),
+        (205, 200, "no effect seen; effects of 4.1 points or more are ruled out"),
     ],
 )
 def test_the_verdict_is_in_words(ones: int, control_ones: int, words: str) -> None:
     arms = {"control": shares(control_ones, 1000), "treatment": shares(ones, 1000)}
     assert verdict(arms) == words
+
+
+def spread(mean: float, half: float, n: int = 1000) -> Values:
+    """Values whose mean has about this half of a 95% interval against the same of another arm."""
+    deviation = half * math.sqrt(n / 2) / 1.96
+    return mean + deviation * np.resize([1.0, -1.0], n)
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "words"),
+    [
+        (0.0003, 0.0008, "no effect seen; effects of 0.0012 or more are ruled out"),
+        (0.0013, 0.0011, "works: +0.0013, 95% 0.0002 to 0.0024"),
+        (0.0013, 0.00129, "works: +0.001300, 95% 0.000009 to 0.002591"),
+        (-2.5, 0.2, "harms: -2.50, 95% -2.70 to -2.30"),
+        (1234.5, 400, "works: +1,234.50, 95% 834.06 to 1,634.94"),
+    ],
+)
+def test_small_effects_have_the_digits_that_tell_them_from_0(
+    mean: float, half: float, words: str
+) -> None:
+    assert verdict({"control": spread(0, half), "treatment": spread(mean, half)}) == words
+
+
+def test_where_the_exact_test_and_the_interval_disagree_nothing_is_sure() -> None:
+    found = set()
+    for n, ones, control_ones in product((20, 40, 80), range(10), range(10)):
+        arms = {"control": shares(control_ones, n), "treatment": shares(ones, n)}
+        (row,) = effects(arms).to_dict("records")
+        if pd.isna(row["effect"]):
+            continue
+        is_apart = row["effect_low"] > 0 or row["effect_high"] < 0
+        is_sure = row["verdict"].startswith(("works", "harms", "no effect seen"))
+        assert is_sure == (is_apart == (row["p_value"] < 0.05)), row
+        found.add((is_apart, is_sure))
+        if not is_sure:
+            p_value = f"{row['p_value']:.6f}"
+            assert row["verdict"].endswith(f" and p {p_value} does not agree with this interval")
+    assert {(True, True), (True, False), (False, True)} <= found
+
+
+@examples(300)
+@given(st.floats(-5, 5), st.floats(-9, 3), st.booleans())
+def test_a_verdict_agrees_with_its_figures(ratio: float, size: float, is_share: bool) -> None:
+    """The bounds of a sure effect are on its side of 0; what is ruled out is beyond both bounds."""
+    if is_share:
+        ones = round(1000 + 40 * ratio)
+        arms = {"control": shares(1000, 2000), "treatment": shares(ones, 2000)}
+    else:
+        half = 10.0**size
+        arms = {"control": spread(0, half), "treatment": spread(ratio * half, half)}
+    (row,) = effects(arms).to_dict("records")
+    words = row["verdict"]
+    scale = 100 if is_share else 1
+    most = scale * max(abs(row["effect_low"]), abs(row["effect_high"]))
+    numbers = [float(number.replace(",", "")) for number in re.findall(r"[-+]?[\d,]*\.\d+", words)]
+    if words.startswith("no effect seen"):
+        (ruled_out,) = numbers
+        assert most * (1 - 1e-9) <= ruled_out <= most * 1.2 + 0.1 * is_share
+    else:
+        assert words.startswith(("works", "harms"))
+        assert len({number > 0 for number in numbers}) == 1
+        assert 0 not in numbers
 
 
 def test_less_may_be_better() -> None:
@@ -436,8 +501,46 @@ def test_a_withheld_segment_cannot_be_computed_from_the_others() -> None:
     assert withheld.drop(columns=["mismatch_p"]).select_dtypes("number").isna().all(axis=None)
     both = in_segments({"a": 5, "b": 6, "c": 20, "d": 60})
     assert list(both.index[both["verdict"].str.startswith("withheld")]) == ["rfm:a", "rfm:b"]
+    both_too_few = in_segments({"a": 2, "b": 3, "c": 20, "d": 60})
+    shown = both_too_few[~both_too_few["verdict"].str.startswith("withheld")]
+    assert list(shown.index) == ["all", "rfm:d"]
     overlapping = in_segments({"a": 5, "b": 40, "c": 20}, scheme="rule")
     assert list(overlapping.index[overlapping["verdict"].str.startswith("withheld")]) == ["rule:a"]
+
+
+@examples(200)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 40)] * 4), min_size=1, max_size=8),
+    st.integers(1, 15),
+    st.integers(0, 3),
+)
+def test_in_each_arm_what_is_withheld_adds_up_to_many(
+    sizes: list[tuple[int, ...]], smallest_cell: int, unmeasured: int
+) -> None:
+    """Of measured customers, over at least two segments; or all there are of the arm."""
+    variants = [cell["variant"] for cell in FOUR_CELLS["cells"]]
+    rows = []
+    measured: dict[str, dict[str, int]] = {variant: {} for variant in variants}
+    for number, of_segment in enumerate([*sizes, [sum(arm) for arm in zip(*sizes, strict=True)]]):
+        key = f"rfm:{number}" if number < len(sizes) else "all"
+        for variant, size in zip(variants, of_segment, strict=True):
+            row = aggregate(variant, np.arange(size, dtype=float))
+            place = {"scheme": key.split(":")[0], "segment_key": key}
+            rows.append({**row, "units": size + unmeasured, **place})
+            if key != "all":
+                measured[variant][key] = size
+    table = judged(rows, FOUR_CELLS, smallest_cell)
+    words = table[table["scheme"] == "rfm"].groupby("segment_key")["verdict"].first()
+    hidden = set(words.index[words.str.startswith("withheld")])
+    has_small = False
+    for customers in measured.values():
+        small = {key for key, size in customers.items() if 0 < size < smallest_cell}
+        has_small |= bool(small)
+        assert small <= hidden
+        gone = [customers[key] for key in hidden if customers[key]]
+        is_all = len(gone) == sum(size > 0 for size in customers.values())
+        assert is_all or not gone or (len(gone) >= 2 and sum(gone) >= smallest_cell)
+    assert has_small or not hidden
 
 
 def test_segments_are_corrected_by_benjamini_and_hochberg_apart_from_the_whole() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +114,22 @@ def test_a_bad_experiment_is_refused_in_one_line(project: GrammarProject, case: 
     assert len(said) == 1, message
     assert not [word for word in words if word not in said[0]], said
     assert SCHEMA.is_valid(experiments) is not is_seen
+
+
+@pytest.mark.parametrize("levels", ["off: .5, on: .5", "1: .5, 2: .5"])
+@pytest.mark.parametrize("place", ["variants", "factors.banner"])
+def test_names_that_yaml_does_not_read_as_text_are_refused_in_one_line(
+    project: GrammarProject, levels: str, place: str
+) -> None:
+    cells = yaml.safe_load(f"{{{levels}}}")
+    changes = {"variants": cells}
+    if place != "variants":
+        changes = {"variants": None, "factors": {"banner": cells, "price": FACTORS["price"]}}
+    variables = {**DEFAULTS, "experiments": [changed(changes)]}
+    message = project.complaint("{% do experiments() %}", variables)
+    (said,) = [line for line in message.splitlines() if ": found " in line]
+    assert f"at {place}: found " in said
+    assert "Allowed: a name in quotes, since YAML reads this as a number" in said
 
 
 def test_names_and_customers_of_a_layer_belong_to_one_experiment(project: GrammarProject) -> None:
@@ -327,6 +344,8 @@ def test_a_plan_has_the_size_the_segment_and_the_days(published: Path) -> None:
         ({"metric": "same"}, "don't differ in same"),
         ({"segment": "rule:none"}, "conversion of rule:none is not known. Expected a BASELINE"),
         ({"baseline": "ten"}, "BASELINE is 'ten'. Expected auto or a number"),
+        ({"baseline": "nan"}, "BASELINE is 'nan'. Expected auto or a number"),
+        ({"metric": "revenue", "baseline": "inf"}, "BASELINE is 'inf'. Expected auto or a number"),
         ({"baseline": "0"}, "baseline of conversion is 0. Expected a BASELINE above 0"),
         ({"baseline": ".95"}, "leads to 104.5%. Expected a share"),
         ({"lift": 0.0}, "LIFT is 0.0"),

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from printed_examples import ROOT
 from scipy.optimize import linprog
 
+from customer_segmentation.cells import Cell, withheld
 from customer_segmentation.cli import main
 from explorer.build import HERE, explorer_file
-from explorer.cells import Cell, withheld
 from explorer.tables import tables
 
 SMALLEST = 10

@@ -1,6 +1,11 @@
 -- What may be wrong with an experiment: who was left out and why, whether the variants have their planned shares, whether
 -- they differed before the assignment, and whether the effect fades.
 
+{% set outcomes_outside = {
+    'outcome_before_assignment': '< units.assigned_on',
+    'outcome_after_end': '>= units.observed_until',
+} -%}
+
 with assignments as (
     select * from {{ ref('stg_experiment_assignments') }}
 ),
@@ -69,10 +74,11 @@ left_out as (
     left join experiments on assignments.experiment_id = experiments.experiment_id
     where experiments.experiment_id is null
     group by assignments.experiment_id
+    {% for check_name, condition in outcomes_outside.items() -%}
     union all
     select
         experiments.experiment_id,
-        'outcome_before_assignment' as check_name,
+        '{{ check_name }}' as check_name,
         count(distinct units.customer_key) as customers
     from experiments
     left join outcomes
@@ -87,8 +93,9 @@ left_out as (
         on
             experiments.experiment_id = units.experiment_id
             and customer_references.customer_key = units.customer_key
-            and outcomes.measured_on < units.assigned_on
+            and outcomes.measured_on {{ condition }}
     group by experiments.experiment_id
+    {% endfor -%}
 ),
 
 counted as (
@@ -99,7 +106,8 @@ counted as (
         case when customers = 0 then 'ok' else 'warning' end as status,
         case
             when check_name in ('unknown_customer', 'not_declared') then 'assignments left out: '
-            when check_name = 'outcome_before_assignment' then 'customers with an outcome left out: '
+            when check_name in ('outcome_before_assignment', 'outcome_after_end')
+                then 'customers with an outcome left out: '
             else 'customers left out: '
         end
         || cast(customers as {{ dbt.type_string() }})
@@ -112,6 +120,7 @@ counted as (
             when check_name = 'unknown_customer' then ', of no eligible customer'
             when check_name = 'not_declared' then ', of an experiment that is missing in var experiments'
             when check_name = 'outcome_before_assignment' then ', measured before the assignment'
+            when check_name = 'outcome_after_end' then ', measured after the end, on as_of or later'
         end as verdict
     from left_out
 ),

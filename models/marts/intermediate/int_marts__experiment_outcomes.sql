@@ -1,10 +1,10 @@
 -- One row per experiment, metric, span of days and customer that counts: the value of the metric.
 --
 -- A metric that experiment_outcomes has for the experiment is measured, and the greatest value of a customer's records
--- counts. Any other is derived from the customer's orders and events by its definition in var metrics, from the day of
--- assignment to the end of the experiment or as_of; and the same over as many days before the assignment, and the primary
--- metric over each whole week since, up to twelve. Values from a billion on are left out, since sums of their squares would exceed
--- a decimal.
+-- counts. Any other is derived from the customer's orders and events by its definition in var metrics. Both are of the days
+-- from the assignment to the end of the experiment or as_of, and a measured value without a day counts too. Derived ones are
+-- also of as many days before the assignment, and the primary metric of each whole week since, up to twelve. Values from a
+-- billion on are left out, since sums of their squares would exceed a decimal.
 
 with units as (
     select *
@@ -44,7 +44,10 @@ measured as (
         on
             outcomes.experiment_id = units.experiment_id
             and customer_references.customer_key = units.customer_key
-    where outcomes.measured_on is null or outcomes.measured_on >= units.assigned_on
+    where
+        outcomes.measured_on is null
+        or outcomes.measured_on >= units.assigned_on
+        and outcomes.measured_on < units.observed_until
     group by declared.experiment_id, declared.metric, units.customer_key
 ),
 

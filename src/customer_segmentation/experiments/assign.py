@@ -6,7 +6,7 @@ import csv
 import os
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -28,17 +28,15 @@ class Assignment:
         path: The file.
         variants: Customers newly assigned, by variant.
         kept: Rows that the file had before.
-        not_contactable: Left out: consent to activation was withdrawn or never stated.
-        held_out: Left out: the global holdout.
-        in_other_layer: Left out: another part of the layer.
+        taken_out: Rows that the file had before and has no longer, by why.
+        left_out: Members of the segment who were not assigned, by why.
     """
 
     path: Path
     variants: dict[str, int]
     kept: int
-    not_contactable: int
-    held_out: int
-    in_other_layer: int
+    taken_out: Counter[str]
+    left_out: Counter[str]
 
 
 def assign_experiment(
@@ -52,8 +50,9 @@ def assign_experiment(
     """Assigns the members of the experiment's segment, as of the last build.
 
     A customer's variant follows from a hash of the experiment and the customer_id. Rows that the
-    file has are kept, so customers who enter the segment later are added with the date of then. The
-    file is written as a whole or not at all.
+    file has are kept while their customers may be contacted, so customers who enter the segment
+    later are added with the date of then. Who has an assignment, in the file or in the input, by
+    any reference, isn't assigned again. The file is written as a whole or not at all.
 
     Args:
         experiment: A name of var experiments.
@@ -63,7 +62,7 @@ def assign_experiment(
         project: Folder of the dbt project.
 
     Raises:
-        AssignError: There is no such experiment, or it has ended.
+        AssignError: There is no such experiment, it has ended, or the file can't be read.
         NoBuildError: There was no build, or another process is writing to its file.
     """
     variables = vars_of(dataset, target)
@@ -73,25 +72,45 @@ def assign_experiment(
         raise AssignError(str(error)) from error
     with open_to_read(working_file(variables)) as connection:
         rows = connection.execute(answer["query"]).fetchall()
+        owned = connection.execute(answer["owners"]).fetchall()
         ((as_of,),) = connection.execute(answer["as_of"]).fetchall()
     if str(as_of) > answer["end"]:
         raise AssignError(
             f"Experiment '{experiment}' ended on {answer['end']}, and the data is as of {as_of}. "
             "Expected an experiment that has not ended."
         )
-    assigned_at = datetime.combine(as_of, time(), ZoneInfo(answer["timezone"])).isoformat()
+    first_day = max(as_of, date.fromisoformat(answer["start"]))
+    assigned_at = datetime.combine(first_day, time(), ZoneInfo(answer["timezone"])).isoformat()
     path = folder / "experiment_assignments" / f"{experiment}.csv"
-    kept = _rows_of(path)
-    known = {(row[1], row[2]) for row in kept}
+    owners = {(source_system, reference): owner for source_system, reference, *owner in owned}
+    kept, in_file, taken_out = [], set(), Counter[str]()
+    for row in _rows_of(path):
+        customer_id, may_be_contacted, is_held_out = owners.get(
+            (row[1], row[2]), (None, False, False)
+        )
+        if customer_id is None:
+            taken_out["unknown"] += 1
+        elif is_held_out:
+            taken_out["held_out"] += 1
+        elif not may_be_contacted:
+            taken_out["not_contactable"] += 1
+        else:
+            kept.append(row)
+            in_file.add(customer_id)
     drawn, left_out = [], Counter[str]()
-    for source_system, reference, variant, may_be_contacted, is_held_out, is_in_layer in rows:
+    for customer_id, source_system, reference, variant, *flags in rows:
+        may_be_contacted, is_held_out, is_in_layer, is_assigned = flags
         if is_held_out:
             left_out["held_out"] += 1
         elif not may_be_contacted:
             left_out["not_contactable"] += 1
+        elif customer_id in in_file:
+            continue
+        elif is_assigned:
+            left_out["assigned"] += 1
         elif not is_in_layer:
             left_out["in_other_layer"] += 1
-        elif (source_system, reference) not in known:
+        else:
             drawn.append([experiment, source_system, reference, variant, assigned_at])
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
@@ -103,32 +122,40 @@ def assign_experiment(
     finally:
         draft.unlink(missing_ok=True)
     counted = Counter(row[3] for row in drawn)
-    return Assignment(
-        path,
-        {variant: counted[variant] for variant in answer["cells"]},
-        len(kept),
-        left_out["not_contactable"],
-        left_out["held_out"],
-        left_out["in_other_layer"],
-    )
+    variants = {variant: counted[variant] for variant in answer["cells"]}
+    return Assignment(path, variants, len(kept), taken_out, left_out)
 
 
 def assignment_text(assignment: Assignment) -> str:
-    """What was written, and who was left out, in two lines."""
+    """What was written, who was left out and who was taken out, in two lines or three."""
     counts = ", ".join(f"{variant} {number:,}" for variant, number in assignment.variants.items())
-    return (
-        f"{assignment.path}: {counts}; {assignment.kept:,} assigned before\n"
-        f"Left out: {assignment.not_contactable:,} who may not be contacted, "
-        f"{assignment.held_out:,} in the global holdout, {assignment.in_other_layer:,} in another "
-        "part of the layer"
-    )
+    left_out, taken_out = assignment.left_out, assignment.taken_out
+    lines = [
+        f"{assignment.path}: {counts}; {assignment.kept:,} assigned before",
+        f"Left out: {left_out['not_contactable']:,} who may not be contacted, "
+        f"{left_out['held_out']:,} in the global holdout, {left_out['in_other_layer']:,} in "
+        f"another part of the layer, {left_out['assigned']:,} whom the input has in a variant",
+    ]
+    if taken_out:
+        lines.append(
+            f"Taken out of the file: {taken_out['not_contactable']:,} who may no longer be "
+            f"contacted, {taken_out['held_out']:,} in the global holdout, "
+            f"{taken_out['unknown']:,} of no customer"
+        )
+    return "\n".join(lines)
 
 
 def _rows_of(path: Path) -> list[list[str]]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
+        header, *rows = [*csv.reader(file)] or [[]]
     if tuple(header) != COLUMNS:
         raise AssignError(f"{path} has other columns. Expected {', '.join(COLUMNS)}.")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(COLUMNS):
+            raise AssignError(
+                f"Row {number} of {path} has {len(row)} values. Expected {len(COLUMNS)}: "
+                f"{', '.join(COLUMNS)}."
+            )
     return rows

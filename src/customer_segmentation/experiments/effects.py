@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from customer_segmentation.cells import Cell, withheld
 from customer_segmentation.experiments.estimates import (
     LEAST_EVENTS,
     LEVEL,
@@ -30,6 +31,7 @@ from customer_segmentation.experiments.estimates import (
 
 MISMATCH_LEVEL = 0.001
 POWER = 0.8
+_MOST_DECIMALS = 12  # in which values are summed
 
 _TEXTS = ("experiment_id", "scheme", "segment_key", "metric", "span", "comparison", "kind")
 _NUMBERS = (
@@ -69,8 +71,8 @@ def experiment_effects(aggregates: pd.DataFrame, *, smallest_cell: int) -> pd.Da
 
     aggregates: the columns of int_marts__experiment_aggregates but sample_hash, one row per
     variant. Row order never matters.
-    smallest_cell: comparisons with fewer customers in an arm are withheld, and so is the next
-    smallest segment of an exclusive scheme where only one is, or it could be computed back.
+    smallest_cell: comparisons with fewer customers in an arm are withheld, and so are as many other
+    segments of an exclusive scheme as it takes that they can't be computed back.
 
     Returns the columns of _DTYPES. Numbers are null where a verdict says why. Corrected p-values
     are by Holm over the comparisons and metrics of an experiment, and by Benjamini and Hochberg
@@ -101,7 +103,7 @@ def _of_experiment(experiment: pd.DataFrame, smallest_cell: int) -> list[dict[st
             str(segment_key): _arms(of_segment)
             for segment_key, of_segment in group.groupby("segment_key", sort=True)
         }
-        withheld = _withheld(arms_of, str(scheme), smallest_cell)
+        hidden = _withheld(arms_of, str(scheme), smallest_cell)
         measured = group["is_measured"].dropna()
         for segment_key, arms in arms_of.items():
             for comparison in comparisons(plan):
@@ -118,7 +120,7 @@ def _of_experiment(experiment: pd.DataFrame, smallest_cell: int) -> list[dict[st
                     "is_measured": bool(measured.iloc[0]) if len(measured) else None,
                     "status": status,
                 }
-                row |= _compared(arms, comparison, plan, segment_key in withheld, smallest_cell)
+                row |= _compared(arms, comparison, plan, segment_key in hidden, smallest_cell)
                 rows.append(row)
     _correct(rows)
     for row in rows:
@@ -148,16 +150,28 @@ def _arms(rows: pd.DataFrame) -> dict[str, Arm]:
 def _withheld(
     arms_of: Mapping[str, Mapping[str, Arm]], scheme: str, smallest_cell: int
 ) -> set[str]:
+    """The segments that are withheld in all arms, since the whole and the others are known.
+
+    In each arm as many are as cells.withheld asks for, of customers with a value.
+    """
     if scheme == "all":
         return set()
-    sizes = sorted(
-        (min(arm.units for arm in arms.values()), segment_key)
-        for segment_key, arms in arms_of.items()
-    )
-    small = {segment_key for size, segment_key in sizes if size < smallest_cell}
-    if len(small) == 1 and len(sizes) > 1 and scheme != "rule":
-        small.add(sizes[1][1])
-    return small
+    segments = list(arms_of)
+    totals = () if scheme == "rule" else ("all",)
+    hidden: set[int] = set()
+    while True:
+        more = set(hidden)
+        for variant in arms_of[segments[0]]:
+            more |= withheld(
+                [
+                    Cell(arms_of[segment][variant].customers, totals, position in hidden)
+                    for position, segment in enumerate(segments)
+                ],
+                smallest_cell,
+            )
+        if more == hidden:
+            return {segments[position] for position in hidden}
+        hidden = more
 
 
 def _compared(
@@ -175,7 +189,7 @@ def _compared(
     unmeasured = [variant for variant, arm in used.items() if not arm.customers]
     is_small = min(arm.customers for arm in used.values()) < smallest_cell
     small = (
-        f"withheld: fewer than {smallest_cell} customers in a variant, here or in the segment "
+        f"withheld: fewer than {smallest_cell} customers in a variant, here or in a segment "
         "that could be computed from this one"
     )
     reason = None
@@ -262,8 +276,14 @@ def _correct(rows: list[dict[str, Any]]) -> None:
 
 
 def _verdict(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    is_share = row["is_share"]
-    found = f"{_amount(row['effect'], is_share)}, {_interval(row, is_share)}"
+    low, high = row["effect_low"], row["effect_high"]
+    excludes_0 = low > 0 or high < 0
+    scale, unit = (100, " points") if row["is_share"] else (1, "")
+    decimals = _decimals(scale * low, scale * high, least=1 if row["is_share"] else 2)
+    found = (
+        f"{scale * row['effect']:+,.{decimals}f}{unit}, "
+        f"95% {scale * low:,.{decimals}f} to {scale * high:,.{decimals}f}"
+    )
     if row["span"] == "before":
         is_balanced = round(row["p_value"], 9) >= MISMATCH_LEVEL
         return "balanced" if is_balanced else f"not balanced: {found} before the assignment"
@@ -276,28 +296,37 @@ def _verdict(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         )
     if row["status"] != "ended":
         return f"running until {plan['end']}: {found} so far; judge it after its end"
+    if (round(row["p_value"], 9) < LEVEL) != excludes_0:
+        return f"not sure: {found}, and p {_p(row['p_value'])} does not agree with this interval"
     is_interaction = row["kind"] == "interaction"
     if round(row["p_corrected"], 9) < LEVEL:
         if is_interaction:
             return f"interaction: {found}"
         is_better = (row["effect"] > 0) != (row["metric"] in plan["lower_is_better"])
         return f"{'works' if is_better else 'harms'}: {found}"
-    if round(row["p_value"], 9) < LEVEL:
+    if excludes_0:
         return f"not sure: {found}, but chance may give this in one of {row['family']} comparisons"
-    most = max(abs(row["effect_low"]), abs(row["effect_high"]))
+    most = _rounded_up(scale * max(abs(low), abs(high)), decimals)
     what = "interaction" if is_interaction else "effect"
-    return f"no {what} seen; {what}s of {_amount(most, is_share)[1:]} or more are ruled out"
+    return f"no {what} seen; {what}s of {most:,.{decimals}f}{unit} or more are ruled out"
 
 
-def _amount(value: float, is_share: bool) -> str:
-    return f"{100 * value:+,.1f} points" if is_share else f"{value:+,.2f}"
+def _decimals(low: float, high: float, *, least: int) -> int:
+    """As many that the width of an interval has two digits, and a bound that isn't 0 shows it.
+
+    A bound may be as near to 0 as it likes where the interval holds 0.
+    """
+    sizes = [(high - low) / 10]
+    if low > 0 or high < 0:
+        sizes.append(min(abs(low), abs(high)))
+    needed = [-math.floor(math.log10(size)) for size in sizes if size > 0]
+    return min(max([least, *needed]), _MOST_DECIMALS)
 
 
-def _interval(row: Mapping[str, Any], is_share: bool) -> str:
-    low, high = row["effect_low"], row["effect_high"]
-    if is_share:
-        return f"95% {100 * low:,.1f} to {100 * high:,.1f}"
-    return f"95% {low:,.2f} to {high:,.2f}"
+def _rounded_up(value: float, decimals: int) -> float:
+    """Away from 0, but for what may be noise of the last bits."""
+    scaled = value * 10.0**decimals
+    return math.ceil(scaled * (1 - 1e-12)) / 10.0**decimals
 
 
 def _p(p_value: float) -> str:

@@ -211,9 +211,12 @@ def _baseline(
             raise PlanError(f"The members of {segment_key} don't differ in {metric}.")
     if baseline != "auto":
         try:
-            return float(baseline), "given", deviation
-        except ValueError as error:
-            raise PlanError(f"BASELINE is '{baseline}'. Expected auto or a number.") from error
+            value = float(baseline)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise PlanError(f"BASELINE is '{baseline}'. Expected auto or a number.")
+        return value, "given", deviation
     if found is None:
         raise PlanError(f"{metric} of {segment_key} is not known. Expected a BASELINE.")
     return float(found), source, deviation

@@ -41,30 +41,41 @@ newest as (
     where
         period = (select max(period) from shown_sizes)
         and metric in ('recency_days', 'frequency', 'monetary')
+),
+
+-- Numbers are counted, text joined to the counts: there are many values.
+counted as (
+    select
+        newest.segment_key,
+        newest.metric,
+        edges.lower_edge,
+        edges.upper_edge,
+        cast(sum(newest.customers) as bigint) as customers
+    from newest
+    asof join edges
+        on newest.value >= edges.lower_edge
+    group by all
 )
 
 select
-    newest.segment_key,
-    newest.metric,
-    edges.lower_edge,
-    edges.upper_edge,
-    concat(newest.segment_key, '|', newest.metric) as total_1,
+    counted.segment_key,
+    counted.metric,
+    counted.lower_edge,
+    counted.upper_edge,
+    concat(counted.segment_key, '|', counted.metric) as total_1,
     case
-        when segments.is_exclusive then concat(newest.metric, '|', edges.lower_edge, '|', segments.scheme)
+        when segments.is_exclusive then concat(counted.metric, '|', counted.lower_edge, '|', segments.scheme)
     end as total_2,
     shown_sizes.customers is null as is_secret,
-    cast(sum(newest.customers) as bigint) as customers
-from newest
+    counted.customers
+from counted
 inner join shown_sizes
     on
-        newest.segment_key = shown_sizes.segment_key
-        and newest.period = shown_sizes.period
+        counted.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
 left join segments
-    on newest.segment_key = segments.segment_key
-asof join edges
-    on newest.value >= edges.lower_edge
-group by all
-order by newest.segment_key, newest.metric, edges.lower_edge
+    on counted.segment_key = segments.segment_key
+order by counted.segment_key, counted.metric, counted.lower_edge
 
 -- table: thresholds
 select

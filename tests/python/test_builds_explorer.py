@@ -48,7 +48,12 @@ def many_segments(workshop: Workshop) -> Build:
     return workshop.build(
         workshop.folder("many-segments"),
         {"orders": orders, "customers": customers},
-        {"schemes": {"by_region": scheme}, "rule_segments": RULES, "explorer_samples": True},
+        {
+            "schemes": {"by_region": scheme},
+            "rule_segments": RULES,
+            "predictions": {},
+            "explorer_samples": True,
+        },
     )
 
 

@@ -66,20 +66,26 @@ def write_explorer(connection: duckdb.DuckDBPyConnection, path: Path) -> Explore
 def read_data(connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
     """The tables of all pages by name; figures of too few customers are null in them."""
     ((smallest,),) = connection.execute("select smallest_cell from monitoring.data_set").fetchall()
+    # Which sizes and shares are withheld is decided once; the queries of the pages join it.
     data = tables(HERE / "sizes.sql", connection, smallest)
-    # Which sizes are withheld is decided once; the queries of the pages join it.
-    columns = data["sizes"]["columns"]
-    connection.execute(
-        f"create or replace temp table shown_sizes as select {_unnested(columns)}",
-        list(map(list, zip(*data["sizes"]["rows"], strict=True))) or [[]] * len(columns),
-    )
+    _show(connection, data)
+    _show(connection, tables(HERE / "shares.sql", connection, smallest))
     for file in sorted((HERE / "pages").glob("*.sql")):
         data |= tables(file, connection, smallest)
     return data
 
 
+def _show(connection: duckdb.DuckDBPyConnection, found: dict[str, Table]) -> None:
+    for name, table in found.items():
+        columns = table["columns"]
+        connection.execute(
+            f"create or replace temp table shown_{name} as select {_unnested(columns)}",
+            list(map(list, zip(*table["rows"], strict=True))) or [[]] * len(columns),
+        )
+
+
 def _unnested(columns: list[str]) -> str:
-    types = {"period": "date", "customers": "bigint"}
+    types = {"period": "date", "decile": "integer", "customers": "bigint"}
     return ", ".join(
         f"cast(unnest(cast(? as varchar[])) as {types.get(name, 'varchar')}) as {name}"
         for name in columns

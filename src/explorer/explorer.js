@@ -138,8 +138,11 @@ function page(id, draw) {
   drawers[id] = draw;
 }
 
-/** Fills a select with options [value, text, group] and returns what is chosen: the first where the choice isn't offered. */
-function choose(id, key, options, choices) {
+/**
+ * Fills a select with options [value, text, group] and returns what is chosen: the first where the choice isn't offered.
+ * A change drops the choices of the selects that depend on it.
+ */
+function choose(id, key, options, choices, dependent = []) {
   const select = document.querySelector(`select[data-page="${id}"][data-key="${key}"]`);
   const wanted = options.some(([value]) => value === choices[key]) ? choices[key] : options[0]?.[0];
   if (choices[key] !== undefined && choices[key] !== wanted) {
@@ -151,7 +154,10 @@ function choose(id, key, options, choices) {
     parent.append(...list.map(([value, text]) => new Option(text, value, false, value === wanted)));
   }
   select.parentElement.hidden = options.length === 0;
-  select.onchange = () => { location.hash = address(id, {...readAddress().choices, [key]: select.value}); };
+  select.onchange = () => {
+    const kept = Object.entries(readAddress().choices).filter(([name]) => !dependent.includes(name));
+    location.hash = address(id, {...Object.fromEntries(kept), [key]: select.value});
+  };
   return wanted;
 }
 
@@ -187,14 +193,15 @@ const darkColours = matchMedia('(prefers-color-scheme: dark)');
 /**
  * Draws a figure: its chart, its rows as a table and a file, or in words why there is none.
  * columns: [key, label, a format] per column; cells of the format segment link to the segment.
+ * isDrawn: whether any of the rows can be drawn; rows that can't are a table all the same.
  */
-function figure(id, {option, columns, list, empty, sort}) {
+function figure(id, {option, columns, list, empty, sort, isDrawn = true}) {
   const element = document.getElementById(id);
   const chart = element.querySelector('.chart'), table = element.querySelector('.table');
   const details = element.querySelector('details'), message = element.querySelector('.empty');
-  const isEmpty = list.length === 0;
-  message.hidden = !isEmpty;
-  message.textContent = isEmpty ? empty : '';
+  const isEmpty = list.length === 0, hasChart = !isEmpty && isDrawn;
+  message.hidden = hasChart;
+  message.textContent = hasChart ? '' : empty;
   element.querySelector('.csv').hidden = isEmpty;
   element.querySelector('.csv').onclick = () => download(id, columns, list);
   if (details) details.hidden = isEmpty;
@@ -203,8 +210,8 @@ function figure(id, {option, columns, list, empty, sort}) {
   if (!details || details.open) fill();
   if (details) details.ontoggle = () => { if (details.open) fill(); };
   if (!chart) return;
-  chart.hidden = isEmpty;
-  if (isEmpty) return;
+  chart.hidden = !hasChart;
+  if (!hasChart) return;
   charts[id]?.dispose();
   charts[id] = echarts.init(chart, darkColours.matches ? 'dark' : null, {renderer: 'svg', locale: 'EN'});
   chart.setAttribute('role', 'img');

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -47,12 +49,17 @@ def can_change(cells: list[Cell], hidden: set[int], position: int) -> bool:
         for total in cells[cell].totals:
             totals.setdefault(total, np.zeros(len(places)))[at] = 1
     counts = np.array([cells[cell].customers for cell in places])
-    matrix = np.array(list(totals.values()))
+    return is_open(np.array(list(totals.values())), counts, places[position])
+
+
+def is_open(matrix: np.ndarray, counts: np.ndarray, at: int) -> bool:
+    """Whether a count may be another one while the sums of the rows of a matrix hold."""
     found = []
     for sign in (1, -1):
-        goal = np.zeros(len(places))
-        goal[places[position]] = sign
-        found.append(linprog(goal, A_eq=matrix, b_eq=matrix @ counts, bounds=(0, None)).fun * sign)
+        goal = np.zeros(len(counts))
+        goal[at] = sign
+        bounds = (0, 1_000_000)
+        found.append(linprog(goal, A_eq=matrix, b_eq=matrix @ counts, bounds=bounds).fun * sign)
     return bool(found[1] - found[0] > 0.5)
 
 
@@ -95,6 +102,149 @@ def test_under_a_total_several_cells_of_enough_customers_are_withheld(cells: lis
         gone = under & hidden
         enough = len(gone) > 1 and sum(cells[at].customers for at in gone) >= SMALLEST
         assert not gone or enough or gone == under
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Small tables that the page of a segment reads, of customers in two exclusive schemes."""
+    with duckdb.connect() as connection:
+        connection.execute("""
+            set threads = 1;
+            create schema monitoring;
+            create table monitoring.data_set as select 10 as smallest_cell;
+            select setseed(.5);
+            create table places as
+            select
+                range as customer,
+                range // 150 as world,
+                ['low', 'middle', 'high'][1 + cast(floor(3 * random() ** 1.5) as int)] as one,
+                ['left', 'mid', 'right'][1 + cast(floor(3 * random() ** 1.5) as int)] as other,
+                [5, 15, 25, 35][1 + cast(floor(4 * random() ** 2) as int)] as bin,
+                random() < .3 as is_known,
+                date '2024-02-01' as period,
+                ['entered', 'exited'][1 + cast(random() * 1.6 > 1 as int)] as change,
+                ['behaviour', 'refit', 'definition'][1 + cast(floor(3 * random() ** 3) as int)]
+                    as cause,
+                random() < .25 as has_moved
+            from range(150 * 40);
+            create table members as
+            select *, concat(world, '-one:', one) as segment_key, concat(world, 'one') as scheme
+            from places
+            union all
+            select *, concat(world, '-other:', other), concat(world, 'other') from places;
+            create table segments as
+            select distinct segment_key, scheme, true as is_exclusive from members;
+            create table shown_sizes as
+            select period, segment_key, count(*) as customers from members group by all;
+            create table segment_profiles as
+            select
+                segment_key, concat(world, 'feature') as feature,
+                count(*) filter (is_known) as members, 1.0 as mean, 1.0 as quartile_1,
+                1.0 as quartile_2, 1.0 as quartile_3, 100 as index
+            from members group by all;
+            create table monitoring.segment_distributions as
+            select
+                period, segment_key, 'monetary' as metric, 1000 ** world * bin as value,
+                count(*) as customers
+            from members where world < 2 group by all;
+            create table segment_changes as
+            select segment_key, period as changed_on, change, cause
+            from members where has_moved;
+        """)
+        yield connection
+
+
+def shown(shop: duckdb.DuckDBPyConnection, name: str, folder: Path) -> dict[Any, int | None]:
+    """The customers of a table of the page of a segment, by what its rows are about."""
+    text = (HERE / "pages" / "20_segment.sql").read_text(encoding="utf-8")
+    query = next(part for part in text.split("-- table: ") if part.startswith(f"{name}\n"))
+    (folder / "page.sql").write_text(f"-- table: {query}", encoding="utf-8")
+    table = tables(folder / "page.sql", shop, SMALLEST)[name]
+    at = table["columns"].index("customers")
+    return {tuple(row[:at]): row[at] for row in table["rows"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        (
+            "bins",
+            """
+            select (segment_key, metric, value), customers,
+                [concat(segment_key), concat(scheme, value)]
+            from monitoring.segment_distributions join segments using (segment_key)
+            """,
+        ),
+        (
+            "profiles",
+            """
+            select (segment_key, feature), members, [concat(feature, scheme)]
+            from segment_profiles join segments using (segment_key)
+            """,
+        ),
+    ],
+)
+def test_what_a_page_withholds_cannot_be_computed_from_another_scheme(
+    name: str, truth: str, shop: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    found = shown(shop, name, tmp_path)
+    known = shop.execute(truth).fetchall()
+    cells = [Cell(customers, tuple(totals)) for _, customers, totals in known]
+    if name == "bins":
+        # A bin of the page holds the values from its lower edge on: here one each.
+        values = sorted({key[2] for key, *_ in known})
+        edges = sorted({key[2] for key in found})
+        lower = {value: max(edge for edge in edges if edge <= value) for value in values}
+        keys = [(*key[:2], lower[key[2]]) for key, *_ in known]
+        page = {(*key[:2], key[2]): customers for key, customers in found.items()}
+    else:
+        keys = [key for key, *_ in known]
+        page = found
+    assert all(page[key] in (None, cell.customers) for key, cell in zip(keys, cells, strict=True))
+    hidden = {at for at, key in enumerate(keys) if page[key] is None}
+    judged = {at for at in hidden if not alone_under_a_total(cells, at)}
+    assert {at for at, cell in enumerate(cells) if 0 < cell.customers < SMALLEST} <= hidden
+    assert len(judged) > 5
+    assert len(hidden) < len(cells)
+    assert all(can_change(cells, hidden, at) for at in judged)
+
+
+def test_who_entered_does_not_follow_from_who_left(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Readers know both sizes of a segment, so their difference, and may know who left in all."""
+    found = shown(shop, "causes", tmp_path)
+    truth: dict[str, dict[str, dict[str, int]]] = {}
+    for key, change, cause, customers in shop.execute(
+        "select segment_key, change, cause, count(*) from segment_changes group by all order by all"
+    ).fetchall():
+        truth.setdefault(key, {}).setdefault(change, {})[cause] = customers
+    page: dict[str, dict[tuple[str, str], int | None]] = {}
+    for (key, _, change, cause), customers in found.items():
+        assert customers in (None, truth[key][change][cause])
+        page.setdefault(key, {})[change, cause] = customers
+    few = {
+        key for key, both in truth.items() if min(sum(one.values()) for one in both.values()) < 10
+    }
+    assert few
+    assert page
+    assert not few & page.keys()
+    assert few | page.keys() == truth.keys()
+    judged = 0
+    for key in page:
+        gone = [
+            (change, customers)
+            for change, one in truth[key].items()
+            for cause, customers in one.items()
+            if page[key][change, cause] is None
+        ]
+        signs = np.array([1 if change == "entered" else -1 for change, _ in gone])
+        rows = [signs, *(signs == sign for sign in set(signs.tolist()))]
+        counts = np.array([customers for _, customers in gone])
+        for at in range(len(gone)):
+            assert is_open(np.array(rows, dtype=float), counts, at)
+            judged += 1
+    assert judged > 5
 
 
 def test_two_withheld_parts_joined_by_one_cell_are_taken_apart() -> None:

@@ -25,6 +25,7 @@ from explorer.build import explorer_file
 PUBLISHED = ROOT / published_file({})
 FILE = explorer_file(PUBLISHED)
 SMALLEST = 10
+WITHHELD = "withheld"
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +248,157 @@ def test_no_withheld_size_follows_from_the_customers_of_a_scheme(explorer: Opene
             gone.setdefault((period, scheme), []).append(sizes[period, key])
     assert len(gone) > 10
     assert not [found for found in gone.values() if len(found) < 2 or sum(found) < SMALLEST]
+
+
+def test_no_withheld_share_follows_from_the_customers_of_a_scheme(explorer: Opened) -> None:
+    shown = {
+        (row["period"], row["segment_key"]): row
+        for row in explorer.page.evaluate("rows('kpis')")
+        if row["scheme"] != "rule"
+    }
+    for share in ("conversion", "repeat_rate"):
+        counts = {
+            (str(period), key): round(customers)
+            for period, key, customers in rows(
+                f"select period, segment_key, customers * {share} from segment_kpis"
+                f" where {share} is not null and scheme <> 'rule'"
+            )
+        }
+        gone: dict[tuple[str, str], list[int]] = {}
+        kept = set()
+        for key, customers in counts.items():
+            group = key[0], key[1].split(":")[0]
+            if customers and shown[key][share] is None:
+                gone.setdefault(group, []).append(customers)
+            elif customers:
+                kept.add(group)
+        judged = [found for group, found in gone.items() if group in kept]
+        assert len(judged) > 5
+        assert not [found for found in judged if len(found) < 2 or sum(found) < SMALLEST]
+    for row in shown.values():
+        if row["conversion"] is None:
+            assert row["revenue_per_member"] is None
+            assert row["revenue_per_member_index"] is None
+            assert row["goal_progress"] is None
+
+
+def test_steps_of_all_do_not_tell_a_withheld_step_of_a_segment(explorer: Opened) -> None:
+    steps = {
+        (key, start, end): times
+        for key, start, end, times in rows(
+            "select segment_key, from_state, to_state, transitions from journey_transitions"
+        )
+    }
+    page = explorer.page.evaluate("rows('transitions')")
+    of_all = {
+        (row["from_state"], row["to_state"]): row["customers"]
+        for row in page
+        if row["segment_key"] == "all"
+    }
+    gone: dict[tuple[str, str, str], list[int]] = {}
+    kept = set()
+    for row in page:
+        scheme, start, end = row["segment_key"].split(":")[0], row["from_state"], row["to_state"]
+        if scheme in ("all", "rule"):
+            continue
+        if row["customers"] is not None:
+            kept.add((scheme, start, end))
+            assert of_all[start, end] is not None
+        else:
+            times = steps[row["segment_key"], start, end]
+            gone.setdefault((scheme, start, end), []).append(times)
+    judged = [found for group, found in gone.items() if group in kept]
+    assert len(judged) > 20
+    assert not [found for found in judged if len(found) < 2 or sum(found) < SMALLEST]
+
+
+def test_outcomes_of_few_customers_are_withheld_with_others(explorer: Opened) -> None:
+    observed = {
+        (target, decile): (customers, share)
+        for target, decile, customers, share in rows("""
+            select target, decile, customers, observed
+            from models.prediction_calibration join models.prediction_models
+                using (target, fitted_as_of)
+            where status = 'in_force' and candidate = model
+        """)
+    }
+    gone: dict[str, int] = {}
+    for row in explorer.page.evaluate("rows('prediction_deciles')"):
+        customers, share = observed[row["target"], row["decile"]]
+        rarer = round(min(share, 1 - share) * customers)
+        if row["observed"] is None:
+            gone[row["target"]] = gone.get(row["target"], 0) + rarer
+        else:
+            assert rarer == 0 or rarer >= SMALLEST
+    assert gone["lapses"] >= SMALLEST
+    assert explorer.page.evaluate(
+        "rows('prediction_live').every((row) => row.observed == null"
+        " || Math.min(row.observed, 1 - row.observed) * row.customers > 9.5)"
+    )
+    page = explorer.go("predictions?target=lapses")
+    assert "too few" in page.locator("#predictions-gains .empty").inner_text()
+    assert page.locator("#predictions-calibration .chart svg").is_visible()
+    withheld = [row for row in table_of(explorer, "predictions-calibration") if row[1] == WITHHELD]
+    assert len(withheld) > 1
+    page = explorer.go("predictions?target=buys_again")
+    assert not page.locator("#predictions-calibration .chart").is_visible()
+    assert "too few" in page.locator("#predictions-calibration .empty").inner_text()
+
+
+def test_experiments_withhold_shares_of_few_and_no_other_means(explorer: Opened) -> None:
+    results = {
+        (experiment, metric, key): figures
+        for experiment, metric, key, *figures in rows("""
+            select experiment_id, metric, segment_key, customers, mean, control_customers,
+                control_mean
+            from experiments.experiment_results where mean is not null
+        """)
+    }
+    withheld = 0
+    for row in explorer.page.evaluate("rows('experiments')"):
+        key = row["experiment_id"], row["metric"], row["segment_key"]
+        if key not in results:
+            continue
+        customers, mean, others, control = results[key]
+        sides = [mean * customers, (1 - mean) * customers, control * others, (1 - control) * others]
+        if row["metric"] != "conversion" or row["segment_key"] == "all":
+            assert row["effect"] is not None
+        elif row["effect"] is None:
+            withheld += 1
+            assert row["mean"] is row["control_mean"] is row["effect_low"] is None
+            assert row["verdict"].startswith("withheld: a share of fewer than 10")
+        else:
+            assert not [part for part in sides if 0.5 < part < SMALLEST - 0.5], key
+    assert withheld > 5
+
+
+def test_an_experiment_without_effects_says_why(explorer: Opened) -> None:
+    page = explorer.go("experiments?experiment=reminder&metric=conversion&scheme=rfm")
+    for status, reason in (("planned", "has not begun"), ("ended", "verdicts in the table")):
+        page.evaluate(
+            """(status) => {
+                for (const row of rows('experiments')) Object.assign(row, {
+                    status, effect: null, effect_low: null, effect_high: null,
+                });
+                render();
+            }""",
+            status,
+        )
+        for figure in ("experiments-effects", "experiments-segments"):
+            assert reason in page.locator(f"#{figure} .empty").inner_text()
+            assert not page.locator(f"#{figure} .chart").is_visible()
+            assert table_of(explorer, figure)
+
+
+def test_another_experiment_has_choices_of_its_own(explorer: Opened) -> None:
+    page = explorer.go("experiments?experiment=reminder&metric=orders&scheme=rfm")
+    page.select_option("select[data-page='experiments'][data-key='experiment']", "reminder_aa")
+    page.wait_for_function("location.hash === '#experiments?experiment=reminder_aa'")
+    expect(page.locator("#missing-experiments")).to_have_text("")
+    page = explorer.go("compare?one=rfm%3Aloyal&other=rfm%3Achampions")
+    page.select_option("select[data-page='compare'][data-key='one']", "rfm:champions")
+    page.wait_for_function("location.hash.includes('one=rfm%3Achampions')")
+    expect(page.locator("#missing-compare")).to_have_text("")
 
 
 def test_the_size_is_that_of_an_attachment() -> None:

@@ -8,6 +8,10 @@ from typing import Any
 import duckdb
 import jinja2
 
+from explorer.cells import Cell, withheld
+
+_FEWEST_TO_CALIBRATE = 50  # of either outcome; fewer leave the calibration as it was
+
 _MODELS = """
     select * from models.prediction_models
     where status = 'in_force' and model <> 'none'
@@ -52,7 +56,8 @@ def model_cards(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         connection: To a published file.
 
     Returns:
-        Pages in which counts of fewer customers than var smallest_cell are left out.
+        Pages in which counts of fewer customers than var smallest_cell are left out, and shares
+        that tell such a count.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -68,6 +73,10 @@ def model_cards(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         model["target"]: template.render(
             model=model,
             smallest_cell=smallest,
+            tested=f"{model['test_rows']:,}"
+            if model["test_rows"] >= smallest
+            else f"fewer than {smallest}",
+            is_calibrated=_fewer_outcomes(model) >= _FEWEST_TO_CALIBRATE,
             **_parts(connection, model, smallest),
             count=lambda value: f"{value:,.0f}",
             number=lambda value: "" if value is None else f"{value:.3f}",
@@ -87,15 +96,43 @@ def _parts(
         is_interval = row["metric"] in ("average_precision", "roc_auc", "brier")
         of_candidate[row["metric"]] = row if is_interval else row["value"]
     deciles = _rows(connection, _DECILES, model=model["model"], **keys)
+    live = _rows(connection, _LIVE, target=model["target"], smallest_cell=smallest)
+    best_first = sorted(
+        tests.values(),
+        key=lambda test: (-test["average_precision"]["value"], test["candidate"]),
+    )
     return {
-        "tests": sorted(
-            tests.values(),
-            key=lambda test: (-test["average_precision"]["value"], test["candidate"]),
-        ),
-        "deciles": deciles if all(row["customers"] >= smallest for row in deciles) else [],
+        # The measures of the base rate tell for how many it came about.
+        "tests": best_first if _fewer_outcomes(model) >= smallest else [],
+        "deciles": _with_shown_shares(deciles, smallest),
         "features": _rows(connection, _FEATURES, **keys),
-        "live": _rows(connection, _LIVE, target=model["target"], smallest_cell=smallest),
+        "live": [row | {"observed": None} if 0 < _rarer(row) < smallest else row for row in live],
     }
+
+
+def _fewer_outcomes(model: dict[str, Any]) -> int:
+    """How many cases of the test are of the rarer outcome."""
+    positives: int = model["test_positives"]
+    negatives: int = model["test_rows"] - positives
+    return min(positives, negatives)
+
+
+def _with_shown_shares(deciles: list[dict[str, Any]], smallest: int) -> list[dict[str, Any]]:
+    """None where a decile itself is too small: the others would tell it."""
+    if any(row["customers"] < smallest for row in deciles):
+        return []
+    hidden = withheld([Cell(_rarer(row), ("test",)) for row in deciles], smallest)
+    return [
+        row | {"observed": None} if position in hidden else row
+        for position, row in enumerate(deciles)
+    ]
+
+
+def _rarer(row: dict[str, Any]) -> int:
+    """For how many customers of a row it came about, or did not if these are fewer."""
+    share: float = min(row["observed"], 1 - row["observed"])
+    customers: int = row["customers"]
+    return round(share * customers)
 
 
 def _interval(measure: dict[str, Any]) -> str:

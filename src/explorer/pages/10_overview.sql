@@ -42,7 +42,8 @@ left join telling using (segment_key)
 order by segments.scheme, segments.segment_key
 
 -- table: kpis
--- A change tells the earlier size, so it goes where either is withheld; a share of the members goes where it is of too few.
+-- A change tells the earlier size, so it goes where either is withheld, as a goal's progress tells the earlier share. Revenue per member
+-- tells who ordered.
 with sizes as (
     select
         shown_sizes.*,
@@ -57,19 +58,29 @@ shares as (
     select
         segment_kpis.period,
         segment_kpis.segment_key,
-        case
-            when segment_kpis.conversion * segment_kpis.customers not between .5 and data_set.smallest_cell - .5
-                then segment_kpis.conversion
-        end as conversion,
-        case
-            when segment_kpis.repeat_rate * segment_kpis.customers not between .5 and data_set.smallest_cell - .5
-                then segment_kpis.repeat_rate
-        end as repeat_rate,
+        shown_converted.customers is not null as has_conversion,
+        shown_repeated.customers is not null as has_repeat_rate,
+        lag(shown_converted.customers is not null) over (
+            partition by segment_kpis.segment_key
+            order by segment_kpis.period
+        ) as had_conversion,
+        lag(shown_repeated.customers is not null) over (
+            partition by segment_kpis.segment_key
+            order by segment_kpis.period
+        ) as had_repeat_rate,
         case
             when segment_kpis.responded = 0 or segment_kpis.responded >= data_set.smallest_cell
                 then segment_kpis.response_rate
         end as response_rate
     from segment_kpis
+    left join shown_converted
+        on
+            segment_kpis.period = shown_converted.period
+            and segment_kpis.segment_key = shown_converted.segment_key
+    left join shown_repeated
+        on
+            segment_kpis.period = shown_repeated.period
+            and segment_kpis.segment_key = shown_repeated.segment_key
     cross join monitoring.data_set
 )
 
@@ -85,16 +96,21 @@ select
     kpis.revenue,
     kpis.revenue_share,
     kpis.average_order_value,
-    kpis.revenue_per_member,
-    shares.conversion,
-    shares.repeat_rate,
+    case when shares.has_conversion then kpis.revenue_per_member end as revenue_per_member,
+    case when shares.has_conversion then kpis.conversion end as conversion,
+    case when shares.has_repeat_rate then kpis.repeat_rate end as repeat_rate,
     kpis.sessions_per_member,
     shares.response_rate,
-    kpis.revenue_per_member_index,
-    case when shares.conversion is not null then kpis.conversion_index end as conversion_index,
+    case when shares.has_conversion then kpis.revenue_per_member_index end as revenue_per_member_index,
+    case when shares.has_conversion then kpis.conversion_index end as conversion_index,
     kpis.goal_kpi,
     kpis.goal_change,
-    kpis.goal_progress,
+    case
+        when
+            shares.has_conversion and shares.had_conversion
+            and (kpis.goal_kpi <> 'repeat_rate' or (shares.has_repeat_rate and shares.had_repeat_rate))
+            then kpis.goal_progress
+    end as goal_progress,
     case when sizes.earlier_customers is not null then kpis.customers_change end as customers_change
 from segment_kpis as kpis
 inner join sizes

@@ -1,7 +1,10 @@
 -- table: profiles
+-- Customers with a feature are as many in every exclusive scheme.
 select
     segment_profiles.segment_key,
     segment_profiles.feature,
+    case when segments.is_exclusive then concat(segment_profiles.feature, '|', segments.scheme) end as total_1,
+    shown_sizes.customers is null as is_secret,
     segment_profiles.members as customers,
     segment_profiles.mean,
     segment_profiles.quartile_1,
@@ -13,11 +16,13 @@ inner join shown_sizes
     on
         segment_profiles.segment_key = shown_sizes.segment_key
         and shown_sizes.period = (select max(period) from shown_sizes)
-        and shown_sizes.customers is not null
+left join segments
+    on segment_profiles.segment_key = segments.segment_key
+where segment_profiles.members > 0 or shown_sizes.customers is not null
 order by segment_profiles.segment_key, segment_profiles.feature
 
 -- table: bins
--- Values are skewed, so the bins widen: of equal bins the first would hold everyone.
+-- Values are skewed, so the bins widen: of equal bins the first would hold everyone. A bin holds as many in every exclusive scheme.
 with edges as (
     select
         edge as lower_edge,
@@ -36,25 +41,41 @@ newest as (
     where
         period = (select max(period) from shown_sizes)
         and metric in ('recency_days', 'frequency', 'monetary')
+),
+
+-- Numbers are counted, text joined to the counts: there are many values.
+counted as (
+    select
+        newest.segment_key,
+        newest.metric,
+        edges.lower_edge,
+        edges.upper_edge,
+        cast(sum(newest.customers) as bigint) as customers
+    from newest
+    asof join edges
+        on newest.value >= edges.lower_edge
+    group by all
 )
 
 select
-    newest.segment_key,
-    newest.metric,
-    edges.lower_edge,
-    edges.upper_edge,
-    concat(newest.segment_key, '|', newest.metric) as total_1,
-    cast(sum(newest.customers) as bigint) as customers
-from newest
+    counted.segment_key,
+    counted.metric,
+    counted.lower_edge,
+    counted.upper_edge,
+    concat(counted.segment_key, '|', counted.metric) as total_1,
+    case
+        when segments.is_exclusive then concat(counted.metric, '|', counted.lower_edge, '|', segments.scheme)
+    end as total_2,
+    shown_sizes.customers is null as is_secret,
+    counted.customers
+from counted
 inner join shown_sizes
     on
-        newest.segment_key = shown_sizes.segment_key
-        and newest.period = shown_sizes.period
-        and shown_sizes.customers is not null
-asof join edges
-    on newest.value >= edges.lower_edge
-group by all
-order by newest.segment_key, newest.metric, edges.lower_edge
+        counted.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+left join segments
+    on counted.segment_key = segments.segment_key
+order by counted.segment_key, counted.metric, counted.lower_edge
 
 -- table: thresholds
 select
@@ -105,22 +126,51 @@ left join sizes as after
 order by moves.period, moves.from_segment, moves.to_segment
 
 -- table: causes
--- The customers who entered or left add up to those who moved.
+-- The customers who entered or left add up to those who moved, and their difference is known: that of the sizes. So where too few
+-- entered or too few left, neither is shown, and no row tells that the other was nobody.
+with counted as (
+    select
+        segment_key,
+        changed_on,
+        change,
+        cause,
+        count(*) as customers
+    from segment_changes
+    where changed_on = (select max(period) from shown_sizes)
+    group by segment_key, changed_on, change, cause
+),
+
+directions as (
+    select
+        segment_key,
+        change,
+        sum(customers) as customers
+    from counted
+    group by segment_key, change
+),
+
+telling as (
+    select directions.segment_key
+    from directions
+    cross join monitoring.data_set
+    group by directions.segment_key
+    having min(directions.customers) >= max(data_set.smallest_cell)
+)
+
 select
-    changes.segment_key,
-    changes.changed_on,
-    changes.change,
-    changes.cause,
-    concat(changes.segment_key, '|', changes.change) as total_1,
+    counted.segment_key,
+    counted.changed_on,
+    counted.change,
+    counted.cause,
+    concat(counted.segment_key, '|', counted.change) as total_1,
     shown_sizes.customers is null as is_secret,
-    count(*) as customers
-from segment_changes as changes
+    counted.customers
+from counted
+inner join telling using (segment_key)
 inner join shown_sizes
     on
-        changes.segment_key = shown_sizes.segment_key
-        and changes.changed_on = shown_sizes.period
-where changes.changed_on = (select max(period) from shown_sizes)
-group by all
+        counted.segment_key = shown_sizes.segment_key
+        and counted.changed_on = shown_sizes.period
 order by all
 
 -- table: products

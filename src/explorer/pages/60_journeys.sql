@@ -1,10 +1,16 @@
 -- table: transitions
--- The transitions out of a state add up to what probability is a share of.
+-- The transitions out of a state add up to what probability is a share of, and those of a scheme's segments to those of all.
 select
     journey_transitions.segment_key,
     journey_transitions.from_state,
     journey_transitions.to_state,
     concat(journey_transitions.segment_key, '|', journey_transitions.from_state) as total_1,
+    case
+        when segments.is_exclusive
+            then concat(segments.scheme, '|', journey_transitions.from_state, '|', journey_transitions.to_state)
+    end as total_2,
+    shown_steps.customers is null
+    or (journey_transitions.segment_key <> 'all' and shown_sizes.customers is null) as is_secret,
     journey_transitions.transitions as customers,
     journey_transitions.probability
 from journey_transitions
@@ -12,7 +18,12 @@ left join shown_sizes
     on
         journey_transitions.segment_key = shown_sizes.segment_key
         and shown_sizes.period = (select max(period) from shown_sizes)
-where journey_transitions.segment_key = 'all' or shown_sizes.customers is not null
+left join shown_steps
+    on
+        journey_transitions.from_state = shown_steps.from_state
+        and journey_transitions.to_state = shown_steps.to_state
+left join segments
+    on journey_transitions.segment_key = segments.segment_key
 order by journey_transitions.segment_key, journey_transitions.from_state, journey_transitions.to_state
 
 -- table: paths

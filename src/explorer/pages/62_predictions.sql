@@ -9,21 +9,28 @@ select
     horizon_days,
     model,
     verdict,
-    case when verdict in ('in_force', 'naive_stays') then why end as why,
+    case
+        when
+            verdict in ('in_force', 'naive_stays')
+            and least(test_rows, test_positives, test_rows - test_positives) >= data_set.smallest_cell
+            then why
+    end as why,
     fitted_as_of,
     test_origin,
-    test_rows as customers,
-    test_positives
+    test_rows as customers
 from models.prediction_models
+cross join monitoring.data_set
 where status = 'in_force'
 order by target
 
 -- table: prediction_tests
+-- The measures of the base rate tell for how many it came about.
 select
     metrics.target,
     metrics.candidate,
     metrics.candidate = models.model as is_in_force,
-    models.test_rows as customers,
+    -- With no case of either kind there are too few of it as well.
+    greatest(least(models.test_positives, models.test_rows - models.test_positives), 1) as customers,
     max(case when metrics.metric = 'average_precision' then metrics.value end) as average_precision,
     max(case when metrics.metric = 'average_precision' then metrics.low end) as low,
     max(case when metrics.metric = 'average_precision' then metrics.high end) as high,
@@ -35,7 +42,7 @@ inner join models.prediction_models as models
         metrics.target = models.target
         and metrics.fitted_as_of = models.fitted_as_of
 where models.status = 'in_force' and metrics.evaluation = 'test'
-group by metrics.target, metrics.candidate, models.model, models.test_rows
+group by metrics.target, metrics.candidate, models.model, models.test_positives, models.test_rows
 order by metrics.target, average_precision desc, metrics.candidate
 
 -- table: prediction_deciles
@@ -43,6 +50,7 @@ select
     calibration.target,
     calibration.decile,
     calibration.target as total_1,
+    shown_deciles.customers is null as is_secret,
     calibration.customers,
     calibration.predicted,
     calibration.observed
@@ -52,6 +60,10 @@ inner join models.prediction_models as models
         calibration.target = models.target
         and calibration.fitted_as_of = models.fitted_as_of
         and calibration.candidate = models.model
+inner join shown_deciles
+    on
+        calibration.target = shown_deciles.target
+        and calibration.decile = shown_deciles.decile
 where models.status = 'in_force'
 order by calibration.target, calibration.decile
 
@@ -77,8 +89,14 @@ select
     of_model,
     of_naive_rule,
     predicted,
-    observed
+    case
+        when
+            observed * customers not between .5 and data_set.smallest_cell - .5
+            and (1 - observed) * customers not between .5 and data_set.smallest_cell - .5
+            then observed
+    end as observed
 from live
+cross join monitoring.data_set
 order by target, origin
 
 -- table: prediction_features

@@ -1,30 +1,50 @@
 -- table: experiments
--- Small segments are withheld in the mart already, with the segments that they would follow from.
+-- Small segments are withheld in the mart already, with the segments that they would follow from. Shares of too few are so here.
 select
-    experiment_id,
-    metric,
-    comparison,
-    kind,
-    scheme,
-    segment_key,
-    verdict,
-    hypothesis,
-    status,
-    is_primary,
-    starts_on,
-    ends_on,
-    least(customers, control_customers) as customers,
-    customers as treated,
-    control_customers,
-    mean,
-    control_mean,
-    effect,
-    effect_low,
-    effect_high,
-    p_corrected,
-    detectable_effect
-from experiments.experiment_results
-order by experiment_id, is_primary desc, metric, comparison, scheme, segment_key
+    results.experiment_id,
+    results.metric,
+    results.comparison,
+    results.kind,
+    results.scheme,
+    results.segment_key,
+    case
+        when effects.segment_key is not null and effects.customers is null
+            then
+                'withheld: a share of fewer than ' || data_set.smallest_cell || ' customers, here or in the segment that could be '
+                || 'computed from this one'
+        else results.verdict
+    end as verdict,
+    results.hypothesis,
+    results.status,
+    results.is_primary,
+    results.starts_on,
+    results.ends_on,
+    effects.segment_key is not null and effects.customers is null as is_secret,
+    least(results.customers, results.control_customers) as customers,
+    results.customers as treated,
+    results.control_customers,
+    results.mean,
+    results.control_mean,
+    results.effect,
+    results.effect_low,
+    results.effect_high,
+    results.p_corrected,
+    results.detectable_effect
+from experiments.experiment_results as results
+left join shown_effects as effects
+    on
+        results.experiment_id = effects.experiment_id
+        and results.metric = effects.metric
+        and results.comparison = effects.comparison
+        and results.segment_key = effects.segment_key
+cross join monitoring.data_set
+order by
+    results.experiment_id,
+    results.is_primary desc,
+    results.metric,
+    results.comparison,
+    results.scheme,
+    results.segment_key
 
 -- table: experiment_checks
 select

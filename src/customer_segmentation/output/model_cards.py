@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import jinja2
 
-from explorer.cells import Cell, withheld
+from customer_segmentation.cells import Cell, withheld
 
 _FEWEST_TO_CALIBRATE = 50  # of either outcome; fewer leave the calibration as it was
 

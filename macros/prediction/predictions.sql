@@ -164,16 +164,6 @@
 {% endmacro %}
 
 
-{#- At most one origin in a calendar month, so that weeks and days don't multiply the rows. -#}
-{% macro prediction_origins() -%}
-select
-    as_of,
-    is_built
-from {{ ref('int_periods') }}
-where coalesce({{ dbt.date_trunc('month', 'as_of') }} > {{ dbt.date_trunc('month', 'previous_as_of') }}, true)
-{%- endmacro %}
-
-
 {#- As the fit sees them: gaps filled, then logarithm, caps, centre and scale, rounded so that trees split the same everywhere. -#}
 {% macro prediction_vector(customers, parameters) -%}
 [
@@ -194,21 +184,6 @@ where coalesce({{ dbt.date_trunc('month', 'as_of') }} > {{ dbt.date_trunc('month
     {%- set window = window_of_column(feature.column, metrics()) -%}
     {{- return(metric_in_words(metrics()[window.metric], window) if window else feature.column | replace('_', ' ')) -}}
 {% endmacro %}
-
-
-{#- Between two knots of an isotonic calibration the probability is interpolated, beyond them it is that of the nearest. -#}
-{% macro calibrated_probability() -%}
-case
-    when sigmoid_a is not null then 1 / (1 + exp(sigmoid_a * score + sigmoid_b))
-    when knot = 0 then {{ list_element('knots_y', 1) }}
-    when {{ list_element('knots_x', 'knot + 1') }} is null then {{ list_element('knots_y', 'knot') }}
-    else
-        {{ list_element('knots_y', 'knot') }}
-        + ({{ list_element('knots_y', 'knot + 1') }} - {{ list_element('knots_y', 'knot') }})
-        * (score - {{ list_element('knots_x', 'knot') }})
-        / ({{ list_element('knots_x', 'knot + 1') }} - {{ list_element('knots_x', 'knot') }})
-end
-{%- endmacro %}
 
 
 {% macro prediction_model_id(models) -%}

@@ -1,5 +1,5 @@
--- One row per as_of, number of repeat days and age: the purchases that BG/NBD expects within some horizons of a buyer who has
--- not stopped. They depend on nothing else, so buyers of equal number and age share a row.
+-- One row per as_of, number of repeat days and age: the purchases that BG/NBD predicts within some horizons for a buyer who is
+-- still active. They depend on nothing else, so buyers of equal number and age share a row.
 --
 -- Horizons are the four quarters of the coming 365 days at the dates this build makes, and at refit dates the days that have
 -- passed since, for which the purchases are known.

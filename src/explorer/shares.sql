@@ -1,41 +1,35 @@
--- Shares tell how many they are of. These counts are withheld as sizes are, and the queries of the pages join what is left.
--- Of outcomes and of experiments the rarer side is counted: a share of nearly all tells of the few others.
+-- A share reveals the count behind it. These counts are withheld as sizes are, and the queries of the pages join what is left.
+-- Of outcomes and of experiments the rarer side is counted: a share of nearly all reveals the few others.
 
--- table: converted
+-- table: kpi_shares
+-- Members who ordered (converted) and who ordered twice (repeated).
+with counted as (
+    select
+        period,
+        scheme,
+        segment_key,
+        unnest(['converted', 'repeated']) as kpi,
+        unnest([round(conversion * customers), round(repeat_rate * customers)]) as members
+    from segment_kpis
+)
+
 select
-    kpis.period,
-    kpis.scheme,
-    kpis.segment_key,
-    case when segments.is_exclusive then concat(kpis.period, '|', kpis.scheme) end as total_1,
+    counted.period,
+    counted.scheme,
+    counted.segment_key,
+    counted.kpi,
+    case when segments.is_exclusive then concat_ws('|', counted.kpi, counted.period, counted.scheme) end as total_1,
     shown_sizes.customers is null as is_secret,
-    cast(round(kpis.conversion * kpis.customers) as bigint) as customers
-from segment_kpis as kpis
+    cast(counted.members as bigint) as customers
+from counted
 inner join shown_sizes
     on
-        kpis.period = shown_sizes.period
-        and kpis.segment_key = shown_sizes.segment_key
+        counted.period = shown_sizes.period
+        and counted.segment_key = shown_sizes.segment_key
 left join segments
-    on kpis.segment_key = segments.segment_key
-where kpis.conversion is not null
-order by kpis.period, kpis.segment_key
-
--- table: repeated
-select
-    kpis.period,
-    kpis.scheme,
-    kpis.segment_key,
-    case when segments.is_exclusive then concat(kpis.period, '|', kpis.scheme) end as total_1,
-    shown_sizes.customers is null as is_secret,
-    cast(round(kpis.repeat_rate * kpis.customers) as bigint) as customers
-from segment_kpis as kpis
-inner join shown_sizes
-    on
-        kpis.period = shown_sizes.period
-        and kpis.segment_key = shown_sizes.segment_key
-left join segments
-    on kpis.segment_key = segments.segment_key
-where kpis.repeat_rate is not null
-order by kpis.period, kpis.segment_key
+    on counted.segment_key = segments.segment_key
+where counted.members is not null
+order by counted.kpi, counted.period, counted.segment_key
 
 -- table: steps
 -- Of all customers. Each exclusive scheme adds up to them, so a step withheld here is withheld in all segments.

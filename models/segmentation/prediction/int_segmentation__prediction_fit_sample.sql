@@ -1,4 +1,4 @@
--- One row per prediction, refit date, origin and sampled customer: features and outcome. The test is the newest origin whose outcome
+-- One row per target, refit date, origin and sampled customer: features and outcome. The test is the newest origin whose outcome
 -- was known at the refit date; training origins are those whose outcome was known at the origin of the test.
 --
 -- sample_hash decides whether a stored fit is reused.

@@ -1,4 +1,4 @@
--- One row per prediction, origin and sampled customer whose outcome window has ended: whether the outcome came about.
+-- One row per target, origin and sampled customer whose outcome window has ended: whether the outcome came about.
 --
 -- The windows of the outcome end where the outcome window does, on any day. Cut points are those in force at the last first day
 -- of a period up to then. An outcome is written in the build of the period by which it is known.

@@ -1,4 +1,5 @@
--- One row per prediction, origin and sampled customer asked about: the features as of the origin.
+-- One row per target, origin and sampled customer asked about: the features as of the origin. At most one origin in a calendar month,
+-- so that weeks and days don't multiply the rows.
 
 {{ config(
     materialized='incremental',
@@ -14,7 +15,9 @@ with features as (
 ),
 
 origins as (
-    {{ prediction_origins() | indent(4) }}
+    select as_of
+    from {{ ref('int_periods') }}
+    where coalesce({{ dbt.date_trunc('month', 'as_of') }} > {{ dbt.date_trunc('month', 'previous_as_of') }}, true)
 ),
 
 cutpoints as (

@@ -96,6 +96,23 @@ placed as (
     from scored
 ),
 
+-- Between two knots of an isotonic calibration the probability is interpolated, beyond them it is that of the nearest.
+interpolated as (
+    select
+        *,
+        case
+            when sigmoid_a is not null then 1 / (1 + exp(sigmoid_a * score + sigmoid_b))
+            when knot = 0 then {{ list_element('knots_y', 1) }}
+            when {{ list_element('knots_x', 'knot + 1') }} is null then {{ list_element('knots_y', 'knot') }}
+            else
+                {{ list_element('knots_y', 'knot') }}
+                + ({{ list_element('knots_y', 'knot + 1') }} - {{ list_element('knots_y', 'knot') }})
+                * (score - {{ list_element('knots_x', 'knot') }})
+                / ({{ list_element('knots_x', 'knot + 1') }} - {{ list_element('knots_x', 'knot') }})
+        end as probability
+    from placed
+),
+
 calibrated as (
     select
         as_of,
@@ -104,8 +121,8 @@ calibrated as (
         fitted_as_of,
         naive_score,
         {{ rounded('score', digits=9) }} as score,
-        {{ rounded(calibrated_probability(), digits=9) | indent(8) }} as probability
-    from placed
+        {{ rounded('probability', digits=9) }} as probability
+    from interpolated
 ),
 
 ranked as (

@@ -314,7 +314,7 @@ def _verdict(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 def _decimals(low: float, high: float, *, least: int) -> int:
     """As many that the width of an interval has two digits, and a bound that isn't 0 shows it.
 
-    A bound may be as near to 0 as it likes where the interval holds 0.
+    A bound may be as near to 0 as it likes where the interval contains 0.
     """
     sizes = [(high - low) / 10]
     if low > 0 or high < 0:

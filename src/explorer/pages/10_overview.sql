@@ -42,8 +42,8 @@ left join telling using (segment_key)
 order by segments.scheme, segments.segment_key
 
 -- table: kpis
--- A change tells the earlier size, so it goes where either is withheld, as a goal's progress tells the earlier share. Revenue per member
--- tells who ordered.
+-- A change reveals the earlier size, so it is withheld where either is, as a goal's progress reveals the earlier share. Revenue per
+-- member reveals who ordered.
 with sizes as (
     select
         shown_sizes.*,
@@ -73,14 +73,16 @@ shares as (
                 then segment_kpis.response_rate
         end as response_rate
     from segment_kpis
-    left join shown_converted
+    left join shown_kpi_shares as shown_converted
         on
             segment_kpis.period = shown_converted.period
             and segment_kpis.segment_key = shown_converted.segment_key
-    left join shown_repeated
+            and shown_converted.kpi = 'converted'
+    left join shown_kpi_shares as shown_repeated
         on
             segment_kpis.period = shown_repeated.period
             and segment_kpis.segment_key = shown_repeated.segment_key
+            and shown_repeated.kpi = 'repeated'
     cross join monitoring.data_set
 )
 

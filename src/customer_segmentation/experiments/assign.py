@@ -51,8 +51,8 @@ def assign_experiment(
 
     A customer's variant follows from a hash of the experiment and the customer_id. Rows that the
     file has are kept while their customers may be contacted, so customers who enter the segment
-    later are added with the date of then. Who has an assignment, in the file or in the input, by
-    any reference, isn't assigned again. The file is written as a whole or not at all.
+    later are added with that day. Customers who have an assignment, in the file or in the input, by
+    any reference, aren't assigned again. The file is written as a whole or not at all.
 
     Args:
         experiment: A name of var experiments.

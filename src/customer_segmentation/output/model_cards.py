@@ -102,7 +102,7 @@ def _parts(
         key=lambda test: (-test["average_precision"]["value"], test["candidate"]),
     )
     return {
-        # The measures of the base rate tell for how many it came about.
+        # The measures of the base rate reveal how many outcomes there were.
         "tests": best_first if _fewer_outcomes(model) >= smallest else [],
         "deciles": _with_shown_shares(deciles, smallest),
         "features": _rows(connection, _FEATURES, **keys),

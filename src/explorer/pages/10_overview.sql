@@ -15,7 +15,7 @@ select
 from monitoring.data_set
 
 -- table: segments
--- Descriptions and warnings may tell a size, and go with it.
+-- Descriptions and warnings may reveal a size, and are withheld with it.
 with telling as (
     select segment_key
     from shown_sizes

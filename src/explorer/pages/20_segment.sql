@@ -127,7 +127,7 @@ order by moves.period, moves.from_segment, moves.to_segment
 
 -- table: causes
 -- The customers who entered or left add up to those who moved, and their difference is known: that of the sizes. So where too few
--- entered or too few left, neither is shown, and no row tells that the other was nobody.
+-- entered or too few left, neither is shown: a missing row would reveal that the other count is 0.
 with counted as (
     select
         segment_key,
@@ -213,7 +213,7 @@ where
     drift.period = (select max(period) from shown_sizes)
     and drift.verdict in ('stable', 'moderate', 'drifted')
     and (drift.segment_key = 'all' or shown_sizes.customers is not null)
-    -- The change of a size tells the size before.
+    -- The change of a size reveals the size before.
     and drift.test <> 'size_change'
 order by drift.segment_key, drift.metric, drift.test, drift.baseline
 

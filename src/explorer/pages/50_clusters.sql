@@ -1,5 +1,5 @@
 -- table: cluster_models
--- The sentence tells the number of customers.
+-- The sentence reveals the number of customers.
 select
     scheme,
     model_id,

@@ -24,7 +24,7 @@ where status = 'in_force'
 order by target
 
 -- table: prediction_tests
--- The measures of the base rate tell for how many it came about.
+-- The measures of the base rate reveal how many outcomes there were.
 select
     metrics.target,
     metrics.candidate,

@@ -14,6 +14,8 @@ DATASET ?= demo
 VARS ?= {}
 FILE = $(or $(wildcard datasets/$(DATASET).yml),$(error There is no datasets/$(DATASET).yml. Expected the vars of the data set, as in datasets/demo.yml))
 SETTINGS = $(if $(findstring dataset:,$(VARS)),$(VARS),{<<: [$(VARS), {dataset: $(DATASET)}, $(shell sed '/^ *\#/d' $(FILE))]})
+# Quoted for the shell, since SQL in the vars has quotes of its own.
+QUOTED = '$(subst ','\'',$(SETTINGS))'
 DEMO_FILES = $(if $(findstring dataset:,$(VARS)),,$(if $(filter demo,$(DATASET)),data/demo/orders.parquet))
 
 export DBT_PROFILES_DIR := $(CURDIR)
@@ -44,12 +46,12 @@ data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
 build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary, explorer
-	$(DBT) build --vars '$(SETTINGS)'
+	$(DBT) build --vars $(QUOTED)
 	@$(BIN)/customer-segmentation explore
 
 backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30
-	$(DBT) build --vars '$(SETTINGS)'
+	$(DBT) build --vars $(QUOTED)
 	@$(BIN)/customer-segmentation explore
 
 # RAW=folder, or VARS='{raw_schema: ...}' for warehouse tables.
@@ -57,7 +59,7 @@ check-input: $(INSTALLED) ## Profile raw data without building: make check-input
 ifdef RAW
 	@$(BIN)/customer-segmentation check-input "$(RAW)"
 else
-	@$(DBT) --quiet --no-write-json run-operation check_input --vars '$(SETTINGS)'
+	@$(DBT) --quiet --no-write-json run-operation check_input --vars $(QUOTED)
 endif
 
 summary: $(INSTALLED) ## Print the last build's summary again; all of it: make summary FULL=1

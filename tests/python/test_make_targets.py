@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from printed_examples import ROOT
 
 
@@ -57,6 +59,16 @@ def test_query_and_export_have_a_default_format_each(project: Path) -> None:
     query, export = make("--dry-run query export SEGMENT=rfm:loyal", project).stdout.splitlines()
     assert '--format "table"' in query
     assert export.rstrip().endswith('export "rfm:loyal" --format "csv"')
+
+
+def test_quotes_in_the_sql_of_a_data_set_reach_dbt(project: Path) -> None:
+    (project / "datasets").unlink()
+    (project / "datasets").mkdir()
+    metric = {"table": "sessions", "aggregate": "share", "filter": "country <> 'US'"}
+    given = {"dataset": "shop", "extra_metrics": {"foreign_share": metric}}
+    (project / "datasets" / "shop.yml").write_text(json.dumps(given))
+    build, *_ = make("--dry-run build DATASET=shop", project).stdout.splitlines()
+    assert yaml.safe_load(shlex.split(build)[-1]) == given
 
 
 def test_references_are_exported_on_request(project: Path) -> None:

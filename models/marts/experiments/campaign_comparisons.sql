@@ -217,13 +217,13 @@ final as (
                 then 'withheld, fewer than {{ smallest }} customers on a side'
             when placebo_low > 0 or placebo_high < 0
                 then
-                    'not to be believed, the contacted changed by ' || {{ rounded_text('placebo') }}
-                    || ' more than the others before there was a contact'
+                    'no evidence of an effect, the contacted already changed by ' || {{ rounded_text('placebo') }}
+                    || ' more than the others before the first contact'
             when effect_low > 0 or effect_high < 0
                 then
                     'the contacted changed by ' || {{ rounded_text('effect') }} || ' more than the others, 95% '
                     || {{ rounded_text('effect_low') }} || ' to ' || {{ rounded_text('effect_high') }}
-                    || ', and not before; only an experiment could tell why'
+                    || ', and not before; only an experiment can say why'
             else
                 'no difference seen, 95% ' || {{ rounded_text('effect_low') }} || ' to '
                 || {{ rounded_text('effect_high') }}

@@ -90,7 +90,9 @@ predicted as (
         count(*) as customers
     from {{ ref('int_segmentation__prediction_scores') }} as scores
     inner join periods on scores.as_of = periods.as_of
-    group by scores.as_of, scores.target, {{ round_to_three_significant_digits('1000000 * scores.probability') | indent(8) }}
+    group by
+        scores.as_of, scores.target,
+        {{ round_to_three_significant_digits('1000000 * scores.probability') | indent(8) }}
 ),
 
 all_counts as (

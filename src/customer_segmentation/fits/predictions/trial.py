@@ -24,6 +24,7 @@ _WORDS = {
     "logistic": "logistic regression",
     "forest": "the random forest",
     "boosting": "gradient boosting",
+    "xgboost": "XGBoost",
 }
 
 

@@ -88,7 +88,7 @@ select 0 as customers
         'break_sample_rows', 'rule_segments', 'session_idle_minutes', 'bot_events_per_day', 'bot_events_per_minute',
         'event_roles', 'cart_grace_hours', 'half_life_days', 'big_purchase', 'score_weights', 'score_half_points', 'loyalty_tiers',
         'topics', 'rating_scales', 'score_slack', 'rfm_recency', 'predictions', 'prediction_features', 'prediction_sample_rows', 'prediction_seed',
-        'annual_discount',
+        'prediction_xgboost', 'annual_discount',
     ]) -}}
 {% endmacro %}
 

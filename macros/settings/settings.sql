@@ -71,6 +71,7 @@
         'break_sample_rows': count,
         'prediction_sample_rows': count,
         'prediction_seed': {'whole': [0]},
+        'prediction_xgboost': flag,
         'journey_paths': {'keys': {
             'min_support': {'number': [0.001, 1]}, 'min_sessions': count, 'min_length': count, 'max_length': {'whole': [1, 6]},
             'session_events': count, 'sample_sessions': count,

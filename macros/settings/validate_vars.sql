@@ -16,6 +16,9 @@
     {% for name in settings() %}
         {% do setting(name) %}
     {% endfor %}
+    {% if execute and setting('prediction_xgboost') %}
+        {% do call_plugin('segmentation_require_xgboost', []) %}
+    {% endif %}
     {% do raw_warehouse() %}
     {% do backfill_range() %}
     {% do date_formats() %}

@@ -32,6 +32,8 @@
             {% do definition_error(subject, path ~ '.levels', format_value(feature.get('levels')), 'a list of at least two levels, the lowest first') %}
         {% elif feature.get('treated') and feature.column not in var('feature_treatments') %}
             {% do definition_error(subject, path ~ '.treated', 'true', 'true for a column of var feature_treatments only: ', var('feature_treatments') | list, feature.column) %}
+        {% elif feature.column[:15] == 'probability_of_' %}
+            {% do definition_error(subject, path ~ '.column', format_value(feature.column), 'a column known before clusters are: predictions are made after them. Of lifetime value, probability_alive__all and expected_purchases__all are known before') %}
         {% elif feature.column not in columns %}
             {% do definition_error(subject, path ~ '.column', format_value(feature.column), 'a metric and its window, such as orders__90d; or ', columns | sort, feature.column) %}
         {% endif %}

@@ -36,6 +36,7 @@ except metadata.PackageNotFoundError:
     ) from None
 
 from customer_segmentation.code_hash import code_hash, modules_of
+from customer_segmentation.fits.predictions.trees import require_xgboost
 from customer_segmentation.identity.identifiers import (
     fold_text,
     has_own_hash_key,
@@ -140,6 +141,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
         )
         conn.create_function("segmentation_code_hash", project_hash, [text], text)
+        conn.create_function(
+            "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text
+        )
         conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
@@ -184,7 +188,7 @@ def package_version() -> str:
 def _answer(work: Callable[[], Any]) -> str:
     try:
         return json.dumps({"result": work()})
-    except (RawFileError, PublicationError, OSError, duckdb.Error) as error:
+    except (RawFileError, PublicationError, ModuleNotFoundError, OSError, duckdb.Error) as error:
         return json.dumps({"error": str(error)})
 
 

@@ -3,7 +3,7 @@
 
 with live_scores as (
     select * from {{ ref('int_segmentation__prediction_live_scores') }}
-    where segment_key = 'all' and model in ('logistic', 'forest', 'boosting')
+    where segment_key = 'all' and model <> 'naive'
 ),
 
 newest as (

@@ -133,6 +133,36 @@ def test_deciles_of_the_test_are_calibrated(foreseen: Build) -> None:
     assert (large["predicted"] - large["observed"]).abs().max() <= 0.05
 
 
+def test_the_curve_passes_the_counts_at_the_threshold(foreseen: Build) -> None:
+    """Whoever is called positive at the chosen threshold is a point between two of the curve."""
+    curve = foreseen.passed().query(
+        "select curves.* from models.prediction_curves as curves"
+        " inner join models.prediction_models as models using (target, fitted_as_of)"
+        " where models.status = 'in_force' and curves.candidate = models.best_candidate"
+        " order by point"
+    )
+    ((customers, positives),) = foreseen.rows(
+        "select test_rows, test_positives from models.prediction_models where status = 'in_force'"
+    )
+    assert curve["point"].tolist() == list(range(len(curve)))
+    assert 50 < len(curve) <= 101
+    assert curve.iloc[-1][["customers", "recall", "false_positive_rate"]].tolist() == [
+        customers,
+        1,
+        1,
+    ]
+    assert curve["precision"].iloc[-1] == pytest.approx(positives / customers)
+    ((found, threshold_recall),) = foreseen.rows(
+        "select sum(value) filter (metric in ('true_positives', 'false_positives')),"
+        " sum(value) filter (metric = 'recall') from models.prediction_metrics"
+        " natural join (select target, fitted_as_of, best_candidate as candidate"
+        " from models.prediction_models where status = 'in_force') where evaluation = 'test'"
+    )
+    above = curve[curve["customers"] >= found].iloc[0]
+    below = curve[curve["customers"] <= found].iloc[-1]
+    assert below["recall"] - 1e-9 <= threshold_recall <= above["recall"] + 1e-9
+
+
 def test_outcomes_are_those_of_the_orders(foreseen: Build) -> None:
     origin = date(2024, 2, 1)
     found = working(foreseen).query(
@@ -204,6 +234,9 @@ def test_two_builds_predict_as_one(
         "models.prediction_metrics",
         "models.prediction_coefficients",
         "models.prediction_calibration",
+        "models.prediction_curves",
+        "models.next_segment_models",
+        "customer_next_segments",
     ):
         one, two = (
             build.query(f"select * from {mart} order by all") for build in (foreseen, second)
@@ -261,6 +294,80 @@ def test_the_model_card_has_the_figures_of_the_marts(foreseen: Build) -> None:
     assert "| returns in the last 90 days | " in cards["lapses"]
     assert "| 10 | " in cards["lapses"]
     assert "\n\n\n" not in cards["lapses"]
+
+
+def moves_to(history: pd.DataFrame, period: Any) -> pd.DataFrame:
+    """The customers known at a period and a month before it: scores, segment before and now."""
+    now = history[history["as_of"] == period]
+    before = history[history["as_of"] == period - pd.DateOffset(months=1)]
+    both = before.merge(now, on="customer_id", suffixes=("", "_now"))
+    return both[["recency_score", "frequency_score", "rfm_segment", "rfm_segment_now"]]
+
+
+def rates_by_segment(history: pd.DataFrame, period: Any, segments: list[str]) -> pd.DataFrame:
+    moves = moves_to(history, period)
+    everyone = moves["rfm_segment_now"].value_counts().reindex(segments, fill_value=0) + 1
+    counts = pd.crosstab(moves["rfm_segment"], moves["rfm_segment_now"])
+    counts = counts.reindex(index=segments, columns=segments, fill_value=0)
+    return (counts + everyone / everyone.sum()).div(counts.sum(axis=1) + 1, axis=0)
+
+
+def test_rates_by_scores_are_those_of_a_slow_count(foreseen: Build) -> None:
+    """Each move of the newest step, one customer at a time, by what was known a month before."""
+    history = foreseen.passed().query(
+        "select customer_id, as_of, rfm_segment, coalesce(recency_score, 0) as recency_score,"
+        " coalesce(frequency_score, 0) as frequency_score from customer_history"
+    )
+    history["as_of"] = pd.to_datetime(history["as_of"])
+    ((labels,),) = working(foreseen).rows(
+        "select list(distinct from_segment) from scores.int_marts__next_segment_rates"
+    )
+    segments = sorted(label.removeprefix("rfm:") for label in labels)
+    period, before = pd.Timestamp(2024, 6, 1), pd.Timestamp(2024, 5, 1)
+    by_segment = rates_by_segment(history, before, segments)
+    earlier = pd.concat(
+        moves_to(history, before - pd.DateOffset(months=number)) for number in range(3)
+    )
+    losses = []
+    for (recency, frequency, segment), own in moves_to(history, period).groupby(
+        ["recency_score", "frequency_score", "rfm_segment"]
+    ):
+        alike = earlier[
+            (earlier["recency_score"] == recency)
+            & (earlier["frequency_score"] == frequency)
+            & (earlier["rfm_segment"] == segment)
+        ]["rfm_segment_now"]
+        for now in own["rfm_segment_now"]:
+            markov = by_segment.loc[segment, now]
+            by_scores = ((alike == now).sum() + 20 * markov) / (len(alike) + 20)
+            losses.append((-np.log(markov), -np.log(by_scores)))
+    found = foreseen.query(
+        "select * from models.next_segment_models where period = date '2024-06-01'"
+    ).iloc[0]
+    markov, by_scores = np.array(losses).T
+    assert found["customers"] == len(losses) > 1000
+    assert found["log_loss_by_segment"] == pytest.approx(markov.mean(), abs=1e-6)
+    assert found["log_loss_by_scores"] == pytest.approx(by_scores.mean(), abs=1e-6)
+    gain = markov - by_scores
+    margin = 1.96 * gain.std() / np.sqrt(len(gain))
+    assert found["gain_low"] == pytest.approx(gain.mean() - margin, abs=1e-6)
+    assert (found["verdict"] == "in_force") == (gain.mean() - margin > 0)
+
+
+def test_next_segments_start_from_the_last_whole_month_and_add_up(foreseen: Build) -> None:
+    """as_of is 17 June, in the middle of a month."""
+    found = foreseen.passed().query("select * from customer_next_segments")
+    assert set(found["as_of"]) == {pd.Timestamp(2024, 6, 1)}
+    assert set(found["next_period"]) == {pd.Timestamp(2024, 7, 1)}
+    totals = found.groupby("customer_id")["probability"].sum()
+    assert totals.to_numpy() == pytest.approx(1, abs=1e-6)
+    now = foreseen.query(
+        "select customer_id, 'rfm:' || rfm_segment as segment_key from customer_history"
+        " where as_of = date '2024-06-01'"
+    ).set_index("customer_id")["segment_key"]
+    assert set(totals.index) == set(now.index)
+    own = found.drop_duplicates("customer_id").set_index("customer_id")["current_segment_key"]
+    assert (own == now.loc[own.index]).all()
 
 
 def test_profiles_show_the_probability(foreseen: Build) -> None:

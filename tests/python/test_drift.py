@@ -62,9 +62,15 @@ class Drift:
     """What the models say of members by segment and period, a list of values each.
 
     The models are fitted at the first period and the cut points at every one.
+    refitted_on: another date of a fit. probabilities: that a customer lapses, by period.
     """
 
-    def __init__(self, members: Mapping[tuple[str, date], Mapping[str, Array]]) -> None:
+    def __init__(
+        self,
+        members: Mapping[tuple[str, date], Mapping[str, Array]],
+        probabilities: Mapping[date, Array] | None = None,
+        refitted_on: date | None = None,
+    ) -> None:
         self.connection = duckdb.connect()
         frames = [
             pd.DataFrame(values).assign(segment_key=segment, as_of=pd.Timestamp(period))
@@ -78,7 +84,15 @@ class Drift:
         calendar = pd.DataFrame({"as_of": pd.to_datetime(periods)})
         calendar["previous_as_of"] = calendar["as_of"].shift()
         calendar["models_fitted_as_of"] = first
+        if refitted_on:
+            is_refitted = calendar["as_of"] >= pd.Timestamp(refitted_on)
+            calendar.loc[is_refitted, "models_fitted_as_of"] = pd.Timestamp(refitted_on)
         calendar["cutpoints_fitted_as_of"] = calendar["as_of"]
+        scores = [(day, p) for day, own in (probabilities or {}).items() for p in own]
+        scored = pd.DataFrame(scores, columns=["as_of", "probability"]).astype(
+            {"as_of": "datetime64[s]", "probability": "float64"}
+        )
+        self.connection.register("scored", scored)
         self.connection.register("rows", rows)
         self.connection.register("calendar", calendar)
         self.connection.execute(
@@ -89,6 +103,8 @@ class Drift:
                 printf('%015x', customer_key) || repeat('0', 17) as customer_id,
                 {", ".join(f"{name}::decimal(18, 2) as {name}" for name in METRICS + SCORES)}
             from rows;
+            create table int_segmentation__prediction_scores as
+            select as_of::date as as_of, 'lapses' as target, probability from scored;
             create table int_segmentation__memberships as
             select
                 as_of::date as as_of, customer_key, segment_key,
@@ -359,6 +375,46 @@ def test_planted_drift_is_found_in_its_period_and_segment() -> None:
     assert "refit: add this row to the seed refits: 2023-07-01,refit,recency_days drifted" in set(
         since_the_fit["recommendation"]
     )
+
+
+def test_drift_of_probabilities_asks_for_a_refit_and_a_refit_is_none() -> None:
+    """In the fourth month customers become likelier to lapse, in the sixth models are refitted."""
+    random = np.random.default_rng(8)
+    days = MONTHS[:6]
+    probabilities = {
+        day: random.beta(2, 18 if day < days[3] else 9, 800).round(5) for day in days[:5]
+    } | {days[5]: random.beta(2, 40, 800).round(5)}
+    members = {("rule:x", day): shopper_values(random, 400) for day in days}
+    found = Drift(members, probabilities, refitted_on=days[5]).rows(
+        "metric = 'probability_of_lapses' and test = 'psi'"
+    )
+    assert set(found["segment_key"]) == {"all"}
+    found = found.set_index(["baseline", found["period"].dt.date])
+    for baseline, before, now in [
+        ("previous", days[1], days[2]),
+        ("previous", days[2], days[3]),
+        ("fitted", days[0], days[4]),
+    ]:
+        row = found.loc[(baseline, now)]
+        in_millionths = [kept_digits(1e6 * probabilities[day]) for day in (before, now)]
+        assert row["statistic"] == pytest.approx(psi_and_kl(*in_millionths)[0], abs=1e-6)
+        assert (row["customers"], row["baseline_customers"]) == (800, 800)
+    assert found.loc[("previous", days[2]), "verdict"] == "stable"
+    assert found.loc[("previous", days[3]), "verdict"] == "drifted"
+    assert found.loc[("previous", days[3]), "recommendation"].startswith("review it")
+    assert found.loc[("fitted", days[4]), "recommendation"].endswith(
+        f"{days[4]},refit,probability_of_lapses drifted"
+    )
+    refit = found.loc[("previous", days[5])]
+    assert refit["verdict"] == "drifted"
+    assert refit["recommendation"] == "none: the prediction was refitted"
+    assert ("fitted", days[5]) not in found.index
+
+
+def kept_digits(values: Array) -> Array:
+    """Rounded to three significant digits, but below 1,000 to whole numbers."""
+    unit = 10 ** np.maximum(np.floor(np.log10(values)) - 2, 0)
+    return np.floor(values / unit + 0.5) * unit
 
 
 def test_the_source_is_suspected_where_several_segments_say_so_at_once() -> None:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from customer_segmentation.fits.long_table import LONG_TABLE
 from customer_segmentation.fits.predictions import fit as fitting
 from customer_segmentation.fits.predictions import fit_predictions, models
-from customer_segmentation.fits.predictions.trees import boosting, fit_bins, forest
+from customer_segmentation.fits.predictions.trees import boosting, fit_bins, fit_xgboost, forest
 from customer_segmentation.fits.stored_fits import fit_where_changed
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -38,8 +38,9 @@ FEATURES = [
     {"name": "noise"},
 ]
 KINDS = ("logistic", "forest", "boosting")
+ALL_KINDS = (*KINDS, "xgboost")
 # Parts that the test cases decide on, or that say how they came out.
-OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration")
+OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration", "curve")
 # The model in force is calibrated on them, too.
 OF_THE_CALIBRATION = ("knot", "sigmoid", "effect")
 
@@ -182,14 +183,20 @@ def scikit_learn_scores(result, kind, training, outcome, matrix):
     if kind == "forest":
         model = forest(own, len(training), seed=7)
         return model.fit(bins.of(training), outcome).predict_proba(bins.of(matrix))[:, 1]
-    chances = boosting(own, seed=7).fit(bins.of(training), outcome).predict_proba(bins.of(matrix))
+    if kind == "boosting":
+        model = boosting(own, seed=7).fit(bins.of(training), outcome)
+    else:
+        model = fit_xgboost(own, bins.of(training), outcome, seed=7)
+    chances = model.predict_proba(bins.of(matrix)).astype("float64")
     return np.log(chances[:, 1] / chances[:, 0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_rows_of_a_model_give_the_scores_of_scikit_learn(kind, monkeypatch):
     monkeypatch.setattr(fitting, "GRIDS", {kind: models.GRIDS[kind]})
-    result = fit(SAMPLE, naive_rule={"high": "noise"})
+    if kind == "xgboost":
+        pytest.importorskip("xgboost")
+    result = fit(SAMPLE, naive_rule={"high": "noise"}, xgboost=kind == "xgboost")
     assert (word(result, "model"), word(result, "verdict")) == (kind, "in_force")
     training = SAMPLE[~SAMPLE["is_test"]].sort_values(["origin", "customer_key"])
     test = SAMPLE[SAMPLE["is_test"]]
@@ -198,8 +205,9 @@ def test_the_rows_of_a_model_give_the_scores_of_scikit_learn(kind, monkeypatch):
     expected = scikit_learn_scores(
         result, kind, scaled(result, training), training["outcome"].to_numpy(), matrix
     )
-    # scikit-learn's own solver stops a little earlier than ours.
-    np.testing.assert_allclose(scores, expected, atol=1e-6 if kind == "logistic" else 1e-9)
+    # scikit-learn's own solver stops a little earlier than ours; XGBoost adds in single precision.
+    exactly = {"logistic": 1e-6, "xgboost": 1e-5}.get(kind, 1e-9)
+    np.testing.assert_allclose(scores, expected, atol=exactly)
     assert_calibrated_on(test, calibrated(result, scores), wide(result, "test").loc[kind])
 
 
@@ -299,6 +307,35 @@ def test_the_chosen_one_is_the_best_on_the_folds_and_all_are_tested(fitted):
         assert (test[metric] <= test[f"{metric}_high"]).all()
     assert test.loc["base_rate", "roc_auc"] == 0.5
     assert test.loc["base_rate", "top_decile_lift"] == 1
+
+
+def test_the_curves_enclose_the_areas_of_the_test(fitted):
+    curves, test = part(fitted, "curve"), wide(fitted, "test")
+    assert set(curves["feature"]) == set(test.index)
+    for candidate, own in curves.groupby("feature"):
+        points = own.pivot(index="number", columns="name", values="value")
+        area = np.trapezoid(points["recall"], points["false_positive_rate"])
+        assert area == pytest.approx(test.loc[candidate, "roc_auc"], abs=0.005)
+        steps = points["recall"].diff() * points["precision"]
+        assert steps.sum() == pytest.approx(test.loc[candidate, "average_precision"], abs=0.02)
+        assert points["customers"].iloc[-1] == 600
+
+
+def test_xgboost_is_a_candidate_only_where_it_is_asked_for(fitted):
+    pytest.importorskip("xgboost")
+    asked = fit(SAMPLE, xgboost=True)
+    assert set(part(asked, "test")["feature"]) == {"base_rate", "naive", *ALL_KINDS}
+    own, others = asked["feature"] == "xgboost", asked["part"].isin(["test", "search", "fold"])
+    without_it = asked[others & ~own].reset_index(drop=True)
+    assert_frame_equal(
+        without_it, fitted[fitted["part"].isin(["test", "search", "fold"])].reset_index(drop=True)
+    )
+
+
+def test_a_missing_xgboost_is_one_line_that_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(ModuleNotFoundError, match=r"prediction_xgboost.*customer-segmentation"):
+        fit(SAMPLE, xgboost=True)
 
 
 def test_counts_and_dates_are_those_of_the_sample(fitted):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rule_grammar_project import DEFAULTS, ROOT, GrammarProject
 from test_prediction_fits import (
+    ALL_KINDS,
     AS_OF,
-    KINDS,
     NAMES,
     SAMPLE,
     calibrated,
@@ -58,7 +58,11 @@ def fitted(kind: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
         result = fit(sample, features=FEATURES)
     else:
         monkeypatch.setattr(fitting, "GRIDS", {kind: models.GRIDS[kind]})
-        result = fit(SAMPLE, features=FEATURES, naive_rule={"high": "noise"})
+        if kind == "xgboost":
+            pytest.importorskip("xgboost")
+        result = fit(
+            SAMPLE, features=FEATURES, naive_rule={"high": "noise"}, xgboost=kind == "xgboost"
+        )
     assert word(result, "model") == kind
     return result
 
@@ -82,7 +86,7 @@ def scores(project: GrammarProject, result: pd.DataFrame, asked: pd.DataFrame) -
     return connection.sql("from int_segmentation__prediction_scores order by customer_key").df()
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "naive"])
+@pytest.mark.parametrize("kind", [*ALL_KINDS, "naive"])
 def test_sql_gives_the_probabilities_of_the_fit(
     project: GrammarProject, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

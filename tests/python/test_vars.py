@@ -143,6 +143,11 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["journey_features", "to_purchase_share__400", "orders__90d"],
     ),
     ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
+    (
+        "cluster_features()",
+        {"cluster_features": [{"name": "leaving", "column": "probability_of_lapses"}]},
+        ["[0].column", "probability_of_lapses", "after them", "probability_alive__all"],
+    ),
     ("setting('holdout_share')", {"holdout_share": 0.6}, ["holdout_share", "at most 0.5"]),
     ("setting('smallest_cell')", {"smallest_cell": 0}, ["smallest_cell", "at least 1"]),
     ("validate_vars()", {"experiments": {"name": "x"}}, ["Var experiments", "a list such as"]),

@@ -1,5 +1,5 @@
 -- Counts of members by value: all that drift tests need, in a table that does not grow with the customers. Each period
--- depends only on itself.
+-- depends only on itself. Probabilities are counted among all customers asked about, in millionths.
 
 {{ config(
     materialized='incremental',
@@ -81,20 +81,40 @@ counted as (
     )
 ),
 
+predicted as (
+    select
+        scores.as_of,
+        0 as number,
+        'probability_of_' || scores.target as metric,
+        {{ round_to_three_significant_digits('1000000 * scores.probability') | indent(8) }} as value,
+        count(*) as customers
+    from {{ ref('int_segmentation__prediction_scores') }} as scores
+    inner join periods on scores.as_of = periods.as_of
+    group by
+        scores.as_of, scores.target,
+        {{ round_to_three_significant_digits('1000000 * scores.probability') | indent(8) }}
+),
+
+all_counts as (
+    select * from counted
+    union all
+    select * from predicted
+),
+
 final as (
     select
         -- ids
-        counted.as_of as period,
+        all_counts.as_of as period,
         coalesce(segments.scheme, 'all') as scheme,
         coalesce(segments.segment_key, 'all') as segment_key,
-        counted.metric,
+        all_counts.metric,
 
         -- numbers
-        cast(counted.value as bigint) as value,
-        counted.customers
-    from counted
-    left join segments on counted.number = segments.number
-    where counted.value is not null
+        cast(all_counts.value as bigint) as value,
+        all_counts.customers
+    from all_counts
+    left join segments on all_counts.number = segments.number
+    where all_counts.value is not null
 )
 
 select * from final

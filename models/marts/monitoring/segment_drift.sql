@@ -70,6 +70,11 @@ advised as (
                 and judged.period = periods.models_fitted_as_of
                 then 'none: the clusters were refitted'
             when
+                judged.metric like 'probability_of_%'
+                and judged.baseline = 'previous'
+                and judged.period = periods.models_fitted_as_of
+                then 'none: the prediction was refitted'
+            when
                 judged.test <> 'size_change'
                 and judged.scheme in ('{{ by_cutpoints | join("', '") }}')  -- noqa: LT05
                 and judged.period = periods.cutpoints_fitted_as_of

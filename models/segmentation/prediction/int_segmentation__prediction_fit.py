@@ -11,5 +11,6 @@ def model(dbt, session):
         by="target",
         schemes={k: {"naive_rule": v["naive_rule"], "horizon_days": v["horizon_days"]} for k, v in targets.items()},
         features=dbt.config.meta_get("features"),
+        xgboost=dbt.config.meta_get("xgboost"),
         seed=dbt.config.meta_get("seed"),
     )

@@ -82,7 +82,7 @@ scored as (
         naive_sign * {{ list_element('feature_values', 'naive_position') }} as naive_score,
         case
             when model = 'logistic' then intercept + {{ dot_product('feature_values', 'coefficients') }}
-            when model in ('forest', 'boosting') then baseline + {{ sum_of_leaves('feature_values', 'prepared', 5) }}
+            when trees is not null then baseline + {{ sum_of_leaves('feature_values', 'prepared', 5) }}
             when model = 'naive' then naive_sign * {{ list_element('feature_values', 'naive_position') }}
             else 0
         end as score

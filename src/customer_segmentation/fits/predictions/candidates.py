@@ -56,9 +56,9 @@ class Candidate:
 
 
 def fit_candidates(
-    training: Cases, folds: Folds, naive: Naive, space: Space
+    training: Cases, folds: Folds, naive: Naive, space: Space, *, xgboost: bool
 ) -> dict[str, Candidate]:
-    """The base rate, the naive rule and the candidates of GRIDS, by name.
+    """The base rate, the naive rule and the candidates of GRIDS, by name; XGBoost where asked for.
 
     A model is calibrated on the scores of the folds, which it wasn't fitted on; the base rate and
     the naive rule have nothing to be fitted but their calibration, and are calibrated on all cases.
@@ -70,6 +70,8 @@ def fit_candidates(
         scores = [model.raw(training.at(own).values) for _, own in folds.pairs]
         found[name] = _candidate(name, model, calibration, scores, training, folds, {})
     for name in GRIDS:
+        if name == "xgboost" and not xgboost:
+            continue
         parameters = search(name, training, folds, space)
         scores = fold_scores(name, parameters, training, folds, space)
         outcomes = [training.outcome[own] for _, own in folds.pairs]

@@ -30,7 +30,7 @@ from customer_segmentation.fits.predictions.sample import (
     fit_preparation,
     read_cases,
 )
-from customer_segmentation.fits.predictions.trees import Trees, fit_bins
+from customer_segmentation.fits.predictions.trees import Trees, fit_bins, require_xgboost
 from customer_segmentation.fits.predictions.trial import judge, try_candidates
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ def fit_predictions(
     seed: int,
     naive_rule: Mapping[str, str] | None = None,
     horizon_days: int = 0,
+    xgboost: bool = False,
 ) -> pd.DataFrame:
     """The model in force of each refit date, with all that it takes to judge it.
 
     Base rate, naive rule, logistic regression, random forest and gradient boosting are fitted on
-    the training origins. The best of the last three by mean average precision over folds that go
-    forward in time is put in force if on the test origin its average precision exceeds the naive
-    rule's by an interval above 0 (95%, 1,000 paired draws of customers), and if the test has 20
-    customers with the outcome and without; else the naive rule stays.
+    the training origins, and XGBoost where it is asked for. The best of all but the first two by
+    mean average precision over folds that go forward in time is put in force if on the test origin
+    its average precision exceeds the naive rule's by an interval above 0 (95%, 1,000 paired draws
+    of customers), and if the test has 20 customers with the outcome and without; else the naive
+    rule stays.
     The test cases decide between these two; then the one in force is calibrated on them, where they
     have at least 50 of either outcome, since they are the newest. All measures are from before.
 
@@ -68,6 +70,7 @@ def fit_predictions(
     horizon_days: length of the outcome window, at least 1. Both are needed unless the sample is
     empty.
     seed: of all that is drawn.
+    xgboost: whether XGBoost is a candidate; it is in the extra of that name.
 
     Missing values are filled; logged, capped, centred and scaled (see `scaling.scale`), then
     rounded to four decimals, they are the x of all models, in the order of the features. The raw
@@ -75,7 +78,8 @@ def fit_predictions(
     baseline plus one leaf per tree for the others; the calibration in force makes it a probability.
 
     Returns the columns as_of, part, name, number, feature, value; values have 12 significant
-    digits. `candidate` stands for base_rate, naive, logistic, forest or boosting. Parts:
+    digits. `candidate` stands for base_rate, naive, logistic, forest, boosting or xgboost.
+    Parts:
     model            name: the candidate in force; none
     chosen           name: the best candidate on the folds, if there are any
     verdict, why     name: in_force, naive_stays or too_few; a sentence
@@ -108,8 +112,11 @@ def fit_predictions(
                      no fold could go forward in time), feature: candidate, value
     calibration      name: predicted, observed or rows, number: decile from 1 to 10, the likeliest,
                      feature: candidate, value; of the test cases. Equal scores are in one decile
+    curve            name: a field of `Point`, number: of the point from 0, feature: candidate,
+                     value; of the test cases
 
-    Raises ValueError for a wrong feature specification, a naive rule of an unknown feature, a
+    Raises ModuleNotFoundError where XGBoost is asked for and isn't installed, and ValueError for a
+    wrong feature specification, a naive rule of an unknown feature, a
     missing column, or training origins less than a horizon before the test. No data makes it raise
     or warn: where there are too few cases the verdict is too_few, with the reason.
     """
@@ -126,12 +133,14 @@ def fit_predictions(
     if missing:
         raise ValueError(f"columns missing from the sample: {', '.join(sorted(missing))}")
     days = pd.to_datetime(sample["as_of"])
+    if xgboost:
+        require_xgboost()
     load_fitters()
     fits = {}
     with threadpool_limits(1):
         for as_of in sorted(days.dropna().unique()):
             training, test = read_cases(sample[days == as_of], specs)
-            fits[as_of.date()] = _fit(training, test, specs, rule, horizon_days, seed)
+            fits[as_of.date()] = _fit(training, test, specs, rule, horizon_days, xgboost, seed)
     return long_table(fits)
 
 
@@ -154,6 +163,7 @@ def _fit(
     specs: Sequence[Feature],
     naive: Naive,
     horizon_days: int,
+    xgboost: bool,
     seed: int,
 ) -> list[Row]:
     """The rows of one date."""
@@ -180,8 +190,11 @@ def _fit(
     training, test = preparation.apply(training), preparation.apply(test)
     inflation = drop_inflated(training.values)
     space = Space(tuple(inflation.kept), fit_bins(training.values), seed)
-    candidates = fit_candidates(training, folds, naive, space)
-    chosen = max(GRIDS, key=lambda name: candidates[name].mean_precision)
+    candidates = fit_candidates(training, folds, naive, space, xgboost=xgboost)
+    chosen = max(
+        (name for name in GRIDS if name in candidates),
+        key=lambda name: candidates[name].mean_precision,
+    )
     trial = try_candidates(candidates, test, seed)
     verdict, why = judge(chosen, trial, test)
     in_force = candidates[chosen if verdict == "in_force" else "naive"]

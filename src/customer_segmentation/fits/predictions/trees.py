@@ -7,8 +7,11 @@ fraction of the time.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -104,6 +107,30 @@ def boosting(parameters: Mapping[str, Any], seed: int) -> Any:
     )
 
 
+def require_xgboost() -> None:
+    """Raises ModuleNotFoundError with one line, before any time is spent."""
+    if find_spec("xgboost") is None:
+        raise ModuleNotFoundError(
+            "Var prediction_xgboost is true, but XGBoost is not installed. Expected the extra "
+            "xgboost: pip install 'customer-segmentation[xgboost]'; or set the var to false."
+        )
+
+
+def fit_xgboost(parameters: Mapping[str, Any], bins: Matrix, outcome: Labels, seed: int) -> Any:
+    """XGBoost (Chen, Guestrin 2016), fitted on bins; both outcomes weigh the same."""
+    from sklearn.utils.class_weight import compute_sample_weight
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(
+        n_estimators=_BOOSTING_TREES,
+        tree_method="hist",
+        base_score=0.5,
+        n_jobs=1,
+        random_state=seed,
+        **parameters,
+    ).fit(bins, outcome, sample_weight=compute_sample_weight("balanced", outcome))
+
+
 @dataclass(frozen=True)
 class _Tree:
     """Nodes of a tree as scikit-learn has them; a leaf has no children (left 0 or -1)."""
@@ -136,6 +163,22 @@ def read_boosting(fitted: Any, bins: Bins) -> Trees:
     names = ("left", "right", "feature_idx", "num_threshold", "value")
     trees = [_Tree(*(of[name].tolist() for name in names)) for of in nodes]
     return _complete(trees, bins, tidy(float(np.ravel(fitted._baseline_prediction)[0])))
+
+
+def read_xgboost(fitted: Any, bins: Bins) -> Trees:
+    """From the library's own JSON. A row goes left if its bin is less than the condition."""
+    model = json.loads(fitted.get_booster().save_raw("json"))
+    trees = [
+        _Tree(
+            tree["left_children"],
+            tree["right_children"],
+            tree["split_indices"],
+            [math.ceil(condition) - 1 for condition in tree["split_conditions"]],
+            tree["split_conditions"],  # of a leaf its value
+        )
+        for tree in model["learner"]["gradient_booster"]["model"]["trees"]
+    ]
+    return _complete(trees, bins, 0.0)
 
 
 def _complete(trees: Sequence[_Tree], bins: Bins, baseline: float) -> Trees:

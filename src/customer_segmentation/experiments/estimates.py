@@ -231,7 +231,8 @@ def relative(
     spread = sum(one for one, _ in spreads + others)
     slack = sum(one**2 / degrees for one, degrees in spreads + others)
     freedom = spread**2 / slack if slack else math.inf
-    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * math.sqrt(spread)
+    quantile = QUANTILE if freedom == math.inf else float(stats.t.ppf(1 - LEVEL / 2, freedom))
+    half = quantile * math.sqrt(spread)
     if half > _WIDEST:
         return None
     factor = math.exp(half)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from customer_segmentation.cells import Cell, withheld
-from customer_segmentation.fairness.groups import TOO_FEW, compared, verdict_of
+from customer_segmentation.fairness.groups import TOO_FEW, compared, p_values, pool, verdict_of
 
 _TEXTS = ("scheme", "segment_key", "attribute", "attribute_group")
 _COUNTS = ("customers", "members")
@@ -56,8 +54,9 @@ def segment_rates(counts: pd.DataFrame, *, smallest_cell: int, least_ratio: floa
     for _, part in ordered.groupby(["as_of", "population", "attribute"], sort=True):
         rows += _of_attribute(part.to_dict("records"), smallest_cell)
     shown = [row for row in rows if row["verdict"] != TOO_FEW]
-    _test(shown)
-    for row in shown:
+    tested = p_values([row["table"] for row in shown])
+    for row, (p_value, p_corrected) in zip(shown, tested, strict=True):
+        row |= {"p_value": p_value, "p_corrected": p_corrected}
         row["verdict"] = verdict_of(
             row.get("parity_ratio"), row["p_corrected"], least_ratio, _WORDS
         )
@@ -92,8 +91,7 @@ def _of_attribute(cells: Sequence[dict[str, Any]], smallest: int) -> list[dict[s
             row["segment_key"]: row["cell"] for row in shown if row["attribute_group"] == "unknown"
         }
         for row in shown:
-            row["pool"] = _pool(row["cell"], unknown.get(row["segment_key"]))
-            row |= _rates(row["cell"], row["pool"])
+            row |= _rates(row["cell"], unknown.get(row["segment_key"]))
     return rows
 
 
@@ -107,20 +105,11 @@ def _cell(cell: dict[str, Any], scheme: str, hidden_groups: set[str], smallest: 
     return Cell(cell["members"], totals, is_secret)
 
 
-def _pool(cell: dict[str, Any], unknown: dict[str, Any] | None) -> tuple[int, int]:
-    """Customers and members that a group is compared within: those whose group is known.
-
-    Where an attribute is known for few, all of its groups differ from the unknown first. Those are
-    in the pool where they are the group, and where their number is withheld, since it would follow.
-    """
-    customers, members = cell["all_customers"], cell["all_members"]
-    if unknown is None or unknown is cell:
-        return customers, members
-    return customers - unknown["customers"], members - unknown["members"]
-
-
-def _rates(cell: dict[str, Any], pool: tuple[int, int]) -> dict[str, Any]:
+def _rates(cell: dict[str, Any], unknown: dict[str, Any] | None) -> dict[str, Any]:
     customers, members = cell["customers"], cell["members"]
+    everyone, segment = pool(
+        cell, unknown, [("all_customers", "customers"), ("all_members", "members")]
+    )
     customer_share = customers / cell["all_customers"]
     member_share = members / cell["all_members"]
     return {
@@ -129,22 +118,6 @@ def _rates(cell: dict[str, Any], pool: tuple[int, int]) -> dict[str, Any]:
         "customer_share": customer_share,
         "member_share": member_share,
         "representation": member_share / customer_share,
-        **compared(members, customers, pool[1] - members, pool[0] - customers),
+        "table": (members, customers, segment, everyone),
+        **compared(members, customers, segment - members, everyone - customers),
     }
-
-
-def _test(rows: Sequence[dict[str, Any]]) -> None:
-    """Adds p-values to the rows: as many or as few members of the group by a draw from the pool."""
-    if not rows:
-        return
-    members, group, everyone, segment = np.array(
-        [(row["members"], row["customers"], *row["pool"]) for row in rows]
-    ).T
-    tails = np.minimum(
-        stats.hypergeom.cdf(members, everyone, group, segment),
-        stats.hypergeom.sf(members - 1, everyone, group, segment),
-    )
-    p_values = np.clip(2 * tails, 0, 1)
-    corrected = stats.false_discovery_control(p_values)
-    for row, p_value, p_corrected in zip(rows, p_values, corrected, strict=True):
-        row |= {"p_value": float(p_value), "p_corrected": float(p_corrected)}

@@ -110,6 +110,12 @@
         'min_drift_customers': count,
         'protected_attributes': {'items': {'one_of': rule_attributes()}, 'may_be_empty': true},
         'min_fairness_ratio': {'number': [0.01, 1]},
+        'group_thresholds': {
+            'values': {'keys': {'attribute': {'one_of': rule_attributes()}, 'constraint': {'one_of': ['demographic_parity', 'true_positive_rate_parity']}}},
+            'named': (var('predictions', {}) or {}) | list,
+            'may_be_empty': true,
+            'words': 'a mapping from predictions to how groups are to be treated alike, such as {lapses: {attribute: gender, constraint: demographic_parity}}',
+        },
         'error_gates': {'items': {'one_of': ['segment_share', 'size_change', 'drift', 'coverage', 'fairness']}, 'may_be_empty': true},
         'test_severity': {'one_of': ['warn', 'error']},
         'publish_targets': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of targets, such as [local]'},

@@ -8,8 +8,14 @@ with rates as (
 ranges as (
     select
         *,
-        max(true_positive_rate) over of_attribute - min(true_positive_rate) over of_attribute as true_positive_range,
-        max(false_positive_rate) over of_attribute - min(false_positive_rate) over of_attribute as false_positive_range
+        case
+            when count(true_positive_rate) over of_attribute > 1
+                then max(true_positive_rate) over of_attribute - min(true_positive_rate) over of_attribute
+        end as true_positive_range,
+        case
+            when count(false_positive_rate) over of_attribute > 1
+                then max(false_positive_rate) over of_attribute - min(false_positive_rate) over of_attribute
+        end as false_positive_range
     from rates
     window of_attribute as (partition by target, thresholds, attribute)
 ),
@@ -35,7 +41,9 @@ final as (
         {{ rounded(number) }} as {{ number }},
         {% endfor -%}
         {{ rounded('true_positive_range') }} as equal_opportunity_difference,
-        {{ rounded('greatest(true_positive_range, false_positive_range)') }} as equalized_odds_difference,
+        -- Neither is left out of the worse of both: that would look fairer than is known.
+        {{ rounded('case when true_positive_range is not null then greatest(true_positive_range, false_positive_range) end') }}
+            as equalized_odds_difference,
 
         -- words
         verdict,

@@ -24,10 +24,10 @@ end
 
 
 {#-
-    By metric of segment_drift, the schemes and rule segments whose definition names it over any window: in their rules, in rules
-    and schemes that these refer to, as a feature of clusters or as an input of a score that is one or is named.
+    By scheme or key of a rule segment, the columns that its definition names: in its rules, in rules and schemes that these refer to,
+    as a feature of clusters or as an input of a score that is one or is named.
 -#}
-{% macro segments_defined_by() %}
+{% macro columns_of_definitions() %}
     {%- set named = {'rfm': ['recency_days__all', 'orders__all'], 'spend_breaks': ['revenue__all']} -%}
     {%- for scheme, features in cluster_schemes().items() -%}
         {%- set columns = features | map(attribute='column') | list -%}
@@ -47,7 +47,13 @@ end
         {%- endfor -%}
         {%- do named.update({key: columns + score_parts() | selectattr('score', 'in', columns) | map(attribute='value') | list}) -%}
     {%- endfor -%}
-    {%- set defined_by = {} -%}
+    {{- return(named) -}}
+{% endmacro %}
+
+
+{#- By metric of segment_drift, the schemes and rule segments whose definition names it over any window. -#}
+{% macro segments_defined_by() %}
+    {%- set defined_by, named = {}, columns_of_definitions() -%}
     {%- for metric, inputs in {'recency_days': 'recency_days__', 'frequency': 'orders__|monetary_mean', 'monetary': 'revenue__|monetary_mean'}.items() -%}
         {%- set defined = {'schemes': [], 'segments': []} -%}
         {%- for key, columns in named.items() if modules.re.search('\\b(' ~ inputs ~ ')', columns | join(' ')) -%}

@@ -67,6 +67,26 @@ def withheld(cells: Sequence[Cell], smallest: int) -> set[int]:
         hidden |= more
 
 
+def withheld_rows(
+    rows: Sequence[Sequence[int]], totals: tuple[Hashable, ...], smallest: int
+) -> set[int]:
+    """The positions of the rows to withhold as a whole, where each column adds up to the totals.
+
+    In each column as many are as `withheld` asks for.
+    """
+    hidden: set[int] = set()
+    while True:
+        more = set(hidden)
+        for column in zip(*rows, strict=True):
+            more |= withheld(
+                [Cell(count, totals, place in hidden) for place, count in enumerate(column)],
+                smallest,
+            )
+        if more == hidden:
+            return hidden
+        hidden = more
+
+
 def _computable(cells: Sequence[Cell], hidden: set[int]) -> Iterator[int]:
     """Withheld cells that the totals determine: the bridges of a graph.
 

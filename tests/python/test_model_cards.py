@@ -12,7 +12,14 @@ from customer_segmentation.output.model_cards import model_cards
 SMALLEST = 10
 
 
-def card(test_rows: int, test_positives: int, positives_of_deciles: list[int]) -> str:
+def card(
+    test_rows: int,
+    test_positives: int,
+    positives_of_deciles: list[int],
+    *,
+    fairness: str = "",
+    group_thresholds: str = "null",
+) -> str:
     """Of a model whose test has ten tenths of a tenth of its customers each."""
     with duckdb.connect() as connection:
         connection.execute(f"""
@@ -22,7 +29,8 @@ def card(test_rows: int, test_positives: int, positives_of_deciles: list[int]) -
             create table models.prediction_models as select
                 'lapses' as target, 'in_force' as status, 'forest' as model, 'Lapses' as name,
                 null as description, 'm' as model_id, 'buyers' as who, 'no orders' as outcome,
-                90 as horizon_days, null as recommended_action, date '2024-01-01' as fitted_as_of,
+                90 as horizon_days, null as recommended_action,
+                {group_thresholds} as group_thresholds, date '2024-01-01' as fitted_as_of,
                 'The forest is in force: 0.321.' as why, 5000 as train_rows, 6 as train_origins,
                 date '2023-01-01' as train_from_origin, date '2023-06-01' as train_to_origin,
                 400 as train_positives, {test_rows} as test_rows,
@@ -49,6 +57,12 @@ def card(test_rows: int, test_positives: int, positives_of_deciles: list[int]) -
             create table models.prediction_coefficients as select
                 'lapses' as target, date '2024-01-01' as fitted_as_of, 0.5 as coefficient,
                 'orders' as words, 1.0 as variance_inflation, 'kept' as status;
+            create table models.prediction_fairness (
+                target text, fitted_as_of date, thresholds text, attribute text,
+                attribute_group text, equal_opportunity_difference double,
+                equalized_odds_difference double, verdict text, calibration_verdict text
+            );
+            {fairness}
         """)
         return model_cards(connection)["lapses"]
 
@@ -87,3 +101,34 @@ def test_a_calibration_is_told_only_if_it_happened(positives: int, is_calibrated
     text = card(1000, positives, [10] * 10)
     assert ("then calibrated on the test" in text) == is_calibrated
     assert "Predicted is by the calibration of before the test." in text
+
+
+def test_groups_that_are_found_less_often_are_named() -> None:
+    text = card(
+        1000,
+        85,
+        [10] * 10,
+        fairness="""
+            insert into models.prediction_fairness
+            select 'lapses', date '2024-01-01', *
+            from (values
+                ('common', 'region', 'N', .25, .5, 'found less often', 'ok'),
+                ('common', 'region', 'S', .25, .5, 'ok', 'comes about more often'),
+                ('common', 'region', 'W', .25, .5, 'too few', 'too few'),
+                ('by_group', 'region', 'N', .05, .125, 'ok', 'ok')
+            );
+        """,
+        group_thresholds="'region (demographic_parity)'",
+    )
+    expected = (
+        "| region | one for all | 2 of 3 | 0.250 | 0.500 | N found less often | S comes about"
+    )
+    assert expected in text
+    assert "| region | by group | 1 of 1 | 0.050 | 0.125 |  |  |" in text
+    assert "per group of region (demographic_parity)" in text
+
+
+def test_a_card_says_that_no_group_was_compared() -> None:
+    text = card(1000, 85, [10] * 10)
+    assert "Not measured: no attribute of var `protected_attributes`" in text
+    assert "One threshold for all" in text

@@ -2,6 +2,7 @@
 -- one's own, from the fit.
 
 {% set features = cluster_features('prediction_features') -%}
+{% set group_thresholds = setting('group_thresholds') -%}
 
 with periods as (
     select *
@@ -43,15 +44,28 @@ effects as (
     group by fit.target, fit.as_of
 ),
 
+thresholds as (
+    select * from {{ ref('int_marts__prediction_thresholds') }}
+),
+
 prepared as (
     select
         customers.*,
         scores.target,
+        scores.score,
         scores.probability,
         scores.decile,
         scores.rank_percent,
         parameters.model,
         parameters.fitted_as_of,
+        case scores.target
+            {%- for target, threshold in group_thresholds.items() %}
+            when '{{ target }}'
+                then coalesce(cast(customers.{{ threshold.attribute }} as {{ dbt.type_string() }}), 'unknown')
+            {%- else %}
+            when '' then ''
+            {%- endfor %}
+        end as threshold_group,
         {{ prediction_vector('customers', 'parameters') | indent(8) }} as feature_values
     from scores
     inner join customers on scores.customer_key = customers.customer_key
@@ -79,11 +93,22 @@ final as (
         explained.decile,
         explained.rank_percent,
 
+        -- flags
+        explained.score >= coalesce(own.score, everyone.score) as is_likely,
+
         -- words
         {{ list_element('explained.reasons', 1) }} as reason_1,
         {{ list_element('explained.reasons', 2) }} as reason_2,
         {{ list_element('explained.reasons', 3) }} as reason_3
     from explained
+    left join thresholds as everyone
+        on
+            explained.target = everyone.target
+            and everyone.threshold_group is null
+    left join thresholds as own
+        on
+            explained.target = own.target
+            and explained.threshold_group = own.threshold_group
 )
 
 select * from final

@@ -1,7 +1,7 @@
 -- Gates that a segment failed at the newest as_of. The share gate skips empty segments and outliers: few outliers are a good
 -- sign. Segments that are no longer defined, such as a cluster of the previous model, get no warnings.
 
-{% set least_share = setting('min_segment_share') -%}
+{% set least_share, least_ratio = setting('min_segment_share'), setting('min_fairness_ratio') -%}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
@@ -117,8 +117,49 @@ little_known as (
         and coverage.verdict = 'warn'
 ),
 
+-- The farther a ratio is from 1, up or down, the worse. Of two groups one is as far below as the other is above: the first is named. How many
+-- are unknown is for the coverage gate: they are no group of people.
+unequal as (
+    select
+        fairness.*,
+        count(*) over (partition by fairness.segment_key) as unequal_groups,
+        row_number() over (
+            partition by fairness.segment_key
+            order by
+                least(
+                    fairness.parity_ratio,
+                    case when fairness.parity_ratio > 0 then 1 / fairness.parity_ratio end
+                ) asc nulls first,
+                fairness.parity_ratio asc nulls last,
+                fairness.attribute asc,
+                fairness.attribute_group asc
+        ) as position
+    from {{ ref('segment_fairness') }} as fairness
+    where
+        fairness.verdict in ('under-represented', 'over-represented')
+        and fairness.attribute_group <> 'unknown'
+),
+
+most_unequal as (
+    select
+        segment_key,
+        'fairness' as gate,
+        'has ' || replace(attribute, '_', ' ') || ' ' || attribute_group || ' ' || verdict
+        || case
+            when parity_ratio is null then ': none of the others are in it'
+            else
+                ': its rate is '
+                || {{ text_beside_limit('parity_ratio', 'parity_ratio', least_ratio) | indent(16) }}
+                || ' times that of the others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
+        end
+        || case when unequal_groups > 1 then '; so have ' || {{ counted('unequal_groups - 1', 'other group') }} else '' end
+            as warning
+    from unequal
+    where position = 1
+),
+
 final as (
-    {% for found in ['small_segments', 'size_changes', 'largest_drifts', 'little_known'] -%}
+    {% for found in ['small_segments', 'size_changes', 'largest_drifts', 'little_known', 'most_unequal'] -%}
     select
         segment_key,
         gate,

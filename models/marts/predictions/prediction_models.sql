@@ -1,6 +1,7 @@
 -- The dates at which models were fitted, with and without enough to fit on. A target whose history is shorter than two horizons has
 -- one row that says so.
 
+{% set group_thresholds = setting('group_thresholds') -%}
 {% set counts = ['train_rows', 'train_positives', 'train_origins', 'test_rows', 'test_positives'] -%}
 
 with fit as (
@@ -21,11 +22,16 @@ targets as (
         {{ sql_literal(prediction.outcome_words) }} as outcome,
         {{ sql_literal(prediction.recommended_action) if prediction.recommended_action else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
             as recommended_action,
+        {% if name in group_thresholds -%}
+        '{{ group_thresholds[name].attribute }} ({{ group_thresholds[name].constraint }})' as group_thresholds,
+        {%- else -%}
+        cast(null as {{ dbt.type_string() }}) as group_thresholds,
+        {%- endif %}
         {{ prediction.horizon_days }} as horizon_days
     {{ 'union all' if not loop.last }}
     {% else -%}
     select
-        {%- for column in ['target', 'name', 'description', 'who', 'outcome', 'recommended_action'] %}
+        {%- for column in ['target', 'name', 'description', 'who', 'outcome', 'recommended_action', 'group_thresholds'] %}
         cast(null as {{ dbt.type_string() }}) as {{ column }},
         {%- endfor %}
         0 as horizon_days
@@ -123,6 +129,7 @@ final as (
         models.verdict,
         models.why,
         models.best_candidate,
+        targets.group_thresholds,
 
         -- numbers
         cast(targets.horizon_days as integer) as horizon_days,

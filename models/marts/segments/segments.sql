@@ -4,7 +4,7 @@ with segments as (
 
 warnings as (
     select
-        {%- for gate in ['segment_share', 'size_change', 'drift', 'coverage'] %}
+        {%- for gate in ['segment_share', 'size_change', 'drift', 'coverage', 'fairness'] %}
         max(case when gate = '{{ gate }}' then warning end) as {{ gate }},
         {%- endfor %}
         segment_key
@@ -30,7 +30,9 @@ final as (
         segments.offer,
         case
             when warnings.segment_key is not null
-                then concat_ws('; ', warnings.segment_share, warnings.size_change, warnings.drift, warnings.coverage)
+                then concat_ws(
+                    '; ', warnings.segment_share, warnings.size_change, warnings.drift, warnings.coverage, warnings.fairness
+                )
         end as warnings,
 
         -- dates

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from customer_segmentation.cells import Cell, withheld
+from customer_segmentation.cells import withheld_rows
 from customer_segmentation.experiments.estimates import (
     LEAST_EVENTS,
     LEVEL,
@@ -152,26 +152,13 @@ def _withheld(
 ) -> set[str]:
     """The segments that are withheld in all arms, since the whole and the others are known.
 
-    In each arm as many are as cells.withheld asks for, of customers with a value.
+    What counts are customers with a value.
     """
     if scheme == "all":
         return set()
-    segments = list(arms_of)
-    totals = () if scheme == "rule" else ("all",)
-    hidden: set[int] = set()
-    while True:
-        more = set(hidden)
-        for variant in arms_of[segments[0]]:
-            more |= withheld(
-                [
-                    Cell(arms_of[segment][variant].customers, totals, position in hidden)
-                    for position, segment in enumerate(segments)
-                ],
-                smallest_cell,
-            )
-        if more == hidden:
-            return {segments[position] for position in hidden}
-        hidden = more
+    customers = [[arm.customers for arm in arms.values()] for arms in arms_of.values()]
+    hidden = withheld_rows(customers, () if scheme == "rule" else ("all",), smallest_cell)
+    return {segment for place, segment in enumerate(arms_of) if place in hidden}
 
 
 def _compared(

@@ -117,7 +117,7 @@ def difference(arms: Mapping[str, Arm], weights: Mapping[str, float]) -> Estimat
     error = math.sqrt(spread)
     if has_few_events(parts):
         (_, treated), (_, control) = sorted(parts, key=lambda part: -part[0])
-        low, high = _newcombe(treated, control)
+        low, high = newcombe(treated, control)
         table = [[arm.events, arm.customers - (arm.events or 0)] for arm in (treated, control)]
         p_value = float(stats.fisher_exact(np.array(table, dtype=int)).pvalue)
         return Estimate(effect, error, low, high, p_value)
@@ -146,7 +146,7 @@ def welch(parts: Sequence[tuple[float, Arm]]) -> Estimate:
     return Estimate(effect, error, effect - half, effect + half, p_value)
 
 
-def _newcombe(treated: Arm, control: Arm) -> tuple[float, float]:
+def newcombe(treated: Arm, control: Arm) -> tuple[float, float]:
     (low, high), (control_low, control_high) = _wilson(treated), _wilson(control)
     effect = treated.mean - control.mean
     below = math.hypot(treated.mean - low, control_high - control.mean)
@@ -231,7 +231,8 @@ def relative(
     spread = sum(one for one, _ in spreads + others)
     slack = sum(one**2 / degrees for one, degrees in spreads + others)
     freedom = spread**2 / slack if slack else math.inf
-    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * math.sqrt(spread)
+    quantile = QUANTILE if freedom == math.inf else float(stats.t.ppf(1 - LEVEL / 2, freedom))
+    half = quantile * math.sqrt(spread)
     if half > _WIDEST:
         return None
     factor = math.exp(half)

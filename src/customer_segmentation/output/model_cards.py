@@ -32,6 +32,23 @@ _FEATURES = f"""
     where {_OF_THE_MODEL}
     order by abs(coefficient) desc nulls last, words
 """
+_FAIRNESS = f"""
+    select
+        thresholds,
+        attribute,
+        count(*) as groups,
+        count(*) filter (verdict <> 'too few') as shown,
+        max(equal_opportunity_difference) as equal_opportunity,
+        max(equalized_odds_difference) as equalized_odds,
+        string_agg(attribute_group || ' ' || verdict, ', ' order by attribute_group)
+            filter (verdict not in ('ok', 'too few')) as opportunity_words,
+        string_agg(attribute_group || ' ' || calibration_verdict, ', ' order by attribute_group)
+            filter (calibration_verdict not in ('ok', 'too few')) as calibration_words
+    from models.prediction_fairness
+    where {_OF_THE_MODEL}
+    group by thresholds, attribute
+    order by thresholds = 'by_group', attribute
+"""
 _LIVE = """
     select
         origin,
@@ -105,6 +122,7 @@ def _parts(
         # The measures of the base rate reveal how many outcomes there were.
         "tests": best_first if _fewer_outcomes(model) >= smallest else [],
         "deciles": _with_shown_shares(deciles, smallest),
+        "fairness": _rows(connection, _FAIRNESS, **keys),
         "features": _rows(connection, _FEATURES, **keys),
         "live": [row | {"observed": None} if 0 < _rarer(row) < smallest else row for row in live],
     }

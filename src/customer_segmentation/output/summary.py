@@ -118,6 +118,22 @@ _PREDICTIONS = """
     order by max(verdict = 'in_force') desc, max(verdict = 'naive_stays') desc
 """
 
+# The least even first.
+_UNFAIR = """
+    with ratios as (
+        select segment_key, min(least(parity_ratio, 1 / nullif(parity_ratio, 0))) as ratio
+        from monitoring.segment_fairness
+        where verdict in ('under-represented', 'over-represented') and attribute_group <> 'unknown'
+        group by segment_key
+    )
+
+    select warnings.segment_key || ' ' || warnings.warning
+    from monitoring.segment_warnings as warnings
+    left join ratios using (segment_key)
+    where warnings.gate = 'fairness'
+    order by ratios.ratio nulls last, warnings.segment_key
+"""
+
 
 class _Segment(NamedTuple):
     scheme: str
@@ -209,6 +225,8 @@ def _print(
         _print_quarantined(connection, console, full)
         _print_predictions(connection, console)
         _print_experiments(connection, console)
+        names = dict(connection.execute("select segment_key, name from segments").fetchall())
+        _print_fairness(connection, names, console)
         segments, changes = _segments(connection), _changes(connection)
         verdicts = _cluster_verdicts(connection)
         if full:
@@ -219,7 +237,6 @@ def _print(
                 console.print(f"\n{named}, verdict {verdict}: {why}")
         else:
             _print_schemes(segments, changes, verdicts, console)
-        names = dict(connection.execute("select segment_key, name from segments").fetchall())
     warnings = [
         (name.replace("_", " "), rows, _findings(working, query) if working else [])
         for name, rows, query in checks
@@ -365,6 +382,30 @@ def _print_experiments(connection: duckdb.DuckDBPyConnection, console: Console) 
         console.print(
             f"Global holdout: {_counted(held_out, 'customer')} never handed over to other systems "
             "(var holdout_share)."
+        )
+
+
+def _print_fairness(
+    connection: duckdb.DuckDBPyConnection, names: Mapping[str, str], console: Console
+) -> None:
+    """A line for each of the segments that are least even, and how many more there are."""
+    found = [finding for (finding,) in connection.execute(_UNFAIR).fetchall()]
+    for finding in found[:_LARGEST]:
+        console.print(f"Fairness: {_with_name(finding, names)}.", markup=False)
+    if len(found) > _LARGEST:
+        more = _counted(len(found) - _LARGEST, "more segment")
+        console.print(f"Fairness: {more}, in monitoring.segment_warnings.")
+    ((is_compared, has_customers),) = connection.execute(
+        """
+        select
+            exists (select 1 from monitoring.segment_fairness),
+            exists (select 1 from customer_features)
+        """
+    ).fetchall()
+    if has_customers and not is_compared:
+        console.print(
+            "Fairness: not compared, no attribute of var protected_attributes is known for any "
+            "customer."
         )
 
 

@@ -217,6 +217,27 @@ where
     and drift.test <> 'size_change'
 order by drift.segment_key, drift.metric, drift.test, drift.baseline
 
+-- table: fairness
+-- The mart withholds small groups, and others with them. Of segments whose size is withheld here no group may be shown.
+select
+    fairness.segment_key,
+    fairness.attribute,
+    fairness.attribute_group,
+    fairness.members as customers,
+    fairness.member_share,
+    fairness.customer_share,
+    fairness.parity_ratio,
+    fairness.ratio_low,
+    fairness.ratio_high,
+    fairness.verdict
+from monitoring.segment_fairness as fairness
+inner join shown_sizes
+    on
+        fairness.segment_key = shown_sizes.segment_key
+        and shown_sizes.period = (select max(period) from shown_sizes)
+        and shown_sizes.customers is not null
+order by fairness.segment_key, fairness.attribute, fairness.attribute_group
+
 -- table: samples
 select
     segment_samples.segment_key,

@@ -18,6 +18,7 @@ from customer_segmentation.fits.predictions.models import GRIDS, Linear, Naive, 
 from customer_segmentation.fits.predictions.rows import (
     calibration_rows,
     candidate_rows,
+    case_rows,
     effect_rows,
     linear_rows,
     preparation_rows,
@@ -114,6 +115,8 @@ def fit_predictions(
                      feature: candidate, value; of the test cases. Equal scores are in one decile
     curve            name: a field of `Point`, number: of the point from 0, feature: candidate,
                      value; of the test cases
+    case             name: score or probability, number: customer_key, value; of each test case by
+                     the model in force, with its calibration of before the test
 
     Raises ModuleNotFoundError where XGBoost is asked for and isn't installed, and ValueError for a
     wrong feature specification, a naive rule of an unknown feature, a
@@ -198,6 +201,7 @@ def _fit(
     trial = try_candidates(candidates, test, seed)
     verdict, why = judge(chosen, trial, test)
     in_force = candidates[chosen if verdict == "in_force" else "naive"]
+    tested = case_rows(in_force, test)
     # What held at the training origins may not hold today: the test has the newest outcomes.
     newest = test if test.holds(_FEWEST) else training
     if newest is test:
@@ -216,6 +220,7 @@ def _fit(
         *linear_rows(logistic, inflation, specs),
         *candidate_rows(candidates, folds),
         *trial_rows(trial),
+        *tested,
         *_rows_in_force(in_force, newest, specs, seed),
     ]
 

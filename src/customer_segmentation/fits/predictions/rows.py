@@ -149,3 +149,14 @@ def trial_rows(trial: Trial) -> list[Row]:
         for what, value in asdict(point).items()
     ]
     return rows
+
+
+def case_rows(candidate: Candidate, test: Cases) -> list[Row]:
+    """Raw score and probability of each test case."""
+    scores = candidate.model.raw(test.values)
+    values = {"score": scores, "probability": candidate.calibration.probabilities(scores)}
+    return [
+        Row("case", float(value), name, int(customer))
+        for name, column in values.items()
+        for customer, value in zip(test.customers, column, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Whether segments and predictions treat groups of customers alike."""

@@ -165,6 +165,16 @@ function segmentOptions(list = rows('segments')) {
   return [...list].sort((one, other) => bySchemeOrder(one.scheme, other.scheme)).map((segment) => [segment.segment_key, segment.name, schemeWords(segment.scheme)]);
 }
 
+/** In a documentation site, links to descriptions lead to its data dictionary. */
+function linkDocumentation() {
+  const dictionary = document.querySelector('meta[name=documentation]').content;
+  document.getElementById('documentation').hidden = !dictionary;
+  if (!dictionary) return;
+  for (const link of document.querySelectorAll('a[href^="#descriptions?mart="]')) {
+    link.href = `${dictionary}#${link.hash.split('=')[1].replace('.', '')}`;
+  }
+}
+
 function render() {
   const {id, choices} = readAddress();
   const shown = document.querySelector('main section:not([hidden])');
@@ -328,6 +338,7 @@ const BLUES = () => darkColours.matches ? ['#16324f', '#58a6ff'] : ['#e3eefa', '
 
 addEventListener('DOMContentLoaded', () => {
   DATA = JSON.parse(document.getElementById('data').textContent);
+  linkDocumentation();
   addEventListener('hashchange', render);
   darkColours.addEventListener('change', render);
   let waiting;

@@ -133,6 +133,36 @@ def test_deciles_of_the_test_are_calibrated(foreseen: Build) -> None:
     assert (large["predicted"] - large["observed"]).abs().max() <= 0.05
 
 
+def test_the_curve_passes_the_counts_at_the_threshold(foreseen: Build) -> None:
+    """Whoever is called positive at the chosen threshold is a point between two of the curve."""
+    curve = foreseen.passed().query(
+        "select curves.* from models.prediction_curves as curves"
+        " inner join models.prediction_models as models using (target, fitted_as_of)"
+        " where models.status = 'in_force' and curves.candidate = models.best_candidate"
+        " order by point"
+    )
+    ((customers, positives),) = foreseen.rows(
+        "select test_rows, test_positives from models.prediction_models where status = 'in_force'"
+    )
+    assert curve["point"].tolist() == list(range(len(curve)))
+    assert 50 < len(curve) <= 101
+    assert curve.iloc[-1][["customers", "recall", "false_positive_rate"]].tolist() == [
+        customers,
+        1,
+        1,
+    ]
+    assert curve["precision"].iloc[-1] == pytest.approx(positives / customers)
+    ((found, threshold_recall),) = foreseen.rows(
+        "select sum(value) filter (metric in ('true_positives', 'false_positives')),"
+        " sum(value) filter (metric = 'recall') from models.prediction_metrics"
+        " natural join (select target, fitted_as_of, best_candidate as candidate"
+        " from models.prediction_models where status = 'in_force') where evaluation = 'test'"
+    )
+    above = curve[curve["customers"] >= found].iloc[0]
+    below = curve[curve["customers"] <= found].iloc[-1]
+    assert below["recall"] - 1e-9 <= threshold_recall <= above["recall"] + 1e-9
+
+
 def test_outcomes_are_those_of_the_orders(foreseen: Build) -> None:
     origin = date(2024, 2, 1)
     found = working(foreseen).query(
@@ -204,6 +234,7 @@ def test_two_builds_predict_as_one(
         "models.prediction_metrics",
         "models.prediction_coefficients",
         "models.prediction_calibration",
+        "models.prediction_curves",
     ):
         one, two = (
             build.query(f"select * from {mart} order by all") for build in (foreseen, second)

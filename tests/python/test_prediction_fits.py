@@ -39,7 +39,7 @@ FEATURES = [
 ]
 KINDS = ("logistic", "forest", "boosting")
 # Parts that the test cases decide on, or that say how they came out.
-OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration")
+OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration", "curve")
 # The model in force is calibrated on them, too.
 OF_THE_CALIBRATION = ("knot", "sigmoid", "effect")
 
@@ -299,6 +299,18 @@ def test_the_chosen_one_is_the_best_on_the_folds_and_all_are_tested(fitted):
         assert (test[metric] <= test[f"{metric}_high"]).all()
     assert test.loc["base_rate", "roc_auc"] == 0.5
     assert test.loc["base_rate", "top_decile_lift"] == 1
+
+
+def test_the_curves_enclose_the_areas_of_the_test(fitted):
+    curves, test = part(fitted, "curve"), wide(fitted, "test")
+    assert set(curves["feature"]) == set(test.index)
+    for candidate, own in curves.groupby("feature"):
+        points = own.pivot(index="number", columns="name", values="value")
+        area = np.trapezoid(points["recall"], points["false_positive_rate"])
+        assert area == pytest.approx(test.loc[candidate, "roc_auc"], abs=0.005)
+        steps = points["recall"].diff() * points["precision"]
+        assert steps.sum() == pytest.approx(test.loc[candidate, "average_precision"], abs=0.02)
+        assert points["customers"].iloc[-1] == 600
 
 
 def test_counts_and_dates_are_those_of_the_sample(fitted):

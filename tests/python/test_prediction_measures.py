@@ -17,9 +17,11 @@ from sklearn.metrics import (
     confusion_matrix,
     f1_score,
     log_loss,
+    precision_recall_curve,
     precision_score,
     recall_score,
     roc_auc_score,
+    roc_curve,
 )
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -77,6 +79,34 @@ def test_measures_are_those_of_scikit_learn_with_ties_too(rows):
     assert found["average_precision"] == pytest.approx(expected, abs=1e-12)
     assert found["log_loss"] == pytest.approx(log_loss(outcome, scores), abs=1e-12)
     assert found["brier"] == pytest.approx(brier_score_loss(outcome, scores), abs=1e-12)
+
+
+@given(SCORED)
+@examples(200)
+def test_a_curve_of_few_cases_has_every_point_of_scikit_learn(rows):
+    outcome, scores = columns_of(rows)
+    found = measures.curve(outcome, scores)
+    false_positive, recall, _ = roc_curve(outcome, scores, drop_intermediate=False)
+    assert [point.recall for point in found] == pytest.approx(list(recall))
+    assert [point.false_positive_rate for point in found] == pytest.approx(list(false_positive))
+    # There, the last of the precisions belongs to no threshold, and thresholds rise.
+    precision, _, _ = precision_recall_curve(outcome, scores)
+    assert [point.precision for point in found[1:]] == pytest.approx(list(precision[-2::-1]))
+    assert found[0] == measures.Point(0, 0.0, 0.0, None)
+
+
+def test_a_curve_of_many_cases_has_a_point_per_hundredth():
+    rng = np.random.default_rng(3)
+    scores = rng.permutation(1234) / 1234
+    outcome = (rng.random(1234) < scores).astype(np.int64)
+    found = measures.curve(outcome, scores)
+    assert len(found) == 101
+    for percent, point in enumerate(found):
+        first = np.argsort(-scores)[: int(np.ceil(12.34 * percent))]
+        assert point.customers == len(first)
+        assert point.recall == pytest.approx(outcome[first].sum() / outcome.sum())
+        others = (1 - outcome)[first].sum() / (1 - outcome).sum()
+        assert point.false_positive_rate == pytest.approx(others)
 
 
 @given(SCORED, st.integers(0, 7))

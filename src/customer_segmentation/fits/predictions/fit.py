@@ -108,6 +108,8 @@ def fit_predictions(
                      no fold could go forward in time), feature: candidate, value
     calibration      name: predicted, observed or rows, number: decile from 1 to 10, the likeliest,
                      feature: candidate, value; of the test cases. Equal scores are in one decile
+    curve            name: a field of `Point`, number: of the point from 0, feature: candidate,
+                     value; of the test cases
 
     Raises ValueError for a wrong feature specification, a naive rule of an unknown feature, a
     missing column, or training origins less than a horizon before the test. No data makes it raise

@@ -83,6 +83,38 @@ def ranking_measures(outcome: Labels, scores: Matrix) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Point:
+    """Of the cases with the highest scores, customers of them: what they hold.
+
+    recall: their share of the cases with the outcome. false_positive_rate: their share of the
+    others. precision: the rate of the outcome among them, None without any.
+    """
+
+    customers: int
+    recall: float
+    false_positive_rate: float
+    precision: float | None
+
+
+def curve(outcome: Labels, scores: Matrix) -> list[Point]:
+    """From no case to all, a hundredth of them at a time; both outcomes present.
+
+    Cases with equal scores come together, so where scores repeat there are fewer points.
+    """
+    (every,), (positive,) = counts_above(rank(scores), outcome, np.ones((1, len(outcome))))
+    hundredths = -(-np.arange(1, 101) * len(outcome) // 100)
+    places = np.unique(np.searchsorted(every, hundredths))
+    positives, negatives = positive[-1], every[-1] - positive[-1]
+    return [
+        Point(0, 0.0, 0.0, None),
+        *(
+            Point(int(n), float(k / positives), float((n - k) / negatives), float(k / n))
+            for n, k in zip(every[places], positive[places], strict=True)
+        ),
+    ]
+
+
 def probability_measures(outcome: Labels, probabilities: Matrix) -> dict[str, float]:
     """log_loss (natural logarithm) and brier; probabilities are above 0 and below 1."""
     chance = np.where(outcome == 1, probabilities, 1 - probabilities)

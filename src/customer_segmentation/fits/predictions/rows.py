@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -142,4 +142,10 @@ def trial_rows(trial: Trial) -> list[Row]:
                 Row("calibration", value, what, number, name)
                 for what, value in zip(("predicted", "observed", "rows"), values, strict=True)
             ]
+    rows += [
+        Row("curve", value, what, number, name)
+        for name, points in trial.curves.items()
+        for number, point in enumerate(points)
+        for what, value in asdict(point).items()
+    ]
     return rows

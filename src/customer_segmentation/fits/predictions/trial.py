@@ -10,6 +10,8 @@ import numpy as np
 from customer_segmentation.fits.predictions.bootstrap import METRICS, bootstrap, interval
 from customer_segmentation.fits.predictions.candidates import Candidate
 from customer_segmentation.fits.predictions.measures import (
+    Point,
+    curve,
     deciles,
     probability_measures,
     ranking_measures,
@@ -45,6 +47,7 @@ class Trial:
 
     metrics: dict[str, dict[str, float]]
     deciles: dict[str, list[Decile]]
+    curves: dict[str, list[Point]]
     gains: dict[str, tuple[float, float, float]]
 
 
@@ -71,7 +74,8 @@ def try_candidates(candidates: Mapping[str, Candidate], test: Cases, seed: int) 
             gain = metrics[name]["average_precision"] - metrics["naive"]["average_precision"]
             gains[name] = (gain, *interval(precision[name] - precision["naive"]))
     found = {name: _deciles(scores[name], chances[name], test) for name in candidates}
-    return Trial(metrics, found, gains)
+    curves = {name: curve(test.outcome, scores[name]) for name in candidates}
+    return Trial(metrics, found, curves, gains)
 
 
 def _deciles(scores: np.ndarray, chances: np.ndarray, test: Cases) -> list[Decile]:

@@ -55,6 +55,11 @@ function nameOf(key) {
   return segmentsByKey().get(key)?.name ?? `${words(key.slice(key.indexOf(':') + 1))} (earlier)`;
 }
 
+/** A condition with names in place of keys: "in lifecycle:active" is "in Active (Lifecycle)". */
+function segmentWords(text) {
+  return text.replace(/\b[a-z_]+:\w+/g, (key) => segmentsByKey().has(key) ? `${nameOf(key)} (${schemeWords(key.split(':')[0])})` : key);
+}
+
 /** A segment's own colour, the same in all charts. */
 function colourOf(key) {
   if (key === 'outside') return '#8b949e';

@@ -124,7 +124,7 @@ hooks: $(INSTALLED) ## Check style before every commit
 	$(BIN)/pre-commit install
 
 demo-pages: build ## Compare what the documentation and the explorer show of the demo with its last build
-	$(BIN)/pytest tests/python/test_demo_pages.py tests/python/test_explorer_pages.py
+	$(BIN)/pytest tests/python/test_demo_pages.py tests/python/test_explorer_pages.py tests/python/test_site.py
 
 # dbt unit tests need the tables of a build, and assume the default vars.
 unit-tests: conventions demo-pages ## Run the dbt unit tests
@@ -134,7 +134,7 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
 
 function-tests: $(INSTALLED) ## Run all other pytest files
-	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py --ignore=tests/python/test_site.py
 
 # Customers per data set, and runs of each contender on each.
 SIZES ?= 10000 100000 1000000
@@ -143,10 +143,15 @@ RUNS ?= 3
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
-docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Document the last build: target/static_index.html, target/data_dictionary.md, target/model_cards
+docs: SITE = $(or $(DBT_TARGET_PATH),target)/site
+docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Write the documentation site, with what the last build made: target/site/index.html
 	$(DBT) docs generate --static --vars "$$($(BIN)/customer-segmentation vars $(CHOSEN))"
 	$(BIN)/customer-segmentation dictionary
 	$(BIN)/customer-segmentation model-cards $(CHOSEN)
+	$(BIN)/customer-segmentation explore $(CHOSEN)
+	rm -rf $(SITE)
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --quiet --conf-dir docs/site --doctree-dir $(SITE)_parsed . $(SITE)
+	@echo "Open $(SITE)/index.html"
 
 clean: ## Remove build outputs; .venv and the raw files stay
 	rm -rf target logs published exports warehouse/*.duckdb warehouse/*.wal warehouse/spill

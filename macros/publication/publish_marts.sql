@@ -6,6 +6,7 @@
     {% do customer_segmentation.log_findings(results) %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
     {% if not reason %}
+        {% do customer_segmentation.record_data_tests(results) %}
         {% set request = {
             'path': path,
             'allow_empty': var('allow_empty_publish'),
@@ -19,6 +20,23 @@
         {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
     {% endif %}
     {{ return('') }}
+{% endmacro %}
+
+
+{#- A hook before publication is the first that knows how all tests went. -#}
+{% macro record_data_tests(results) %}
+    {% set table = customer_segmentation.published_table(graph.nodes['model.customer_segmentation.data_tests'], 'monitoring') %}
+    {% set rows = [] %}
+    {% for result in results
+        if result.node.resource_type | string == 'test'
+        and result.node.package_name == 'customer_segmentation' %}
+        {% set reads = [] %}
+        {% for unique_id in result.node.depends_on.nodes %}
+            {% do reads.append(unique_id.split('.')[-1]) %}
+        {% endfor %}
+        {% do rows.append("('" ~ result.node.name ~ "', '" ~ result.status ~ "', " ~ result.failures ~ ", '" ~ reads | sort | join(', ') ~ "')") %}
+    {% endfor %}
+    {% do run_query('insert into ' ~ table.relation ~ ' (test_name, verdict, findings, reads) values ' ~ rows | sort | join(', ')) if rows %}
 {% endmacro %}
 
 

@@ -1,5 +1,7 @@
 """Withholds counts of too few customers, so that they can't be computed back from totals.
 
+Points of a curve are left out where too few customers lie between them.
+
 Primary and complementary suppression of tables with known totals: Cox (1980), Suppression
 methodology and statistical disclosure control, JASA 75; Hundepool et al. (2012), Statistical
 disclosure control, chapter 4.
@@ -127,3 +129,43 @@ def _computable(cells: Sequence[Cell], hidden: set[int]) -> Iterator[int]:
                     lowest[parent] = min(lowest[parent], lowest[node])
                     if lowest[node] > order[parent]:
                         yield came_by
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve: what has been counted up to it.
+
+    Attributes:
+        counts: Of each kind of customers, such as those with an outcome and those without.
+        is_known: Whether readers know it from elsewhere.
+    """
+
+    counts: tuple[int, ...]
+    is_known: bool = False
+
+
+def kept_points(points: Sequence[Point], smallest: int) -> list[int]:
+    """The positions of the points of a curve to show, in order.
+
+    The first and the last point and those that are known are. Between two points that are shown, at
+    least ``smallest`` customers of each kind lie, or none of it; only between two known ones there
+    may be fewer.
+    """
+    kept: list[int] = []
+    start = 0
+    for position, point in enumerate(points):
+        is_last = position == len(points) - 1
+        if kept and (point.is_known or is_last):
+            while len(kept) > start and not _is_far(points[kept[-1]], point, smallest):
+                kept.pop()
+        elif kept and not _is_far(points[kept[-1]], point, smallest):
+            continue
+        kept.append(position)
+        if point.is_known or position == 0:
+            start = len(kept)
+    return kept
+
+
+def _is_far(earlier: Point, later: Point, smallest: int) -> bool:
+    steps = [after - before for before, after in zip(earlier.counts, later.counts, strict=True)]
+    return all(step == 0 or step >= smallest for step in steps)

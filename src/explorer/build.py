@@ -16,6 +16,7 @@ import jinja2
 from explorer.tables import Table, tables
 
 HERE = Path(__file__).parent
+_NO_DOCUMENTATION = '<meta name="documentation" content="">'
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -61,6 +62,14 @@ def write_explorer(connection: duckdb.DuckDBPyConnection, path: Path) -> Explore
     draft.write_text(page, encoding="utf-8")
     os.replace(draft, path)
     return Explorer(path, path.stat().st_size, [one.id for one in pages])
+
+
+def with_documentation(page: str, dictionary: str) -> str:
+    """The text of an explorer that lies in a documentation site and leads to its data dictionary.
+
+    Alone it leads nowhere else, because it is mailed without the site.
+    """
+    return page.replace(_NO_DOCUMENTATION, f'{_NO_DOCUMENTATION[:-2]}{dictionary}">', 1)
 
 
 def read_data(connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:

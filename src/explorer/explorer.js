@@ -55,6 +55,11 @@ function nameOf(key) {
   return segmentsByKey().get(key)?.name ?? `${words(key.slice(key.indexOf(':') + 1))} (earlier)`;
 }
 
+/** A condition with names in place of keys: "in lifecycle:active" is "in Active (Lifecycle)". */
+function segmentWords(text) {
+  return text.replace(/\b[a-z_]+:\w+/g, (key) => segmentsByKey().has(key) ? `${nameOf(key)} (${schemeWords(key.split(':')[0])})` : key);
+}
+
 /** A segment's own colour, the same in all charts. */
 function colourOf(key) {
   if (key === 'outside') return '#8b949e';
@@ -163,6 +168,16 @@ function choose(id, key, options, choices, dependent = []) {
 
 function segmentOptions(list = rows('segments')) {
   return [...list].sort((one, other) => bySchemeOrder(one.scheme, other.scheme)).map((segment) => [segment.segment_key, segment.name, schemeWords(segment.scheme)]);
+}
+
+/** In a documentation site, links to descriptions lead to its data dictionary. */
+function linkDocumentation() {
+  const dictionary = document.querySelector('meta[name=documentation]').content;
+  document.getElementById('documentation').hidden = !dictionary;
+  if (!dictionary) return;
+  for (const link of document.querySelectorAll('a[href^="#descriptions?mart="]')) {
+    link.href = `${dictionary}#${link.hash.split('=')[1].replace('.', '')}`;
+  }
 }
 
 function render() {
@@ -328,6 +343,7 @@ const BLUES = () => darkColours.matches ? ['#16324f', '#58a6ff'] : ['#e3eefa', '
 
 addEventListener('DOMContentLoaded', () => {
   DATA = JSON.parse(document.getElementById('data').textContent);
+  linkDocumentation();
   addEventListener('hashchange', render);
   darkColours.addEventListener('change', render);
   let waiting;

@@ -5,6 +5,9 @@ A query follows a line ``-- table: <name>``. Its columns, from left to right:
 - what a row is about, such as a period and a segment;
 - ``total_1``, ``total_2`` and ``is_secret``, where it has them: the totals its customers add up to
   that readers may know, as text or null, and whether the row is withheld whatever its size;
+- ``curve``, ``count_1``, ``count_2`` and ``is_known``, where it has them: whose point the row is,
+  the customers of two kinds up to it, and whether readers know it from elsewhere. Rows are in the
+  order of the curve; those with too few customers between them are left out;
 - ``customers``: how many customers the row is of, or what else must not be small, such as buyers;
 - figures of these customers.
 
@@ -18,15 +21,16 @@ import datetime
 import decimal
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from customer_segmentation.cells import Cell, withheld
+from customer_segmentation.cells import Cell, Point, kept_points, withheld
 
 _TABLE = re.compile(r"^-- table: (\w+)\n", re.MULTILINE)
-_DIRECTIONS = {"total_1", "total_2", "is_secret"}
+_DIRECTIONS = {"total_1", "total_2", "is_secret", "curve", "count_1", "count_2", "is_known"}
 
 Table = dict[str, list[Any]]
 
@@ -47,6 +51,8 @@ def _table(result: duckdb.DuckDBPyConnection, smallest: int) -> Table:
         at = columns.index("customers")
         for position in withheld(list(_cells(columns, rows)), smallest):
             rows[position][at:] = [None] * (len(columns) - at)
+    if "curve" in columns:
+        rows = list(_far_points(columns, rows, smallest))
     kept = [at for at, name in enumerate(columns) if name not in _DIRECTIONS]
     return {
         "columns": [columns[at] for at in kept],
@@ -63,6 +69,16 @@ def _cells(columns: list[str], rows: list[list[Any]]) -> Iterator[Cell]:
             tuple(total for total in totals if total[1] is not None),
             is_secret="is_secret" in places and bool(row[places["is_secret"]]),
         )
+
+
+def _far_points(columns: list[str], rows: list[list[Any]], smallest: int) -> Iterator[list[Any]]:
+    curve, *counts, known = (
+        columns.index(name) for name in ("curve", "count_1", "count_2", "is_known")
+    )
+    for _, group in groupby(rows, key=lambda row: row[curve]):
+        found = list(group)
+        points = [Point(tuple(row[at] for at in counts), row[known]) for row in found]
+        yield from (found[position] for position in kept_points(points, smallest))
 
 
 def _plain(value: Any) -> Any:

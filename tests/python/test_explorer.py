@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from printed_examples import ROOT
 from scipy.optimize import linprog
 
-from customer_segmentation.cells import Cell, withheld
+from customer_segmentation.cells import Cell, Point, kept_points, withheld
 from customer_segmentation.cli import main
 from explorer.build import HERE, explorer_file
 from explorer.tables import tables
@@ -266,6 +267,42 @@ def test_two_withheld_parts_joined_by_one_cell_are_taken_apart() -> None:
 def test_a_secret_cell_is_withheld_with_another() -> None:
     cells = [Cell(50, ("all",), is_secret=True), Cell(30, ("all",)), Cell(20, ("all",))]
     assert withheld(cells, SMALLEST) == {0, 2}
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> list[Point]:
+    steps = st.lists(st.tuples(COUNTS, COUNTS, st.booleans()), max_size=20)
+    points = [Point((0, 0))]
+    for one, other, is_known in draw(steps):
+        counts = points[-1].counts
+        points.append(Point((counts[0] + one, counts[1] + other), is_known))
+    return points
+
+
+@examples(200)
+@given(curves())
+def test_between_two_points_of_a_curve_lie_enough_customers_of_each_kind(
+    points: list[Point],
+) -> None:
+    kept = kept_points(points, SMALLEST)
+    fixed = {0, len(points) - 1, *(at for at, point in enumerate(points) if point.is_known)}
+    assert kept == sorted(set(kept))
+    assert fixed <= set(kept)
+    for one, other in pairwise(kept):
+        steps = np.subtract(points[other].counts, points[one].counts)
+        assert {one, other} <= fixed or all(step == 0 or step >= SMALLEST for step in steps)
+        # None is left out that is far from both.
+        for at in range(one + 1, other):
+            inner = [points[at].counts, points[other].counts]
+            parts = np.diff([points[one].counts, *inner], axis=0)
+            assert {one, other} - fixed or parts.min() < SMALLEST
+
+
+def test_points_that_are_too_near_are_left_out() -> None:
+    counts = [(0, 0), (9, 20), (10, 40), (15, 60), (15, 90), (22, 200), (25, 300)]
+    assert kept_points([Point(one) for one in counts], SMALLEST) == [0, 2, 6]
+    known = [Point(one, is_known=at == 3) for at, one in enumerate(counts)]
+    assert kept_points(known, SMALLEST) == [0, 3, 4, 6]
 
 
 def test_figures_of_too_few_customers_are_null_and_directions_left_out(tmp_path: Path) -> None:

@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 import duckdb
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import CUT, DESKTOP, PHONE, UNDRAWN, Opened, chromium, opened
 from playwright.sync_api import Browser, expect
 from printed_examples import ROOT
+from test_explorer import is_open
 
-from customer_segmentation.output.last_build import published_file
+from customer_segmentation.output.last_build import TARGET, published_file
 from explorer.build import explorer_file
 
 PUBLISHED = ROOT / published_file({})
@@ -336,13 +340,97 @@ def test_outcomes_of_few_customers_are_withheld_with_others(explorer: Opened) ->
         " || Math.min(row.observed, 1 - row.observed) * row.customers > 9.5)"
     )
     page = explorer.go("predictions?target=lapses")
-    assert "too few" in page.locator("#predictions-gains .empty").inner_text()
     assert page.locator("#predictions-calibration .chart svg").is_visible()
     withheld = [row for row in table_of(explorer, "predictions-calibration") if row[1] == WITHHELD]
     assert len(withheld) > 1
     page = explorer.go("predictions?target=buys_again")
     assert not page.locator("#predictions-calibration .chart").is_visible()
     assert "too few" in page.locator("#predictions-calibration .empty").inner_text()
+
+
+def test_curves_have_points_of_the_marts_and_reveal_no_few_outcomes(explorer: Opened) -> None:
+    models = {
+        target: (model, positives, rows_ - positives)
+        for target, model, rows_, positives in rows("""
+            select target, model, test_rows, test_positives from models.prediction_models
+            where status = 'in_force'
+        """)
+    }
+    truth: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for target, candidate, recall, other in rows("""
+        select target, candidate, recall, false_positive_rate
+        from models.prediction_curves join models.prediction_models using (target, fitted_as_of)
+        where status = 'in_force'
+    """):
+        _, positives, negatives = models[target]
+        point = round(recall * positives), round(other * negatives)
+        truth.setdefault((target, candidate), set()).add(point)
+    tenths: dict[str, list[tuple[int, int, bool]]] = {}
+    for row, (customers, share) in zip(
+        sorted(
+            explorer.page.evaluate("rows('prediction_deciles')"),
+            key=lambda row: (row["target"], -row["decile"]),
+        ),
+        rows("""
+            select customers, observed
+            from models.prediction_calibration join models.prediction_models
+                using (target, fitted_as_of)
+            where status = 'in_force' and candidate = model order by target, decile desc
+        """),
+        strict=True,
+    ):
+        before = tenths.setdefault(row["target"], [(0, 0, False)])[-1]
+        outcomes = round(share * customers)
+        sums = before[0] + outcomes, before[1] + customers - outcomes
+        tenths[row["target"]].append((*sums, row["customers"] is not None))
+    curves: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row in explorer.page.evaluate("rows('prediction_curves')"):
+        _, positives, negatives = models[row["target"]]
+        point = round(row["recall"] * positives), round(row["false_positive_rate"] * negatives)
+        curves.setdefault((row["target"], row["candidate"]), []).append(point)
+        assert row["addressed"] == pytest.approx(sum(point) / (positives + negatives), abs=1e-5)
+    judged = 0
+    for (target, candidate), curve in curves.items():
+        model, *totals = models[target]
+        of_tenths = tenths[target] if candidate == model else []
+        ends = [(one, other) for one, other, _ in of_tenths]
+        assert curve[0] == (0, 0)
+        assert curve[-1] == tuple(totals)
+        assert set(curve) <= truth[target, candidate] | set(ends)
+        # What readers know: sums of the parts between all points and between the ends of tenths.
+        places = sorted({*curve, *ends})
+        known = [*pairwise(curve)]
+        known += [(ends[at - 1], ends[at]) for at in range(1, len(ends)) if of_tenths[at][2]]
+        matrix = [[one <= place < other for place in places[:-1]] for one, other in known]
+        for counts in np.diff(np.array(places), axis=0).T:
+            for at, count in enumerate(counts):
+                if 0 < count < SMALLEST:
+                    assert is_open(np.array(matrix, dtype=float), counts, at), (target, candidate)
+                    judged += 1
+    assert judged > 5
+    assert len(curves["lapses", "forest"]) > 4
+    for figure in ("predictions-gains", "predictions-roc", "predictions-precision"):
+        page = explorer.go("predictions?target=lapses")
+        assert page.locator(f"#{figure} .chart svg").is_visible()
+        assert len(table_of(explorer, figure)) >= len(curves["lapses", "forest"])
+
+
+def test_tests_of_the_build_are_those_of_its_results(explorer: Opened) -> None:
+    results = json.loads((ROOT / TARGET / "run_results.json").read_text())["results"]
+    tests = [one for one in results if one["unique_id"].startswith("test.")]
+    if not tests:
+        pytest.skip("The last command was no build.")
+    findings = {
+        one["unique_id"].split(".")[2]: one["failures"] for one in tests if one["status"] == "warn"
+    }
+    assert len(findings) > 2
+    page = explorer.go("quality")
+    shown = {row[0]: int(row[1]) for row in table_of(explorer, "quality-tests")}
+    assert shown == {name.replace("_", " ").capitalize(): found for name, found in findings.items()}
+    words = f"{len(tests) - len(findings)} of {len(tests)} tests of the build passed"
+    assert words in page.inner_text("#quality-words")
+    passed = rows("select count(*) from monitoring.data_tests where verdict = 'pass'")
+    assert passed == [(len(tests) - len(findings),)]
 
 
 def test_experiments_withhold_shares_of_few_and_no_other_means(explorer: Opened) -> None:
@@ -529,7 +617,7 @@ PICTURES = {
 
 def test_the_readme_has_the_pictures() -> None:
     pictures = {f"docs/pictures/{name}.png" for name in PICTURES}
-    shown = re.findall(r"\]\((docs/pictures/.*?)\)", (ROOT / "README.md").read_text("utf-8"))
+    shown = re.findall(r"\]\((docs/pictures/.*?\.png)\)", (ROOT / "README.md").read_text("utf-8"))
     assert set(shown) == pictures
     sizes = [(ROOT / picture).stat().st_size for picture in pictures]
     assert min(sizes) > 10_000

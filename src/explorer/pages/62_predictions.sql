@@ -113,3 +113,126 @@ inner join models.prediction_models as models
         and coefficients.fitted_as_of = models.fitted_as_of
 where models.status = 'in_force'
 order by coefficients.target, abs(coefficients.coefficient) desc nulls last, coefficients.words
+
+-- table: prediction_curves
+-- Of the candidate in force readers know the tenths above: where these are withheld, so are the points of its curve.
+with models as (
+    select
+        prediction_models.target,
+        prediction_models.fitted_as_of,
+        prediction_models.model,
+        prediction_models.test_rows,
+        prediction_models.test_positives,
+        prediction_models.test_rows - prediction_models.test_positives as test_negatives,
+        data_set.smallest_cell
+    from models.prediction_models
+    cross join monitoring.data_set
+    where
+        prediction_models.status = 'in_force'
+        and prediction_models.test_positives >= data_set.smallest_cell
+        and prediction_models.test_rows - prediction_models.test_positives >= data_set.smallest_cell
+),
+
+tenths as (
+    select
+        models.target,
+        calibration.candidate,
+        calibration.decile,
+        sum(calibration.customers) over likeliest as addressed,
+        sum(round(calibration.observed * calibration.customers)) over likeliest as positives,
+        -- Numbers of tenths fall along the curve. Where a tenth is too small, all are withheld.
+        max(case when shown_deciles.customers is null then calibration.decile end) over target as first_withheld,
+        min(case when shown_deciles.customers is null then calibration.decile end) over target as last_withheld,
+        min(calibration.customers) over target < models.smallest_cell as is_small
+    from models.prediction_calibration as calibration
+    inner join models
+        on
+            calibration.target = models.target
+            and calibration.fitted_as_of = models.fitted_as_of
+            and calibration.candidate = models.model
+    inner join shown_deciles
+        on
+            calibration.target = shown_deciles.target
+            and calibration.decile = shown_deciles.decile
+    window
+        likeliest as (partition by calibration.target order by calibration.decile desc),
+        target as (partition by calibration.target)
+),
+
+known as (
+    select
+        target,
+        candidate,
+        cast(addressed as bigint) as addressed,
+        cast(positives as bigint) as positives
+    from tenths
+    where not is_small and (first_withheld is null or decile > first_withheld or decile <= last_withheld)
+),
+
+-- The stretch of the curve without points.
+stretches as (
+    select
+        target,
+        candidate,
+        case when bool_or(is_small) then 0 else coalesce(max(case when decile > first_withheld then addressed end), 0) end
+            as from_addressed,
+        case
+            when bool_or(is_small) then max(addressed)
+            else coalesce(max(case when decile = last_withheld then addressed end), 0)
+        end as to_addressed
+    from tenths
+    group by target, candidate
+),
+
+points as (
+    select
+        curves.target,
+        curves.candidate,
+        curves.customers as addressed,
+        cast(round(curves.recall * models.test_positives) as bigint) as positives,
+        known.addressed is not null as is_known
+    from models.prediction_curves as curves
+    inner join models
+        on
+            curves.target = models.target
+            and curves.fitted_as_of = models.fitted_as_of
+    left join stretches
+        on
+            curves.target = stretches.target
+            and curves.candidate = stretches.candidate
+    left join known
+        on
+            curves.target = known.target
+            and curves.candidate = known.candidate
+            and curves.customers = known.addressed
+            and round(curves.recall * models.test_positives) = known.positives
+    where
+        stretches.target is null
+        or curves.customers <= stretches.from_addressed
+        or curves.customers >= stretches.to_addressed
+    union
+    select
+        target,
+        candidate,
+        addressed,
+        positives,
+        true as is_known
+    from known
+)
+
+select
+    points.target,
+    points.candidate,
+    points.candidate = models.model as is_in_force,
+    concat_ws('|', points.target, points.candidate) as curve,
+    points.positives as count_1,
+    points.addressed - points.positives as count_2,
+    points.is_known,
+    points.addressed / models.test_rows as addressed,
+    points.positives / models.test_positives as recall,
+    (points.addressed - points.positives) / models.test_negatives as false_positive_rate,
+    points.positives / nullif(points.addressed, 0) as "precision"
+from points
+inner join models
+    on points.target = models.target
+order by points.target, points.candidate, points.addressed, points.positives

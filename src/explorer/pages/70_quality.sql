@@ -29,6 +29,15 @@ order by
     source_table,
     check_name
 
+-- table: data_tests
+select
+    test_name,
+    verdict,
+    findings,
+    reads
+from monitoring.data_tests
+order by verdict = 'pass', test_name
+
 -- table: quarantine
 select
     source_table,

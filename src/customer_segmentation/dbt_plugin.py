@@ -13,6 +13,7 @@ import atexit
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
@@ -24,7 +25,9 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.events.logging import AdapterLogger
 from dbt_common.exceptions import DbtRuntimeError
+from dbt_common.invocation import get_invocation_id
 
 # A dbt package contains this file (module_paths in the profile), but not the libraries.
 try:
@@ -54,11 +57,19 @@ from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
     data_set,
+    holder_of,
     publish,
 )
 from customer_segmentation.output.summary import summary_of_build
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
+_WHERE_TO_WORK = (
+    "Expected a folder and a file that this user may write to; the environment variable "
+    "SEGMENTATION_HOME names another place."
+)
+# Until when a run of dbt waits: it opens the file several times, and the limit is for all of them.
+_deadlines: dict[str, float] = {}
+_LOGGER = AdapterLogger("customer_segmentation")
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -74,8 +85,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 f"Var dataset is '{path.stem}'. Expected only letters, digits, _ and -: it names "
                 f"the working file."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _wait_for_lock(path, config)
+        _wait_until_usable(path, config)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         def find(raw_dir: str, contract: str, roots: str) -> str:
@@ -188,25 +198,42 @@ def _answer(work: Callable[[], Any]) -> str:
         return json.dumps({"error": str(error)})
 
 
-def _wait_for_lock(path: Path, config: dict[str, Any]) -> None:
-    """Waits while another process has the file open; names the process if it takes too long."""
-    if not path.exists():
-        return
-    deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:
+    """Waits while another process has the file open; says in one line why it can't be used."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DbtRuntimeError(
+            f"{path.parent.as_posix()} can't be made: {error.strerror}. {_WHERE_TO_WORK}"
+        ) from None
+    if not os.access(path.parent, os.W_OK):
+        raise DbtRuntimeError(f"{path.parent.as_posix()} is read-only. {_WHERE_TO_WORK}")
     while True:
         try:
             duckdb.connect(str(path), config=config).close()
             return
-        except duckdb.IOException as error:
-            holder = re.search(r"PID (\d+)", str(error))
+        except duckdb.Error as error:
+            holder, reason = holder_of(error), str(error).splitlines()[0]
+            if holder is None and re.search("Corrupt database file|not a valid DuckDB", reason):
+                raise DbtRuntimeError(
+                    f"{path.as_posix()} is damaged: it can't be opened as a DuckDB file. Delete it "
+                    f"and build again: everything in it is computed from the raw data."
+                ) from None
             if holder is None:
                 raise DbtRuntimeError(
-                    f"{path.as_posix()} can't be opened as a DuckDB file. If it is damaged, delete "
-                    f"it and build again: everything in it is computed from the raw data."
-                ) from error
-            if time.monotonic() > deadline:
+                    f"{path.as_posix()} can't be opened: {reason.rpartition('rror: ')[2]}. "
+                    f"{_WHERE_TO_WORK}"
+                ) from None
+            invocation = get_invocation_id()
+            if invocation not in _deadlines:
+                _LOGGER.info(
+                    f"{path.as_posix()} is in use by process {holder}. "
+                    f"Waiting for up to {SECONDS_TO_WAIT_FOR_LOCK} s."
+                )
+                _deadlines[invocation] = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+            if time.monotonic() >= _deadlines[invocation]:
                 raise DbtRuntimeError(
-                    f"{path.as_posix()} is in use by process {holder[1]} and was not released "
+                    f"{path.as_posix()} is in use by process {holder} and was not released "
                     f"within {SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
-                ) from error
+                ) from None
             time.sleep(0.5)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import duckdb
 import pytest
@@ -52,15 +53,22 @@ def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
     tmp_path, monkeypatch
 ):
     path = tmp_path / "demo.duckdb"
+    said = []
+    monkeypatch.setattr(dbt_plugin._LOGGER, "info", said.append)
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 0)
-        with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid}"):
-            plugin(path)
+        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 1)
+        begin = time.monotonic()
+        # dbt opens the file again and again; all of it waits once.
+        for _ in range(7):
+            with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid} and"):
+                plugin(path)
+        assert 1 <= time.monotonic() - begin < 3
+        assert said == [f"{path} is in use by process {holder.pid}. Waiting for up to 1 s."]
         holder.communicate(b"\n")
     plugin(path)
 
@@ -68,8 +76,30 @@ def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
 def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "demo.duckdb"
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb can't be opened"):
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb is damaged.+Delete it"):
         plugin(path)
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table numbers as from range(1000)")
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1  # a byte of the first header, so that its checksum is wrong
+    path.write_bytes(content)
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb is damaged.+Delete it"):
+        plugin(path)
+
+
+@pytest.mark.parametrize("place", ["/proc/demo.duckdb", "/proc/new/demo.duckdb"])
+def test_a_place_that_cant_be_written_is_no_reason_to_delete_a_file(place):
+    with pytest.raises(DbtRuntimeError, match="Expected a folder and a file that this") as said:
+        plugin(place)
+    assert "elete" not in str(said.value)
+    assert len(said.value.msg.splitlines()) == 1
+
+
+def test_a_file_that_is_no_file_is_named(tmp_path):
+    (tmp_path / "demo.duckdb").mkdir()
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb can't be opened: .+ Expected"):
+        plugin(tmp_path / "demo.duckdb")
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path):

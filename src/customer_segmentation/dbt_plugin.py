@@ -88,10 +88,13 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         _wait_until_usable(path, config)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        access = _FileAccess()
+
         def find(raw_dir: str, contract: str, roots: str) -> str:
             tables = [ContractTable.from_mapping(table) for table in json.loads(contract)]
 
             def found() -> list[dict[str, Any]]:
+                access.only_at_the_start()
                 return [
                     dataclasses.asdict(file)
                     | ({"relation": relation_of(file)} if file.format == "parquet" else {})
@@ -105,6 +108,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             contract = [ContractTable.from_mapping(table) for table in wanted.pop("contract")]
 
             def report() -> dict[str, Any]:
+                access.only_at_the_start()
                 if "raw_dir" in wanted:
                     roots = wanted.pop("raw_roots")
                     made = check_folder(**wanted, contract=contract, roots=roots)
@@ -115,26 +119,44 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             return _answer(report)
 
         def load(file: str, table: str, rejected_lines: str) -> str:
-            found = RawFile(**json.loads(file))
-            # Rejected lines are kept in tables of the connection, so each table gets its own.
-            return _answer(lambda: load_raw_file(conn.cursor(), found, table, rejected_lines))
+            def loaded() -> None:
+                access.only_at_the_start()
+                # Rejected lines are kept in tables of the connection, so each table gets its own.
+                found = RawFile(**json.loads(file))
+                load_raw_file(conn.cursor(), found, table, rejected_lines)
+
+            return _answer(loaded)
+
+        def read_data_set(path: str) -> str:
+            def read() -> tuple[str, str, str] | None:
+                access.only_at_the_start()
+                return data_set(path)
+
+            return _answer(read)
+
+        def limit(request: str) -> str:
+            return _answer(lambda: access.limit(**json.loads(request)))
 
         def replace_published_file(request: str) -> str:
             wanted = json.loads(request)
             tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
-            return _answer(
-                lambda: publish(
+
+            def published() -> str | None:
+                access.only_to_publish(wanted["path"])
+                return publish(
                     conn.cursor(), tables, wanted["path"], allow_empty=wanted["allow_empty"]
                 )
-            )
+
+            return _answer(published)
 
         def summarise(request: str) -> str:
             wanted = json.loads(request)
             width = shutil.get_terminal_size(fallback=(200, 24)).columns
             path = Path(wanted["path"])
             try:
+                access.only_to_publish(wanted["path"])
                 page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
-            except duckdb.Error as error:
+            except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
             return json.dumps({"result": page})
@@ -144,7 +166,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
-        conn.create_function("segmentation_find_raw_files", find, [text, text, text], text)
+        conn.create_function(
+            "segmentation_find_raw_files", find, [text, text, text], text, side_effects=True
+        )
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
             "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
@@ -153,17 +177,52 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
-            "segmentation_published_data_set",
-            lambda path: _answer(lambda: data_set(path)),
-            [text],
-            text,
-            side_effects=True,
+            "segmentation_published_data_set", read_data_set, [text], text, side_effects=True
+        )
+        conn.create_function(
+            "segmentation_limit_file_access", limit, [text], text, side_effects=True
         )
         conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True
         )
+
+
+class _FileAccess:
+    """What the functions may do with files once SQL of vars can call them.
+
+    DuckDB's own limits don't hold for Python code.
+    """
+
+    def __init__(self) -> None:
+        # The run of dbt that is limited: one connection may serve several.
+        self._limited_run = ""
+        self._publish_path: str | None = None
+
+    def limit(self, folders: list[str], publish_path: str | None) -> list[str]:
+        """Closes the functions for the rest of the run; returns the folders that DuckDB may use."""
+        self.only_at_the_start()
+        self._limited_run, self._publish_path = get_invocation_id(), publish_path
+        if publish_path is None:
+            return folders
+        # If the published file is a link, the one it leads to is written.
+        places = [Path(publish_path).parent, Path(publish_path).resolve().parent]
+        return [*folders, *dict.fromkeys(place.as_posix() for place in places)]
+
+    def only_at_the_start(self) -> None:
+        if self._limited_run == get_invocation_id():
+            raise PermissionError(
+                "SQL of a var or a model called a function that reads files. Expected calls by "
+                "the macros of this project alone, at the start of a run."
+            )
+
+    def only_to_publish(self, path: str) -> None:
+        if self._limited_run == get_invocation_id() and path != self._publish_path:
+            raise PermissionError(
+                f"SQL of a var or a model asked for the published file {path}. Expected "
+                f"{self._publish_path}, as var publish_path says."
+            )
 
 
 def project_hash(folder: str) -> str:

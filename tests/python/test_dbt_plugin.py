@@ -7,6 +7,8 @@ import time
 
 import duckdb
 import pytest
+import yaml
+from conftest import ROOT
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.exceptions import DbtRuntimeError
 
@@ -120,3 +122,60 @@ def test_functions_answer_in_json(tmp_path):
             "select segmentation_find_raw_files(?, ?, '[]')", [str(tmp_path), contract]
         ).fetchall()
         assert json.loads(answer[0][0])["result"][0]["columns"] == ["order_id"]
+
+
+def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tmp_path):
+    """The macros declare the files; what runs after it can neither read others nor declare more."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "orders.csv").write_text("secret_header\n")
+    published = tmp_path / "published" / "segments.duckdb"
+    published.parent.mkdir()
+    published.symlink_to(outside / "linked.duckdb")
+
+    def request(path, relation="main.customers"):
+        table = {"relation": relation, "schema": "main", "name": "customers"}
+        return json.dumps({"path": str(path), "allow_empty": False, "tables": [table]})
+
+    limits = {"folders": [str(tmp_path / "raw")], "publish_path": str(published)}
+    file = {"table": "orders", "path": str(outside / "orders.csv"), "format": "csv"}
+    calls = {
+        "segmentation_find_raw_files": [str(outside), "[]", "[]"],
+        "segmentation_check_input": ['{"raw_dir": "/", "raw_roots": [], "contract": []}'],
+        "segmentation_load_raw_file": [json.dumps(file), "read_back", "rejected"],
+        "segmentation_published_data_set": [str(outside / "any.duckdb")],
+        "segmentation_limit_file_access": [json.dumps({**limits, "folders": ["/"]})],
+        "segmentation_publish": [request(outside / "new" / "stolen.duckdb")],
+    }
+    with duckdb.connect() as connection:
+        plugin(tmp_path / "demo.duckdb").configure_connection(connection)
+
+        def call(function, *arguments):
+            places = ", ".join("?" for _ in arguments)
+            (row,) = connection.execute(f"select {function}({places})", arguments).fetchall()
+            return json.loads(row[0])
+
+        connection.execute("create table customers as select 1 as customer_id")
+        folders = call("segmentation_limit_file_access", json.dumps(limits))["result"]
+        assert folders == [str(tmp_path / "raw"), str(published.parent), str(outside)]
+        connection.execute(f"set allowed_directories = {folders}")
+        connection.execute("set enable_external_access = false")
+        for function, arguments in calls.items():
+            assert "SQL of a var or a model" in call(function, *arguments)["error"], function
+        summary = json.dumps({"path": str(outside / "any.duckdb"), "checks": []})
+        assert "SQL of a var" in call("segmentation_summary", summary)["result"]
+        assert {path.name for path in outside.iterdir()} == {"orders.csv"}
+        assert call("segmentation_publish", request(published)) == {"result": None}
+        assert (outside / "linked.duckdb").exists()
+
+
+def test_the_profile_lets_duckdb_fetch_no_extensions():
+    profile = yaml.safe_load((ROOT / "profiles.yml").read_text())
+    options = profile["customer_segmentation"]["outputs"]["local"]["config_options"]
+    del options["temp_directory"]
+    with duckdb.connect(config=options) as connection:
+        settings = connection.execute(
+            "select name, value from duckdb_settings() where name like 'auto%known_extensions'"
+        ).fetchall()
+    assert len(settings) == 2
+    assert {value for _, value in settings} == {"false"}

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +62,7 @@ from customer_segmentation.output.publication import (
     publish,
 )
 from customer_segmentation.output.summary import summary_of_build
+from customer_segmentation.working_file import rewrite, rewrite_is_due
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
 _WHERE_TO_WORK = (
@@ -76,6 +78,9 @@ _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 class Plugin(BasePlugin):  # type: ignore[misc]
     """Waits for the file lock, opens the warehouse and registers the project's functions."""
 
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         if creds.path == ":memory:":
             return
@@ -86,6 +91,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 f"the working file."
             )
         _wait_until_usable(path, config)
+        self._path, self._config = path, config
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         access = _FileAccess()
@@ -162,7 +168,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             return json.dumps({"result": page})
 
         # A connection with functions that is open at exit prints warnings about leaks.
-        atexit.register(conn.close)
+        atexit.register(self._leave, conn)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
@@ -187,6 +193,21 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True
         )
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursors.add(cursor)
+
+    def _leave(self, conn: duckdb.DuckDBPyConnection) -> None:
+        try:
+            is_due = rewrite_is_due(conn) is not None
+        except duckdb.Error:
+            # dbt has closed it, or it can't be read any more. The next run looks again.
+            is_due = False
+        # The file is released with the last of them.
+        for connection in (*self._cursors, conn):
+            connection.close()
+        if is_due:
+            _rewrite(self._path, self._config)
 
 
 class _FileAccess:
@@ -269,7 +290,10 @@ def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:
         raise DbtRuntimeError(f"{path.parent.as_posix()} is read-only. {_WHERE_TO_WORK}")
     while True:
         try:
-            duckdb.connect(str(path), config=config).close()
+            with duckdb.connect(str(path), config=config) as connection:
+                is_due = rewrite_is_due(connection) is not None
+            if is_due:
+                _rewrite(path, config)
             return
         except duckdb.Error as error:
             holder, reason = holder_of(error), str(error).splitlines()[0]
@@ -296,3 +320,15 @@ def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:
                     f"within {SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
                 ) from None
             time.sleep(0.5)
+
+
+def _rewrite(path: Path, config: dict[str, Any]) -> None:
+    try:
+        rewrite(path, config)
+    except (OSError, PublicationError, duckdb.Error) as error:
+        _LOGGER.warning(
+            f"{path.as_posix()} still has bytes of people who left the data: it can't be written "
+            f"anew: {str(error).splitlines()[0]} The next run tries again."
+        )
+    else:
+        _LOGGER.info(f"{path.as_posix()} is written anew, without the people who left the data.")

@@ -108,7 +108,7 @@ def _publish(
     draft = target.with_name(f".{target.name}.draft")
     _check_target(connection, path, target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove(draft)
+    remove(draft)
     try:
         if target.exists():
             with _opened(target, draft) as old:
@@ -124,7 +124,7 @@ def _publish(
                     f"{', '.join(lost)} would be empty, but {path.as_posix()} has rows there. "
                     f"If that is intended, run again with the var allow_empty_publish: true."
                 )
-        _remove(draft)
+        remove(draft)
         connection.execute(
             f"attach {literal(draft.as_posix())} as draft (storage_version '{STORAGE_VERSION}')"
         )
@@ -149,12 +149,12 @@ def _publish(
             connection.execute("checkpoint draft")
         finally:
             connection.execute("detach draft")
-        _flush(draft)
-        _keep_owner(draft, target)
+        flush(draft)
+        keep_owner(draft, target)
         draft.chmod(stat.S_IMODE(mode))
         os.replace(draft, target)
     finally:
-        _remove(draft)
+        remove(draft)
     return None
 
 
@@ -289,7 +289,7 @@ def _tables_that_lost_all_rows(
     ]
 
 
-def _keep_owner(draft: Path, target: Path) -> None:
+def keep_owner(draft: Path, target: Path) -> None:
     if not target.exists():
         return
     old, new = target.stat(), draft.stat()
@@ -305,12 +305,12 @@ def _keep_owner(draft: Path, target: Path) -> None:
         ) from None
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     # Without it a power cut after the rename could leave an empty file.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     for leftover in (path, path.with_name(f"{path.name}.wal")):
         leftover.unlink(missing_ok=True)

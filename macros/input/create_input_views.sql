@@ -125,6 +125,8 @@
     {% set owners = run_query('select dataset, raw_dir from ' ~ claim) %}
     {% if owners | length == 0 %}
         {% do run_query('insert into ' ~ claim ~ ' values (' ~ sql_literal(var('dataset')) ~ ', ' ~ sql_literal(place) ~ ')') %}
+        {#- A new file; see rewrite_after_departures. -#}
+        {% do run_query('create table if not exists ' ~ input_relation(schema, 'held_references') ~ ' (reference_hash ' ~ dbt.type_string() ~ ')') %}
     {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), place) %}
         {% do raise_config_error(
             "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "

@@ -7,19 +7,20 @@
 {% endmacro %}
 
 {% macro duckdb__limit_file_access() %}
-    {% set is_open = run_query("select current_setting('enable_external_access')").columns[0].values()[0] %}
-    {% if is_open and project_name == 'customer_segmentation' %}
-        {% set folders = [] if raw_warehouse() else [sql_literal(var('raw_dir'))] %}
-        {% for folder in setting('raw_roots') %}
-            {% do folders.append(sql_literal(folder)) %}
-        {% endfor %}
+    {% if project_name == 'customer_segmentation' %}
+        {% set folders = [] if raw_warehouse() else [var('raw_dir')] %}
+        {% do folders.extend(setting('raw_roots')) %}
         {% for seed in graph.nodes.values() if seed.resource_type == 'seed' %}
-            {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path))) %}
+            {% do folders.append(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path)) %}
         {% endfor %}
-        {% if publish_path() is not none %}
-            {% do folders.append(sql_literal(modules.re.sub('[^/]*$', '', publish_path()) or '.')) %}
+        {% set request = {'folders': folders | unique | list, 'publish_path': publish_path()} %}
+        {% set allowed = [] %}
+        {% for folder in call_plugin('segmentation_limit_file_access', [tojson(request)]) %}
+            {% do allowed.append(sql_literal(folder)) %}
+        {% endfor %}
+        {% if run_query("select current_setting('enable_external_access')").columns[0].values()[0] %}
+            {% do run_query('set allowed_directories = [' ~ allowed | join(', ') ~ ']') %}
+            {% do run_query('set enable_external_access = false') %}
         {% endif %}
-        {% do run_query('set allowed_directories = [' ~ folders | unique | join(', ') ~ ']') %}
-        {% do run_query('set enable_external_access = false') %}
     {% endif %}
 {% endmacro %}

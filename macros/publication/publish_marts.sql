@@ -5,6 +5,7 @@
     {% endif %}
     {% do customer_segmentation.log_findings(results) %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
+    {% set lost_rows = none %}
     {% if not reason %}
         {% do customer_segmentation.record_data_tests(results) %}
         {% set request = {
@@ -12,9 +13,12 @@
             'allow_empty': var('allow_empty_publish'),
             'tables': customer_segmentation.published_tables(results),
         } %}
-        {% set reason = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
+        {% set lost_rows = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
     {% endif %}
-    {% if reason %}
+    {#- Everything is green, so only an error shows a scheduler that readers keep the old file. -#}
+    {% if lost_rows %}
+        {% do customer_segmentation.raise_config_error('Not published, ' ~ path ~ ' is unchanged: ' ~ lost_rows) %}
+    {% elif reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
         {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}

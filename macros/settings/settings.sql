@@ -76,6 +76,7 @@
             'min_support': {'number': [0.001, 1]}, 'min_sessions': count, 'min_length': count, 'max_length': {'whole': [1, 6]},
             'session_events': count, 'sample_sessions': count,
         }},
+        'journey_event_types': {'whole': [0]},
         'topics': {'keys': {
             'count': {'whole': [1, 50]}, 'min_customers': count, 'max_ticket_share': {'number': [0.000001, 1]}, 'max_terms': count,
             'shown_terms': count, 'sample_tickets': count, 'seed': count,

@@ -138,6 +138,10 @@ near_misses as (
         max(requests.raw_rows) as raw_rows,
         min(
             case
+                when requests.source_system <> occurrences.source_system
+                    and lower(requests.source_system) = lower(occurrences.source_system)
+                    and lower({{ asked }}) = lower({{ spelt }})
+                    then '2_case'
                 when requests.source_system <> occurrences.source_system and requests.reference = occurrences.reference
                     then '1_source_system'
                 when requests.source_system <> occurrences.source_system then '5_several'

@@ -13,9 +13,11 @@ import atexit
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +26,9 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.events.logging import AdapterLogger
 from dbt_common.exceptions import DbtRuntimeError
+from dbt_common.invocation import get_invocation_id
 
 # A dbt package contains this file (module_paths in the profile), but not the libraries.
 try:
@@ -55,16 +59,28 @@ from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
     data_set,
+    holder_of,
     publish,
 )
 from customer_segmentation.output.summary import summary_of_build
+from customer_segmentation.working_file import rewrite, rewrite_is_due
 
 SECONDS_TO_WAIT_FOR_LOCK = 30
+_WHERE_TO_WORK = (
+    "Expected a folder and a file that this user may write to; the environment variable "
+    "SEGMENTATION_HOME names another place."
+)
+# Until when a run of dbt waits: it opens the file several times, and the limit is for all of them.
+_deadlines: dict[str, float] = {}
+_LOGGER = AdapterLogger("customer_segmentation")
 _DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
     """Waits for the file lock, opens the warehouse and registers the project's functions."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         if creds.path == ":memory:":
@@ -75,14 +91,17 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 f"Var dataset is '{path.stem}'. Expected only letters, digits, _ and -: it names "
                 f"the working file."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _wait_for_lock(path, config)
+        _wait_until_usable(path, config)
+        self._path, self._config = path, config
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        access = _FileAccess()
+
         def find(raw_dir: str, contract: str, roots: str) -> str:
             tables = [ContractTable.from_mapping(table) for table in json.loads(contract)]
 
             def found() -> list[dict[str, Any]]:
+                access.only_at_the_start()
                 return [
                     dataclasses.asdict(file)
                     | ({"relation": relation_of(file)} if file.format == "parquet" else {})
@@ -96,6 +115,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             contract = [ContractTable.from_mapping(table) for table in wanted.pop("contract")]
 
             def report() -> dict[str, Any]:
+                access.only_at_the_start()
                 if "raw_dir" in wanted:
                     roots = wanted.pop("raw_roots")
                     made = check_folder(**wanted, contract=contract, roots=roots)
@@ -106,36 +126,56 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             return _answer(report)
 
         def load(file: str, table: str, rejected_lines: str) -> str:
-            found = RawFile(**json.loads(file))
-            # Rejected lines are kept in tables of the connection, so each table gets its own.
-            return _answer(lambda: load_raw_file(conn.cursor(), found, table, rejected_lines))
+            def loaded() -> None:
+                access.only_at_the_start()
+                # Rejected lines are kept in tables of the connection, so each table gets its own.
+                found = RawFile(**json.loads(file))
+                load_raw_file(conn.cursor(), found, table, rejected_lines)
+
+            return _answer(loaded)
+
+        def read_data_set(path: str) -> str:
+            def read() -> tuple[str, str, str] | None:
+                access.only_at_the_start()
+                return data_set(path)
+
+            return _answer(read)
+
+        def limit(request: str) -> str:
+            return _answer(lambda: access.limit(**json.loads(request)))
 
         def replace_published_file(request: str) -> str:
             wanted = json.loads(request)
             tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
-            return _answer(
-                lambda: publish(
+
+            def published() -> str | None:
+                access.only_to_publish(wanted["path"])
+                return publish(
                     conn.cursor(), tables, wanted["path"], allow_empty=wanted["allow_empty"]
                 )
-            )
+
+            return _answer(published)
 
         def summarise(request: str) -> str:
             wanted = json.loads(request)
             width = shutil.get_terminal_size(fallback=(200, 24)).columns
             path = Path(wanted["path"])
             try:
+                access.only_to_publish(wanted["path"])
                 page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
-            except duckdb.Error as error:
+            except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
             return json.dumps({"result": page})
 
         # A connection with functions that is open at exit prints warnings about leaks.
-        atexit.register(conn.close)
+        atexit.register(self._leave, conn)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
-        conn.create_function("segmentation_find_raw_files", find, [text, text, text], text)
+        conn.create_function(
+            "segmentation_find_raw_files", find, [text, text, text], text, side_effects=True
+        )
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
             "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
@@ -147,17 +187,67 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
-            "segmentation_published_data_set",
-            lambda path: _answer(lambda: data_set(path)),
-            [text],
-            text,
-            side_effects=True,
+            "segmentation_published_data_set", read_data_set, [text], text, side_effects=True
+        )
+        conn.create_function(
+            "segmentation_limit_file_access", limit, [text], text, side_effects=True
         )
         conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
             "segmentation_publish", replace_published_file, [text], text, side_effects=True
         )
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursors.add(cursor)
+
+    def _leave(self, conn: duckdb.DuckDBPyConnection) -> None:
+        try:
+            is_due = rewrite_is_due(conn) is not None
+        except duckdb.Error:
+            # dbt has closed it, or it can't be read any more. The next run looks again.
+            is_due = False
+        # The file is released with the last of them.
+        for connection in (*self._cursors, conn):
+            connection.close()
+        if is_due:
+            _rewrite(self._path, self._config)
+
+
+class _FileAccess:
+    """What the functions may do with files once SQL of vars can call them.
+
+    DuckDB's own limits don't hold for Python code.
+    """
+
+    def __init__(self) -> None:
+        # The run of dbt that is limited: one connection may serve several.
+        self._limited_run = ""
+        self._publish_path: str | None = None
+
+    def limit(self, folders: list[str], publish_path: str | None) -> list[str]:
+        """Closes the functions for the rest of the run; returns the folders that DuckDB may use."""
+        self.only_at_the_start()
+        self._limited_run, self._publish_path = get_invocation_id(), publish_path
+        if publish_path is None:
+            return folders
+        # If the published file is a link, the one it leads to is written.
+        places = [Path(publish_path).parent, Path(publish_path).resolve().parent]
+        return [*folders, *dict.fromkeys(place.as_posix() for place in places)]
+
+    def only_at_the_start(self) -> None:
+        if self._limited_run == get_invocation_id():
+            raise PermissionError(
+                "SQL of a var or a model called a function that reads files. Expected calls by "
+                "the macros of this project alone, at the start of a run."
+            )
+
+    def only_to_publish(self, path: str) -> None:
+        if self._limited_run == get_invocation_id() and path != self._publish_path:
+            raise PermissionError(
+                f"SQL of a var or a model asked for the published file {path}. Expected "
+                f"{self._publish_path}, as var publish_path says."
+            )
 
 
 def project_hash(folder: str) -> str:
@@ -192,25 +282,57 @@ def _answer(work: Callable[[], Any]) -> str:
         return json.dumps({"error": str(error)})
 
 
-def _wait_for_lock(path: Path, config: dict[str, Any]) -> None:
-    """Waits while another process has the file open; names the process if it takes too long."""
-    if not path.exists():
-        return
-    deadline = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:
+    """Waits while another process has the file open; says in one line why it can't be used."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DbtRuntimeError(
+            f"{path.parent.as_posix()} can't be made: {error.strerror}. {_WHERE_TO_WORK}"
+        ) from None
+    if not os.access(path.parent, os.W_OK):
+        raise DbtRuntimeError(f"{path.parent.as_posix()} is read-only. {_WHERE_TO_WORK}")
     while True:
         try:
-            duckdb.connect(str(path), config=config).close()
+            with duckdb.connect(str(path), config=config) as connection:
+                is_due = rewrite_is_due(connection) is not None
+            if is_due:
+                _rewrite(path, config)
             return
-        except duckdb.IOException as error:
-            holder = re.search(r"PID (\d+)", str(error))
+        except duckdb.Error as error:
+            holder, reason = holder_of(error), str(error).splitlines()[0]
+            if holder is None and re.search("Corrupt database file|not a valid DuckDB", reason):
+                raise DbtRuntimeError(
+                    f"{path.as_posix()} is damaged: it can't be opened as a DuckDB file. Delete it "
+                    f"and build again: everything in it is computed from the raw data."
+                ) from None
             if holder is None:
                 raise DbtRuntimeError(
-                    f"{path.as_posix()} can't be opened as a DuckDB file. If it is damaged, delete "
-                    f"it and build again: everything in it is computed from the raw data."
-                ) from error
-            if time.monotonic() > deadline:
+                    f"{path.as_posix()} can't be opened: {reason.rpartition('rror: ')[2]}. "
+                    f"{_WHERE_TO_WORK}"
+                ) from None
+            invocation = get_invocation_id()
+            if invocation not in _deadlines:
+                _LOGGER.info(
+                    f"{path.as_posix()} is in use by process {holder}. "
+                    f"Waiting for up to {SECONDS_TO_WAIT_FOR_LOCK} s."
+                )
+                _deadlines[invocation] = time.monotonic() + SECONDS_TO_WAIT_FOR_LOCK
+            if time.monotonic() >= _deadlines[invocation]:
                 raise DbtRuntimeError(
-                    f"{path.as_posix()} is in use by process {holder[1]} and was not released "
+                    f"{path.as_posix()} is in use by process {holder} and was not released "
                     f"within {SECONDS_TO_WAIT_FOR_LOCK} s. Wait for that build to end, or stop it."
-                ) from error
+                ) from None
             time.sleep(0.5)
+
+
+def _rewrite(path: Path, config: dict[str, Any]) -> None:
+    try:
+        rewrite(path, config)
+    except (OSError, PublicationError, duckdb.Error) as error:
+        _LOGGER.warning(
+            f"{path.as_posix()} still has bytes of people who left the data: it can't be written "
+            f"anew: {str(error).splitlines()[0]} The next run tries again."
+        )
+    else:
+        _LOGGER.info(f"{path.as_posix()} is written anew, without the people who left the data.")

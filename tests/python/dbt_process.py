@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import sys
@@ -43,5 +44,7 @@ def _invoke(folder: Path, args: list[str]) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     result = dbtRunner().invoke(args)
+    # As at the end of the command line, which a forked process leaves out.
+    atexit._run_exitfuncs()
     # As the command line does it: 2 where dbt could not run, 1 where something failed.
     sys.exit(0 if result.success else 1 if result.exception is None else 2)

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 
 import duckdb
 import pytest
+import yaml
+from conftest import ROOT
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.exceptions import DbtRuntimeError
 
@@ -52,15 +55,22 @@ def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
     tmp_path, monkeypatch
 ):
     path = tmp_path / "demo.duckdb"
+    said = []
+    monkeypatch.setattr(dbt_plugin._LOGGER, "info", said.append)
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 0)
-        with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid}"):
-            plugin(path)
+        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 1)
+        begin = time.monotonic()
+        # dbt opens the file again and again; all of it waits once.
+        for _ in range(7):
+            with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid} and"):
+                plugin(path)
+        assert 1 <= time.monotonic() - begin < 3
+        assert said == [f"{path} is in use by process {holder.pid}. Waiting for up to 1 s."]
         holder.communicate(b"\n")
     plugin(path)
 
@@ -68,8 +78,30 @@ def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
 def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "demo.duckdb"
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb can't be opened"):
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb is damaged.+Delete it"):
         plugin(path)
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table numbers as from range(1000)")
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1  # a byte of the first header, so that its checksum is wrong
+    path.write_bytes(content)
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb is damaged.+Delete it"):
+        plugin(path)
+
+
+@pytest.mark.parametrize("place", ["/proc/demo.duckdb", "/proc/new/demo.duckdb"])
+def test_a_place_that_cant_be_written_is_no_reason_to_delete_a_file(place):
+    with pytest.raises(DbtRuntimeError, match="Expected a folder and a file that this") as said:
+        plugin(place)
+    assert "elete" not in str(said.value)
+    assert len(said.value.msg.splitlines()) == 1
+
+
+def test_a_file_that_is_no_file_is_named(tmp_path):
+    (tmp_path / "demo.duckdb").mkdir()
+    with pytest.raises(DbtRuntimeError, match=r"demo\.duckdb can't be opened: .+ Expected"):
+        plugin(tmp_path / "demo.duckdb")
 
 
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
@@ -90,3 +122,60 @@ def test_functions_answer_in_json(tmp_path):
             "select segmentation_find_raw_files(?, ?, '[]')", [str(tmp_path), contract]
         ).fetchall()
         assert json.loads(answer[0][0])["result"][0]["columns"] == ["order_id"]
+
+
+def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tmp_path):
+    """The macros declare the files; what runs after it can neither read others nor declare more."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "orders.csv").write_text("secret_header\n")
+    published = tmp_path / "published" / "segments.duckdb"
+    published.parent.mkdir()
+    published.symlink_to(outside / "linked.duckdb")
+
+    def request(path, relation="main.customers"):
+        table = {"relation": relation, "schema": "main", "name": "customers"}
+        return json.dumps({"path": str(path), "allow_empty": False, "tables": [table]})
+
+    limits = {"folders": [str(tmp_path / "raw")], "publish_path": str(published)}
+    file = {"table": "orders", "path": str(outside / "orders.csv"), "format": "csv"}
+    calls = {
+        "segmentation_find_raw_files": [str(outside), "[]", "[]"],
+        "segmentation_check_input": ['{"raw_dir": "/", "raw_roots": [], "contract": []}'],
+        "segmentation_load_raw_file": [json.dumps(file), "read_back", "rejected"],
+        "segmentation_published_data_set": [str(outside / "any.duckdb")],
+        "segmentation_limit_file_access": [json.dumps({**limits, "folders": ["/"]})],
+        "segmentation_publish": [request(outside / "new" / "stolen.duckdb")],
+    }
+    with duckdb.connect() as connection:
+        plugin(tmp_path / "demo.duckdb").configure_connection(connection)
+
+        def call(function, *arguments):
+            places = ", ".join("?" for _ in arguments)
+            (row,) = connection.execute(f"select {function}({places})", arguments).fetchall()
+            return json.loads(row[0])
+
+        connection.execute("create table customers as select 1 as customer_id")
+        folders = call("segmentation_limit_file_access", json.dumps(limits))["result"]
+        assert folders == [str(tmp_path / "raw"), str(published.parent), str(outside)]
+        connection.execute(f"set allowed_directories = {folders}")
+        connection.execute("set enable_external_access = false")
+        for function, arguments in calls.items():
+            assert "SQL of a var or a model" in call(function, *arguments)["error"], function
+        summary = json.dumps({"path": str(outside / "any.duckdb"), "checks": []})
+        assert "SQL of a var" in call("segmentation_summary", summary)["result"]
+        assert {path.name for path in outside.iterdir()} == {"orders.csv"}
+        assert call("segmentation_publish", request(published)) == {"result": None}
+        assert (outside / "linked.duckdb").exists()
+
+
+def test_the_profile_lets_duckdb_fetch_no_extensions():
+    profile = yaml.safe_load((ROOT / "profiles.yml").read_text())
+    options = profile["customer_segmentation"]["outputs"]["local"]["config_options"]
+    del options["temp_directory"]
+    with duckdb.connect(config=options) as connection:
+        settings = connection.execute(
+            "select name, value from duckdb_settings() where name like 'auto%known_extensions'"
+        ).fetchall()
+    assert len(settings) == 2
+    assert {value for _, value in settings} == {"false"}

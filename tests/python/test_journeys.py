@@ -44,6 +44,7 @@ INPUTS = {
         "position": pa.int64(),
         "event_type": pa.string(),
     },
+    "int_staging__event_states": {"event_type": pa.string(), "state": pa.string()},
     "int_facts__orders": {
         "customer_key": pa.int64(),
         "day": pa.date32(),
@@ -126,8 +127,10 @@ def inputs(
         for customer, keys in members.items()
         for segment in keys
     ]
+    states = [{"event_type": word, "state": word} for word in {e["event_type"] for e in events}]
     return {
         "int_facts__events": events,
+        "int_staging__event_states": states,
         "int_segmentation__memberships": memberships,
         "int_periods": [
             {"as_of": AS_OF, "is_current": True},

@@ -1,5 +1,10 @@
 """The published file is replaced as one file, or not at all."""
 
+import os
+import re
+import resource
+import subprocess
+import sys
 from dataclasses import replace
 
 import duckdb
@@ -151,3 +156,101 @@ def test_only_a_published_file_is_replaced(working, tmp_path):
         pytest.raises(PublicationError, match="the working file"),
     ):
         publish(itself, [], tmp_path / "work.duckdb")
+
+
+def test_a_database_of_something_else_is_refused(working, tmp_path):
+    foreign = tmp_path / "crm.duckdb"
+    with duckdb.connect(str(foreign)) as connection:
+        connection.execute("create table customers as select 1 as customer_id")
+        connection.execute("create macro published_by() as 'something else'")
+    before = foreign.read_bytes()
+    with pytest.raises(PublicationError, match="a DuckDB file that no build published"):
+        publish(working, [CUSTOMERS], foreign)
+    assert foreign.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["crm.duckdb"]
+
+
+def test_another_name_of_the_working_file_is_refused(tmp_path):
+    with duckdb.connect(str(tmp_path / "work.duckdb")) as itself:
+        itself.execute("create table precious as select 1")
+        itself.execute("checkpoint")
+        (tmp_path / "hard.duckdb").hardlink_to(tmp_path / "work.duckdb")
+        (tmp_path / "soft.duckdb").symlink_to(tmp_path / "work.duckdb")
+        for name in ("hard", "soft"):
+            with pytest.raises(PublicationError, match="the working file"):
+                publish(itself, [], tmp_path / f"{name}.duckdb")
+
+
+def test_a_file_from_before_the_marker_is_replaced(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    with duckdb.connect(str(path)) as published:
+        published.execute(
+            "create schema monitoring; create table monitoring.source_coverage as select 1 as a; "
+            "create table customers as select 1 as a; create table segment_kpis as select 1 as a; "
+            "create table customer_segments as select 1 as a"
+        )
+    assert publish(working, [CUSTOMERS], path) is None
+
+
+def test_a_published_file_that_is_open_for_writing_is_replaced(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS], path)
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        before = path.stat().st_ino
+        assert publish(working, [CUSTOMERS], path) is None
+        assert path.stat().st_ino != before
+        holder.communicate(b"\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
+
+
+def test_mode_owner_and_link_outlive_a_publication(working, tmp_path):
+    target = tmp_path / "elsewhere" / "of_today.duckdb"
+    link = tmp_path / "segments.duckdb"
+    link.symlink_to(target)
+    assert publish(working, [CUSTOMERS], link) is None
+    # Nobody but its owner and group may read it; as root the owner changes too.
+    target.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(target, 65534, 65534)
+    before = target.stat()
+    working.execute("insert into marts.customers values ('b')")
+    assert publish(working, [CUSTOMERS], link) is None
+    after = target.stat()
+    assert link.is_symlink()
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    with duckdb.connect(str(link), read_only=True) as published:
+        assert published.execute("select count(*) from customers").fetchall() == [(2,)]
+
+
+def test_a_folder_that_is_full_or_closed_leaves_the_old_file_and_one_line(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    publish(working, [CUSTOMERS], path)
+    before = path.read_bytes()
+    working.execute("insert into marts.customers select md5(i::varchar) from range(300000) t(i)")
+    # A limit of the process stands for a full disk: writing fails at the same place.
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, unlimited[1]))
+    try:
+        with pytest.raises(PublicationError) as full:
+            publish(working, [CUSTOMERS], path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with pytest.raises(PublicationError) as closed:
+        publish(working, [CUSTOMERS], "/proc/segments.duckdb")
+    for error in (full, closed):
+        assert re.fullmatch(
+            r"\S+ can't be published: .+ Nothing was replaced\. .+", str(error.value)
+        )
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
+    assert publish(working, [CUSTOMERS], path) is None

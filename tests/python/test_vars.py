@@ -200,6 +200,7 @@ SHAPE_NO_HISTORY = {
     "smallest_cell",
     "explorer_samples",
     "journey_paths",
+    "journey_event_types",
     "segment_products",
     "action_priority",
     "max_segments",

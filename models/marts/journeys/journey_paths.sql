@@ -13,6 +13,10 @@ with events as (
     select * from {{ ref('int_facts__events') }}
 ),
 
+event_states as (
+    select * from {{ ref('int_staging__event_states') }}
+),
+
 memberships as (
     select * from {{ ref('int_segmentation__memberships') }}
 ),
@@ -46,12 +50,13 @@ numbered_stops as (
     select
         known.customer_key,
         {{ quick_hash(['known.customer_key', 'known.source_system', 'known.session_id']) }} as session_key,
-        known.event_type as state,
+        event_states.state,
         row_number() over (
             partition by known.customer_key, known.source_system, known.session_id
             order by known.position
         ) as position
     from known
+    inner join event_states on known.event_type = event_states.event_type
     inner join sampled_sessions
         on
             known.customer_key = sampled_sessions.customer_key

@@ -11,6 +11,10 @@ with events as (
     select * from {{ ref('int_facts__events') }}
 ),
 
+event_states as (
+    select * from {{ ref('int_staging__event_states') }}
+),
+
 orders as (
     select * from {{ ref('int_facts__orders') }}
 ),
@@ -48,8 +52,9 @@ session_stops as (
         events.occurred_at,
         events.day,
         events.position,
-        events.event_type as state
+        event_states.state
     from events
+    inner join event_states on events.event_type = event_states.event_type
     inner join current_period
         on events.attributed_from < current_period.as_of and events.attributed_until >= current_period.as_of
 ),

@@ -1,7 +1,10 @@
--- Erased customers are excluded, and so are their order lines.
+-- Erased people are excluded with all their references, and so are their order lines.
 
-with erasure_requests as (
-    select * from {{ ref('stg_erasure_requests') }}
+with erased_references as (
+    select distinct
+        source_system,
+        reference
+    from {{ ref('int_identity__erased_references') }}
 ),
 
 orders as (
@@ -36,10 +39,10 @@ erased_orders as (
         orders.source_system,
         {{ safe_reference('orders.order_id') | indent(8) }} as record_key
     from orders
-    inner join erasure_requests
+    inner join erased_references
         on
-            orders.source_system = erasure_requests.source_system
-            and orders.customer_ref = erasure_requests.customer_ref
+            orders.source_system = erased_references.source_system
+            and orders.customer_ref = erased_references.reference
 ),
 
 final as (
@@ -53,16 +56,20 @@ final as (
         quarantined.rule,
         quarantined.masked_value
     from quarantined
-    left join erasure_requests
+    left join erased_references as by_reference
         on
-            quarantined.source_system = erasure_requests.source_system
-            and erasure_requests.customer_ref in (quarantined.customer_ref, quarantined.record_key)
+            quarantined.source_system = by_reference.source_system
+            and quarantined.customer_ref = by_reference.reference
+    left join erased_references as by_record
+        on
+            quarantined.source_system = by_record.source_system
+            and quarantined.record_key = by_record.reference
     left join erased_orders
         on
             quarantined.source_table = 'order_lines'
             and quarantined.source_system = erased_orders.source_system
             and quarantined.record_key = erased_orders.record_key
-    where erasure_requests.customer_ref is null and erased_orders.record_key is null
+    where by_reference.reference is null and by_record.reference is null and erased_orders.record_key is null
 )
 
 select * from final

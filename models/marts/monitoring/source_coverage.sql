@@ -25,6 +25,10 @@ record_pairs as (
     select * from {{ ref('int_identity__pairs') }}
 ),
 
+event_states as (
+    select * from {{ ref('int_staging__event_states') }}
+),
+
 bot_days as (
     select * from {{ ref('int_staging__bot_days') }}
 ),
@@ -121,6 +125,13 @@ measured as (
         from bot_days
         where reason = '{{ reason }}'
         {%- endfor %}
+        union all
+        select
+            'events' as source_table,
+            'shown_as_other' as check_name,
+            cast(coalesce(sum(events), 0) as bigint) as value
+        from event_states
+        where state = 'other' and event_type <> 'other'
         union all
         select
             'customers' as source_table,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +20,19 @@ from customer_segmentation.sql import identifier, literal
 STORAGE_VERSION = "v1.2.0"
 
 
+# A macro of this name and text is in every published file. No other tool makes one by accident.
+MARKER = ("published_by", "'customer_segmentation'")
+# Published files before the marker have these tables in these schemas, and working files don't.
+TABLES_BEFORE_THE_MARKER = {
+    ("main", "customers"),
+    ("main", "customer_segments"),
+    ("main", "segment_kpis"),
+    ("monitoring", "source_coverage"),
+}
+
+
 class PublicationError(ValueError):
-    """The path is not one that may be replaced."""
+    """The path may not be replaced, or can't be written."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +74,66 @@ def publish(
     Args:
         connection: A connection to the working database, used for nothing else meanwhile.
         tables: What to publish.
-        path: The published file. A missing folder is created.
+        path: The published file, or a link to it. A missing folder is created. A file that is
+            replaced passes on its mode and owner.
         allow_empty: Publish even if a table that must keep rows is now empty.
 
     Returns:
         None if the file was replaced, else the reason why not.
 
     Raises:
-        PublicationError: The path is not that of a published file.
-        duckdb.Error: A table could not be read or written. The old file is untouched.
+        PublicationError: The path is not that of a published file, or can't be written.
+        duckdb.Error: A table could not be read. In both cases the old file is untouched.
     """
-    target = Path(path)
-    _check_target(connection, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not allow_empty and (lost := _tables_that_lost_all_rows(connection, tables, target)):
-        return (
-            f"{', '.join(lost)} would be empty, but {target.as_posix()} has rows there. "
-            f"If that is intended, run again with the var allow_empty_publish: true."
-        )
-    draft = target.with_name(f".{target.name}.draft")
-    _remove(draft)
     try:
+        return _publish(connection, tables, Path(path), allow_empty)
+    except (OSError, duckdb.IOException, duckdb.FatalException) as error:
+        # DuckDB's error types and what they invalidated stand in front of the reason.
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise PublicationError(
+            f"{Path(path).as_posix()} can't be published: {reason.rpartition('rror: ')[2]}. "
+            f"Nothing was replaced. Expected a folder that this user may write to, with room for a "
+            f"second file of its size."
+        ) from error
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[PublishedTable],
+    path: Path,
+    allow_empty: bool,
+) -> str | None:
+    # Replacing a link would leave its target, which readers open, as it was.
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    draft = target.with_name(f".{target.name}.draft")
+    _check_target(connection, path, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove(draft)
+    try:
+        if target.exists():
+            with _opened(target, draft) as old:
+                if not _is_published(old):
+                    raise PublicationError(
+                        f"publish_path is '{path.as_posix()}', a DuckDB file that no build "
+                        f"published. Expected a published file, or a new path: move it away, or "
+                        f"set the var publish_path to another file."
+                    )
+                lost = [] if allow_empty else _tables_that_lost_all_rows(connection, tables, old)
+            if lost:
+                return (
+                    f"{', '.join(lost)} would be empty, but {path.as_posix()} has rows there. "
+                    f"If that is intended, run again with the var allow_empty_publish: true."
+                )
+        remove(draft)
         connection.execute(
             f"attach {literal(draft.as_posix())} as draft (storage_version '{STORAGE_VERSION}')"
         )
         try:
+            mode = (target if target.exists() else draft).stat().st_mode
+            # Until it is whole nobody else reads it, whoever may read the file it replaces.
+            draft.chmod(0o600)
+            name, text = MARKER
+            connection.execute(f"create macro draft.main.{name}() as {text}")
             for table in tables:
                 if not table.view:
                     _write(connection, table, f"table {{}} as select * from {table.relation}")
@@ -100,10 +149,12 @@ def publish(
             connection.execute("checkpoint draft")
         finally:
             connection.execute("detach draft")
-        _flush(draft)
+        flush(draft)
+        keep_owner(draft, target)
+        draft.chmod(stat.S_IMODE(mode))
         os.replace(draft, target)
     finally:
-        _remove(draft)
+        remove(draft)
     return None
 
 
@@ -122,22 +173,51 @@ def data_set(path: str | Path) -> tuple[str, str, str] | None:
     return rows[0] if rows else None
 
 
-def _check_target(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+def _check_target(connection: duckdb.DuckDBPyConnection, path: Path, target: Path) -> None:
+    said = f"publish_path is '{path.as_posix()}'"
     if target.suffix != ".duckdb":
-        raise PublicationError(
-            f"publish_path is '{target.as_posix()}'. Expected a file that ends in .duckdb."
-        )
+        raise PublicationError(f"{said}. Expected a file that ends in .duckdb.")
     attached = connection.execute("select path from duckdb_databases() where path is not null")
-    if any(Path(path).resolve() == target.resolve() for (path,) in attached.fetchall()):
-        raise PublicationError(
-            f"publish_path is '{target.as_posix()}', the working file. Expected a file of its own."
-        )
+    for (name,) in attached.fetchall():
+        # A hard link is another path to the same file.
+        if target.exists() and Path(name).exists() and target.samefile(name):
+            raise PublicationError(f"{said}, the working file. Expected a file of its own.")
+    if target.exists() and not target.is_file():
+        raise PublicationError(f"{said}, which is no file. Expected a file.")
     # The first 8 bytes of a DuckDB file are a checksum; its magic bytes follow.
     if target.exists() and _magic_bytes(target) != b"DUCK":
         raise PublicationError(
-            f"publish_path is '{target.as_posix()}', which exists and is not a DuckDB file. "
+            f"{said}, which exists and is not a DuckDB file. "
             f"Expected a file that an earlier build published, or a new path."
         )
+
+
+@contextmanager
+def _opened(target: Path, spare: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The file to read; a copy of it where another process holds it open for writing."""
+    try:
+        connection = duckdb.connect(str(target), read_only=True)
+    except duckdb.IOException as error:
+        if holder_of(error) is None:
+            raise
+        shutil.copyfile(target, spare)
+        connection = duckdb.connect(str(spare), read_only=True)
+    with connection:
+        yield connection
+
+
+def holder_of(error: duckdb.Error) -> str | None:
+    """The process that holds a file, as DuckDB names it; None if that isn't why it can't open."""
+    found = re.search(r"PID (\d+)", str(error))
+    return found[1] if found else None
+
+
+def _is_published(file: duckdb.DuckDBPyConnection) -> bool:
+    marks = file.execute("select function_name, macro_definition from duckdb_functions()")
+    if MARKER in marks.fetchall():
+        return True
+    tables = file.execute("select table_schema, table_name from information_schema.tables")
+    return set(tables.fetchall()) >= TABLES_BEFORE_THE_MARKER
 
 
 def _magic_bytes(path: Path) -> bytes:
@@ -187,40 +267,50 @@ def _used(connection: duckdb.DuckDBPyConnection, database: str) -> Iterator[None
 
 
 def _tables_that_lost_all_rows(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[PublishedTable], target: Path
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[PublishedTable],
+    published: duckdb.DuckDBPyConnection,
 ) -> list[str]:
-    if not target.exists():
-        return []
     guarded = [
         table
         for table in tables
         if table.must_keep_rows
         and not connection.execute(f"select 1 from {table.relation} limit 1").fetchall()
     ]
-    if not guarded:
-        return []
-    with duckdb.connect(str(target), read_only=True) as published:
-        existing = set(
-            published.execute(
-                "select table_schema, table_name from information_schema.tables"
-            ).fetchall()
-        )
-        return [
-            table.name
-            for table in guarded
-            if (table.schema, table.name) in existing
-            and published.execute(
-                f"select 1 from {identifier(table.schema, table.name)} limit 1"
-            ).fetchall()
-        ]
+    existing = published.execute("select table_schema, table_name from information_schema.tables")
+    names = set(existing.fetchall())
+    return [
+        table.name
+        for table in guarded
+        if (table.schema, table.name) in names
+        and published.execute(
+            f"select 1 from {identifier(table.schema, table.name)} limit 1"
+        ).fetchall()
+    ]
 
 
-def _flush(path: Path) -> None:
+def keep_owner(draft: Path, target: Path) -> None:
+    if not target.exists():
+        return
+    old, new = target.stat(), draft.stat()
+    if (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
+        return
+    try:
+        os.chown(draft, old.st_uid, old.st_gid)
+    except PermissionError:
+        raise PublicationError(
+            f"{target.as_posix()} belongs to user {old.st_uid} and group {old.st_gid}, which this "
+            f"user can't give to the file that replaces it. Run the build as its owner, or remove "
+            f"the file."
+        ) from None
+
+
+def flush(path: Path) -> None:
     # Without it a power cut after the rename could leave an empty file.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     for leftover in (path, path.with_name(f"{path.name}.wal")):
         leftover.unlink(missing_ok=True)

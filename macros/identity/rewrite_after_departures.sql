@@ -1,0 +1,51 @@
+{#- Rows that are deleted stay in the blocks of a DuckDB file until others take their place. -#}
+{% macro rewrite_after_departures(results) %}
+    {% if execute and flags.WHICH == 'build' %}
+        {% do adapter.dispatch('rewrite_after_departures', 'customer_segmentation')(results) %}
+    {% endif %}
+    {{ return('') }}
+{% endmacro %}
+
+{% macro default__rewrite_after_departures(results) %}
+{% endmacro %}
+
+{% macro duckdb__rewrite_after_departures(results) %}
+    {% set built = [] %}
+    {% for result in results if result.status | string == 'success' %}
+        {% do built.append(result.node.unique_id) %}
+    {% endfor %}
+    {#- Where a table was not built, the departed are still in it. -#}
+    {% for node in graph.nodes.values()
+        if node.package_name == 'customer_segmentation'
+        and node.resource_type == 'model'
+        and node.config.materialized != 'ephemeral'
+        and node.unique_id not in built %}
+        {{ return('') }}
+    {% endfor %}
+    {% set records = graph.nodes.get('model.customer_segmentation.int_identity__records') %}
+    {% set erased = graph.nodes.get('model.customer_segmentation.int_identity__erased_references') %}
+    {% if not (records and erased) %}
+        {{ return('') }}
+    {% endif %}
+    {% set schema = input_contract()[0].schema %}
+    {% set held, rewrite_due = input_relation(schema, 'held_references'), input_relation(schema, 'rewrite_due') %}
+    {% set now_held -%}
+        select cast(hash('known', is_in_crm, source_system, record_id) as varchar) as reference_hash
+        from {{ records.relation_name }}
+        union
+        select cast(hash(source_table, source_system, reference) as varchar) as reference_hash
+        from {{ erased.relation_name }}
+        where source_table <> 'erasure_requests'
+    {%- endset %}
+    {#- A file of an earlier version may hold anyone. -#}
+    {% set due = true %}
+    {% if run_query("select 1 from information_schema.tables where table_schema = " ~ sql_literal(schema) ~ " and table_name = 'held_references'") | length %}
+        {% set gone = run_query('select 1 from ' ~ held ~ ' where reference_hash not in (' ~ now_held ~ ') limit 1') %}
+        {% set due = gone | length > 0 %}
+    {% endif %}
+    {% if due %}
+        {% do run_query('create or replace table ' ~ rewrite_due ~ ' as select 1 as due') %}
+        {% do log('People have left the data: the working file is written anew without them when this run ends.', info=true) %}
+    {% endif %}
+    {% do run_query('create or replace table ' ~ held ~ ' as ' ~ now_held) %}
+{% endmacro %}

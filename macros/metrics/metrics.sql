@@ -107,7 +107,7 @@
     {%- set columns_of, places, expressions = {}, [], [] -%}
     {%- for table in metric_tables() -%}
         {%- set node = graph.nodes.get('model.customer_segmentation.' ~ metric_model(table)) -%}
-        {%- do columns_of.update({table: (node.columns | map('lower') | list + (topic_columns() if table == 'topics' else [])) | sort}) if node -%}
+        {%- do columns_of.update({table: (node.columns | map('lower') | list + (topic_columns() + component_columns() if table == 'topics' else [])) | sort}) if node -%}
     {%- endfor -%}
     {%- for metric in metrics().values() if metric.table in columns_of -%}
         {%- for part in ['value', 'filter'] if metric[part] -%}

@@ -51,6 +51,15 @@
 {%- endmacro %}
 
 
+{% macro hashed_text(expression) %}
+    {{- return(adapter.dispatch('hashed_text', 'customer_segmentation')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__hashed_text(expression) -%}
+    segmentation_hashed_text({{ expression }})
+{%- endmacro %}
+
+
 {% macro is_email_reference(expression) -%}
     {{ regex_matches(expression, '^e-[0-9a-f]{32}$') }}
 {%- endmacro %}

@@ -78,6 +78,7 @@
         }},
         'journey_event_types': {'whole': [0]},
         'topics': {'keys': {
+            'method': {'one_of': ['tfidf', 'embeddings']}, 'model': {'text': none, 'nullable': true},
             'count': {'whole': [1, 50]}, 'min_customers': count, 'max_ticket_share': {'number': [0.000001, 1]}, 'max_terms': count,
             'shown_terms': count, 'sample_tickets': count, 'seed': count,
         }},

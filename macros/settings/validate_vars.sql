@@ -38,6 +38,7 @@
     {% endfor %}
     {% do cluster_features('prediction_features') %}
     {% do check_metric_columns() if execute %}
+    {% do embedding_model_key() if execute %}
     {#- The columns of the sources are unknown while dbt parses. -#}
     {% for table, limits in var('min_completeness').items() if execute %}
         {% for column in limits if column not in staged_tables()[table].columns %}

@@ -17,3 +17,37 @@
     {% endfor %}
     {{ return(columns) }}
 {% endmacro %}
+
+
+{% macro component_columns() %}
+    {% set columns = [] %}
+    {% for number in range(1, setting('topics').count + 1) if topics_are_embedded() %}
+        {% do columns.append('component_%02d' % number) %}
+    {% endfor %}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{% macro topics_are_embedded() %}
+    {{- return(setting('topics').method == 'embeddings') -}}
+{% endmacro %}
+
+
+{#- dbt leaves the tables of a model that is disabled, with the texts of people who are erased later. -#}
+{% macro drop_unless_embedded(tables) %}
+    {%- for name in tables if not topics_are_embedded() %}
+    drop table if exists {{ this.incorporate(path={'identifier': name}) }};
+    {%- endfor %}
+{% endmacro %}
+
+
+{% macro embedding_model_key() %}
+    {%- if not topics_are_embedded() -%}
+        {{- return('') -}}
+    {%- endif -%}
+    {%- set folder = setting('topics').model -%}
+    {%- if not folder -%}
+        {%- do definition_error('Var topics', 'model', format_value(folder), "the folder of a sentence-transformers model, because method is 'embeddings'") -%}
+    {%- endif -%}
+    {{- return(call_plugin('segmentation_embedding_model', [folder])) -}}
+{% endmacro %}

@@ -26,8 +26,9 @@ consents as (
 ),
 
 {% for table, rows in metric_tables().items() if table not in ['sessions', 'tickets', 'lifetime_values'] -%}
-{#- Topics are derived from the terms, and fitted at dates of int_periods. -#}
-{% set model = 'int_facts__' ~ ('ticket_terms' if rows.counts == 'by_fit' else table) -%}
+{#- Topics are derived from the terms or the texts, and fitted at dates of int_periods. -#}
+{% set words = 'ticket_texts' if topics_are_embedded() else 'ticket_terms' -%}
+{% set model = 'int_facts__' ~ (words if rows.counts == 'by_fit' else table) -%}
 {% set node = graph.nodes.get('model.customer_segmentation.' ~ model) if execute -%}
 {% set facts = node.columns | reject('in', ['attributed_from', 'attributed_until']) | sort if node else ['1'] -%}
 {% do days.append([table, facts, 'attributed_from' if rows.counts == 'by_attribution' else 'day', '']) -%}

@@ -40,11 +40,13 @@ except metadata.PackageNotFoundError:
     ) from None
 
 from customer_segmentation.code_hash import code_hash, modules_of
+from customer_segmentation.fits.embeddings import EmbeddingsError, model_key
 from customer_segmentation.fits.predictions.trees import require_xgboost
 from customer_segmentation.identity.identifiers import (
     fold_text,
     has_own_hash_key,
     hashed_reference,
+    hashed_text,
 )
 from customer_segmentation.input.check import check_folder, check_warehouse
 from customer_segmentation.input.contract import ContractTable
@@ -185,6 +187,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text
         )
         conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
+        conn.create_function("segmentation_hashed_text", hashed_text, [text], text)
+        conn.create_function(
+            "segmentation_embedding_model",
+            lambda folder: _answer(lambda: model_key(folder)),
+            [text],
+            text,
+            side_effects=True,
+        )
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
             "segmentation_published_data_set", read_data_set, [text], text, side_effects=True
@@ -278,7 +288,14 @@ def package_version() -> str:
 def _answer(work: Callable[[], Any]) -> str:
     try:
         return json.dumps({"result": work()})
-    except (RawFileError, PublicationError, ModuleNotFoundError, OSError, duckdb.Error) as error:
+    except (
+        EmbeddingsError,
+        RawFileError,
+        PublicationError,
+        ModuleNotFoundError,
+        OSError,
+        duckdb.Error,
+    ) as error:
         return json.dumps({"error": str(error)})
 
 

@@ -23,6 +23,8 @@ from customer_segmentation.fits.topics import fit_topics
 from demo_data.feedback import make_feedback
 
 SETTINGS = {
+    "method": "tfidf",
+    "model": None,
     "count": 20,
     "min_customers": 5,
     "max_ticket_share": 0.5,
@@ -31,7 +33,10 @@ SETTINGS = {
     "sample_tickets": 10000,
     "seed": 20180101,
 }
-FIT = {name: SETTINGS[name] for name in SETTINGS if name not in ("shown_terms", "sample_tickets")}
+FIT = {
+    name: SETTINGS[name]
+    for name in ("count", "min_customers", "max_ticket_share", "max_terms", "seed")
+}
 SCALES = {"review": [1, 5], "survey": [0, 10]}
 FITTED, AS_OF = date(2024, 1, 1), date(2024, 2, 1)
 SHARES = [f"topic_{number:02}" for number in range(1, 21)]
@@ -70,12 +75,12 @@ VARS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def rendered(project: GrammarProject) -> Any:
     @functools.cache
-    def render(name: str, sample_tickets: int) -> str:
+    def render(name: str, sample_tickets: int, count: int) -> str:
         template = METRIC_TABLES.get(name)
         if template is None:
             (path,) = (ROOT / "models").rglob(f"{name}.sql")
             template = path.read_text()
-        topics = {**SETTINGS, "sample_tickets": sample_tickets}
+        topics = {**SETTINGS, "sample_tickets": sample_tickets, "count": count}
         return project.render(template, {**VARS, "topics": topics})
 
     return render
@@ -86,7 +91,7 @@ METRIC_TABLES = {
     "tickets_metrics": "{{ metric_table_windows('tickets', metric_windows(), 'int_periods') }}",
     "topics_metrics": "{{ metric_table_windows('topics', metric_windows(), 'int_periods') }}",
 }
-MODELS = ("int_facts__tickets", "int_features__topics")
+MODELS = ("int_facts__tickets", "int_features__topics_by_terms", "int_features__topics")
 
 
 class Words:
@@ -100,9 +105,10 @@ class Words:
         sample_tickets: int = 10000,
         models: tuple[str, ...] = MODELS,
         periods: tuple[tuple[date, date | None], ...] = ((FITTED, FITTED), (AS_OF, AS_OF)),
+        count: int = 20,
     ) -> None:
         self.connection = duckdb.connect()
-        self.rendered = lambda name: rendered(name, sample_tickets)
+        self.rendered = lambda name: rendered(name, sample_tickets, count)
         columns = ["ticket_id", "customer_ref", "body", "channel", "rating", "opened_on"]
         tickets = tickets.reindex(columns=columns).assign(source_system="crm")
         self.create(
@@ -145,7 +151,7 @@ class Words:
         )
         self.make("int_facts__ticket_terms", "int_features__topic_sample")
         sample = self.frame("int_features__topic_sample").drop(columns="sample_hash")
-        self.fit = fit_topics(sample, **FIT)
+        self.fit = fit_topics(sample, **{**FIT, "count": count})
         self.create("int_features__topic_fit", "from frame", self.fit)
         self.make(*models)
 
@@ -502,6 +508,7 @@ def test_no_vocabulary_is_a_model_with_nothing() -> None:
         ({"topics": {**SETTINGS, "max_ticket_share": 0}}, "max_ticket_share"),
         ({"topics": {**SETTINGS, "min_customers": 0}}, "min_customers"),
         ({"topics": {"count": 3}}, "a mapping with the keys"),
+        ({"topics": {**SETTINGS, "method": "bert"}}, "tfidf, embeddings"),
         ({"rating_scales": {"mail": [1, 5]}}, "mail"),
         ({"rating_scales": {"review": [1, 1]}}, "review"),
         ({"rating_scales": {"review": 5}}, "review"),

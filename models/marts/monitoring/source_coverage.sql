@@ -139,6 +139,16 @@ measured as (
             count(rule) as value
         from record_pairs
         where is_link
+        {%- if topics_are_embedded() %}
+        union all
+        select
+            'tickets' as source_table,
+            'texts_cut' as check_name,
+            count(*) as value
+        from {{ ref('int_facts__ticket_texts') }} as texts
+        inner join {{ ref('int_features__text_vectors') }} as vectors on texts.text_key = vectors.text_key
+        where vectors.is_truncated
+        {%- endif %}
         union all
         select
             'customers' as source_table,

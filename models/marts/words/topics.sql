@@ -1,10 +1,10 @@
--- The terms with the largest weights in each topic in force. The model excludes terms of fewer customers than var
--- topics.min_customers, and the writers' names are never terms.
+-- The terms with the largest weights in each topic in force. Terms of fewer customers than var topics.min_customers are
+-- excluded, and the writers' names are never terms.
 
 {% set columns = topic_columns() -%}
 
 with fit as (
-    select * from {{ ref('int_features__topic_fit') }}
+    select * from {{ ref('int_features__embedding_terms' if topics_are_embedded() else 'int_features__topic_fit') }}
 ),
 
 tickets as (

@@ -60,7 +60,8 @@ def fit_topics(
         idf, topics = _decomposed(tickets, terms, count, seed)
         rows += [(as_of, "idf", None, None, term, value) for term, value in idf.items()]
         if before is not None:
-            topics, likeness = _renumbered(topics, before)
+            numbers, likeness = successors(topics, before)
+            topics = topics.set_axis(numbers, axis=1).sort_index(axis=1)
             rows += [
                 (as_of, "likeness", None, number, None, value) for number, value in likeness.items()
             ]
@@ -116,16 +117,23 @@ def _decomposed(
     return pd.Series(transformer.idf_, index=terms), topics
 
 
-def _renumbered(topics: pd.DataFrame, before: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The topics renumbered after the most similar earlier ones, and their similarity."""
-    terms = sorted({*topics.index, *before.index})
-    now, then = (part.reindex(terms, fill_value=0.0).to_numpy() for part in (topics, before))
-    likeness = np.abs(now.T @ then).clip(0, 1)
-    # An additional topic is similar to none.
-    numbers = range(1, max(likeness.shape) + 1)
-    padded = np.zeros((likeness.shape[0], len(numbers)))
+def successors(
+    now: pd.DataFrame, before: pd.DataFrame, *, is_signed: bool = False
+) -> tuple[list[int], pd.Series]:
+    """The number of the most similar earlier column for each column, and the similarity by number.
+
+    now, before: columns of length 1 over named rows, those of `before` by their numbers from 1.
+    is_signed: whether opposite columns are dissimilar; otherwise absolute cosines count.
+    """
+    rows = sorted({*now.index, *before.index})
+    # A number that was not used at the date before is similar to none.
+    numbers = range(1, max(before.columns, default=0) + 1)
+    then = before.reindex(index=rows, columns=numbers, fill_value=0.0).to_numpy()
+    cosines = now.reindex(rows, fill_value=0.0).to_numpy().T @ then
+    likeness = (cosines if is_signed else np.abs(cosines)).clip(0, 1)
+    # Nor is an additional topic.
+    padded = np.zeros((likeness.shape[0], max(likeness.shape)))
     padded[:, : likeness.shape[1]] = likeness
     own, partner = linear_sum_assignment(padded, maximize=True)
-    found = topics.iloc[:, own].set_axis(partner + 1, axis=1).sort_index(axis=1)
     values = pd.Series(padded[own, partner].round(6), index=partner + 1).sort_index()
-    return found, values
+    return (partner + 1).tolist(), values

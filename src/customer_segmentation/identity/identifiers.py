@@ -29,8 +29,13 @@ def keyed_hash(value: str) -> str:
     Spellings of one address give one hash: the text is NFKC-normalised, case-folded and stripped
     first. The key stays in the environment: it is in no SQL text, manifest or log.
     """
-    key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
     text = unicodedata.normalize("NFKC", value).casefold().strip().removeprefix("mailto:")
+    return hashed_text(text)
+
+
+def hashed_text(text: str) -> str:
+    """HMAC-SHA-256 of a text as it stands, with the key and the form of keyed_hash."""
+    key = os.environ.get("SEGMENTATION_HASH_KEY") or DEMO_HASH_KEY
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
 
 

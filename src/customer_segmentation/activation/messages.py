@@ -141,9 +141,9 @@ class Published:
     def _messages(self, sql: str, parameters: list[list[str]]) -> Iterator[Message]:
         cursor = self._connection.cursor().execute(sql, parameters)
         while rows := cursor.fetchmany(10_000):
-            for *message, day in rows:
-                midnight = dt.datetime(day.year, day.month, day.day, tzinfo=self._zone)
-                yield Message(*message, midnight.isoformat())
+            for change_id, customer_id, segment_key, message, payload, day in rows:
+                midnight = dt.datetime(day.year, day.month, day.day, tzinfo=self._zone).isoformat()
+                yield Message(change_id, customer_id, segment_key, message, payload, midnight)
 
     def _rows(self, sql: str) -> list[tuple[str, ...]]:
         return self._connection.execute(sql).fetchall()

@@ -51,7 +51,7 @@ def add_receipts(path: Path, receipts: Iterable[tuple[str, str]]) -> int:
                 raise ReceiptsError(
                     f"{path} has the columns {', '.join(header)}. Expected {', '.join(COLUMNS)}."
                 )
-            rows = {change_id: handed_over_at for change_id, handed_over_at in reader}
+            rows = {row[0]: row[1] for row in reader}
     known = len(rows)
     rows |= {change_id: at for change_id, at in receipts if change_id not in rows}
     if len(rows) > known:
@@ -60,6 +60,7 @@ def add_receipts(path: Path, receipts: Iterable[tuple[str, str]]) -> int:
         with draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            writer.writerows(sorted(rows.items(), key=lambda row: (row[1], row[0])))
+            in_order = sorted((at, change_id) for change_id, at in rows.items())
+            writer.writerows((change_id, at) for at, change_id in in_order)
         replace_safely(draft, path)
     return len(rows)

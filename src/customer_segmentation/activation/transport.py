@@ -125,7 +125,7 @@ class HttpChannel:
             )
             # Else the connection couldn't be used again. An answer is complete with its status.
             answer.drain_conn()
-        except urllib3.exceptions.TimeoutError:
+        except urllib3.exceptions.ReadTimeoutError:
             return "timed out", False, 0
         except urllib3.exceptions.HTTPError as error:
             # Its text would repeat the address, which may hold a key.

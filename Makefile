@@ -36,7 +36,7 @@ install: $(INSTALLED) ## Create .venv with the locked dependencies
 $(INSTALLED): pyproject.toml uv.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv sync --quiet --frozen --inexact --extra demo
+	$(BIN)/uv sync --quiet --frozen --inexact --all-extras --no-extra embeddings
 	@touch $@
 
 # By pip, which takes a PyTorch without CUDA from the places it is configured for; the one on PyPI takes gigabytes on Linux.

@@ -15,6 +15,17 @@ from typing import Any, NamedTuple
 import duckdb
 from rich.console import Console
 
+from customer_segmentation.activation.deliver import (
+    deliver,
+    plan_report,
+    report,
+    write_set_aside,
+)
+from customer_segmentation.activation.deliver import plan as plan_delivery
+from customer_segmentation.activation.destinations import DestinationError, read_destinations
+from customer_segmentation.activation.messages import Published
+from customer_segmentation.activation.receipts import ReceiptsError, receipts_file
+from customer_segmentation.activation.state import State, StateError
 from customer_segmentation.experiments.assign import (
     AssignError,
     assign_experiment,
@@ -26,6 +37,7 @@ from customer_segmentation.input.contract import CONTRACT, read_contract, read_v
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.last_build import (
+    HOME,
     TARGET,
     NoBuildError,
     open_to_read,
@@ -104,6 +116,40 @@ def export(
             "No customer of this data set has stated whether they consent to activation. Var "
             "activation_consent: opt_out hands over customers without a statement."
         )
+
+
+def deliver_messages(
+    destinations: Path,
+    receipts: Path | None,
+    state: Path,
+    dry_run: bool,
+    retry_set_aside: bool,
+    published: Path | None,
+    dataset: str | None,
+) -> None:
+    with open_to_read(_current(published, dataset)) as connection:
+        source = Published(connection)
+        declared = read_destinations(destinations, source.segments())
+        file = state / f"{source.dataset}.sqlite"
+        with State(Path(":memory:") if dry_run and not file.exists() else file) as kept:
+            if dry_run:
+                print(*plan_report(plan_delivery(source, declared, kept)), sep="\n")
+                return
+            receipts = receipts or receipts_file(source.raw_data)
+            if retry_set_aside:
+                kept.retry_set_aside()
+            done = deliver(source, declared, kept, receipts)
+            print(*report(done), sep="\n")
+            print(f"Receipts for the next build: {receipts}")
+            listed = state / f"{source.dataset}_set_aside.csv"
+            if set_aside := write_set_aside(kept, listed):
+                print(f"{set_aside:,} set aside in all: {listed}")
+            for name, count in kept.abandoned(declared).items():
+                print(f"{count:,} wait for {name}, which {destinations} no longer declares")
+            if untaken := source.segments_in_outbox() - {k for d in declared for k in d.segments}:
+                print(f"No destination takes the messages of {len(untaken)} segments")
+        if not all(result.is_complete for result in done.values()):
+            raise SystemExit(1)
 
 
 def explore(published: Path | None, dataset: str | None) -> None:
@@ -190,6 +236,17 @@ _DATASET = (
 _PUBLISHED = "--published", {"type": Path, "help": "the published file; default: the data set's"}
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
 _FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
+_DESTINATIONS = (
+    "--destinations",
+    {"type": Path, "default": Path("destinations.yml"), "help": "where messages go"},
+)
+_RECEIPTS = "--receipts", {"type": Path, "help": "CSV file; default: in the raw folder"}
+_STATE = (
+    "--state",
+    {"type": Path, "default": HOME / "deliveries", "help": "folder of what was delivered"},
+)
+_DRY_RUN = "--dry-run", {"action": "store_true", "help": "count what would be sent, send nothing"}
+_RETRY = "--retry-set-aside", {"action": "store_true", "help": "send what was set aside, too"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
 _RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
 _WITH_REFS = (
@@ -223,6 +280,11 @@ COMMANDS = {
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
+    "deliver": Command(
+        deliver_messages,
+        "send the messages of the outbox to the destinations",
+        [_DESTINATIONS, _RECEIPTS, _STATE, _DRY_RUN, _RETRY, _PUBLISHED, _DATASET],
+    ),
     "explore": Command(
         explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
@@ -244,7 +306,10 @@ COMMANDS = {
 }
 
 
-_COMPLAINTS = (NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError)
+_COMPLAINTS = (
+    *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError),
+    *(DestinationError, ReceiptsError, StateError),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

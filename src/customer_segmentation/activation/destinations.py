@@ -1,0 +1,185 @@
+"""Reads destinations.yml: which system gets the messages of which segments, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from customer_segmentation.activation.messages import PAYLOAD_FIELDS
+from customer_segmentation.near_names import did_you_mean
+
+HTTP_TYPES = ("webhook", "hubspot", "klaviyo")
+TYPES = (*HTTP_TYPES, "file")
+FILE_FORMATS = ("csv", "parquet")
+_KEYS = {"type", "address", "segments", "fields"}
+_HTTP_KEYS = {*_KEYS, "secret", "per_second", "timeout_seconds", "max_bytes"}
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+
+
+class DestinationError(ValueError):
+    """A destination can't be used as declared; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A system that gets messages.
+
+    Attributes:
+        name: The key in destinations.yml; the state is kept under it.
+        type: One of ``TYPES``.
+        address: A URL, or the folder of a file drop.
+        segments: Keys of the segments it gets, sorted.
+        fields: Name at the destination -> field of the payload; empty: the payload as it is.
+        secret: The signing secret or key; empty for a file drop.
+        per_second: Requests a second at most.
+        timeout_seconds: How long to wait for a connection, and for an answer.
+        max_bytes: Size of a request's body at most.
+        format: Of the files of a file drop, one of ``FILE_FORMATS``.
+    """
+
+    name: str
+    type: str
+    address: str
+    segments: tuple[str, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
+    secret: str = field(default="", repr=False)
+    per_second: float = 10
+    timeout_seconds: float = 10
+    max_bytes: int = 65_536
+    format: str = "csv"
+
+
+def read_destinations(
+    path: Path, segments: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> list[Destination]:
+    """The destinations of a file, in its order.
+
+    Args:
+        path: The file, such as destinations.yml.
+        segments: All segment keys of the published file.
+        environment: Where the secrets are.
+
+    Raises:
+        DestinationError: The file is missing or a destination in it is wrong.
+    """
+    if not path.exists():
+        raise DestinationError(
+            f"There is no {path}. Expected the destinations, as in docs/activation.md."
+        )
+    try:
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DestinationError(f"{path} is no YAML: {error}") from error
+    if not isinstance(declared, dict) or list(declared) != ["destinations"]:
+        raise DestinationError(f"{path} has to begin with `destinations:` and hold nothing else.")
+    named = declared["destinations"]
+    if not isinstance(named, dict) or not named:
+        raise DestinationError(f"{path} declares no destination. Expected name: {{type: ..}}.")
+    return [_destination(str(name), given, segments, environment) for name, given in named.items()]
+
+
+def _destination(
+    name: str, given: Any, segments: Sequence[str], environment: Mapping[str, str]
+) -> Destination:
+    if not isinstance(given, dict):
+        raise DestinationError(f"Destination '{name}' is {given!r}. Expected type, address, ..")
+    kind = given.get("type")
+    if kind not in TYPES:
+        raise DestinationError(
+            f"Destination '{name}' has the type {kind!r}. Expected one of {', '.join(TYPES)}."
+        )
+    allowed = {*_KEYS, "format"} if kind == "file" else _HTTP_KEYS
+    if unknown := sorted(map(str, given.keys() - allowed)):
+        raise DestinationError(
+            f"Destination '{name}' has the key '{unknown[0]}', which the type {kind} does not "
+            f"have. {did_you_mean(unknown[0], sorted(allowed))}"
+        )
+    settings = {key: value for key, value in given.items() if key != "secret"}
+    settings["segments"] = _segments(name, given.get("segments"), segments)
+    settings["fields"] = _fields(name, given.get("fields", {}))
+    if not isinstance(given.get("address"), str) or not given["address"]:
+        raise DestinationError(
+            f"Destination '{name}' has no address. Expected a URL, or the folder of a file drop."
+        )
+    for key in _HTTP_KEYS & {"per_second", "timeout_seconds", "max_bytes"} & given.keys():
+        if (
+            isinstance(given[key], bool)
+            or not isinstance(given[key], int | float)
+            or given[key] <= 0
+        ):
+            raise DestinationError(
+                f"Destination '{name}': {key} is {given[key]!r}. Expected a number above 0."
+            )
+    if kind == "file":
+        if given.get("format", "csv") not in FILE_FORMATS:
+            raise DestinationError(
+                f"Destination '{name}' has the format {given['format']!r}. Expected one of "
+                f"{', '.join(FILE_FORMATS)}."
+            )
+    else:
+        _check_url(name, given["address"])
+        settings["secret"] = _secret(name, given.get("secret"), environment)
+    return Destination(name=name, **settings)
+
+
+def _segments(name: str, given: Any, segments: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
+        raise DestinationError(
+            f"Destination '{name}' has no list of segments. Expected keys or patterns of keys, "
+            f'such as [rule:cart_abandoners, "rfm:*"].'
+        )
+    chosen: set[str] = set()
+    for pattern in given:
+        matches = {key for key in segments if fnmatchcase(key, pattern)}
+        if not matches:
+            raise DestinationError(
+                f"Destination '{name}': no segment is '{pattern}'. "
+                f"{did_you_mean(pattern, segments)}"
+            )
+        chosen |= matches
+    return tuple(sorted(chosen))
+
+
+def _fields(name: str, given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise DestinationError(
+            f"Destination '{name}': fields is {given!r}. Expected name at the destination: field."
+        )
+    for source in given.values():
+        if source not in PAYLOAD_FIELDS:
+            raise DestinationError(
+                f"Destination '{name}': messages have no field '{source}'. "
+                f"{did_you_mean(str(source), PAYLOAD_FIELDS)}"
+            )
+    return {str(target): source for target, source in given.items()}
+
+
+def _check_url(name: str, address: str) -> None:
+    url = urlsplit(address)
+    if url.scheme == "https" and url.hostname:
+        return
+    if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
+        raise DestinationError(
+            f"The address of destination '{name}' begins with '{address[:8]}'. Expected https://, "
+            f"or http:// to this machine: messages are of customers."
+        )
+
+
+def _secret(name: str, variable: Any, environment: Mapping[str, str]) -> str:
+    if not isinstance(variable, str) or not variable:
+        raise DestinationError(
+            f"Destination '{name}' names no secret. Expected the name of an environment variable."
+        )
+    if not environment.get(variable):
+        # The name is not repeated: by mistake it may be the secret itself.
+        raise DestinationError(
+            f"The environment variable that destination '{name}' names as its secret is not set."
+        )
+    return environment[variable]

@@ -1,0 +1,220 @@
+"""Hands messages over: by HTTP with retries, or as a file."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import urllib3
+
+from customer_segmentation.activation.destinations import Destination
+from customer_segmentation.activation.forms import FORMS, NotTakenError, mapped, signing_key
+from customer_segmentation.activation.messages import PAYLOAD_FIELDS, Message
+from customer_segmentation.output.export import FORMULA_STARTS
+
+TRIES = 5
+BACKOFF_SECONDS = 0.5  # before the second try; twice as long before each further one
+PATIENCE_SECONDS = 60  # a destination that wants a longer pause gets it until the next run
+SKEW_SECONDS = 300  # as old as Standard Webhooks allows a signature to be
+_AGAIN = (408, 425, 429)
+# About the destination as a whole, not about a message.
+_CLOSED = (401, 403, 404, 405, 410)
+
+
+class RefusedError(Exception):
+    """The destination answered that it doesn't take these messages. A batch may hold good ones."""
+
+
+class UnavailableError(Exception):
+    """No answer, or one that asks to try again.
+
+    Attributes:
+        answered: Whether the destination answered at all.
+    """
+
+    def __init__(self, reason: str, *, answered: bool) -> None:
+        super().__init__(reason)
+        self.answered = answered
+
+
+class ClosedError(Exception):
+    """The destination takes no message at all for now."""
+
+
+class Channel(Protocol):
+    """A way to hand messages over.
+
+    Attributes:
+        size: How many messages at a time, at most, of one customer one; None: all, in order.
+    """
+
+    size: int | None
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Returns when the destination has the messages; raises one of the errors above."""
+
+
+class HttpChannel:
+    """Requests in the form of the destination's type, at its rate."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._to = destination
+        self._form, size = FORMS[destination.type]
+        self.size: int | None = size
+        if destination.type == "webhook":
+            signing_key(destination)
+        self._clock, self._sleep = clock, sleep
+        self._jitter = jitter or random.Random()
+        self._next = 0.0
+        # Redirects are not followed: the secret is for one address.
+        self._pool = urllib3.PoolManager(
+            retries=False,
+            timeout=urllib3.Timeout(
+                total=None, connect=self._to.timeout_seconds, read=self._to.timeout_seconds
+            ),
+        )
+
+    def send(self, messages: Sequence[Message]) -> None:
+        reason, answered, pause = "", False, 0.0
+        for attempt in range(TRIES):
+            if attempt:
+                longest = BACKOFF_SECONDS * 2 ** (attempt - 1)
+                self._sleep(max(pause, longest * self._jitter.uniform(0.5, 1)))
+            reason, answered, pause = self._try(messages)
+            if not reason:
+                return
+            if pause > PATIENCE_SECONDS:
+                raise ClosedError(f"{reason} and asks for a pause of {pause:,.0f} seconds")
+        raise UnavailableError(reason, answered=answered)
+
+    def _try(self, messages: Sequence[Message]) -> tuple[str, bool, float]:
+        """Why to try again (empty: done), whether there was an answer, seconds to wait at least."""
+        self._keep_to_the_rate()
+        now = self._clock()
+        try:
+            url, headers, body = self._form(messages, self._to, int(now))
+        except NotTakenError as error:
+            raise RefusedError(str(error)) from error
+        if len(body) > self._to.max_bytes:
+            raise RefusedError(
+                f"the request has {len(body):,} bytes, of {self._to.max_bytes:,} at most"
+            )
+        headers = {"content-type": "application/json", "user-agent": "customer-segmentation"} | {
+            **headers
+        }
+        try:
+            answer = self._pool.request(
+                "POST", url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            # Else the connection couldn't be used again. An answer is complete with its status.
+            answer.drain_conn()
+        except urllib3.exceptions.ReadTimeoutError:
+            return "timed out", False, 0
+        except urllib3.exceptions.HTTPError as error:
+            # Its text would repeat the address, which may hold a key.
+            return f"connection failed ({type(error).__name__})", False, 0
+        status = answer.status
+        # A multi-status, 207, is a batch that was taken in part.
+        if 200 <= status < 300 and status != 207:
+            return "", True, 0
+        reason = f"answered {status}{self._skew(answer.headers.get('date'), now)}"
+        if status in _AGAIN or status >= 500:
+            return reason, True, self._pause(answer.headers.get("retry-after"))
+        if status in _CLOSED or 300 <= status < 400:
+            raise ClosedError(reason)
+        raise RefusedError(reason)
+
+    def _keep_to_the_rate(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            self._sleep(self._next - now)
+        self._next = max(now, self._next) + 1 / self._to.per_second
+
+    def _pause(self, retry_after: str | None) -> float:
+        if retry_after is None:
+            return 0
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        then = _http_date(retry_after)
+        return max(0.0, then - self._clock()) if then else 0
+
+    def _skew(self, date: str | None, now: float) -> str:
+        then = _http_date(date) if date else None
+        if then is None or abs(now - then) <= SKEW_SECONDS:
+            return ""
+        return (
+            f"; its clock is {abs(now - then):,.0f} seconds {'behind' if then < now else 'ahead'}"
+        )
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+
+
+class FileChannel:
+    """One file a run in the folder that is the address, written as a whole or not at all."""
+
+    size: int | None = None
+
+    def __init__(self, destination: Destination) -> None:
+        self._to = destination
+
+    def send(self, messages: Sequence[Message]) -> None:
+        names = list(self._to.fields) or list(PAYLOAD_FIELDS)
+        rows = [mapped(message, self._to) for message in messages]
+        folder = Path(self._to.address)
+        # After a kill the file is written again, under the same name if it begins with the same.
+        path = folder / f"{self._to.name}_{messages[0].change_id}.{self._to.format}"
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._to.format == "parquet":
+                text = pa.schema([(name, pa.string()) for name in names])
+                pq.write_table(pa.Table.from_pylist(rows, text), draft)
+            else:
+                lines = io.StringIO()
+                writer = csv.writer(lines, lineterminator="\n")
+                writer.writerow(names)
+                writer.writerows([_neutralised(row[name]) for name in names] for row in rows)
+                draft.write_text(lines.getvalue(), encoding="utf-8", newline="")
+            replace_safely(draft, path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise ClosedError(f"{folder}: {error.strerror}") from error
+
+
+def _neutralised(value: str | None) -> str:
+    """Text that a spreadsheet would run gets an apostrophe, as in exports."""
+    text = value or ""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def replace_safely(draft: Path, path: Path) -> None:
+    """Puts a draft in the place of a file, so that a power cut leaves the one or the other."""
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

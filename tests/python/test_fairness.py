@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from customer_segmentation.fairness.predictions import prediction_rates
 from customer_segmentation.fairness.segments import segment_rates
+from customer_segmentation.fairness.thresholds import fit_thresholds
 
 AS_OF = pd.Timestamp("2024-02-01").date()
 Draw = npt.NDArray[Any]
@@ -160,6 +163,7 @@ def partitions(draw: st.DrawFn) -> tuple[list[dict[str, Any]], int]:
 
 
 @given(partitions())
+@examples(60)
 def test_small_cells_and_those_that_give_them_away_are_withheld(
     drawn: tuple[list[dict[str, Any]], int],
 ) -> None:
@@ -183,3 +187,159 @@ def test_small_cells_and_those_that_give_them_away_are_withheld(
             assert (
                 is_whole or not any(gone) or (np.count_nonzero(gone) > 1 and sum(gone) >= smallest)
             )
+
+
+# --- Predictions ------------------------------------------------------------------------------
+
+
+def judged(
+    groups: Draw, outcome: Draw, likely: Draw, chances: Draw, smallest_cell: int = 1
+) -> pd.DataFrame:
+    """Rates of one prediction by one attribute."""
+    cells = pd.DataFrame(
+        {
+            "attribute_group": groups,
+            "true_positives": outcome * likely,
+            "false_positives": (1 - outcome) * likely,
+            "false_negatives": outcome * (1 - likely),
+            "true_negatives": (1 - outcome) * (1 - likely),
+            "expected": chances,
+            "variance": chances * (1 - chances),
+        }
+    )
+    table = cells.groupby("attribute_group").sum().reset_index()
+    table = table.assign(
+        as_of=AS_OF, origin=AS_OF, target="lapses", thresholds="common", attribute="region"
+    )
+    found = prediction_rates(table, smallest_cell=smallest_cell, least_ratio=0.8)
+    return found.set_index("attribute_group")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_of_predictions_are_those_of_fairlearn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.choice(["a", "b", "c"], 900)
+    chances = rng.random(900)
+    outcome = (rng.random(900) < chances).astype(int)
+    likely = (chances > np.where(groups == "a", 0.7, 0.4)).astype(int)
+    found = judged(groups, outcome, likely, chances)
+    pair = {"y_true": outcome, "y_pred": likely, "sensitive_features": groups}
+    theirs = fairlearn.metrics.MetricFrame(
+        metrics={
+            "selection_rate": fairlearn.metrics.selection_rate,
+            "true_positive_rate": fairlearn.metrics.true_positive_rate,
+            "false_positive_rate": fairlearn.metrics.false_positive_rate,
+        },
+        **pair,
+    ).by_group
+    for rate in theirs:
+        assert found[rate].to_dict() == pytest.approx(theirs[rate].to_dict())
+    ranges = [np.ptp(found[rate]) for rate in ("true_positive_rate", "false_positive_rate")]
+    opportunity = fairlearn.metrics.equal_opportunity_difference(**pair)
+    assert ranges[0] == pytest.approx(opportunity)
+    assert max(ranges) == pytest.approx(fairlearn.metrics.equalized_odds_difference(**pair))
+    assert found.loc["a", "verdict"] == "found less often"
+    assert set(found["calibration_verdict"]) == {"ok"}
+
+
+def test_probabilities_that_are_too_high_in_one_group_are_named() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.choice(["a", "b"], 2000)
+    chances = rng.uniform(0.1, 0.5, 2000)
+    outcome = (rng.random(2000) < np.where(groups == "a", chances / 2, chances)).astype(int)
+    found = judged(groups, outcome, (chances > 0.3).astype(int), chances)
+    assert found["calibration_verdict"].to_dict() == {"a": "comes about less often", "b": "ok"}
+
+
+def test_a_group_with_few_in_any_part_is_withheld_with_another() -> None:
+    groups = np.repeat(["few", "more", "most"], [70, 100, 200])
+    outcome = np.concatenate([np.arange(size) % 2 for size in (70, 100, 200)])
+    likely = np.concatenate(
+        [np.arange(70) >= 64, np.arange(100) % 4 < 2, np.arange(200) % 4 < 2]
+    ).astype(int)
+    found = judged(groups, outcome, likely, np.full(370, 0.5), smallest_cell=10)
+    assert (found["verdict"] == "too few").to_dict() == {"few": True, "more": True, "most": False}
+    numbers = found.loc[["few", "more"]].select_dtypes("number")
+    assert numbers.isna().all(axis=None)
+
+
+def test_nobody_with_the_outcome_leaves_nothing_to_find() -> None:
+    groups = np.repeat(["a", "b"], 20)
+    found = judged(groups, np.zeros(40, int), np.zeros(40, int), np.full(40, 0.0))
+    assert found["true_positive_rate"].isna().all()
+    assert set(found["verdict"]) == set(found["calibration_verdict"]) == {"ok"}
+    assert prediction_rates(
+        judged(groups, np.zeros(40, int), np.zeros(40, int), np.full(40, 0.0))
+        .reset_index()
+        .iloc[:0],
+        smallest_cell=1,
+        least_ratio=0.8,
+    ).empty
+
+
+# --- Thresholds per group ---------------------------------------------------------------------
+
+
+def unlike_cases(size: int = 4000) -> pd.DataFrame:
+    """Group a has the outcome more often and higher scores; c is small."""
+    rng = np.random.default_rng(1)
+    groups = rng.choice(["a", "b", "c"], size, p=[0.5, 0.49, 0.01])
+    outcome = (rng.random(size) < np.where(groups == "a", 0.3, 0.15)).astype(int)
+    scores = rng.normal(size=size) + 1.2 * outcome + 0.6 * (groups == "a")
+    return pd.DataFrame(
+        {
+            "as_of": AS_OF,
+            "score": scores,
+            "probability": 1 / (1 + np.exp(-scores)),
+            "threshold": 0.7,
+            "outcome": outcome,
+            "threshold_group": groups,
+        }
+    )
+
+
+def likely(cases: pd.DataFrame, thresholds: pd.DataFrame) -> pd.Series:
+    """As SQL applies them."""
+    is_common = thresholds["threshold_group"].isna()
+    (common,) = thresholds[is_common]["score"]
+    own = thresholds[~is_common].set_index("threshold_group")["score"]
+    return cases["score"] >= cases["threshold_group"].map(own).fillna(common)
+
+
+def test_one_threshold_is_that_of_the_probability() -> None:
+    cases = unlike_cases()
+    found = likely(cases, fit_thresholds(cases))
+    assert found.equals(cases["probability"] >= 0.7)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "outcomes"),
+    [("demographic_parity", (0, 1)), ("true_positive_rate_parity", (1,))],
+)
+def test_thresholds_per_group_make_the_share_alike(
+    constraint: str, outcomes: tuple[int, ...]
+) -> None:
+    cases = unlike_cases()
+    thresholds = fit_thresholds(cases, constraint=constraint, attribute="region")
+    assert thresholds["threshold_group"].dropna().tolist() == ["a", "b"]
+    used = cases[cases["outcome"].isin(outcomes) & (cases["threshold_group"] != "c")]
+    before, after = (
+        fairlearn.metrics.demographic_parity_difference(
+            y_true=used["outcome"],
+            y_pred=likely(used, chosen),
+            sensitive_features=used["threshold_group"],
+        )
+        for chosen in (fit_thresholds(cases), thresholds)
+    )
+    assert before > 0.1
+    assert after < 0.03
+    shuffled = cases.sample(frac=1, random_state=2)
+    again = fit_thresholds(shuffled, constraint=constraint, attribute="region")
+    pd.testing.assert_frame_equal(again, thresholds)
+
+
+def test_groups_too_small_for_a_threshold_keep_the_common_one() -> None:
+    cases = unlike_cases(300)
+    found = fit_thresholds(cases, constraint="demographic_parity", attribute="region")
+    assert found["threshold_group"].isna().all()
+    assert fit_thresholds(cases.iloc[:0]).empty

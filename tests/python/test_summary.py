@@ -70,6 +70,15 @@ TABLES = {
             values ('cluster', 'none', 'Too few.'), ('journeys', 'good', 'They are apart.')
         ) as models (scheme, verdict, why)
     """,
+    "monitoring.segment_warnings": """
+        select 'rfm:champions' as segment_key, 'drift' as gate, 'has drifted' as warning
+    """,
+    "monitoring.segment_fairness": """
+        select
+            'rfm:champions' as segment_key, 'N' as attribute_group,
+            cast(.9 as double) as parity_ratio,
+            'ok' as verdict
+    """,
     "monitoring.source_coverage": """
         select * from (
             values
@@ -189,6 +198,36 @@ def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
         " summary --full (all segments and findings), the tables segments (what each one means)"
         " and customer_segments (next_action).",
     ]
+
+
+def test_the_least_even_segments_have_a_line_each(folder):
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("""
+            insert into monitoring.segment_fairness values
+                ('rfm:champions', 'S', .5, 'under-represented'),
+                ('rfm:champions', 'unknown', .1, 'under-represented'),
+                ('rule:weekend', 'S', 4.0, 'over-represented'),
+                ('rfm:prospect', 'W', .79, 'under-represented'),
+                ('prediction:lapses', 'E', 0, 'under-represented');
+            insert into monitoring.segment_warnings
+            select segment_key, 'fairness', concat('has ', attribute_group, ' ', verdict)
+            from monitoring.segment_fairness
+            where verdict <> 'ok' and attribute_group <> 'unknown'
+        """)
+    printed = [line for line in page(folder) if line.startswith("Fairness")]
+    assert printed == [
+        "Fairness: prediction:lapses has E under-represented.",
+        "Fairness: rule:weekend (Weekenders) has S over-represented.",
+        "Fairness: rfm:champions (Champions) has S under-represented.",
+        "Fairness: 1 more segment, in monitoring.segment_warnings.",
+    ]
+
+
+def test_a_shop_without_attributes_says_that_nothing_was_compared(folder):
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("delete from monitoring.segment_fairness")
+    (line,) = [line for line in page(folder) if line.startswith("Fairness")]
+    assert line.startswith("Fairness: not compared, no attribute of var protected_attributes is")
 
 
 def test_the_page_of_a_demo_fits_on_a_screen_without_terms_of_statistics(folder):

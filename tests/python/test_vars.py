@@ -150,6 +150,26 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("setting('holdout_share')", {"holdout_share": 0.6}, ["holdout_share", "at most 0.5"]),
     ("setting('smallest_cell')", {"smallest_cell": 0}, ["smallest_cell", "at least 1"]),
+    (
+        "setting('protected_attributes')",
+        {"protected_attributes": ["sex"]},
+        ["protected_attributes", "sex", "gender"],
+    ),
+    ("setting('min_fairness_ratio')", {"min_fairness_ratio": 0}, ["min_fairness_ratio", "0.01"]),
+    (
+        "setting('group_thresholds')",
+        {
+            "group_thresholds": {
+                "lapse": {"attribute": "gender", "constraint": "demographic_parity"}
+            }
+        },
+        ["group_thresholds", "lapse", "lapses"],
+    ),
+    (
+        "setting('group_thresholds')",
+        {"group_thresholds": {"lapses": {"attribute": "gender", "constraint": "equalized_odds"}}},
+        ["group_thresholds", "equalized_odds", "true_positive_rate_parity"],
+    ),
     ("validate_vars()", {"experiments": {"name": "x"}}, ["Var experiments", "a list such as"]),
     (
         "setting('refit_models')",
@@ -210,6 +230,8 @@ SHAPE_NO_HISTORY = {
     "experiments",
     "holdout_share",
     "drift_limits",
+    "protected_attributes",
+    "group_thresholds",
     "error_gates",
     "activation_consent",
     "activation_triggers",

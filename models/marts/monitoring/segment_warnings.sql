@@ -152,7 +152,7 @@ most_unequal as (
                 || {{ text_beside_limit('parity_ratio', 'parity_ratio', least_ratio) | indent(16) }}
                 || ' times that of the others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
         end
-        || case when unequal_groups > 1 then '; so have ' || {{ counted('unequal_groups - 1', 'other group') }} else '' end
+        || case when unequal_groups > 1 then '; unlike the others are ' || {{ counted('unequal_groups - 1', 'more group') }} else '' end
             as warning
     from unequal
     where position = 1

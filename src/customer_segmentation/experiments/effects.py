@@ -156,7 +156,8 @@ def _withheld(
     """
     if scheme == "all":
         return set()
-    customers = [[arm.customers for arm in arms.values()] for arms in arms_of.values()]
+    variants = list(next(iter(arms_of.values())))
+    customers = [[arms[name].customers for name in variants] for arms in arms_of.values()]
     hidden = withheld_rows(customers, () if scheme == "rule" else ("all",), smallest_cell)
     return {segment for place, segment in enumerate(arms_of) if place in hidden}
 

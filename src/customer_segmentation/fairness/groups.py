@@ -50,7 +50,8 @@ def p_values(tables: Sequence[tuple[int, int, int, int]]) -> list[tuple[float, f
         stats.hypergeom.cdf(events, everyone, customers, all_events),
         stats.hypergeom.sf(events - 1, everyone, customers, all_events),
     )
-    found = np.clip(2 * tails, 0, 1)
+    # Of a draw from none nothing follows.
+    found = np.where(everyone > 0, np.clip(2 * tails, 0, 1), 1.0)
     return list(zip(found.tolist(), stats.false_discovery_control(found).tolist(), strict=True))
 
 

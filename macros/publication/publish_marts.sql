@@ -120,9 +120,10 @@
         {% set definition = namespace(sql=result.node.compiled_code) %}
         {% for unique_id in result.node.depends_on.nodes %}
             {% set detail = customer_segmentation.published_table(graph.nodes[unique_id], 'details') %}
-            {% do details.update({detail.name: detail}) %}
             {% do readers.setdefault(detail.name, []).append(result.node.name) %}
             {% set definition.sql = definition.sql | replace(detail.relation, '"details".' ~ adapter.quote(detail.name)) %}
+            {% do detail.update({'relation': customer_segmentation.published_rows(graph.nodes[unique_id], detail)}) %}
+            {% do details.update({detail.name: detail}) %}
         {% endfor %}
         {% for table in tables if table.name == result.node.name %}
             {% do table.update({'view': definition.sql}) %}
@@ -132,6 +133,20 @@
         {% do detail.update({'description': 'Not an interface: it serves ' ~ readers[detail.name] | sort | join(', ') ~ ' and may change with any version. ' ~ detail.description}) %}
     {% endfor %}
     {{ return((tables | sort(attribute='name')) + (details.values() | sort(attribute='name'))) }}
+{% endmacro %}
+
+
+{#- A table that a view reads, without what depends on the builds before. -#}
+{% macro published_rows(node, detail) %}
+    {% set meta = node.config.get('meta', {}) %}
+    {% for column in meta.get('published_without', []) %}
+        {% do detail.columns.pop(column, none) %}
+    {% endfor %}
+    {% set exclude = ' exclude (' ~ meta.published_without | join(', ') ~ ')' if meta.get('published_without') else '' %}
+    {% set current = (
+        ' inner join ' ~ graph.nodes['model.customer_segmentation.int_periods'].relation_name ~ ' as periods on rows.as_of = periods.as_of where periods.is_current'
+    ) if meta.get('published_rows') == 'current' else '' %}
+    {{ return('(select rows.*' ~ exclude ~ ' from ' ~ detail.relation ~ ' as rows' ~ current ~ ')') }}
 {% endmacro %}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # What decides the last digits of a fit beside our own code.
-_LIBRARIES = ("duckdb", "jenkspy", "kneed", "numpy", "pandas", "scikit-learn", "scipy", "splink")
+_LIBRARIES = ("duckdb", "jenkspy", "numpy", "pandas", "scikit-learn", "scipy", "splink")
 
 
 @functools.cache

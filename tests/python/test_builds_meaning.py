@@ -143,6 +143,24 @@ def test_every_published_table_and_column_has_a_comment(reference: Build) -> Non
     assert orders == "Completed orders, in the last 90 days. Unit: orders; 0 without rows."
 
 
+def test_tables_of_details_hold_nothing_of_what_a_build_happened_to_rebuild(
+    reference: Build,
+) -> None:
+    periods = reference.rows("select count(*), count(*) filter (is_current) from int_periods")
+    assert periods[0][0] > periods[0][1] == 1
+    customers = reference.rows(
+        "select count(distinct as_of), min(is_current) "
+        "from details.int_segmentation__customers_predicted "
+        "inner join details.int_periods using (as_of)"
+    )
+    assert customers == [(1, True)]
+    notes = reference.rows(
+        "select column_name from information_schema.columns where table_schema = 'details' "
+        "and (column_name like '%built%' or column_name in ('build_reason', 'is_outdated'))"
+    )
+    assert notes == []
+
+
 def test_tables_of_details_say_that_they_are_no_interface(
     reference: Build, manifest: dict[str, Any]
 ) -> None:

@@ -206,6 +206,9 @@ def test_knee_of_a_hyperbola_is_where_its_slope_is_that_of_the_chord():
     assert x[indices.knee(1 / x)] == pytest.approx(4.0, abs=0.02)
     assert indices.knee([3, 3, 3, 3]) == indices.knee([2, 1]) == 0
     assert indices.knee([0, 0, 0, 0, 9]) == 3
+    assert indices.knee([9, 4, 1, 0, 0]) == 2
+    # A straight line and a curve above its chord have no knee.
+    assert indices.knee([0, 1, 2, 3]) == indices.knee([0, 2, 3, 3]) == 0
 
 
 @examples(50)
@@ -406,7 +409,7 @@ def test_data_without_clusters_seldom_beat_themselves(seeds):
     for seed in range(seeds):
         matrix = indices.without_clusters(rows, 1000 + seed)
         labels = indices.kmeans_labels(matrix, 4, seed)
-        found = candidates.measure(matrix, labels, "kmeans", 0.0)
+        found = candidates.measure(matrix, labels, "kmeans")
         simulated = indices.simulated_silhouettes(matrix, [4], seed=seed)
         above.append(choice.beats_simulated(candidates.with_reference(found, simulated)))
     assert sum(above) <= max(1, 0.1 * seeds)

@@ -1,6 +1,6 @@
 {% set measures = [
     'inertia', 'silhouette', 'simulated_silhouette', 'simulated_silhouette_sd', 'davies_bouldin', 'calinski_harabasz', 'dunn',
-    'gap', 'gap_error', 'stability', 'smallest_share', 'noise_share', 'seconds'
+    'gap', 'gap_error', 'stability', 'smallest_share', 'noise_share'
 ] -%}
 
 with fit as (

@@ -40,7 +40,7 @@ class PublishedTable:
     """A mart and where it goes.
 
     Attributes:
-        relation: Quoted name in the working file, ready for SQL.
+        relation: Quoted name in the working file, or a query in brackets, ready for SQL.
         schema: Schema in the published file.
         name: Name in the published file.
         description: Becomes the table's comment.

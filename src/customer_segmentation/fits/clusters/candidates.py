@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -27,8 +26,7 @@ class Candidate:
     members; of density methods, whose groups have any shape, shape (0, features).
     inertia: sum of squared distances to the own centroid. gap, gap_error, is_elbow and stability
     (mean clusterwise Jaccard) are of k-means only; simulated_silhouette and its standard deviation
-    are of k-means on data without clusters, noise_share of density methods. seconds vary and so are
-    not compared.
+    are of k-means on data without clusters, noise_share of density methods.
     """
 
     k: int
@@ -48,7 +46,6 @@ class Candidate:
     is_elbow: bool | None = None
     stability: float | None = None
     noise_share: float | None = None
-    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -105,17 +102,14 @@ def measure(
     matrix: Matrix,
     labels: Labels,
     algorithm: str,
-    started: float,
     distances: Matrix | None = None,
 ) -> Candidate:
     """A candidate with the indices that follow from rows and labels; noise is left out of them.
 
     distances: shape (rows, rows); without them there is no Dunn index and silhouettes are slower.
-    started: of time.perf_counter when the fit began.
     """
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
-    seconds = time.perf_counter() - started
     kept = labels != NOISE
     rows, own = matrix[kept], labels[kept]
     k = int(own.max()) + 1 if len(own) else 0
@@ -140,16 +134,14 @@ def measure(
         calinski_harabasz=float(calinski_harabasz_score(rows, own)) if grouped else None,
         smallest_share=float(sizes.min() / len(labels)) if k else 0.0,
         dunn=None if distances is None else indices.dunn(distances, labels),
-        seconds=seconds,
     )
 
 
 def _kmeans(matrix: Matrix, k: int, seed: int, distances: Matrix | None = None) -> Candidate:
     from sklearn.cluster import KMeans
 
-    started = time.perf_counter()
     model = KMeans(n_clusters=k, n_init=_STARTS, random_state=seed).fit(matrix)
-    found = measure(matrix, model.labels_.astype(np.int64), "kmeans", started, distances)
+    found = measure(matrix, model.labels_.astype(np.int64), "kmeans", distances)
     return replace(found, centroids=model.cluster_centers_, inertia=float(model.inertia_))
 
 
@@ -204,19 +196,17 @@ def _labels_of_draw(rows: Matrix, seed: int, *, k: int) -> Labels:
 def _mini_batch(matrix: Matrix, k: int, seed: int, distances: Matrix) -> Candidate:
     from sklearn.cluster import MiniBatchKMeans
 
-    started = time.perf_counter()
     model = MiniBatchKMeans(n_clusters=k, n_init=_STARTS, random_state=seed).fit(matrix)
     # A centroid may end up without rows; then there are fewer clusters and no candidate for k.
     _, labels = np.unique(model.labels_, return_inverse=True)
-    return measure(matrix, labels.astype(np.int64), "minibatch", started, distances)
+    return measure(matrix, labels.astype(np.int64), "minibatch", distances)
 
 
 def _linked(
     matrix: Matrix, linkage: str, ks: Sequence[int] | range, distances: Matrix
 ) -> list[Candidate]:
-    started = time.perf_counter()
     merges = link(matrix, linkage)
-    return [measure(matrix, cut(merges, k), linkage, started, distances) for k in ks]
+    return [measure(matrix, cut(merges, k), linkage, distances) for k in ks]
 
 
 def link(matrix: Matrix, linkage: str) -> Matrix:
@@ -250,7 +240,6 @@ def cut(merges: Matrix, k: int) -> Labels:
 def _dbscan(matrix: Matrix, distances: Matrix) -> Candidate:
     from sklearn.cluster import DBSCAN
 
-    started = time.perf_counter()
     neighbours = min(2 * matrix.shape[1], len(matrix) - 1)
     eps = neighbour_distance(distances, neighbours)
     if eps == 0:
@@ -258,7 +247,7 @@ def _dbscan(matrix: Matrix, distances: Matrix) -> Candidate:
     else:
         model = DBSCAN(eps=eps, min_samples=neighbours + 1, metric="precomputed").fit(distances)
         labels = model.labels_.astype(np.int64)
-    return _with_noise(measure(matrix, labels, "dbscan", started, distances))
+    return _with_noise(measure(matrix, labels, "dbscan", distances))
 
 
 def neighbour_distance(distances: Matrix, neighbours: int) -> float:
@@ -274,13 +263,10 @@ def neighbour_distance(distances: Matrix, neighbours: int) -> float:
 def _hdbscan(matrix: Matrix, distances: Matrix) -> Candidate:
     from sklearn.cluster import HDBSCAN
 
-    started = time.perf_counter()
     # A cluster of less than a hundredth of the rows could not be chosen.
     size = min(max(5, 2 * matrix.shape[1], len(matrix) // 100), len(matrix))
     model = HDBSCAN(min_cluster_size=max(2, size), copy=True).fit(matrix)
-    return _with_noise(
-        measure(matrix, model.labels_.astype(np.int64), "hdbscan", started, distances)
-    )
+    return _with_noise(measure(matrix, model.labels_.astype(np.int64), "hdbscan", distances))
 
 
 def _with_noise(candidate: Candidate) -> Candidate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -213,7 +212,6 @@ def _refit(
     distinct = count_distinct(matrix)
     if distinct < k or len(matrix) <= k:
         return _without(now, before, explain_none(len(matrix), distinct, k))
-    started = perf_counter()
     if is_update:
         centroids = update_centroids(matrix, before.centroids, before.members)
     else:
@@ -222,7 +220,7 @@ def _refit(
     model, found = _in_force(now, settings, space, centroids, base, before, used)
     if not model.keys:
         return model, found
-    measured = _measured(matrix, centroids, started, settings.seed)
+    measured = _measured(matrix, centroids, settings.seed)
     verdict = verdict_of(measured, len(matrix))
     why = explain_refit(measured, len(matrix), before.chosen_on, is_update=is_update)
     found += [Row("verdict", name=verdict), Row("why", name=why)]
@@ -242,7 +240,7 @@ def _moved(before: Model, space: Space) -> Matrix:
     )
 
 
-def _measured(matrix: Matrix, centroids: Matrix, started: float, seed: int) -> Candidate:
+def _measured(matrix: Matrix, centroids: Matrix, seed: int) -> Candidate:
     """The indices of a refit, on as many rows as are screened."""
     from threadpoolctl import threadpool_limits
 
@@ -253,7 +251,7 @@ def _measured(matrix: Matrix, centroids: Matrix, started: float, seed: int) -> C
         labels, _ = assign(drawn, centroids)
         # A drawn sample may miss a small cluster; then the others are measured.
         _, labels = np.unique(labels, return_inverse=True)
-        found = measure(drawn, labels.astype(np.int64), "kmeans", started)
+        found = measure(drawn, labels.astype(np.int64), "kmeans")
         simulated = indices.simulated_silhouettes(drawn, [k], seed=seed)
     return with_reference(replace(found, k=k), simulated)
 

@@ -198,21 +198,17 @@ def simulated_silhouettes(
 
 
 def knee(values: Sequence[float] | npt.NDArray[np.float64]) -> int:
-    """Position where a convex curve turns from steep to flat: the knee farthest below its chord.
+    """Position where a convex curve turns from steep to flat: where it is farthest below its chord.
 
-    Kneedle (Satopaa et al. 2011, "Finding a kneedle in a haystack") takes the first knee, which on
-    a curve of many measured points is a small bend; so all knees are compared. Rising and falling
-    curves are treated alike. The first in a tie; 0 for a flat curve or fewer than three values.
+    The strongest of the knees of Kneedle (Satopaa et al. 2011, "Finding a kneedle in a haystack"),
+    which itself takes the first: on a curve of many measured points that is a small bend. Rising
+    and falling curves are treated alike. The first in a tie; 0 for a curve that is nowhere below
+    its chord, or has fewer than three values.
     """
-    from kneed import KneeLocator
-
     curve = np.asarray(values, dtype=np.float64)
     if len(curve) < 3 or np.ptp(curve) == 0:
         return 0
-    direction = "increasing" if curve[-1] > curve[0] else "decreasing"
-    found = KneeLocator(
-        range(len(curve)), curve, S=0, curve="convex", direction=direction, online=True
-    )
-    below = np.round(np.subtract(found.all_norm_knees_y, found.all_norm_knees), 12)
-    knees = sorted(zip(-below, found.all_knees, strict=True))
-    return int(knees[0][1]) if knees else 0
+    rises = curve[-1] > curve[0]
+    chord = np.linspace(not rises, rises, len(curve))
+    below = np.round(chord - (curve - curve.min()) / np.ptp(curve), 12)
+    return int(below.argmax()) if below.max() > 0 else 0

@@ -38,7 +38,6 @@ _INDICES = (
     "stability",
     "smallest_share",
     "noise_share",
-    "seconds",
 )
 _MODEL_INDICES = (
     "silhouette",

@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export explore plan-experiment assign bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver explore plan-experiment assign bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,10 @@ try: $(INSTALLED) ## Try a rule on the last build: make try RULE='{metric: order
 # REFS=1: one row per customer_ref of a member, to join contacts of other systems.
 export: $(INSTALLED) ## Write the members of a segment to exports/: make export SEGMENT=rfm:champions FORMAT=csv REFS=1
 	@$(BIN)/customer-segmentation export "$(SEGMENT)" --format "$(or $(FORMAT),csv)" $(if $(REFS),--with-refs) $(CHOSEN)
+
+# The secrets of destinations.yml are in the environment.
+deliver: $(INSTALLED) ## Send changes of segments to the tools in destinations.yml; count them first: make deliver DRY_RUN=1
+	@$(BIN)/customer-segmentation deliver $(if $(DRY_RUN),--dry-run) $(if $(RETRY),--retry-set-aside) $(CHOSEN)
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
 	@$(BIN)/customer-segmentation explore $(CHOSEN)

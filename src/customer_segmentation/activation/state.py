@@ -63,6 +63,7 @@ class State:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        self._last = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def __enter__(self) -> State:
         try:
@@ -73,6 +74,9 @@ class State:
             self._run("begin exclusive")
             self._run("commit")
             self._connection.executescript(_TABLES)
+            ((last,),) = self._run("select max(handed_over_at) from deliveries")
+            if last is not None:
+                self._last = dt.datetime.fromisoformat(last)
         except sqlite3.DatabaseError as error:
             self._connection.close()
             if "locked" in str(error):
@@ -166,10 +170,8 @@ class State:
         build takes the latest receipt of a customer and segment for what the receiver has. Of a
         customer who was deleted nothing but that is kept.
         """
+        now = self._last = max(now, self._last + dt.timedelta(microseconds=1))
         self.begin()
-        ((last,),) = self._run("select max(handed_over_at) from deliveries")
-        if last is not None:
-            now = max(now, dt.datetime.fromisoformat(last) + dt.timedelta(microseconds=1))
         at = now.astimezone(dt.UTC).isoformat(sep=" ", timespec="microseconds")
         for position, message in batch:
             self._run(

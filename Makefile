@@ -72,7 +72,7 @@ else
 endif
 
 summary: $(INSTALLED) ## Print the last build's summary again; all of it: make summary FULL=1
-	@$(BIN)/customer-segmentation summary $(if $(FULL),--full)
+	@$(BIN)/customer-segmentation summary $(CHOSEN) $(if $(FULL),--full)
 
 # In the environment and unexpanded: neither make nor the shell may read $ or quotes in it.
 query: export QUERY := $(value SQL)
@@ -157,7 +157,7 @@ bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience;
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
 
 docs: SITE = $(or $(DBT_TARGET_PATH),target)/site
-docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/run_results.json)),,build) ## Write the documentation site, with what the last build made: target/site/index.html
+docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/last_build.json)),,build) ## Write the documentation site, with what the last build made: target/site/index.html
 	$(DBT) docs generate --static --vars "$$($(BIN)/customer-segmentation vars $(CHOSEN))"
 	$(BIN)/customer-segmentation dictionary
 	$(BIN)/customer-segmentation model-cards $(CHOSEN)

@@ -49,7 +49,13 @@
     {% for result in results if result.status | string == 'warn' and result.node.resource_type | string == 'test' %}
         {% do checks.append([result.node.name, result.failures, result.node.compiled_code]) %}
     {% endfor %}
-    {{ return(customer_segmentation.call_plugin('segmentation_summary', [tojson({'path': path, 'checks': checks | sort})])) }}
+    {% set request = {
+        'path': path,
+        'checks': checks | sort,
+        'vars': invocation_args_dict.vars,
+        'target': flags.TARGET_PATH or 'target',
+    } %}
+    {{ return(customer_segmentation.call_plugin('segmentation_summary', [tojson(request)])) }}
 {% endmacro %}
 
 

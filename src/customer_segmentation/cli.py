@@ -65,8 +65,8 @@ def check_input(raw_dir: str, contract: Path) -> None:
         raise SystemExit(1)
 
 
-def summary(target: Path, full: bool) -> None:
-    print_summary(target, _console(), full=full)
+def summary(dataset: str | None, target: Path, full: bool) -> None:
+    print_summary(target, _console(), dataset=dataset, full=full)
 
 
 class QueryError(ValueError):
@@ -268,7 +268,7 @@ _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckD
 
 COMMANDS = {
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
-    "summary": Command(summary, "print the summary of the last build", [_TARGET, _FULL]),
+    "summary": Command(summary, "print the summary of a build", [_DATASET, _TARGET, _FULL]),
     "query": Command(
         query, "query the published file", [_SQL, _RESULT_FORMAT, _PUBLISHED, _DATASET]
     ),

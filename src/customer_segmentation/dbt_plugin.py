@@ -57,6 +57,7 @@ from customer_segmentation.input.raw_files import (
     relation_of,
 )
 from customer_segmentation.input.text_files import RawFileError
+from customer_segmentation.output.last_build import LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
@@ -163,7 +164,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             width = shutil.get_terminal_size(fallback=(200, 24)).columns
             path = Path(wanted["path"])
             try:
-                access.only_to_publish(wanted["path"])
+                access.only_to_publish(wanted["path"], wanted["target"])
+                record_build(LastBuild(wanted["vars"], wanted["checks"]), Path(wanted["target"]))
                 page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
             except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.
@@ -234,11 +236,13 @@ class _FileAccess:
         # The run of dbt that is limited: one connection may serve several.
         self._limited_run = ""
         self._publish_path: str | None = None
+        self._target = ""
 
-    def limit(self, folders: list[str], publish_path: str | None) -> list[str]:
+    def limit(self, folders: list[str], publish_path: str | None, target: str) -> list[str]:
         """Closes the functions for the rest of the run; returns the folders that DuckDB may use."""
         self.only_at_the_start()
-        self._limited_run, self._publish_path = get_invocation_id(), publish_path
+        self._limited_run = get_invocation_id()
+        self._publish_path, self._target = publish_path, target
         if publish_path is None:
             return folders
         # If the published file is a link, the one it leads to is written.
@@ -252,11 +256,13 @@ class _FileAccess:
                 "the macros of this project alone, at the start of a run."
             )
 
-    def only_to_publish(self, path: str) -> None:
-        if self._limited_run == get_invocation_id() and path != self._publish_path:
+    def only_to_publish(self, path: str, target: str | None = None) -> None:
+        if self._limited_run != get_invocation_id():
+            return
+        if path != self._publish_path or target not in (None, self._target):
             raise PermissionError(
                 f"SQL of a var or a model asked for the published file {path}. Expected "
-                f"{self._publish_path}, as var publish_path says."
+                f"{self._publish_path}, as var publish_path says, and dbt's target folder."
             )
 
 

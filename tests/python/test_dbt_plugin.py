@@ -137,7 +137,11 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         table = {"relation": relation, "schema": "main", "name": "customers"}
         return json.dumps({"path": str(path), "allow_empty": False, "tables": [table]})
 
-    limits = {"folders": [str(tmp_path / "raw")], "publish_path": str(published)}
+    limits = {
+        "folders": [str(tmp_path / "raw")],
+        "publish_path": str(published),
+        "target": str(tmp_path),
+    }
     file = {"table": "orders", "path": str(outside / "orders.csv"), "format": "csv"}
     calls = {
         "segmentation_find_raw_files": [str(outside), "[]", "[]"],
@@ -162,8 +166,10 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         connection.execute("set enable_external_access = false")
         for function, arguments in calls.items():
             assert "SQL of a var or a model" in call(function, *arguments)["error"], function
-        summary = json.dumps({"path": str(outside / "any.duckdb"), "checks": []})
-        assert "SQL of a var" in call("segmentation_summary", summary)["result"]
+        of_this_build = {"path": str(published), "target": str(tmp_path), "checks": [], "vars": {}}
+        for elsewhere in ({"path": str(outside / "any.duckdb")}, {"target": str(outside)}):
+            summary = json.dumps({**of_this_build, **elsewhere})
+            assert "SQL of a var" in call("segmentation_summary", summary)["result"]
         assert {path.name for path in outside.iterdir()} == {"orders.csv"}
         assert call("segmentation_publish", request(published)) == {"result": None}
         assert (outside / "linked.duckdb").exists()

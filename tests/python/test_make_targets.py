@@ -11,6 +11,8 @@ import pytest
 import yaml
 from printed_examples import ROOT
 
+from customer_segmentation.output.last_build import LastBuild, record_build
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -19,8 +21,7 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
     with duckdb.connect(str(tmp_path / "published" / "segments.duckdb")) as connection:
         connection.execute("create table many as select range as n from range(100000)")
-    results = {"args": {"which": "build", "vars": {"dataset": "shop"}}}
-    (tmp_path / "target" / "run_results.json").write_text(json.dumps(results))
+    record_build(LastBuild({"dataset": "shop"}, []), tmp_path / "target")
     for folder in (".venv", "datasets"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     return tmp_path
@@ -77,7 +78,8 @@ def test_references_are_exported_on_request(project: Path) -> None:
 
 def test_the_summary_is_a_page_or_all_of_it(project: Path) -> None:
     assert "--full" not in make("--dry-run summary", project).stdout
-    assert make("--dry-run summary FULL=1", project).stdout.endswith(" summary --full\n")
+    said = make("--dry-run summary FULL=1 DATASET=shop", project).stdout
+    assert " ".join(said.split()).endswith('summary --dataset "shop" --full')
 
 
 def test_the_explorer_is_of_the_last_build_or_of_a_data_set_and_ends_every_build(
@@ -103,5 +105,5 @@ def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: 
     assert 'dbt docs generate --static --vars {"dataset": "shop"}\n' in ran
     assert "dbt build" not in ran
     assert "dbt build" in make("--dry-run docs DATASET=demo", project).stdout
-    (project / "target" / "run_results.json").unlink()
+    (project / "target" / "last_build.json").unlink()
     assert "dbt build" in make("--dry-run docs", project).stdout

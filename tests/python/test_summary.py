@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from customer_segmentation.output.last_build import NoBuildError
+from customer_segmentation.output.last_build import LastBuild, NoBuildError, record_build
 from customer_segmentation.output.publication import PublishedTable, publish
 from customer_segmentation.output.summary import print_summary
 
@@ -138,12 +138,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def summary(folder, results, started="2020-02-02T00:00:00Z", full=True) -> str:
-    nodes = {
-        result["unique_id"]: {"name": result["unique_id"].split(".")[-1]} for result in results
-    }
-    (folder / "manifest.json").write_text(json.dumps({"nodes": nodes}))
-    run = {"metadata": {"invocation_started_at": started}, "args": {"vars": {}}}
-    (folder / "run_results.json").write_text(json.dumps({**run, "results": results}))
+    checks = [
+        (result["unique_id"].split(".")[-1], result["failures"], result["compiled_code"])
+        for result in results
+    ]
+    record_build(LastBuild({}, checks), folder)
+    run = {"metadata": {"invocation_started_at": started}, "args": {"which": "build"}}
+    (folder / "run_results.json").write_text(json.dumps(run))
     console = Console(record=True, width=400, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     print_summary(folder, console, full=full)
     return console.export_text()

@@ -6,36 +6,59 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import yaml
 
 HOME = Path(os.environ.get("SEGMENTATION_HOME", "."))
 TARGET = Path(os.environ.get("DBT_TARGET_PATH", "target"))
+_RECORD = "last_build.json"
 
 
 class NoBuildError(ValueError):
     """A result of a build is missing or in use; the message says what to do."""
 
 
+class LastBuild(NamedTuple):
+    """The last build that published.
+
+    Attributes:
+        vars: Its ``--vars``.
+        checks: Name, number of rows and SQL of the data tests that warned.
+    """
+
+    vars: dict[str, Any]
+    checks: list[tuple[str, int, str]]
+
+
+def record_build(build: LastBuild, target: Path) -> None:
+    """Notes a build in dbt's target folder, where other commands of dbt leave the note alone."""
+    (target / _RECORD).write_text(json.dumps(build._asdict()), encoding="utf-8")
+
+
+def last_build(target: Path) -> LastBuild:
+    """The last build that published.
+
+    Raises:
+        NoBuildError: There was none.
+    """
+    recorded = read_artifact(target, "last_build")
+    return LastBuild(recorded["vars"], [tuple(check) for check in recorded["checks"]])
+
+
 def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
-    """The ``--vars`` of a data set, by its file in the folder datasets; else of the last command.
+    """The ``--vars`` of a data set, by its file in the folder datasets; else of the last build.
 
     Raises:
         NoBuildError: There is no such file, or no build.
     """
     if dataset is None:
-        return vars_of_last_command(target)
+        return last_build(target).vars
     file = Path("datasets") / f"{dataset}.yml"
     if not file.exists():
         raise NoBuildError(f"There is no {file}. Expected a file with the vars of the data set.")
     return {"dataset": dataset, **(yaml.safe_load(file.read_text(encoding="utf-8")) or {})}
-
-
-def vars_of_last_command(target: Path) -> dict[str, Any]:
-    """The ``--vars`` of dbt's last command."""
-    return dict(read_artifact(target, "run_results")["args"].get("vars") or {})
 
 
 def read_artifact(target: Path, name: str) -> Any:

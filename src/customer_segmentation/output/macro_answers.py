@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from customer_segmentation.output.last_build import NoBuildError
+from customer_segmentation.output.last_build import NoBuildError, working_file
 
 
 class MacroError(ValueError):
@@ -16,7 +16,7 @@ class MacroError(ValueError):
 def ask_macro(
     macro: str, request: dict[str, Any], variables: dict[str, Any], target: Path, project: Path
 ) -> dict[str, Any]:
-    """What a macro of the project logs as one line of JSON, from what dbt parsed in the last build.
+    """What a macro of the project logs as one line of JSON, from what dbt parsed last.
 
     To check that nothing has changed since would take dbt as long again.
 
@@ -46,7 +46,11 @@ def ask_macro(
         elif event.info.name == "RunningOperationCaughtError":
             answers["error"] = event.data.exc
 
-    runner = dbtRunner(manifest=Manifest.from_msgpack(parsed.read_bytes()), callbacks=[listen])
+    manifest = Manifest.from_msgpack(parsed.read_bytes())
+    for node in manifest.nodes.values():
+        # Another data set may have been parsed last, and a table's name begins with its data set.
+        node.database = working_file(variables).stem
+    runner = dbtRunner(manifest=manifest, callbacks=[listen])
     # The target lint has no file, so the working file isn't locked.
     command = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
     command += ["--no-write-json", "--no-populate-cache", "run-operation", macro]

@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from customer_segmentation.output.last_build import (
+    NoBuildError,
+    last_build,
     open_to_read,
     published_file,
     read_artifact,
-    vars_of_last_command,
+    vars_of,
     working_file,
 )
 from customer_segmentation.output.rfm_flips import rfm_flips
@@ -152,38 +154,55 @@ class _Changes(NamedTuple):
     by_scheme: dict[str, tuple[int, int, str]]
 
 
-def print_summary(target: Path, console: Console, *, full: bool = False) -> None:
-    """Prints the summary of the last build.
+def print_summary(
+    target: Path, console: Console, *, dataset: str | None = None, full: bool = False
+) -> None:
+    """Prints the summary of the last build that published, or of a data set.
 
     Args:
-        target: dbt's target folder with ``run_results.json`` and ``manifest.json``. The vars in the
-            former say which files the build wrote.
+        target: dbt's target folder.
         console: Where to print.
+        dataset: The data set; None: that of the last build.
         full: Every segment, finding and verdict, instead of a page.
 
     Raises:
         NoBuildError: There was no build.
     """
-    results = read_artifact(target, "run_results")
-    variables = vars_of_last_command(target)
+    variables = vars_of(dataset, target)
     published = published_file(variables)
     if not published.exists():
         console.print(f"Nothing has been published to {published} yet.")
         return
-    warned = [
-        result
-        for result in results["results"]
-        if result["status"] == "warn" and result["unique_id"].startswith("test.")
-    ]
-    nodes = read_artifact(target, "manifest")["nodes"] if warned else {}
-    checks = [
-        (nodes[result["unique_id"]]["name"], result["failures"], result["compiled_code"])
-        for result in sorted(warned, key=lambda result: str(result["unique_id"]))
-    ]
-    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
-    is_earlier = published.stat().st_mtime < started.timestamp()
+    last = last_build(target)
+    checks = last.checks if published == published_file(last.vars) else _warned(published)
     with open_to_read(working_file(variables)) if checks else nullcontext() as working:
-        _print(published, checks, working, console, full=full, is_earlier=is_earlier)
+        _print(
+            published,
+            checks,
+            working,
+            console,
+            full=full,
+            is_earlier=_was_not_replaced(published, target),
+        )
+
+
+def _warned(published: Path) -> list[tuple[str, int, str]]:
+    """The data tests that warned, without the SQL to look up what they found."""
+    with open_to_read(published) as connection:
+        return connection.execute(
+            "select test_name, findings, '' from monitoring.data_tests where verdict = 'warn'"
+        ).fetchall()
+
+
+def _was_not_replaced(published: Path, target: Path) -> bool:
+    """Whether dbt's last command was a build that left the published file as it was."""
+    try:
+        results = read_artifact(target, "run_results")
+    except NoBuildError:
+        return False
+    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
+    is_build = results["args"].get("which") == "build"
+    return is_build and published.stat().st_mtime < started.timestamp()
 
 
 def summary_of_build(
@@ -238,7 +257,7 @@ def _print(
         else:
             _print_schemes(segments, changes, verdicts, console)
     warnings = [
-        (name.replace("_", " "), rows, _findings(working, query) if working else [])
+        (name.replace("_", " "), rows, _findings(working, query) if working and query else [])
         for name, rows, query in checks
     ]
     if full:

@@ -373,3 +373,26 @@ def test_queries_leave_the_schema_details_alone() -> None:
     """It is no interface of the published file."""
     for file in (ROOT / "src" / "explorer").rglob("*.sql"):
         assert " details." not in file.read_text(encoding="utf-8"), file
+
+
+def test_groups_are_shown_of_segments_whose_size_is_shown(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create schema monitoring;
+            create table shown_sizes as
+            select date '2024-02-01' as period, *
+            from (values ('rule:small', null), ('rule:large', 90)) as sizes
+                (segment_key, customers);
+            create table monitoring.segment_fairness as
+            select
+                'region' as attribute, .5 as member_share, .5 as customer_share, 1 as parity_ratio,
+                .9 as ratio_low, 1.1 as ratio_high, 'ok' as verdict, *
+            from (
+                values ('rule:small', 'N', 20), ('rule:large', 'N', 70), ('rule:large', 'S', null)
+            ) as members (segment_key, attribute_group, members);
+        """)
+        found = shown(connection, "fairness", tmp_path)
+    assert found == {
+        ("rule:large", "region", "N"): 70,
+        ("rule:large", "region", "S"): None,
+    }

@@ -8,6 +8,8 @@ import duckdb
 from dbt_process import run_dbt
 from printed_examples import block, copy_project, run
 
+from customer_segmentation.activation.messages import Published
+
 PAGE = "docs/activation.md"
 
 
@@ -33,18 +35,19 @@ def test_what_a_webhook_got_is_gone_from_the_outbox_of_the_next_build(tmp_path):
     # Only what reads receipts, which is what changes.
     models = ["base_activation_receipts", "stg_activation_receipts", "activation_outbox"]
     assert run_dbt(folder, [*build, "--select", *models]) == 0, (folder / "output.txt").read_text()
-    with (
-        duckdb.connect(str(folder / "published" / "shop.duckdb"), read_only=True) as published,
-        duckdb.connect(str(folder / "warehouse" / "shop.duckdb"), read_only=True) as working,
-    ):
-        sql = "select change_id, segment_key from activation_outbox"
-        (schema,) = working.execute(
-            "select table_schema from information_schema.tables "
-            "where table_name = 'activation_outbox'"
-        ).fetchone()
-        was = set(published.execute(sql).fetchall())
-        now = set(working.execute(sql.replace("from ", f"from {schema}.")).fetchall())
+    sql = "select change_id, segment_key from {}activation_outbox"
+    with duckdb.connect(str(folder / "published" / "shop.duckdb"), read_only=True) as published:
+        was = set(published.execute(sql.format("")).fetchall())
+        check_that_members_are_entries(Published(published))
+    with duckdb.connect(str(folder / "warehouse" / "shop.duckdb"), read_only=True) as working:
+        now = set(working.execute(sql.format("segmentation.")).fetchall())
     assert now < was
-    taken = {key for _, key in was - now}
     assert len(was - now) == 3
-    assert taken == {"rule:recent_buyers", "lifecycle:active"}
+    assert {key for _, key in was - now} == {"rule:recent_buyers", "lifecycle:active"}
+
+
+def check_that_members_are_entries(published: Published) -> None:
+    """What a later destination begins with is what the outbox has before the first delivery."""
+    entries = [message for message in published.outbox() if message.message == "entered"]
+    assert sorted(published.members(published.segments())) == sorted(entries)
+    assert len(entries) > 10

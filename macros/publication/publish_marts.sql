@@ -9,6 +9,7 @@
         {% set request = {
             'path': path,
             'allow_empty': var('allow_empty_publish'),
+            'roles': setting('roles'),
             'tables': customer_segmentation.published_tables(results),
         } %}
         {% set reason = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
@@ -16,6 +17,9 @@
     {% if reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
+        {% for role, kinds in setting('roles').items() %}
+            {% do log('Published roles/' ~ role ~ '/' ~ path.rpartition('/')[2] ~ ' beside it: ' ~ kinds | join(', '), info=true) %}
+        {% endfor %}
         {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
     {% endif %}
     {{ return('') }}
@@ -126,5 +130,6 @@
         'columns': columns,
         'must_keep_rows': node.name in ['customers', 'customer_segments', 'segment_memberships'],
         'view': '',
+        'kind': node.config.get('meta', {}).get('kind', 'customers'),
     }) }}
 {% endmacro %}

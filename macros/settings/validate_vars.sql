@@ -16,6 +16,10 @@
     {% for name in settings() %}
         {% do setting(name) %}
     {% endfor %}
+    {#- A role names a folder, and a role of a warehouse. -#}
+    {% for role in var('roles') %}
+        {% do check('Var roles', 'the name of a role', role, name_kind()) %}
+    {% endfor %}
     {% do raw_warehouse() %}
     {% do backfill_range() %}
     {% do date_formats() %}

@@ -114,7 +114,11 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
             return _answer(
                 lambda: publish(
-                    conn.cursor(), tables, wanted["path"], allow_empty=wanted["allow_empty"]
+                    conn.cursor(),
+                    tables,
+                    wanted["path"],
+                    allow_empty=wanted["allow_empty"],
+                    roles=wanted["roles"],
                 )
             )
 

@@ -145,6 +145,8 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("cluster_features('journey_features')", {"journey_features": None}, ["journey_features"]),
     ("setting('holdout_share')", {"holdout_share": 0.6}, ["holdout_share", "at most 0.5"]),
     ("setting('smallest_cell')", {"smallest_cell": 0}, ["smallest_cell", "at least 1"]),
+    ("setting('roles')", {"roles": {"crm": ["segments"]}}, ["roles", "crm", "aggregates"]),
+    ("validate_vars()", {"roles": {"../crm": ["models"]}}, ["roles", "../crm", "lower-case"]),
     ("validate_vars()", {"experiments": {"name": "x"}}, ["Var experiments", "a list such as"]),
     (
         "setting('refit_models')",
@@ -213,6 +215,8 @@ SHAPE_NO_HISTORY = {
     "publish_targets",
     "allow_empty_publish",
     "replace_other_dataset",
+    "roles",
+    "require_hash_key",
 }
 
 

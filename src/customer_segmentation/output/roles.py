@@ -20,7 +20,7 @@ MODE_OF_FILE = 0o640
 # Others can't enter, not even while a file is being written.
 MODE_OF_FOLDER = 0o750
 # Tables of the explorer's data that name customers, or describe other tables.
-_NO_AGGREGATES = ("samples", "marts", "columns")
+NO_AGGREGATES = ("samples", "marts", "columns")
 
 Table = tuple[str, str]
 
@@ -143,7 +143,7 @@ def _write_aggregates(
     )
     connection.execute("create schema role.aggregates")
     for name, table in aggregates.items():
-        if name in _NO_AGGREGATES:
+        if name in NO_AGGREGATES:
             continue
         target = f"role.aggregates.{identifier(name)}"
         columns = list(map(list, zip(*table["rows"], strict=True))) or [[]] * len(table["columns"])

@@ -126,3 +126,18 @@ def test_hashes_under_the_demo_key_stop_the_publication(reference: Build, has_ke
         assert "SEGMENTATION_HASH_KEY" in finding
         assert "require_hash_key" in finding
         assert not traces_in(finding)
+
+
+def test_the_risk_of_a_mart_is_counted_as_pandas_does(reference: Build) -> None:
+    risks = reference.passed().query("from monitoring.reidentification_risk")
+    assert set(risks["mart"]) == {"customers", "customer_features", "customer_segments"}
+    for risk in risks.itertuples():
+        rows = reference.query(f"from {risk.mart}")
+        sizes = rows.value_counts(risk.quasi_identifiers.split(", "), dropna=False)
+        assert (risk.customers, risk.combinations) == (len(rows), len(sizes))
+        assert (risk.unique_combinations, risk.smallest_combination) == (
+            sum(sizes == 1),
+            min(sizes),
+        )
+        share = sizes[sizes < 10].sum() / len(rows)
+        assert risk.share_in_small_combinations == pytest.approx(share, abs=1e-6)

@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver explore plan-experiment assign bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -148,6 +148,10 @@ build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 
 function-tests: $(INSTALLED) ## Run all other pytest files
 	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py --ignore=tests/python/test_site.py
+
+# Roles and tables have to exist there; nothing is run.
+grants: $(INSTALLED) ## Print the GRANT statements of var roles: make grants TARGET=postgres, snowflake, bigquery or databricks
+	@$(BIN)/customer-segmentation grants "$(or $(TARGET),postgres)" $(CHOSEN)
 
 # Customers per data set, and runs of each contender on each.
 SIZES ?= 10000 100000 1000000

@@ -11,6 +11,7 @@
         {% set request = {
             'path': path,
             'allow_empty': var('allow_empty_publish'),
+            'roles': customer_segmentation.setting('roles'),
             'tables': customer_segmentation.published_tables(results),
         } %}
         {% set lost_rows = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
@@ -21,6 +22,9 @@
     {% elif reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
+        {% for role, kinds in customer_segmentation.setting('roles').items() %}
+            {% do log('Published roles/' ~ role ~ '/' ~ path.rpartition('/')[2] ~ ' beside it: ' ~ kinds | join(', '), info=true) %}
+        {% endfor %}
         {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
     {% endif %}
     {{ return('') }}
@@ -169,5 +173,6 @@
         'columns': columns,
         'must_keep_rows': node.name in ['customers', 'customer_segments', 'segment_memberships'],
         'view': '',
+        'kind': node.config.get('meta', {}).get('kind', 'customers'),
     }) }}
 {% endmacro %}

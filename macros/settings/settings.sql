@@ -121,6 +121,12 @@
         },
         'error_gates': {'items': {'one_of': ['segment_share', 'size_change', 'drift', 'coverage', 'fairness']}, 'may_be_empty': true},
         'test_severity': {'one_of': ['warn', 'error']},
+        'require_hash_key': flag,
+        'roles': {
+            'values': {'items': {'one_of': ['aggregates', 'outbox', 'customers', 'references', 'models', 'quality']}},
+            'may_be_empty': true,
+            'words': 'a mapping from roles to kinds of tables, such as {marketing: [aggregates, outbox]}',
+        },
         'publish_targets': {'items': {'text': none}, 'may_be_empty': true, 'words': 'a list of targets, such as [local]'},
         'allow_empty_publish': flag,
         'replace_other_dataset': flag,

@@ -19,6 +19,10 @@
     {% if execute and setting('prediction_xgboost') %}
         {% do call_plugin('segmentation_require_xgboost', []) %}
     {% endif %}
+    {#- A role names a folder, and a role of a warehouse. -#}
+    {% for role in var('roles') %}
+        {% do check('Var roles', 'the name of a role', role, name_kind()) %}
+    {% endfor %}
     {% do raw_warehouse() %}
     {% do backfill_range() %}
     {% do date_formats() %}

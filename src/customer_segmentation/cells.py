@@ -89,6 +89,16 @@ def withheld_rows(
         hidden = more
 
 
+def unprotected(cells: Sequence[Cell], hidden: set[int], smallest: int) -> set[int]:
+    """The cells of fewer than ``smallest`` customers that the totals determine though withheld.
+
+    Nothing else could be withheld for them: only moves that nobody made would balance the totals.
+    """
+    return {
+        position for position in _computable(cells, hidden) if cells[position].customers < smallest
+    }
+
+
 def _computable(cells: Sequence[Cell], hidden: set[int]) -> Iterator[int]:
     """Withheld cells that the totals determine: the bridges of a graph.
 

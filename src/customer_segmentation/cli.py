@@ -36,6 +36,7 @@ from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
+from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
 from customer_segmentation.output.last_build import (
     HOME,
     TARGET,
@@ -190,6 +191,12 @@ def print_vars(dataset: str | None, target: Path) -> None:
     print(json.dumps(vars_of(dataset, target), default=str))
 
 
+def print_grants(platform: str, dataset: str | None, contract: Path, target: Path) -> None:
+    roles = vars_of(dataset, target).get("roles") or read_var(contract, "roles")
+    for statement in grants(read_artifact(target, "manifest"), roles, platform):
+        print(f"{statement};")
+
+
 def dictionary(target: Path) -> None:
     page = target / "data_dictionary.md"
     page.write_text(data_dictionary(read_artifact(target, "manifest")), encoding="utf-8")
@@ -264,6 +271,7 @@ _VARIANTS = "--variants", {"type": int, "default": 2, "help": "with the control"
 _POWER = "--power", {"type": float, "default": 0.8, "help": "chance of finding it"}
 _EXPERIMENT = "experiment", {"help": "a name of var experiments"}
 _BUILD = "--build", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
+_PLATFORM = "platform", {"choices": sorted(PLATFORMS), "help": "where the tables are"}
 _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
@@ -296,6 +304,11 @@ COMMANDS = {
     "assign": Command(
         assign, "write who gets which variant", [_EXPERIMENT, _DATASET, _BUILD, _FOLDER]
     ),
+    "grants": Command(
+        print_grants,
+        "print the GRANT statements of var roles",
+        [_PLATFORM, _DATASET, _CONTRACT, _TARGET],
+    ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
     "model-cards": Command(
@@ -307,7 +320,7 @@ COMMANDS = {
 
 
 _COMPLAINTS = (
-    *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError),
+    *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError),
 )
 

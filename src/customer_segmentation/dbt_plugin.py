@@ -154,7 +154,11 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             def published() -> str | None:
                 access.only_to_publish(wanted["path"])
                 return publish(
-                    conn.cursor(), tables, wanted["path"], allow_empty=wanted["allow_empty"]
+                    conn.cursor(),
+                    tables,
+                    wanted["path"],
+                    allow_empty=wanted["allow_empty"],
+                    roles=wanted["roles"],
                 )
 
             return _answer(published)

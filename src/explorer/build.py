@@ -111,8 +111,11 @@ def _pages(environment: jinja2.Environment) -> list[_Page]:
 
 
 def _rendered(data: dict[str, Table], environment: jinja2.Environment, pages: list[_Page]) -> str:
+    page_data = {
+        name: {part: table[part] for part in ("columns", "rows")} for name, table in data.items()
+    }
     # "<" can't end the element that holds the data.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(page_data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     data_set = dict(zip(data["data_set"]["columns"], data["data_set"]["rows"][0], strict=True))
     page = environment.get_template("base.html.jinja").render(
         data_set=data_set,

@@ -8,11 +8,14 @@ A query follows a line ``-- table: <name>``. Its columns, from left to right:
 - ``curve``, ``count_1``, ``count_2`` and ``is_known``, where it has them: whose point the row is,
   the customers of two kinds up to it, and whether readers know it from elsewhere. Rows are in the
   order of the curve; those with too few customers between them are left out;
+- ``part``, where it has one: rows that are left out together where totals give a small one away,
+  null for rows that may be given away;
 - ``customers``: how many customers the row is of, or what else must not be small, such as buyers;
 - figures of these customers.
 
 Of a row that is withheld, ``customers`` and all columns after it are null. A query without a column
-``customers`` has no figures of customers in it.
+``customers`` has no figures of customers in it. A table also has the types that its columns have in
+SQL, for those who write it to a file again.
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ from typing import Any
 
 import duckdb
 
-from customer_segmentation.cells import Cell, Point, kept_points, withheld
+from customer_segmentation.cells import Cell, Point, kept_points, unprotected, withheld
 
 _TABLE = re.compile(r"^-- table: (\w+)\n", re.MULTILINE)
-_DIRECTIONS = {"total_1", "total_2", "is_secret", "curve", "count_1", "count_2", "is_known"}
+_DIRECTIONS = {
+    *("total_1", "total_2", "is_secret", "part", "curve", "count_1", "count_2", "is_known"),
+}
 
 Table = dict[str, list[Any]]
 
@@ -46,16 +51,24 @@ def tables(file: Path, connection: duckdb.DuckDBPyConnection, smallest: int) -> 
 
 def _table(result: duckdb.DuckDBPyConnection, smallest: int) -> Table:
     columns = [name for name, *_ in result.description or ()]
+    types = [str(type_) for _, type_, *_ in result.description or ()]
     rows = [[_plain(value) for value in row] for row in result.fetchall()]
     if "customers" in columns:
         at = columns.index("customers")
-        for position in withheld(list(_cells(columns, rows)), smallest):
+        cells = list(_cells(columns, rows))
+        hidden = withheld(cells, smallest)
+        for position in hidden:
             rows[position][at:] = [None] * (len(columns) - at)
+        if "part" in columns:
+            part = columns.index("part")
+            given_away = {rows[at][part] for at in unprotected(cells, hidden, smallest)} - {None}
+            rows = [row for row in rows if row[part] not in given_away]
     if "curve" in columns:
         rows = list(_far_points(columns, rows, smallest))
     kept = [at for at, name in enumerate(columns) if name not in _DIRECTIONS]
     return {
         "columns": [columns[at] for at in kept],
+        "types": [types[at] for at in kept],
         "rows": [[row[at] for at in kept] for row in rows],
     }
 

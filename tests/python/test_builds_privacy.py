@@ -110,3 +110,34 @@ def test_published_columns_are_not_named_after_direct_identifiers(reference: Bui
     )
     assert len(names) > 80
     assert [name for name in names if any(word in name[1].lower() for word in DIRECT)] == []
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_hashes_under_the_demo_key_stop_the_publication(reference: Build, has_key: bool) -> None:
+    """The build has a key, so its check runs once more as if it had none."""
+    name = "published_references_have_a_key_of_their_own.sql"
+    (compiled,) = (reference.passed().folder / "target" / "compiled").rglob(name)
+    with duckdb.connect(reference.folder / "warehouse" / "trial.duckdb", read_only=True) as working:
+        flag = duckdb.sqltype("BOOLEAN")
+        working.create_function("segmentation_has_own_hash_key", lambda: has_key, [], flag)
+        findings = working.execute(compiled.read_text()).fetchall()
+    assert bool(findings) != has_key
+    for (finding,) in findings:
+        assert "SEGMENTATION_HASH_KEY" in finding
+        assert "require_hash_key" in finding
+        assert not traces_in(finding)
+
+
+def test_the_risk_of_a_mart_is_counted_as_pandas_does(reference: Build) -> None:
+    risks = reference.passed().query("from monitoring.reidentification_risk")
+    assert set(risks["mart"]) == {"customers", "customer_features", "customer_segments"}
+    for risk in risks.itertuples():
+        rows = reference.query(f"from {risk.mart}")
+        sizes = rows.value_counts(risk.quasi_identifiers.split(", "), dropna=False)
+        assert (risk.customers, risk.combinations) == (len(rows), len(sizes))
+        assert (risk.unique_combinations, risk.smallest_combination) == (
+            sum(sizes == 1),
+            min(sizes),
+        )
+        share = sizes[sizes < 10].sum() / len(rows)
+        assert risk.share_in_small_combinations == pytest.approx(share, abs=1e-6)

@@ -326,7 +326,11 @@ def test_figures_of_too_few_customers_are_null_and_directions_left_out(tmp_path:
         ["c", None, None],
         ["d", None, None],
     ]
-    assert found["words"] == {"columns": ["day", "word"], "rows": [["2024-03-05", "x"]]}
+    assert found["words"] == {
+        "columns": ["day", "word"],
+        "types": ["DATE", "VARCHAR"],
+        "rows": [["2024-03-05", "x"]],
+    }
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"group_thresholds": {"lapses": {"attribute": "gender", "constraint": "equalized_odds"}}},
         ["group_thresholds", "equalized_odds", "true_positive_rate_parity"],
     ),
+    ("setting('roles')", {"roles": {"crm": ["segments"]}}, ["roles", "crm", "aggregates"]),
+    ("validate_vars()", {"roles": {"../crm": ["models"]}}, ["roles", "../crm", "lower-case"]),
     ("validate_vars()", {"experiments": {"name": "x"}}, ["Var experiments", "a list such as"]),
     (
         "setting('refit_models')",
@@ -241,6 +243,8 @@ SHAPE_NO_HISTORY = {
     "publish_targets",
     "allow_empty_publish",
     "replace_other_dataset",
+    "roles",
+    "require_hash_key",
 }
 
 

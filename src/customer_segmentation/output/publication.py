@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from customer_segmentation.output.roles import remove_other_roles, role_drafts
 from customer_segmentation.sql import identifier, literal
 
 # Readable by DuckDB 1.2 and newer. The default of DuckDB 2.0 is not.
@@ -47,6 +48,7 @@ class PublishedTable:
         columns: Description of each column; becomes its comment.
         must_keep_rows: Whether an empty table may not replace one with rows.
         view: SQL of a view over published tables; if empty, rows are copied.
+        kind: Which roles get it, in files of their own. A table of customers unless it says else.
     """
 
     relation: str
@@ -56,6 +58,7 @@ class PublishedTable:
     columns: Mapping[str, str] = field(default_factory=dict)
     must_keep_rows: bool = False
     view: str = ""
+    kind: str = "customers"
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> PublishedTable:
@@ -68,6 +71,7 @@ def publish(
     path: str | Path,
     *,
     allow_empty: bool = False,
+    roles: Mapping[str, Sequence[str]] | None = None,
 ) -> str | None:
     """Writes the marts to a new file and replaces the published one with it.
 
@@ -77,6 +81,8 @@ def publish(
         path: The published file, or a link to it. A missing folder is created. A file that is
             replaced passes on its mode and owner.
         allow_empty: Publish even if a table that must keep rows is now empty.
+        roles: Kinds of tables by role. The file of each role replaces the one before it after all
+            of them are written, so a failure leaves every file as it was.
 
     Returns:
         None if the file was replaced, else the reason why not.
@@ -152,7 +158,14 @@ def _publish(
         flush(draft)
         keep_owner(draft, target)
         draft.chmod(stat.S_IMODE(mode))
-        os.replace(draft, target)
+        kinds = {(table.schema, table.name): table.kind for table in tables}
+        with role_drafts(draft, target, roles or {}, kinds, STORAGE_VERSION) as files:
+            for written, _ in files:
+                flush(written)
+            for written, path_of_role in files:
+                os.replace(written, path_of_role)
+            os.replace(draft, target)
+        remove_other_roles(target, roles or {})
     finally:
         remove(draft)
     return None

@@ -88,7 +88,9 @@ where cut_number < 5
 order by scheme, metric, cut_number
 
 -- table: moves
--- The customers of a segment before and after add up to its sizes.
+-- The customers of a segment before and after add up to its sizes. Where one size of a scheme is withheld at either end, none of its
+-- moves is shown, not even that there are any: with the moves that nobody made, the other sizes would give the withheld one away.
+-- So it is where sizes give a small move away. How many customers are new, and how many prospects bought, follows from sizes alone.
 with latest as (
     select distinct period
     from shown_sizes
@@ -96,11 +98,20 @@ with latest as (
     limit 12
 ),
 
-sizes as (
+withheld_sizes as (
     select
-        *,
-        lead(period) over (partition by segment_key order by period) as next_period
-    from shown_sizes
+        period,
+        scheme,
+        lead(period) over (partition by scheme order by period) as next_period,
+        is_withheld
+    from (
+        select
+            period,
+            scheme,
+            bool_or(customers is null) as is_withheld
+        from shown_sizes
+        group by period, scheme
+    ) as sizes
 )
 
 select
@@ -109,20 +120,23 @@ select
     moves.to_segment,
     case when moves.from_segment <> 'outside' then concat(moves.period, '|', moves.from_segment) end as total_1,
     case when moves.to_segment <> 'outside' then concat(moves.period, '|', moves.to_segment) end as total_2,
-    (moves.from_segment <> 'outside' and before.period is not null and before.customers is null)
-    or (moves.to_segment <> 'outside' and after.period is not null and after.customers is null) as is_secret,
+    case
+        when moves.from_segment <> 'outside' and moves.from_segment not like '%:prospect'
+            then concat(moves.period, '|', moves.scheme)
+    end as part,
     moves.customers,
     moves.rate
 from segment_transitions as moves
 inner join latest using (period)
-left join sizes as before
-    on
-        moves.from_segment = before.segment_key
-        and moves.period = before.next_period
-left join sizes as after
-    on
-        moves.to_segment = after.segment_key
-        and moves.period = after.period
+where
+    not exists (
+        select 1
+        from withheld_sizes as sizes
+        where
+            sizes.is_withheld
+            and sizes.scheme = moves.scheme
+            and moves.period in (sizes.period, sizes.next_period)
+    )
 order by moves.period, moves.from_segment, moves.to_segment
 
 -- table: causes

@@ -92,7 +92,7 @@ def publish(
         duckdb.Error: A table could not be read. In both cases the old file is untouched.
     """
     try:
-        return _publish(connection, tables, Path(path), allow_empty)
+        return _publish(connection, tables, Path(path), allow_empty, roles or {})
     except (OSError, duckdb.IOException, duckdb.FatalException) as error:
         # DuckDB's error types and what they invalidated stand in front of the reason.
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -108,6 +108,7 @@ def _publish(
     tables: Sequence[PublishedTable],
     path: Path,
     allow_empty: bool,
+    roles: Mapping[str, Sequence[str]],
 ) -> str | None:
     # Replacing a link would leave its target, which readers open, as it was.
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -159,13 +160,13 @@ def _publish(
         keep_owner(draft, target)
         draft.chmod(stat.S_IMODE(mode))
         kinds = {(table.schema, table.name): table.kind for table in tables}
-        with role_drafts(draft, target, roles or {}, kinds, STORAGE_VERSION) as files:
+        with role_drafts(draft, target, roles, kinds, STORAGE_VERSION) as files:
             for written, _ in files:
                 flush(written)
             for written, path_of_role in files:
                 os.replace(written, path_of_role)
             os.replace(draft, target)
-        remove_other_roles(target, roles or {})
+        remove_other_roles(target, roles)
     finally:
         remove(draft)
     return None

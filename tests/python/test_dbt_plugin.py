@@ -135,7 +135,7 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
 
     def request(path, relation="main.customers"):
         table = {"relation": relation, "schema": "main", "name": "customers"}
-        return json.dumps({"path": str(path), "allow_empty": False, "tables": [table]})
+        return json.dumps({"path": str(path), "allow_empty": False, "roles": {}, "tables": [table]})
 
     limits = {
         "folders": [str(tmp_path / "raw")],

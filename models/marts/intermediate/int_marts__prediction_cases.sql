@@ -97,6 +97,7 @@ final as (
 
 select
     *,
-    {{ sample_hash(['customer_key', 'score', 'probability', 'threshold', 'outcome', 'threshold_group'], 'as_of, target') }}
-        as sample_hash
+    {{ sample_hash([
+        'customer_key', 'score', 'probability', 'threshold', 'outcome', 'threshold_group'
+    ], 'as_of, target') | indent(4) }} as sample_hash
 from final

@@ -152,8 +152,10 @@ most_unequal as (
                 || {{ text_beside_limit('parity_ratio', 'parity_ratio', least_ratio) | indent(16) }}
                 || ' times that of the others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
         end
-        || case when unequal_groups > 1 then '; unlike the others are ' || {{ counted('unequal_groups - 1', 'more group') }} else '' end
-            as warning
+        || case
+            when unequal_groups > 1 then '; unlike the others are ' || {{ counted('unequal_groups - 1', 'more group') }}
+            else ''
+        end as warning
     from unequal
     where position = 1
 ),

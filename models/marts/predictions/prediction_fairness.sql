@@ -41,9 +41,11 @@ final as (
         {{ rounded(number) }} as {{ number }},
         {% endfor -%}
         {{ rounded('true_positive_range') }} as equal_opportunity_difference,
-        -- Neither is left out of the worse of both: that would look fairer than is known.
-        {{ rounded('case when true_positive_range is not null then greatest(true_positive_range, false_positive_range) end') }}
-            as equalized_odds_difference,
+        -- Null where one of the two is: the other alone would look fairer than is known.
+        case
+            when true_positive_range is not null and false_positive_range is not null
+                then {{ rounded('greatest(true_positive_range, false_positive_range)') }}
+        end as equalized_odds_difference,
 
         -- words
         verdict,

@@ -31,7 +31,12 @@ final as (
         case
             when warnings.segment_key is not null
                 then concat_ws(
-                    '; ', warnings.segment_share, warnings.size_change, warnings.drift, warnings.coverage, warnings.fairness
+                    '; ',
+                    warnings.segment_share,
+                    warnings.size_change,
+                    warnings.drift,
+                    warnings.coverage,
+                    warnings.fairness
                 )
         end as warnings,
 

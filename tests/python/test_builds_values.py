@@ -383,7 +383,9 @@ def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
 ) -> None:
     reference_as_csv.passed()
     # Without their schemas: the working file has others.
-    marts = [mart.split(".")[1] for mart in reference.passed().marts()]
+    marts = {mart.split(".")[1] for mart in reference.passed().marts()}
+    # The other build has no data tests.
+    marts.remove('"data_tests"')
     assert len(marts) >= 14
     different = {}
     for mart in marts:

@@ -2,13 +2,14 @@
 -- method of var topics they come from.
 
 {% set columns = topic_columns() -%}
+{% set method = 'embeddings' if topics_are_embedded() else 'terms' -%}
 
 with tickets as (
     select * from {{ ref('int_facts__tickets') }}
 ),
 
 shares as (
-    select * from {{ ref('int_features__topics_by_embeddings' if topics_are_embedded() else 'int_features__topics_by_terms') }}
+    select * from {{ ref('int_features__topics_by_' ~ method) }}
 ),
 
 final as (

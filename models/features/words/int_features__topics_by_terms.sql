@@ -55,10 +55,10 @@ explained as (
 shares as (
     select
         fitted_as_of,
-        ticket_key
-        {%- for column in columns %},
-        cast(power({{ column }}, 2) / explained_length as decimal(9, 6)) as {{ column }}
+        {%- for column in columns %}
+        cast(power({{ column }}, 2) / explained_length as decimal(9, 6)) as {{ column }},
         {%- endfor %}
+        ticket_key
     from explained
     where explained_length >= 0.01 * squared_length
 )

@@ -430,3 +430,9 @@ def test_no_predictions_are_empty_marts(without_predictions: Build) -> None:
     for mart in ("customer_predictions", "models.prediction_models", "models.prediction_metrics"):
         assert without_predictions.rows(f"select count(*) from {mart}") == [(0,)]
     assert VARS["dataset"] in without_predictions.output
+
+
+def test_a_shop_without_attributes_compares_no_groups(without_predictions: Build) -> None:
+    for mart in ("monitoring.segment_fairness", "models.prediction_fairness"):
+        assert without_predictions.passed().rows(f"select count(*) from {mart}") == [(0,)]
+    assert "Fairness: not compared" in without_predictions.output

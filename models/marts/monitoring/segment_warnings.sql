@@ -153,7 +153,7 @@ most_unequal as (
                 || ' times that of the others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
         end
         || case
-            when unequal_groups > 1 then '; unlike the others are ' || {{ counted('unequal_groups - 1', 'more group') }}
+            when unequal_groups > 1 then '; also unlike: ' || {{ counted('unequal_groups - 1', 'more group') }}
             else ''
         end as warning
     from unequal

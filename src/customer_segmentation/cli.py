@@ -148,7 +148,7 @@ def deliver_messages(
             for name, count in kept.abandoned(declared).items():
                 print(f"{count:,} wait for {name}, which {destinations} no longer declares")
             if untaken := source.segments_in_outbox() - {k for d in declared for k in d.segments}:
-                print(f"No destination takes the messages of {len(untaken)} segments")
+                print(f"Segments in the outbox that no destination takes: {len(untaken)}")
         if not all(result.is_complete for result in done.values()):
             raise SystemExit(1)
 

@@ -14,7 +14,7 @@ final as (
         cast(max(case when name = 'customers' then value end) as bigint) as customers,
         max(case when name = 'recall' then value end) as recall,
         max(case when name = 'false_positive_rate' then value end) as false_positive_rate,
-        max(case when name = 'precision' then value end) as "precision"
+        max(case when name = 'precision' then value end) as precision
     from fit
     where part = 'curve'
     group by target, as_of, feature, number

@@ -40,7 +40,7 @@ ranked as (
         is_unusual,
         row_number() over (
             partition by has_role, is_unusual
-            order by events desc, event_type
+            order by events desc, event_type asc
         ) as position
     from judged
 )

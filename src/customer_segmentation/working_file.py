@@ -40,7 +40,8 @@ def rewrite(path: Path, config: dict[str, Any]) -> None:
                 return
             remove(draft)
             connection.execute(f"attach {literal(draft.as_posix())} as draft")
-            connection.execute(f"copy from database {identifier(path.stem)} to draft")
+            ((name,),) = connection.execute("select current_database()").fetchall()
+            connection.execute(f"copy from database {identifier(name)} to draft")
             connection.execute(f"drop table draft.{mark}")
             connection.execute("checkpoint draft")
             connection.execute("detach draft")

@@ -116,31 +116,26 @@ likelihoods as (
 shares as (
     select
         fitted_as_of,
-        text_key,
         {%- for column in topics %}
         cast(
             coalesce(sum(case when number = {{ loop.index }} then likelihood end) / sum(likelihood), 0) as decimal(9, 6)
-        ) as {{ column }}
-        {{- ',' if not loop.last }}
+        ) as {{ column }},
         {%- endfor %}
+        text_key
     from likelihoods
     group by fitted_as_of, text_key
 ),
 
 final as (
     select
-        -- ids
         shares.fitted_as_of,
-        texts.ticket_key,
-
-        -- numbers
         {%- for column in topics %}
         shares.{{ column }},
         {%- endfor %}
         {%- for column in components %}
-        cast(coalesce(points.{{ column }}, 0) as decimal(9, 6)) as {{ column }}
-        {{- ',' if not loop.last }}
+        cast(coalesce(points.{{ column }}, 0) as decimal(9, 6)) as {{ column }},
         {%- endfor %}
+        texts.ticket_key
     from texts
     inner join shares on texts.text_key = shares.text_key
     left join points

@@ -109,6 +109,7 @@ def package(tmp_path, monkeypatch):
 
 FITS = [
     "fits.clusters.fit_clusters",
+    "fits.embedding_topics.fit_embedding_topics",
     "fits.natural_breaks.fit_natural_breaks",
     "fits.predictions.fit_predictions",
     "fits.topics.fit_topics",
@@ -137,7 +138,10 @@ def keys(package: Path, changed: str | None = None) -> dict[str, str]:
         ("input/text_files.py", {"history"}),
         ("identity/people.py", {"history"}),
         ("identity/comparisons.py", {"identity.linkage.fit_linkage", "history"}),
-        ("fits/topics.py", {"fits.topics.fit_topics", "history"}),
+        (
+            "fits/topics.py",
+            {"fits.embedding_topics.fit_embedding_topics", "fits.topics.fit_topics", "history"},
+        ),
         ("fits/clusters/base.py", {"fits.clusters.fit_clusters", "history"}),
         ("fits/predictions/trees.py", {"fits.predictions.fit_predictions", "history"}),
         (

@@ -39,7 +39,7 @@ GRIDS: dict[str, dict[str, Sequence[float]]] = {
         "min_samples_leaf": (20, 60),
         "l2_regularization": (0.0, 10.0),
     },
-    # min_child_weight is in cases of a half: a leaf of 20 holds 80 at even odds.
+    # min_child_weight adds up p(1 - p), at even odds a quarter per case: 20 are 80 cases.
     "xgboost": {
         "learning_rate": (0.05, 0.1),
         "max_depth": (2, 3, 4),

@@ -7,7 +7,7 @@ with records as (
 ),
 
 hashed as (
-    select count(distinct customer_ref) as hashes
+    select count(distinct customer_ref) as hash_count
     from records
     where
         not coalesce(is_synthetic, false)
@@ -15,12 +15,12 @@ hashed as (
 )
 
 select
-    {{ counted('hashes', 'customer_ref') }} || ' that may identify a person, such as an e-mail address, would be published'
-    || ' under the demo key, which is public. Set the environment variable SEGMENTATION_HASH_KEY to a secret and keep it'
-    || ' (another key gives other ids): export SEGMENTATION_HASH_KEY=$(openssl rand -hex 32). Var require_hash_key: false'
-    || ' publishes all the same' as finding
+    {{ counted('hash_count', 'customer_ref') }} || ' that may identify a person, such as an e-mail address, would be'
+    || ' published under the demo key, which is public. Set the environment variable SEGMENTATION_HASH_KEY to a'
+    || ' secret and keep it (another key gives other ids): export SEGMENTATION_HASH_KEY=$(openssl rand -hex 32).'
+    || ' Var require_hash_key: false publishes all the same' as finding
 from hashed
 where
-    hashes > 0
+    hash_count > 0
     and {{ setting('require_hash_key') }}
     and not segmentation_has_own_hash_key()

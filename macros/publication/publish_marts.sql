@@ -132,7 +132,11 @@
             {% set detail = customer_segmentation.published_table(graph.nodes[unique_id], 'details') %}
             {% do readers.setdefault(detail.name, []).append(result.node.name) %}
             {% set definition.sql = definition.sql | replace(detail.relation, '"details".' ~ adapter.quote(detail.name)) %}
-            {% do detail.update({'relation': customer_segmentation.published_rows(graph.nodes[unique_id], detail)}) %}
+            {#- Whoever may read the view needs the table, whatever it is where it is published by itself. -#}
+            {% do detail.update({
+                'relation': customer_segmentation.published_rows(graph.nodes[unique_id], detail),
+                'kind': result.node.config.get('meta', {}).get('kind', 'customers'),
+            }) %}
             {% do details.update({detail.name: detail}) %}
         {% endfor %}
         {% for table in tables if table.name == result.node.name %}

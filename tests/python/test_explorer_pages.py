@@ -193,6 +193,13 @@ def test_predictions_and_experiments_are_those_of_the_marts(explorer: Opened) ->
     assert verdicts["Promising"].startswith("withheld")
 
 
+def test_predictions_name_segments_and_not_their_keys(explorer: Opened) -> None:
+    page = explorer.go("predictions?target=becomes_high_value")
+    words = page.inner_text("#predictions-who")
+    assert "not in High value (Value tier)" in words
+    assert not re.search(r"[a-z]:[a-z]", words)
+
+
 def test_features_that_one_of_two_segments_lacks_are_not_compared(explorer: Opened) -> None:
     missing = rows("""
         select one.segment_key, other.segment_key, one.feature

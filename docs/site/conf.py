@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sphinx.application import Sphinx
 
-from customer_segmentation.output.last_build import TARGET, published_file, vars_of_last_command
+from customer_segmentation.output.last_build import TARGET, last_build, published_file
 from explorer.build import explorer_file, with_documentation
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ def _add_made(app: Sphinx, error: Exception | None) -> None:
     site = Path(app.outdir)
     shutil.copy(site / "README.html", site / "index.html")
     shutil.copy(ROOT / MADE / "static_index.html", site / "dbt.html")
-    explorer = explorer_file(ROOT / published_file(vars_of_last_command(ROOT / MADE)))
+    explorer = explorer_file(ROOT / published_file(last_build(ROOT / MADE).vars))
     text = with_documentation(explorer.read_text(encoding="utf-8"), f"{DICTIONARY}.html")
     (site / "explorer.html").write_text(text, encoding="utf-8")
 

@@ -215,6 +215,6 @@ list_transform(
         ],
         lambda effect: effect.rank < 0
     )),
-    lambda effect: effect.words || case when effect.size > 0 then ' (makes it likelier)' else ' (makes it less likely)' end
+    lambda effect: effect.words || case when effect.size > 0 then ' (raises the probability)' else ' (lowers the probability)' end
 )
 {%- endmacro %}

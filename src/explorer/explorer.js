@@ -57,7 +57,7 @@ function nameOf(key) {
 
 /** A condition with names in place of keys: "in lifecycle:active" is "in Active (Lifecycle)". */
 function segmentWords(text) {
-  return text.replace(/\b[a-z_]+:\w+/g, (key) => segmentsByKey().has(key) ? `${nameOf(key)} (${schemeWords(key.split(':')[0])})` : key);
+  return text.replace(/not \((in [a-z_]+:\w+)\)/g, 'not $1').replace(/\b[a-z_]+:\w+/g, (key) => segmentsByKey().has(key) ? `${nameOf(key)} (${schemeWords(key.split(':')[0])})` : key);
 }
 
 /** A segment's own colour, the same in all charts. */
@@ -85,6 +85,21 @@ function behaviourOf(period) {
   return new Map(list.map((row) => [row.segment_key, row]));
 }
 
+/** Marks figures of members that are withheld: another segment has them in the period, or the size before is withheld. */
+function markWithheld() {
+  const figures = ['conversion', 'repeat_rate', 'revenue_per_member'];
+  for (const list of grouped(rows('kpis'), (row) => row.period).values()) {
+    const known = figures.filter((key) => list.some((row) => row[key] !== null));
+    for (const row of list) {
+      row.withheld = Object.fromEntries(known.map((key) => [key, row.customers > 0 && row[key] === null]));
+      row.withheld.goal_progress = row.withheld.conversion;
+    }
+  }
+  for (const history of grouped(rows('kpis'), (row) => row.segment_key).values()) {
+    history.forEach((row, at) => { row.withheld.customers_change = at > 0 && history[at - 1].customers === null; });
+  }
+}
+
 // --- Words and numbers --------------------------------------------------------------------------
 
 function words(name) {
@@ -96,14 +111,21 @@ function schemeWords(scheme) {
   return scheme === 'rfm' ? 'RFM' : scheme === 'rule' ? 'Rules' : words(scheme);
 }
 
+const METRICS = {
+  recency_days: 'Days since the last order', recency_days__all: 'Days since the last order', monetary: 'Lifetime revenue', revenue__all: 'Lifetime revenue',
+  probability_of_lapses: 'Probability of lapsing', probability_of_buys_again: 'Probability of buying again',
+  probability_of_becomes_high_value: 'Probability of becoming high value', probability_of_responds: 'Probability of responding',
+};
+
 /** A metric and its window in words: orders__365d is "Orders, last 365 days". */
 function metricWords(feature) {
+  if (Object.hasOwn(METRICS, feature)) return METRICS[feature];
   const [metric, window] = (feature ?? '').split('__');
   const days = /^(\d+)d$/.exec(window ?? '');
   return words(metric) + (days ? `, last ${days[1]} days` : window === 'all' ? ', all time' : '');
 }
 
-const WITHHELD = 'withheld';
+const WITHHELD = 'withheld', WITHHELD_BECAUSE = 'Withheld: small groups could be worked out from the rest.';
 const format = {
   text: (value) => value ?? '',
   date: (value) => value ?? '',
@@ -120,6 +142,16 @@ const format = {
   segment: (value) => value == null ? '' : nameOf(value),
 };
 const NUMBERS = new Set(['count', 'number', 'share', 'change', 'money']);
+
+/** Whether a figure is withheld: with the customers it is of, or marked so. Other figures without a value are not known or don't apply. */
+function isWithheld(row, key, kind) {
+  return row[key] === null && NUMBERS.has(kind) && (row.customers === null || Boolean(row.withheld?.[key]));
+}
+
+/** A figure of a row in words. */
+function wordsOf(row, key, kind = 'text') {
+  return isWithheld(row, key, kind) ? WITHHELD : format[kind](row[key]);
+}
 
 /** Short numbers for axes and labels: 1.4M. */
 function short(value) {
@@ -264,7 +296,7 @@ function tableOf(columns, list, sort, caption) {
       const line = document.createElement('tr');
       for (const [key, , kind] of columns) {
         const cell = line.insertCell();
-        const text = format[kind ?? 'text'](row[key]);
+        const text = wordsOf(row, key, kind);
         if (NUMBERS.has(kind)) cell.className = 'number';
         if (kind === 'date') cell.className = 'date';
         if (kind === 'segment' && segmentsByKey().has(row[key])) {
@@ -295,13 +327,13 @@ function tableOf(columns, list, sort, caption) {
 
 function download(id, columns, list) {
   const cell = (value, kind) => {
-    if (value == null) return kind === 'count' ? WITHHELD : '';
+    if (value == null) return '';
     if (typeof value === 'number') return String(value);
     // A spreadsheet would take text that begins so for a formula.
     const text = kind === 'segment' ? nameOf(value) : String(value);
     return `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
-  const lines = [columns.map(([, label]) => cell(label)), ...list.map((row) => columns.map(([key, , kind]) => cell(row[key], kind)))];
+  const lines = [columns.map(([, label]) => cell(label)), ...list.map((row) => columns.map(([key, , kind]) => isWithheld(row, key, kind) || (kind === 'count' && row[key] == null) ? WITHHELD : cell(row[key], kind)))];
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([`\ufeff${lines.map((line) => line.join(',')).join('\r\n')}\r\n`], {type: 'text/csv'}));
   link.download = `${dataSet().dataset}_${id}.csv`;
@@ -344,6 +376,7 @@ const BLUES = () => darkColours.matches ? ['#16324f', '#58a6ff'] : ['#e3eefa', '
 addEventListener('DOMContentLoaded', () => {
   DATA = JSON.parse(document.getElementById('data').textContent);
   linkDocumentation();
+  markWithheld();
   addEventListener('hashchange', render);
   darkColours.addEventListener('change', render);
   let waiting;

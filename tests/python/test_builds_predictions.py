@@ -273,7 +273,7 @@ def test_deciles_and_ranks_follow_the_probability(foreseen: Build) -> None:
     assert found["rank_percent"].min() == 0
     likely = found[found["decile"] == 10]
     assert likely["reason_1"].notna().all()
-    assert likely["reason_1"].str.contains("makes it likelier").mean() > 0.5
+    assert likely["reason_1"].str.contains("raises the probability").mean() > 0.5
     assert likely[["reason_1", "reason_2", "reason_3"]].stack().str.contains("returns").any()
 
 

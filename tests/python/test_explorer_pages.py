@@ -30,6 +30,7 @@ PUBLISHED = ROOT / published_file({})
 FILE = explorer_file(PUBLISHED)
 SMALLEST = 10
 WITHHELD = "withheld"
+BECAUSE = "Withheld: small groups could be worked out from the rest."
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,81 @@ def test_predictions_and_experiments_are_those_of_the_marts(explorer: Opened) ->
     assert verdicts["Promising"].startswith("withheld")
 
 
+def test_predictions_name_segments_and_not_their_keys(explorer: Opened) -> None:
+    page = explorer.go("predictions?target=becomes_high_value")
+    words = page.inner_text("#predictions-who")
+    assert "not in High value (Value tier)" in words
+    assert not re.search(r"[a-z]:[a-z]", words)
+
+
+def test_features_that_one_of_two_segments_lacks_are_not_compared(explorer: Opened) -> None:
+    missing = rows("""
+        select one.segment_key, other.segment_key, one.feature
+        from segment_profiles one join segment_profiles other using (feature)
+        where one.segment_key in ('rfm:champions', 'rfm:hibernating', 'value_tier:high')
+            and other.segment_key in ('rfm:loyal', 'value_tier:prospect')
+            and one.quartile_2 is not null and other.quartile_2 is null and other.members = 0
+    """)
+    pairs = {(one, other) for one, other, _ in missing}
+    assert len(pairs) > 1
+    for one, other in pairs:
+        page = explorer.go(f"compare?one={quote_plus(one)}&other={quote_plus(other)}")
+        assert "–" not in page.inner_text("#compare-words")
+        if page.locator("#compare-effects table").count():
+            compared = table_of(explorer, "compare-effects")
+            assert not [row for row in compared if "–" in row[1:3]]
+
+
+def test_withheld_and_not_known_differ(explorer: Opened) -> None:
+    """A share is withheld in a period whose shares are known, else the period has none yet."""
+    known = {
+        str(period): some
+        for period, some in rows("""
+        select period, bool_or(conversion is not null) from segment_kpis group by period
+    """)
+    }
+    assert set(known.values()) == {True, False}
+    page = explorer.go("segment?segment=lifecycle%3Anew")
+    seen = set()
+    for key in page.evaluate("rows('segments').map((row) => row.segment_key)")[:30]:
+        explorer.go(f"segment?segment={quote_plus(key)}")
+        for period, customers, conversion, *_ in table_of(explorer, "segment-kpis"):
+            if customers == WITHHELD:
+                assert conversion == WITHHELD
+            elif customers == "0" or not known[period]:
+                assert conversion == "–"
+            else:
+                assert conversion == WITHHELD or conversion.endswith("%")
+            seen.add(conversion if conversion in (WITHHELD, "–") else "%")
+    assert seen == {WITHHELD, "–", "%"}
+    explorer.go("overview?scheme=rfm&region=" + explorer.page.evaluate("rows('regions')[0].region"))
+    assert {row[3] for row in table_of(explorer, "overview-table")} == {"–"}
+
+
+def test_charts_without_figures_say_that_they_are_withheld(explorer: Opened) -> None:
+    header = explorer.page.locator("header").inner_text()
+    assert "are withheld, and others from which they could be worked out" in header
+    sizes = dict(
+        rows("""
+        select segment_key, customers from segment_kpis
+        where period = (select max(period) from segment_kpis) and scheme <> 'rule'
+    """)
+    )
+    said = 0
+    for key, customers in sorted(sizes.items()):
+        if customers < SMALLEST:
+            continue
+        page = explorer.go(f"segment?segment={quote_plus(key)}")
+        for figure in ("segment-moves", "segment-histogram"):
+            words = page.locator(f"#{figure} .empty").inner_text()
+            if page.locator("#segment-tiles dd").first.inner_text().startswith(WITHHELD):
+                assert words.startswith("Withheld: ") or page.locator(f"#{figure} svg").count()
+            elif words and "no orders" not in words:
+                assert words == BECAUSE, (key, figure)
+                said += 1
+    assert said > 2
+
+
 def test_overlaps_and_regions_are_those_of_the_marts(explorer: Opened) -> None:
     ((both, share),) = rows("""
         select customers, share from segment_overlaps
@@ -345,7 +421,7 @@ def test_outcomes_of_few_customers_are_withheld_with_others(explorer: Opened) ->
     assert len(withheld) > 1
     page = explorer.go("predictions?target=buys_again")
     assert not page.locator("#predictions-calibration .chart").is_visible()
-    assert "too few" in page.locator("#predictions-calibration .empty").inner_text()
+    assert page.locator("#predictions-calibration .empty").inner_text() == BECAUSE
 
 
 def test_curves_have_points_of_the_marts_and_reveal_no_few_outcomes(explorer: Opened) -> None:
@@ -559,7 +635,8 @@ def test_the_keyboard_reaches_all_in_the_order_of_the_page(explorer: Opened) -> 
     head = page.locator("#overview-table th button", has_text="Revenue").first
     head.focus()
     page.keyboard.press("Enter")
-    values = [row[3] for row in table_of(explorer, "overview-table") if row[3] != "–"]
+    values = [row[3] for row in table_of(explorer, "overview-table")]
+    values = [value for value in values if value not in ("–", WITHHELD)]
     numbers = [float(value.removesuffix(" USD").replace(",", "")) for value in values]
     assert numbers == sorted(numbers, reverse=True)
     assert page.locator("#overview-table th[aria-sort]").get_attribute("aria-sort") == "descending"

@@ -16,7 +16,9 @@ from threadpoolctl import threadpool_limits
 from customer_segmentation.fits.long_table import LONG_TABLE
 from customer_segmentation.fits.predictions import fit as fitting
 from customer_segmentation.fits.predictions import fit_predictions, models
+from customer_segmentation.fits.predictions.sample import Cases
 from customer_segmentation.fits.predictions.trees import boosting, fit_bins, fit_xgboost, forest
+from customer_segmentation.fits.predictions.trial import Trial, judge
 from customer_segmentation.fits.stored_fits import fit_where_changed
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -525,6 +527,25 @@ def test_without_any_difference_between_customers_the_naive_rule_stays():
     assert word(result, "verdict") == "naive_stays"
     assert part(result, "gain")["value"].abs().max() == 0
     assert "-0.000" not in word(result, "why")
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict", "words"),
+    [
+        ((0.08, 0.01, 0.15), "in_force", "(95% interval 0.010 to 0.150) is above 0."),
+        ((0.08, -0.01, 0.15), "naive_stays", "to 0.150) is not clearly above 0."),
+        ((-0.29, -0.42, -0.16), "naive_stays", "(95% interval -0.420 to -0.160) is below 0."),
+    ],
+)
+def test_the_verdict_says_on_which_side_of_0_the_difference_is(gain, verdict, words):
+    precisions = {"naive": 0.5, "forest": 0.5 + gain[0]}
+    metrics = {name: {"average_precision": value} for name, value in precisions.items()}
+    outcome = np.arange(100) % 2
+    origins = np.full(100, np.datetime64("2021-01-01"))
+    test = Cases(origins, np.arange(100), outcome, np.zeros((100, 1)))
+    found, why = judge("forest", Trial(metrics, {}, {}, {"forest": gain}), test)
+    assert found == verdict
+    assert why.endswith(words)
 
 
 @pytest.mark.parametrize(

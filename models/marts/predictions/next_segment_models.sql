@@ -97,7 +97,11 @@ final as (
                 || cast(period as {{ dbt.type_string() }}) || ' log loss was ' || log_loss_by_scores_in_words
                 || ' by scores and ' || log_loss_by_segment_in_words || ' by segment; the difference of '
                 || gain_mean_in_words || ' (95% interval ' || gain_low_in_words || ' to ' || gain_high_in_words
-                || ') is ' || case when verdict = 'in_force' then '' else 'not ' end || 'clearly above 0.'
+                || ') is ' || case
+                    when verdict = 'in_force' then 'clearly above 0.'
+                    when gain_high < 0 then 'below 0.'
+                    else 'not clearly above 0.'
+                end
         end as why,
 
         -- numbers

@@ -105,7 +105,7 @@ def judge(chosen: str, trial: Trial, test: Cases) -> tuple[str, str]:
             f"customers with the outcome or without it, too few to tell whether {_WORDS[chosen]} "
             "is better."
         )
-    _, low, _ = trial.gains[chosen]
+    _, low, high = trial.gains[chosen]
     # Adding 0 takes the sign from a zero.
     mean, least, most = (f"{round(value, 3) + 0.0:.3f}" for value in trial.gains[chosen])
     precision, naive = (trial.metrics[name]["average_precision"] for name in (chosen, "naive"))
@@ -119,6 +119,6 @@ def judge(chosen: str, trial: Trial, test: Cases) -> tuple[str, str]:
         )
     return "naive_stays", (
         f"The naive rule stays in force: on the test of {tested_on} its average precision is "
-        f"{naive:.3f}, against {precision:.3f} of the best candidate, {words}; {gain} is not "
-        "clearly above 0."
+        f"{naive:.3f}, against {precision:.3f} of the best candidate, {words}; {gain} is "
+        f"{'below 0' if high < 0 else 'not clearly above 0'}."
     )

@@ -30,7 +30,8 @@ compared as (
 
 select
     target || ' was predicted on ' || origin || ' with an average precision of '
-    || {{ text_beside_limit('of_model', 'of_model', 'of_naive_rule') | indent(4) }} || ', expected at least the naive rule''s '
+    || {{ text_beside_limit('of_model', 'of_model', 'of_naive_rule') | indent(4) }}
+    || ', expected at least the naive rule''s '
     || {{ text_beside_limit('of_naive_rule', 'of_model', 'of_naive_rule') | indent(4) }} as finding
 from compared
 where of_model < of_naive_rule

@@ -431,7 +431,7 @@ def test_the_source_is_suspected_where_several_segments_say_so_at_once() -> None
     alarms = drift.rows("recommendation not like 'none%'")
     assert set(alarms["segment_key"]) == {"demographic:s3", "demographic:s4"}
     assert set(alarms["period"].dt.date) == {MONTHS[6]}
-    assert alarms["recommendation"].str.startswith("check the source data: others").all()
+    assert alarms["recommendation"].str.startswith("check the source data: other segments").all()
 
 
 def test_sizes_within_a_scheme_are_one_place() -> None:

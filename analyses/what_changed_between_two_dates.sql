@@ -3,9 +3,11 @@
 -- One row per segment, the largest change of size first: members at both dates, entries and exits in between, and the
 -- change of the revenue share in percentage points. Entries and exits count moves, so a customer who left and came
 -- back counts in both. Many moves with little change of size mean that many customers are close to the segment's
--- limit. The dates are periods of the history; `select distinct period from segment_kpis` lists them.
+-- limit. The dates are the last two periods. For others set earlier and later to dates, such as "date '2017-10-01'";
+-- `select distinct period from segment_kpis` lists them.
 
-{% set earlier, later = '2017-10-01', '2018-01-01' %}
+{% set later = '(select max(period) from kpis)' -%}
+{% set earlier = '(select max(period) from kpis where period < ' ~ later ~ ')' -%}
 
 with kpis as (
     select *
@@ -19,7 +21,7 @@ changes as (
         count(case when change = 'entered' then 1 end) as entered,
         count(case when change = 'exited' then 1 end) as exited
     from {{ ref('segment_changes') }}
-    where changed_on > cast('{{ earlier }}' as date) and changed_on <= cast('{{ later }}' as date)
+    where changed_on > {{ earlier }} and changed_on <= {{ later }}
     group by segment_key
 ),
 
@@ -35,8 +37,8 @@ compared as (
     inner join kpis as kpis_later on kpis_earlier.segment_key = kpis_later.segment_key
     left join changes on kpis_later.segment_key = changes.segment_key
     where
-        kpis_earlier.period = cast('{{ earlier }}' as date)
-        and kpis_later.period = cast('{{ later }}' as date)
+        kpis_earlier.period = {{ earlier }}
+        and kpis_later.period = {{ later }}
 )
 
 select * from compared

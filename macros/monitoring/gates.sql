@@ -16,5 +16,9 @@ end
 
 
 {% macro percent_beside_limit(number, value, limit) -%}
-replace({{ text_beside_limit('100 * ' ~ number, '100 * ' ~ value, '100 * ' ~ limit, 1) }} || '%', '.0%', '%')
+{%- set text = text_beside_limit('100 * ' ~ number, '100 * ' ~ value, '100 * ' ~ limit, 1) -%}
+case
+    when {{ number }} > 0 and {{ text }} = '0.0' then '<0.1%'
+    else replace({{ text }} || '%', '.0%', '%')
+end
 {%- endmacro %}

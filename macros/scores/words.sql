@@ -9,5 +9,8 @@ cast(cast({{ expression }} as decimal(18, 2)) as {{ dbt.type_string() }})
 
 
 {% macro percent_words(share) -%}
-replace(cast(cast(100 * {{ share }} as decimal(5, 1)) as {{ dbt.type_string() }}) || '%', '.0%', '%')
+case
+    when {{ share }} > 0 and {{ share }} < 0.0005 then '<0.1%'
+    else replace(cast(cast(100 * {{ share }} as decimal(5, 1)) as {{ dbt.type_string() }}) || '%', '.0%', '%')
+end
 {%- endmacro %}

@@ -9,7 +9,7 @@
 {% set active_days = of_active[0].get('at_most', 90) if of_active else 90 -%}
 
 {% set slack = setting('score_slack') -%}
-{% set slack_words = "'; members stay within ' || " ~ percent_words(slack) ~ " || ' of a cut point'" if slack else "''" -%}
+{% set slack_words = "'; current members stay until they miss a limit by more than ' || " ~ percent_words(slack) if slack else "''" -%}
 
 {#- Set where recency is measured in own gaps. -#}
 {% set recency_limits = rfm_metrics().recency.limits -%}

@@ -109,7 +109,7 @@ def export(
     references = f" with {written.rows:,} references" if with_refs else ""
     print(
         f"{written.path}: {written.customers:,} customers{references}; left out: "
-        f"{written.withdrawn:,} without consent, {written.unstated:,} unstated"
+        f"{written.withdrawn:,} withdrew consent, {written.unstated:,} never gave or refused it"
         + (f", {written.held_out:,} in the global holdout" if written.held_out else "")
     )
     if written.unstated and not written.states_consent:

@@ -24,6 +24,16 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(near[:3])}?" if near else f"There are {', '.join(known)}."
 
 
+def unknown_segment(segment_key: str, keys: Iterable[str]) -> str:
+    """The message for a user who named a segment that is not among the keys, or none."""
+    if not segment_key:
+        return (
+            "SEGMENT is missing. Expected a segment_key such as rfm:champions; "
+            'make query SQL="select segment_key, name from segments" lists them.'
+        )
+    return f"There is no segment '{segment_key}'. {did_you_mean(segment_key, keys)}"
+
+
 def near_misses(
     missing: Iterable[str], candidates: Sequence[str], also_called: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:

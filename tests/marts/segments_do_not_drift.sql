@@ -2,6 +2,6 @@
 
 {{ config(severity=gate_severity('drift')) }}
 
-select segment_key || ' ' || warning as finding
+select case when segment_key = 'all' then 'all customers' else segment_key end || ' ' || warning as finding
 from {{ ref('segment_warnings') }}
 where gate = 'drift'

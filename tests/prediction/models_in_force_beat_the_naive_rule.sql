@@ -12,19 +12,26 @@ newest as (
         max(origin) as origin
     from live_scores
     group by target
+),
+
+compared as (
+    select
+        live_scores.target,
+        live_scores.origin,
+        max(case when live_scores.scorer = 'in_force' then live_scores.average_precision end) as of_model,
+        max(case when live_scores.scorer = 'naive_rule' then live_scores.average_precision end) as of_naive_rule
+    from live_scores
+    inner join newest
+        on
+            live_scores.target = newest.target
+            and live_scores.origin = newest.origin
+    group by live_scores.target, live_scores.origin
 )
 
 select
-    live_scores.target,
-    live_scores.origin,
-    max(case when live_scores.scorer = 'in_force' then live_scores.average_precision end) as of_model,
-    max(case when live_scores.scorer = 'naive_rule' then live_scores.average_precision end) as of_naive_rule
-from live_scores
-inner join newest
-    on
-        live_scores.target = newest.target
-        and live_scores.origin = newest.origin
-group by live_scores.target, live_scores.origin
-having
-    max(case when live_scores.scorer = 'in_force' then live_scores.average_precision end)
-    < max(case when live_scores.scorer = 'naive_rule' then live_scores.average_precision end)
+    target || ' was predicted on ' || origin || ' with an average precision of '
+    || {{ text_beside_limit('of_model', 'of_model', 'of_naive_rule') | indent(4) }}
+    || ', expected at least the naive rule''s '
+    || {{ text_beside_limit('of_naive_rule', 'of_model', 'of_naive_rule') | indent(4) }} as finding
+from compared
+where of_model < of_naive_rule

@@ -431,7 +431,7 @@ def test_the_source_is_suspected_where_several_segments_say_so_at_once() -> None
     alarms = drift.rows("recommendation not like 'none%'")
     assert set(alarms["segment_key"]) == {"demographic:s3", "demographic:s4"}
     assert set(alarms["period"].dt.date) == {MONTHS[6]}
-    assert alarms["recommendation"].str.startswith("check the source data: others").all()
+    assert alarms["recommendation"].str.startswith("check the source data: other segments").all()
 
 
 def test_sizes_within_a_scheme_are_one_place() -> None:
@@ -446,10 +446,10 @@ def test_sizes_within_a_scheme_are_one_place() -> None:
 
     moved = {"lifecycle:a": (400, 700), "lifecycle:b": (700, 400)}
     for counts, advice in {
-        (): "review it: nothing else changed as suddenly",
+        (): "review it: no other segment changed suddenly at the same time",
         (
             ("rule:x", (300, 900)),
-        ): "check the source data: others changed as suddenly at the same time",
+        ): "check the source data: other segments changed suddenly at the same time",
     }.items():
         alarms = members({**moved, **dict(counts)}).rows("recommendation not like 'none%'")
         assert set(alarms["recommendation"]) == {advice}

@@ -114,7 +114,7 @@ def test_the_global_holdout_is_left_out_and_counted(
     folder = published.parent / "exports"
     main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
     said = capsys.readouterr().out
-    left_out = "left out: 1 without consent, 1 unstated, 3 in the global holdout"
+    left_out = "left out: 1 withdrew consent, 1 never gave or refused it, 3 in the global holdout"
     assert f"{len(EXPORTED) - 2} customers; {left_out}\n" in said
 
 
@@ -179,13 +179,17 @@ def test_the_command_says_what_it_wrote(
     main(command)
     said = capsys.readouterr().out
     assert said == (
-        f"{folder}/rule_risky.csv: 9 customers; left out: 1 without consent, 2 unstated\n"
+        f"{folder}/rule_risky.csv: 9 customers; left out: 1 withdrew consent,"
+        " 2 never gave or refused it\n"
     )
     main([*command, "--with-refs"])
-    assert "9 customers with 10 references; left out: 1 without consent" in capsys.readouterr().out
+    assert "9 customers with 10 references; left out: 1 withdrew consent" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["export", "rule:none", "--published", str(published), "--target", str(folder)])
     assert "There is no segment 'rule:none'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", "", "--published", str(published), "--target", str(folder)])
+    assert "SEGMENT is missing. Expected" in capsys.readouterr().err
 
 
 def test_where_no_customer_stated_consent_the_command_says_what_to_do(
@@ -198,5 +202,6 @@ def test_where_no_customer_stated_consent_the_command_says_what_to_do(
     folder = published.parent / "exports"
     main(["export", "rule:risky", "--published", str(published), "--target", str(folder)])
     said = capsys.readouterr().out
-    assert f": 0 customers; left out: 0 without consent, {len(MEMBERS)} unstated\n" in said
+    left_out = f"left out: 0 withdrew consent, {len(MEMBERS)} never gave or refused it"
+    assert f": 0 customers; {left_out}\n" in said
     assert "Var activation_consent: opt_out" in said

@@ -39,6 +39,8 @@ def test_only_attributes_are_demographics(project: GrammarProject) -> None:
         ("consents_are_known_for_enough_customers", "consents_known", 0.79999, "79.999% 80%"),
         ("columns_are_complete_enough", "completeness_page", 0.7996, "79.96% 80%"),
         ("given_values_are_usable", "validity_email", 0.795, "79.5% 80%"),
+        ("given_values_are_usable", "validity_email", 0.0004, "0.1% 80%"),
+        ("given_values_are_usable", "validity_email", 0, "0% 80%"),
         ("source_quality_is_sufficient", "data_quality", 0.798, "0.798 0.8"),
         ("source_quality_is_sufficient", "data_quality", 0.61, "0.61 0.80"),
     ],

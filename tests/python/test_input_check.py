@@ -71,7 +71,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "semicolons": (
         {"orders.csv": orders(row(1)).replace(",", ";")},
-        ["orders.csv is separated by semicolons", "with commas"],
+        ["orders.csv is separated by semicolons", "with commas", "docs/own_data.md"],
     ),
     "a spreadsheet": (
         {"orders.xlsx": b"PK\x03\x04"},
@@ -104,6 +104,10 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a missing column": (
         {"orders.csv": orders("1,2024-03-05,9", header="order_id,ordered_at,amount")},
         ["orders.csv lacks the required column customer_ref"],
+    ),
+    "orders without a number": (
+        {"orders.csv": orders("a,2024-03-05,9", header="customer_ref,ordered_at,amount")},
+        ["orders.csv lacks the required column order_id", "make an order_id of the customer"],
     ),
     "a misspelt column": (
         {"orders.csv": orders(row(1)).replace("ordered_at", "orderd_at")},

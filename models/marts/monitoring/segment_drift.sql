@@ -124,8 +124,8 @@ final as (
         case
             when advised.recommendation <> 'sudden' then advised.recommendation
             when sudden_changes.places > 1
-                then 'check the source data: others changed as suddenly at the same time'
-            else 'review it: nothing else changed as suddenly'
+                then 'check the source data: other segments changed suddenly at the same time'
+            else 'review it: no other segment changed suddenly at the same time'
         end as recommendation,
 
         -- flags

@@ -80,7 +80,7 @@ largest_drifts as (
     select
         segment_key,
         'drift' as gate,
-        'has drifted in ' || metric || ' since ' || baseline_as_of || ': ' || test || ' is '
+        'drifted in ' || metric || ' since ' || baseline_as_of || ': ' || test || ' is '
         || {{ text_beside_limit('statistic', 'statistic', 'threshold') | indent(8) }} || ', expected less than '
         || {{ text_beside_limit('threshold', 'statistic', 'threshold') | indent(8) }}
         || '; ' || recommendation as warning

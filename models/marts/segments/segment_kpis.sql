@@ -189,7 +189,7 @@ final as (
                 then
                     'none: ' || {{ counted('dated_periods.previous_days', 'day') }}
                     || ' since the period before, less than a whole one'
-            when dated_periods.compared_days = 0 then 'sizes alone: no day of the period is known yet'
+            when dated_periods.compared_days = 0 then 'sizes only: the period has just begun'
             when dated_periods.is_whole and dated_periods.days = dated_periods.previous_days then 'whole periods'
             else 'the first ' || {{ counted('dated_periods.compared_days', 'day') }} || ' of both periods'
         end as comparison,

@@ -1,4 +1,5 @@
--- Products and categories that members buy more often than other customers: the items with the largest lift per segment.
+-- Products and categories that members buy more or less often than all buyers: the items with the largest lift per segment,
+-- which is below 1 where few items were bought more often.
 --
 -- A customer counts once per product or category, however often it was bought in the window. Only a sample of buyers by
 -- lowest key (keys are hashes) and items with enough buyers are counted: otherwise the pairs of members and items would be

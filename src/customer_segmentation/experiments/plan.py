@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from customer_segmentation.experiments.power import customers_per_variant, detectable_effect
-from customer_segmentation.near_names import did_you_mean
+from customer_segmentation.near_names import did_you_mean, unknown_segment
 from customer_segmentation.output.last_build import open_to_read
 
 SHARES = ("conversion", "repeat_rate", "response_rate")
@@ -230,4 +230,4 @@ def _check_segment(connection: duckdb.DuckDBPyConnection, segment_key: str) -> N
     rows = connection.execute("select segment_key from segments order by segment_key").fetchall()
     keys = [key for (key,) in rows]
     if segment_key not in keys:
-        raise PlanError(f"There is no segment '{segment_key}'. {did_you_mean(segment_key, keys)}")
+        raise PlanError(unknown_segment(segment_key, keys))

@@ -18,6 +18,7 @@ from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
     FORMATS,
     find_raw_file,
+    other_files,
     table_names,
     unread_tables,
 )
@@ -28,6 +29,8 @@ from customer_segmentation.input.table_check import check_table
 from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.near_names import near_misses
 from customer_segmentation.sql import identifier
+
+_SHOWN = 5  # names of files that aren't read
 
 
 def check_folder(
@@ -76,6 +79,15 @@ def check_folder(
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _check_tables(connection, found, others, contract, report, event_roles, empty_references)
+    said = "\n".join([*report.changes, *report.notes])
+    ignored = [path.name for path in other_files(folder, contract) if path.as_posix() not in said]
+    if ignored:
+        number = f"{len(ignored)} file{'' if len(ignored) == 1 else 's'}"
+        more = f" and {len(ignored) - _SHOWN} more" if len(ignored) > _SHOWN else ""
+        report.notes.append(
+            f"{number} not read, by name not a table of the contract: "
+            f"{', '.join(ignored[:_SHOWN])}{more}."
+        )
     return report
 
 

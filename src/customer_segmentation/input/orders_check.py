@@ -69,7 +69,7 @@ def check_orders(
     add(guests, "without a customer_ref: those orders are of guests")
     add(
         zeros,
-        "with an amount of 0, and each makes its customer a buyer. If they are samples, "
+        "with an amount of 0, and each counts its customer as a buyer. If they are samples, "
         "replacements or stock movements, set var zero_orders_count to false",
     )
     if zeros:

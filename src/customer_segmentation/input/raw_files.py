@@ -178,6 +178,16 @@ def unread_tables(folder: Path, contract: Sequence[ContractTable]) -> list[str]:
     return messages
 
 
+def other_files(folder: Path, contract: Sequence[ContractTable]) -> list[Path]:
+    """Files that a build ignores: nothing about them is like a table of the contract."""
+    names = [table.name for table in contract]
+    return [
+        path
+        for path in _entries(folder)
+        if path.is_file() and _table_of(path) not in names and _meant_table(path, names) is None
+    ]
+
+
 def relation_of(file: RawFile) -> str:
     """The from clause that reads Parquet files, columns by name."""
     parts = (

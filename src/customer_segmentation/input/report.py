@@ -36,7 +36,8 @@ class Report:
         (self.changes if is_change else self.notes).append(sentence)
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.found} tables of the contract found."]
+        tables = "table" if self.found == 1 else "tables"
+        lines = [f"{self.place}: {self.found} {tables} of the contract found."]
         lines += [_wrapped("- ", table) for table in self.tables]
         if self.absent:
             lines.append(_wrapped("", f"Missing: {', '.join(self.absent)}."))

@@ -49,6 +49,12 @@ _PLURALS = {
     "boolean": "yes or no",
     "email": "e-mail addresses",
 }
+# Stable over exports, which row numbers seldom are.
+_WITHOUT_ORDER_ID = (
+    "If the orders have no number, make an order_id of the customer and the time, such as "
+    "customer_ref || '-' || ordered_at, and sum up the amounts of the same customer and time "
+    "to one row: of several rows of one order_id only one counts."
+)
 
 
 def check_table(
@@ -89,7 +95,10 @@ def _unusable_header(contract: ContractTable, table: RawTable) -> str | None:
     separator = re.search(r"[;\t|]", table.columns[0]) if len(table.columns) == 1 else None
     if separator:
         name = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator[0]]
-        return f"is separated by {name}. Write it with commas, and decimals with a point."
+        return (
+            f"is separated by {name}. Write it with commas, and decimals with a point; "
+            "docs/own_data.md (Look at it first) has a command for it."
+        )
     return None
 
 
@@ -232,6 +241,8 @@ class _TableCheck:
                 hints[name] = f"{listed} may be {name}: the values are {_PLURALS[wanted]}"
         if message := missing_columns(self.table.label, self.table.columns, self.contract, hints):
             self.report.changes.append(message)
+            if self.contract.name == "orders" and "order_id" not in {*self.named, *hints}:
+                self.report.changes.append(_WITHOUT_ORDER_ID)
         if optional := [hint for name, hint in hints.items() if name not in required]:
             self._add(f"has columns that would be ignored as they are named: {'; '.join(optional)}")
 

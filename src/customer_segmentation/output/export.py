@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from customer_segmentation.near_names import did_you_mean
+from customer_segmentation.near_names import unknown_segment
 from customer_segmentation.output.last_build import open_to_read
 from customer_segmentation.sql import literal
 
@@ -146,7 +146,7 @@ def _check_segment(connection: duckdb.DuckDBPyConnection, segment_key: str) -> N
     keys = [key for (key,) in rows]
     if segment_key in keys:
         return
-    raise ExportError(f"There is no segment '{segment_key}'. {did_you_mean(segment_key, keys)}")
+    raise ExportError(unknown_segment(segment_key, keys))
 
 
 def _neutralised(column: str) -> str:

@@ -264,8 +264,8 @@ def _print(
         _print_findings(warnings, names, console)
         console.print()
     elif warnings:
-        groups = [_with_segments(sentence, found, names) for sentence, _, found in warnings]
-        console.print(f"Checks that failed: {'; '.join(groups)}.")
+        groups = [_in_short(*warning, names) for warning in warnings]
+        console.print(f"Checks that warned: {'; '.join(groups)}.", markup=False)
     where = (
         f"{published} is from an earlier build; the last one did not replace it. "
         "The line 'Not published' above says why."
@@ -429,7 +429,7 @@ def _print_fairness(
 
 
 def _segments(connection: duckdb.DuckDBPyConnection) -> dict[str, list[_Segment]]:
-    """The segments with members by scheme; no scheme of which nothing but `unknown` is known."""
+    """The segments with members by scheme; no scheme in which everyone is `unknown`."""
     rows = [_Segment(*row) for row in connection.execute(_SEGMENTS).fetchall()]
     by_scheme = {
         scheme: list(segments) for scheme, segments in groupby(rows, lambda row: row.scheme)
@@ -584,7 +584,7 @@ def _print_findings(
     if warnings:
         console.print("\nWarnings")
     for sentence, rows, findings in warnings:
-        console.print(f"- Check failed: {sentence}.")
+        console.print(f"- Check warned: {sentence}.")
         shown = [_with_name(finding, names) for finding in findings[:_FINDINGS_PER_WARNING]]
         more = len(findings) - len(shown)
         for line in shown or [f"{_counted(rows, 'row')} found"]:
@@ -593,13 +593,16 @@ def _print_findings(
             console.print(f"  and {more} more")
 
 
-def _with_segments(sentence: str, findings: Sequence[str], names: Mapping[str, str]) -> str:
-    """A check with the segments that its findings are about."""
+def _in_short(sentence: str, rows: int, findings: Sequence[str], names: Mapping[str, str]) -> str:
+    """What should hold except for some segments, what was found instead, or a number of rows."""
     keys = dict.fromkeys(finding.split(" ", 1)[0] for finding in findings)
     segments = [f"{key} {names[key]}" for key in keys if key in names]
-    more = len(segments) - _LARGEST
-    shown = segments[:_LARGEST] + ([f"and {more} more"] if more > 0 else [])
-    return f"{sentence} ({', '.join(shown)})" if shown else sentence
+    shown = segments or list(findings)
+    if more := len(shown[_LARGEST:]):
+        shown = [*shown[:_LARGEST], f"and {more} more"]
+    if segments:
+        return f"{sentence}, except {', '.join(shown)}"
+    return ", ".join(shown) or f"{sentence}, except in {_counted(rows, 'row')}"
 
 
 def _with_name(finding: str, names: Mapping[str, str]) -> str:

@@ -175,8 +175,8 @@ def print_trial(trial: Trial, console: Console) -> None:
     console.print(f"{trial.words}, as of {sizes['as_of']}\n", markup=False)
     console.print(
         f"{sizes['members']:,} of {sizes['customers']:,} eligible customers ({share}), "
-        f"{sizes['buying_members']:,} of {sizes['buyers']:,} buyers. Their revenue is "
-        f"{sizes['members_revenue']:,.2f} of {sizes['revenue']:,.2f}."
+        f"{sizes['buying_members']:,} of {sizes['buyers']:,} buyers. They account for "
+        f"{sizes['members_revenue']:,.2f} of {sizes['revenue']:,.2f} in revenue."
     )
     if trial.has_stay_until:
         console.print("Customers kept by stay_until alone are left out: it needs earlier periods.")

@@ -19,6 +19,13 @@ _IN_WORDS = {
     "recency_days": ("{} day since the last order", "{} days since the last order"),
     "frequency": ("{} order", "{} orders"),
     "monetary": ("revenue {}", "revenue {}"),
+    "to_purchase": ("share of steps to a purchase {}",) * 2,
+    "page_to_page": ("share of steps from page to page {}",) * 2,
+    "product_to_product": ("share of steps from product to product {}",) * 2,
+    "search_to_product": ("share of steps from the search to a product {}",) * 2,
+    "product_to_cart": ("share of steps from a product to the cart {}",) * 2,
+    "product_exit": ("share of steps that leave from a product {}",) * 2,
+    "cart_exit": ("share of steps that leave from the cart {}",) * 2,
 }
 
 Trait = tuple[int, int]  # position of a feature; 1 for above everyone, -1 for below

@@ -154,8 +154,8 @@ def _card(
         text += f". Against all customers: {'; '.join(differences)}"
     else:
         text += ". No feature differs much from all customers"
-    ranges = [
-        in_words(spec, f"{figure(found.quartiles[i, 0, j])} to {figure(found.quartiles[i, 2, j])}")
-        for j, spec in enumerate(specs)
-    ]
+    ranges = []
+    for j, spec in enumerate(specs):
+        low, high = figure(found.quartiles[i, 0, j]), figure(found.quartiles[i, 2, j])
+        ranges.append(in_words(spec, low if low == high else f"{low} to {high}"))
     return f"{text}. The middle half of the members: {', '.join(ranges)}."

@@ -16,10 +16,10 @@ newest as (
 )
 
 select
-    live_scores.target,
-    live_scores.origin,
-    live_scores.mean_probability,
-    live_scores.observed_share
+    live_scores.target || ' was predicted on ' || live_scores.origin || ' with a mean probability of '
+    || {{ percent_words('live_scores.mean_probability') | indent(4) }} || ', and happened for '
+    || {{ percent_words('live_scores.observed_share') | indent(4) }}
+    || ' of the customers, expected less than a factor of 2 between them' as finding
 from live_scores
 inner join newest
     on

@@ -382,8 +382,10 @@ def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
     reference: Build, reference_as_csv: Build
 ) -> None:
     reference_as_csv.passed()
-    # Without their schemas: the working file has others.
-    marts = {mart.split(".")[1] for mart in reference.passed().marts()}
+    # Without their schemas: the working file has others. Tables in details are compared as what reads
+    # them; there, the working file has more rows and columns.
+    published = [mart.split(".") for mart in reference.passed().marts()]
+    marts = {mart for schema, mart in published if schema != '"details"'}
     # The other build has no data tests.
     marts.remove('"data_tests"')
     assert len(marts) >= 14

@@ -382,8 +382,8 @@ def test_other_files_row_orders_and_threads_give_the_same_rows_in_every_mart(
     reference: Build, reference_as_csv: Build
 ) -> None:
     reference_as_csv.passed()
-    # Without their schemas: the working file has others. Tables in details are compared as what reads
-    # them; there, the working file has more rows and columns.
+    # Without their schemas: the working file has others. It also has more rows and columns of the
+    # tables in details, whose readers are compared.
     published = [mart.split(".") for mart in reference.passed().marts()]
     marts = {mart for schema, mart in published if schema != '"details"'}
     # The other build has no data tests.

@@ -84,7 +84,7 @@
         'optional': {'description': {'text': none, 'nullable': true}, 'owner': {'text': none, 'nullable': true}, 'who': {'one_of': ['buyers', 'eligible']}},
     }}) -%}
     {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
-    {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'all', 'as_of', 'customer_key', 'customer_id']
+    {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'prediction', 'all', 'as_of', 'customer_key', 'customer_id']
         + ['is_buyer', 'non_buyer', 'has_events', 'top_category', 'recency_gaps', 'recency_score', 'frequency_score', 'monetary_score', 'cluster_distance']
         + ['cluster_confidence', 'journeys_distance', 'journeys_confidence'] + ['consent_to_segmentation', 'consent_to_activation'] + rule_attributes() + derived_columns() -%}
     {%- for scheme, entry in schemes.items() -%}

@@ -138,10 +138,45 @@ def test_many_unknown_do_not_hide_or_make_a_bias() -> None:
     assert found.to_dict() == {"N": "ok", "S": "ok", "unknown": "under-represented"}
 
 
+def test_groups_are_not_compared_with_many_unknown_whose_members_are_withheld() -> None:
+    region = np.repeat(["N", "S", "unknown"], [300, 300, 2400])
+    members = np.arange(3000) < 300
+    members[-6:] = True
+    assert set(rates(counts(region, {"rule:x": members}), 10)["verdict"]) == {"too few"}
+    region = np.repeat(["N", "S", "E", "unknown"], [300, 300, 300, 12])
+    members = np.arange(912) % 2 == 0
+    found = rates(counts(region, {"rule:x": members}), 10).set_index("attribute_group")["verdict"]
+    assert found["unknown"] == "too few"
+    assert set(found) == {"ok", "too few"}
+
+
+def test_what_one_scheme_withholds_of_the_same_members_no_other_shows() -> None:
+    """Prospects are withheld beside a small cell; another scheme would give both away."""
+    place = np.arange(2000)
+    region = np.repeat(["N", "S"], 1000)
+    prospect, small = place % 4 == 0, np.isin(place, [1, 2, 3, 1001, 1002, 1003])
+    half = ~prospect & (place % 3 == 0)
+    segments = {
+        "one:prospect": prospect,
+        "one:small": small,
+        "two:prospect": prospect,
+        "two:half": half,
+        "two:other": ~prospect & ~half,
+    }
+    segments["one:rest"] = ~prospect & ~small
+    # The cells of the rest are large enough to be chosen last.
+    segments = {key: members.astype(bool) for key, members in sorted(segments.items())}
+    found = rates(counts(region, segments), 10)
+    hidden = found[found["verdict"] == "too few"]
+    groups = hidden.groupby("segment_key")["attribute_group"].agg(set)
+    assert groups["one:prospect"] == {"N", "S"}
+    assert groups["two:prospect"] == {"N", "S"}
+
+
 def test_one_group_alone_has_nothing_to_be_compared_with() -> None:
     groups = np.full(100, "N")
     (row,) = rates(counts(groups, {"rule:x": np.arange(100) < 50})).to_dict("records")
-    assert (row["verdict"], row["representation"]) == ("ok", 1)
+    assert (row["verdict"], row["representation"]) == ("nothing to compare", 1)
     assert np.isnan(row["parity_difference"])
 
 
@@ -267,7 +302,8 @@ def test_nobody_with_the_outcome_leaves_nothing_to_find() -> None:
     groups = np.repeat(["a", "b"], 20)
     found = judged(groups, np.zeros(40, int), np.zeros(40, int), np.full(40, 0.0))
     assert found["true_positive_rate"].isna().all()
-    assert set(found["verdict"]) == set(found["calibration_verdict"]) == {"ok"}
+    assert set(found["verdict"]) == {"nothing to compare"}
+    assert set(found["calibration_verdict"]) == {"ok"}
     assert prediction_rates(
         judged(groups, np.zeros(40, int), np.zeros(40, int), np.full(40, 0.0))
         .reset_index()

@@ -144,16 +144,21 @@ most_unequal as (
     select
         segment_key,
         'fairness' as gate,
-        'has ' || replace(attribute, '_', ' ') || ' ' || attribute_group || ' ' || verdict
+        case
+            when parity_ratio = 0 then 'has no members of '
+            else replace(verdict, 'represented', 'represents') || ' '
+        end
+        || replace(attribute, '_', ' ') || ' ' || attribute_group
         || case
-            when parity_ratio is null then ': none of the others are in it'
+            when parity_ratio is null then ': no others are members'
+            when parity_ratio = 0 then ''
             else
-                ': its rate is '
+                ': members '
                 || {{ text_beside_limit('parity_ratio', 'parity_ratio', least_ratio) | indent(16) }}
-                || ' times that of the others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
+                || ' times as often as others, expected {{ least_ratio }} to {{ (1 / least_ratio) | round(2) }}'
         end
         || case
-            when unequal_groups > 1 then '; also unlike: ' || {{ counted('unequal_groups - 1', 'more group') }}
+            when unequal_groups > 1 then '; and ' || {{ counted('unequal_groups - 1', 'more group') }}
             else ''
         end as warning
     from unequal

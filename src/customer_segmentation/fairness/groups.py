@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import stats
 from customer_segmentation.experiments.estimates import LEVEL, Arm, newcombe, relative
 
 TOO_FEW = "too few"
+NOTHING = "nothing to compare"
 
 
 def compared(
@@ -70,16 +71,32 @@ def pool(
     return [cell[everyone] - unknown[own] for everyone, own in names]
 
 
+def is_among_unknown(
+    cell: Mapping[str, Any], unknown: Mapping[str, Any], number: str, least_ratio: float
+) -> bool:
+    """Whether so many of all others are unknown that their rate alone could go beyond the limit."""
+    others = cell[f"all_{number}"] - cell[number]
+    return bool(unknown[number] > (1 - least_ratio) * others)
+
+
 def verdict_of(
-    ratio: float | None, p_corrected: float, least_ratio: float, words: tuple[str, str]
+    row: Mapping[str, Any],
+    kind: str,
+    p_corrected: float,
+    least_ratio: float,
+    words: tuple[str, str],
 ) -> str:
     """ok, or one of the words for below and above, where neither the limit nor chance allows it.
 
-    Without a ratio none of the others has the event.
+    row: with the difference and the ratio of the kind, such as parity. Without a difference there
+    are no customers to compare; without a ratio none of the others has the event.
     """
+    if row.get(f"{kind}_difference") is None:
+        return NOTHING
     if round(p_corrected, 9) >= LEVEL:
         return "ok"
     below, above = words
+    ratio = row.get(f"{kind}_ratio")
     ratio = math.inf if ratio is None else round(ratio, 9)
     if ratio < least_ratio:
         return below

@@ -12,7 +12,14 @@ from scipy import stats
 
 from customer_segmentation.cells import withheld_rows
 from customer_segmentation.experiments.estimates import LEVEL
-from customer_segmentation.fairness.groups import TOO_FEW, compared, p_values, pool, verdict_of
+from customer_segmentation.fairness.groups import (
+    TOO_FEW,
+    compared,
+    is_among_unknown,
+    p_values,
+    pool,
+    verdict_of,
+)
 
 _KEYS = ("target", "thresholds", "attribute", "attribute_group")
 _CELLS = ("true_positives", "false_negatives", "false_positives", "true_negatives")
@@ -66,7 +73,7 @@ def prediction_rates(
     ordered = counts.sort_values(["as_of", *_KEYS])
     rows: list[dict[str, Any]] = []
     for _, part in ordered.groupby(["as_of", "target", "thresholds", "attribute"], sort=True):
-        rows += _of_attribute(part.to_dict("records"), smallest_cell)
+        rows += _of_attribute(part.to_dict("records"), smallest_cell, least_ratio)
     for thresholds in sorted(set(counts["thresholds"])):
         shown = [
             row for row in rows if row["thresholds"] == thresholds and row["verdict"] != TOO_FEW
@@ -74,33 +81,31 @@ def prediction_rates(
         tested = p_values([row["table"] for row in shown])
         for row, (p_value, p_corrected) in zip(shown, tested, strict=True):
             row |= {"p_value": p_value, "p_corrected": p_corrected}
-            ratio = row.get("opportunity_ratio")
-            row["verdict"] = verdict_of(ratio, p_corrected, least_ratio, _WORDS)
+            row["verdict"] = verdict_of(row, "opportunity", p_corrected, least_ratio, _WORDS)
         _judge_calibration(shown)
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
-def _of_attribute(cells: Sequence[dict[str, Any]], smallest: int) -> list[dict[str, Any]]:
+def _of_attribute(
+    cells: Sequence[dict[str, Any]], smallest: int, least_ratio: float
+) -> list[dict[str, Any]]:
     hidden = withheld_rows([[cell[name] for name in _CELLS] for cell in cells], ("all",), smallest)
     positives = sum(_positives(cell) for cell in cells)
     found = sum(cell["true_positives"] for cell in cells)
-    for cell in cells:
+    unknown, is_open = None, False
+    for position, cell in enumerate(cells):
         cell |= {"positives": _positives(cell), "all_positives": positives, "all_found": found}
-    unknown = next(
-        (
-            cell
-            for position, cell in enumerate(cells)
-            if cell["attribute_group"] == "unknown" and position not in hidden
-        ),
-        None,
-    )
+        if cell["attribute_group"] == "unknown":
+            unknown, is_open = cell, position not in hidden
     rows = []
     for position, cell in enumerate(cells):
         row = {name: cell[name] for name in ("as_of", "origin", *_KEYS)}
-        if position in hidden:
+        if position in hidden or (
+            unknown and not is_open and is_among_unknown(cell, unknown, "positives", least_ratio)
+        ):
             rows.append(row | {"verdict": TOO_FEW, "calibration_verdict": TOO_FEW})
         else:
-            rows.append(row | {"verdict": None} | _rates(cell, unknown))
+            rows.append(row | {"verdict": None} | _rates(cell, unknown if is_open else None))
     return rows
 
 

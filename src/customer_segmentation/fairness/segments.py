@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from customer_segmentation.cells import Cell, withheld
-from customer_segmentation.fairness.groups import TOO_FEW, compared, p_values, pool, verdict_of
+from customer_segmentation.fairness.groups import (
+    TOO_FEW,
+    compared,
+    is_among_unknown,
+    p_values,
+    pool,
+    verdict_of,
+)
 
 _TEXTS = ("scheme", "segment_key", "attribute", "attribute_group")
 _COUNTS = ("customers", "members")
@@ -52,57 +60,87 @@ def segment_rates(counts: pd.DataFrame, *, smallest_cell: int, least_ratio: floa
     rows: list[dict[str, Any]] = []
     ordered = counts.sort_values(order)
     for _, part in ordered.groupby(["as_of", "population", "attribute"], sort=True):
-        rows += _of_attribute(part.to_dict("records"), smallest_cell)
+        rows += _of_attribute(part.to_dict("records"), smallest_cell, least_ratio)
     shown = [row for row in rows if row["verdict"] != TOO_FEW]
     tested = p_values([row["table"] for row in shown])
     for row, (p_value, p_corrected) in zip(shown, tested, strict=True):
         row |= {"p_value": p_value, "p_corrected": p_corrected}
-        row["verdict"] = verdict_of(
-            row.get("parity_ratio"), row["p_corrected"], least_ratio, _WORDS
-        )
+        row["verdict"] = verdict_of(row, "parity", p_corrected, least_ratio, _WORDS)
     rows.sort(key=lambda row: tuple(str(row[name]) for name in ("as_of", *_TEXTS)))
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
-def _of_attribute(cells: Sequence[dict[str, Any]], smallest: int) -> list[dict[str, Any]]:
+def _of_attribute(
+    cells: Sequence[dict[str, Any]], smallest: int, least_ratio: float
+) -> list[dict[str, Any]]:
     """The rows of one attribute in one population, without p-values."""
     groups = [cell for cell in cells if cell["segment_key"] == "all"]
     hidden_groups = {
         groups[position]["attribute_group"]
         for position in withheld([Cell(group["customers"], ("all",)) for group in groups], smallest)
     }
-    schemes: dict[str, list[dict[str, Any]]] = {}
-    for cell in cells:
-        if cell["scheme"] != "all":
-            schemes.setdefault(cell["scheme"], []).append(cell)
+    hidden = _withheld(cells, hidden_groups, smallest)
+    unknown = {cell["segment_key"]: cell for cell in cells if cell["attribute_group"] == "unknown"}
     rows = []
-    for scheme, of_scheme in schemes.items():
-        hidden = withheld(
-            [_cell(cell, scheme, hidden_groups, smallest) for cell in of_scheme], smallest
-        )
-        for position, cell in enumerate(of_scheme):
-            row = {name: cell[name] for name in ("as_of", *_TEXTS)}
-            if position in hidden or cell["attribute_group"] in hidden_groups:
-                rows.append(row | {"verdict": TOO_FEW})
-                continue
-            rows.append(row | {"verdict": None, "cell": cell})
-        shown = [row for row in rows if row["scheme"] == scheme and row["verdict"] != TOO_FEW]
-        unknown = {
-            row["segment_key"]: row["cell"] for row in shown if row["attribute_group"] == "unknown"
-        }
-        for row in shown:
-            row |= _rates(row["cell"], unknown.get(row["segment_key"]))
+    for cell in cells:
+        if cell["scheme"] == "all":
+            continue
+        row = {name: cell[name] for name in ("as_of", *_TEXTS)}
+        beside = unknown.get(cell["segment_key"])
+        is_open = beside is not None and _place(beside) not in hidden
+        if (
+            _place(cell) in hidden
+            or cell["attribute_group"] in hidden_groups
+            or (beside and not is_open and is_among_unknown(cell, beside, "customers", least_ratio))
+        ):
+            rows.append(row | {"verdict": TOO_FEW})
+        else:
+            rows.append(row | {"verdict": None} | _rates(cell, beside if is_open else None))
     return rows
 
 
-def _cell(cell: dict[str, Any], scheme: str, hidden_groups: set[str], smallest: int) -> Cell:
+def _withheld(
+    cells: Sequence[dict[str, Any]], hidden_groups: set[str], smallest: int
+) -> set[tuple[str, str]]:
+    """The places of the cells to withhold, scheme by scheme.
+
+    Some customers are a segment in every scheme, such as prospects: what one scheme withholds of
+    them no other may show.
+    """
+    schemes: dict[str, list[dict[str, Any]]] = {}
+    members: dict[str, tuple[int, ...]] = {}
+    for cell in cells:
+        schemes.setdefault(cell["scheme"], []).append(cell)
+        key = cell["segment_key"]
+        members[key] = (*members.get(key, ()), cell["members"])
+    del schemes["all"]
+    secret: set[tuple[tuple[int, ...], str]] = set()
+    while True:
+        hidden: set[tuple[str, str]] = set()
+        for scheme, of_scheme in schemes.items():
+            weighed = []
+            for cell in of_scheme:
+                key, group = _place(cell)
+                is_secret = group in hidden_groups or (members[key], group) in secret
+                weighed.append(_cell(cell, scheme, smallest, is_secret=is_secret))
+            hidden |= {_place(of_scheme[position]) for position in withheld(weighed, smallest)}
+        found = {(members[key], group) for key, group in hidden}
+        if found <= secret:
+            return hidden
+        secret |= found
+
+
+def _place(cell: dict[str, Any]) -> tuple[str, str]:
+    return cell["segment_key"], cell["attribute_group"]
+
+
+def _cell(cell: dict[str, Any], scheme: str, smallest: int, *, is_secret: bool) -> Cell:
     """A group in a segment. Those of the group outside of it are as good as shown beside it."""
     outside = cell["customers"] - cell["members"]
     totals: tuple[tuple[str, str], ...] = (("segment", cell["segment_key"]),)
     if scheme not in ("rule", "prediction"):
         totals = (*totals, ("group", cell["attribute_group"]))
-    is_secret = cell["attribute_group"] in hidden_groups or 0 < outside < smallest
-    return Cell(cell["members"], totals, is_secret)
+    return Cell(cell["members"], totals, is_secret or 0 < outside < smallest)
 
 
 def _rates(cell: dict[str, Any], unknown: dict[str, Any] | None) -> dict[str, Any]:
@@ -111,7 +149,7 @@ def _rates(cell: dict[str, Any], unknown: dict[str, Any] | None) -> dict[str, An
         cell, unknown, [("all_customers", "customers"), ("all_members", "members")]
     )
     customer_share = customers / cell["all_customers"]
-    member_share = members / cell["all_members"]
+    member_share = members / cell["all_members"] if cell["all_members"] else math.nan
     return {
         "customers": customers,
         "members": members,

@@ -41,9 +41,9 @@ _FAIRNESS = f"""
         max(equal_opportunity_difference) as equal_opportunity,
         max(equalized_odds_difference) as equalized_odds,
         string_agg(attribute_group || ' ' || verdict, ', ' order by attribute_group)
-            filter (verdict not in ('ok', 'too few')) as opportunity_words,
+            filter (verdict like 'found %') as opportunity_words,
         string_agg(attribute_group || ' ' || calibration_verdict, ', ' order by attribute_group)
-            filter (calibration_verdict not in ('ok', 'too few')) as calibration_words
+            filter (calibration_verdict like 'comes about %') as calibration_words
     from models.prediction_fairness
     where {_OF_THE_MODEL}
     group by thresholds, attribute

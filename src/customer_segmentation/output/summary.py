@@ -133,7 +133,7 @@ _UNFAIR = """
     from monitoring.segment_warnings as warnings
     left join ratios using (segment_key)
     where warnings.gate = 'fairness'
-    order by ratios.ratio nulls last, warnings.segment_key
+    order by coalesce(ratios.ratio, 0), warnings.segment_key
 """
 
 

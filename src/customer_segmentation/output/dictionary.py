@@ -10,8 +10,8 @@ _HEADING = """# Data dictionary
 Every published table and column, made from the YAML of the marts by `make docs`. Tables without a
 schema before their name are in the schema main. The published file also has a schema details:
 tables that serve the views segment_memberships, segment_history, segment_changes, score_parts and
-customer_next_segments.
-They are no interface, may change with any version, and are described by their comments alone.
+customer_next_segments. They are no interface, may change with any version, and are described by
+their comments alone.
 """
 
 

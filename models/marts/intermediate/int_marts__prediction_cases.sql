@@ -1,5 +1,5 @@
--- One row per prediction and customer of the test of its model in force: what was predicted, what happened, and the groups that the
--- customer belonged to then.
+-- One row per prediction and customer of the test of its model in force: what was predicted, what happened, and the customer's groups.
+-- These are of the newest as_of, since attributes of past dates aren't kept; customers who aren't eligible any more are unknown.
 --
 -- The probability is by the calibration of before the test, and the threshold that of prediction_metrics.
 
@@ -20,7 +20,10 @@ sample as (
 ),
 
 customers as (
-    select * from {{ ref('int_segmentation__customers_scored') }}
+    select scored.*
+    from {{ ref('int_segmentation__customers_scored') }} as scored
+    inner join {{ ref('int_periods') }} as periods on scored.as_of = periods.as_of
+    where periods.is_current
 ),
 
 models as (
@@ -88,11 +91,8 @@ final as (
             predicted.target = sample.target
             and predicted.as_of = sample.as_of
             and predicted.customer_key = sample.customer_key
-    inner join customers
-        on
-            sample.origin = customers.as_of
-            and predicted.customer_key = customers.customer_key
     inner join limits on predicted.target = limits.target
+    left join customers on predicted.customer_key = customers.customer_key
 )
 
 select

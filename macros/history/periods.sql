@@ -63,6 +63,12 @@ select 0 as customers
 {% endmacro %}
 
 
+{#- A seed of this package: dbt gives macros no other path to its folder. -#}
+{% macro project_folder() %}
+    {{- return(graph.nodes['seed.customer_segmentation.nicknames'].root_path) -}}
+{% endmacro %}
+
+
 {#- A change restates the whole history, because a build from scratch would. -#}
 {% macro definition_hash() %}
     {%- if not execute or flags.WHICH not in ['build', 'run', 'retry'] -%}
@@ -72,9 +78,7 @@ select 0 as customers
     {%- for name in vars_that_shape_history() -%}
         {%- do values.update({name: var(name)}) -%}
     {%- endfor -%}
-    {#- A seed of this package: dbt gives macros no other path to its folder. -#}
-    {%- set folder = graph.nodes['seed.customer_segmentation.nicknames'].root_path -%}
-    {{- return(local_md5(call_plugin('segmentation_code_hash', [folder]) ~ embedding_model_key() ~ tojson(values, sort_keys=true))) -}}
+    {{- return(local_md5(call_plugin('segmentation_code_hash', [project_folder()]) ~ embedding_model_key() ~ tojson(values, sort_keys=true))) -}}
 {% endmacro %}
 
 

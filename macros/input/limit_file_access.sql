@@ -13,7 +13,15 @@
         {% for seed in graph.nodes.values() if seed.resource_type == 'seed' %}
             {% do folders.append(modules.re.sub('[^/]*$', '', seed.root_path ~ '/' ~ seed.original_file_path)) %}
         {% endfor %}
-        {% set request = {'folders': folders | unique | list, 'publish_path': publish_path(), 'target': flags.TARGET_PATH or 'target'} %}
+        {% set request = {
+            'folders': folders | unique | list,
+            'publish_path': publish_path(),
+            'roles': setting('roles'),
+            'target': flags.TARGET_PATH or 'target',
+            'vars': invocation_args_dict.vars,
+            'project': project_folder(),
+            'model': setting('topics').model,
+        } %}
         {% set allowed = [] %}
         {% for folder in call_plugin('segmentation_limit_file_access', [tojson(request)]) %}
             {% do allowed.append(sql_literal(folder)) %}

@@ -152,7 +152,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             tables = [PublishedTable.from_mapping(table) for table in wanted["tables"]]
 
             def published() -> str | None:
-                access.only_to_publish(wanted["path"])
+                access.only_as_declared(publish_path=wanted["path"], roles=wanted["roles"])
                 return publish(
                     conn.cursor(),
                     tables,
@@ -168,13 +168,29 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             width = shutil.get_terminal_size(fallback=(200, 24)).columns
             path = Path(wanted["path"])
             try:
-                access.only_to_publish(wanted["path"], wanted["target"])
+                access.only_as_declared(
+                    publish_path=wanted["path"], target=wanted["target"], vars=wanted["vars"]
+                )
                 record_build(LastBuild(wanted["vars"], wanted["checks"]), Path(wanted["target"]))
                 page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
             except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
             return json.dumps({"result": page})
+
+        def hash_of_project(folder: str) -> str:
+            def made() -> str:
+                access.only_as_declared(project=folder)
+                return project_hash(folder)
+
+            return _answer(made)
+
+        def embedding_model(folder: str) -> str:
+            def key() -> str:
+                access.only_as_declared(model=folder)
+                return model_key(folder)
+
+            return _answer(key)
 
         # A connection with functions that is open at exit prints warnings about leaks.
         atexit.register(self._leave, conn)
@@ -188,18 +204,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function(
             "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
         )
-        conn.create_function("segmentation_code_hash", project_hash, [text], text)
+        conn.create_function("segmentation_code_hash", hash_of_project, [text], text)
         conn.create_function(
             "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text
         )
         conn.create_function("segmentation_hashed_reference", hashed_reference, [text], text)
         conn.create_function("segmentation_hashed_text", hashed_text, [text], text)
         conn.create_function(
-            "segmentation_embedding_model",
-            lambda folder: _answer(lambda: model_key(folder)),
-            [text],
-            text,
-            side_effects=True,
+            "segmentation_embedding_model", embedding_model, [text], text, side_effects=True
         )
         conn.create_function("segmentation_fold_text", fold_text, [text], text)
         conn.create_function(
@@ -239,14 +251,16 @@ class _FileAccess:
     def __init__(self) -> None:
         # The run of dbt that is limited: one connection may serve several.
         self._limited_run = ""
-        self._publish_path: str | None = None
-        self._target = ""
+        self._declared: dict[str, Any] = {}
 
-    def limit(self, folders: list[str], publish_path: str | None, target: str) -> list[str]:
-        """Closes the functions for the rest of the run; returns the folders that DuckDB may use."""
+    def limit(self, folders: list[str], publish_path: str | None, **declared: Any) -> list[str]:
+        """Closes the functions for the rest of the run; returns the folders that DuckDB may use.
+
+        declared: what else the functions may be called with from now on.
+        """
         self.only_at_the_start()
         self._limited_run = get_invocation_id()
-        self._publish_path, self._target = publish_path, target
+        self._declared = {"publish_path": publish_path, **declared}
         if publish_path is None:
             return folders
         # If the published file is a link, the one it leads to is written.
@@ -260,18 +274,19 @@ class _FileAccess:
                 "the macros of this project alone, at the start of a run."
             )
 
-    def only_to_publish(self, path: str, target: str | None = None) -> None:
+    def only_as_declared(self, **given: Any) -> None:
         if self._limited_run != get_invocation_id():
             return
-        if path != self._publish_path or target not in (None, self._target):
-            raise PermissionError(
-                f"SQL of a var or a model asked for the published file {path}. Expected "
-                f"{self._publish_path}, as var publish_path says, and dbt's target folder."
-            )
+        for name, value in given.items():
+            if value != self._declared[name]:
+                raise PermissionError(
+                    f"SQL of a var or a model called a function with another {name} than this "
+                    f"run began with. Expected calls by the macros of this project alone."
+                )
 
 
 def project_hash(folder: str) -> str:
-    """JSON with a hash of the code that shapes tables: the project's SQL, seeds and Python models.
+    """A hash of the code that shapes tables: the project's SQL, seeds and Python models.
 
     Of this package it covers fits, identity, the loading of raw files, and this module. The check
     of raw data, the command line and all output are left out: they don't change history.
@@ -285,9 +300,10 @@ def project_hash(folder: str) -> str:
     for part in ("macros", "models", "seeds"):
         files += sorted(Path(folder, part).rglob("*"))
     for path in files:
-        if path.suffix in {".sql", ".py", ".csv"}:
+        # A pipe would keep the build waiting for what nobody writes.
+        if path.suffix in {".sql", ".py", ".csv"} and path.is_file():
             digest.update(path.read_bytes())
-    return _answer(digest.hexdigest)
+    return digest.hexdigest()
 
 
 def package_version() -> str:

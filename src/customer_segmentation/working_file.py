@@ -8,7 +8,8 @@ from typing import Any
 
 import duckdb
 
-from customer_segmentation.output.publication import flush, keep_owner, remove
+from customer_segmentation.output.publication import flush, keep_owner
+from customer_segmentation.output.roles import remove
 from customer_segmentation.sql import identifier, literal
 
 
@@ -39,7 +40,10 @@ def rewrite(path: Path, config: dict[str, Any]) -> None:
             if mark is None:
                 return
             remove(draft)
-            connection.execute(f"attach {literal(draft.as_posix())} as draft")
+            connection.execute(
+                f"attach {literal(draft.as_posix())} as draft (recovery_mode no_wal_writes)"
+            )
+            draft.chmod(0o600)
             ((name,),) = connection.execute("select current_database()").fetchall()
             connection.execute(f"copy from database {identifier(name)} to draft")
             connection.execute(f"drop table draft.{mark}")

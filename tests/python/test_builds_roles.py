@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import ROLES, Build
 from test_roles import tried_cells
 
-from customer_segmentation.output.roles import remove_other_roles, role_file
+from customer_segmentation.output.roles import role_file
 
 IDS = {"customer_id", "customer_key", "record_id", "record_key", "customer_ref"}
 REFERENCES = {"record_id", "record_key", "customer_ref"}
@@ -115,19 +114,6 @@ def test_only_owner_and_group_may_read_a_role(reference: Build) -> None:
         assert file.stat().st_mode & 0o777 == 0o640
         assert file.parent.stat().st_mode & 0o007 == 0
         assert [path.name for path in file.parent.iterdir()] == [file.name]
-
-
-def test_files_of_roles_that_are_no_longer_declared_are_removed(tmp_path: Path) -> None:
-    published = tmp_path / "segments.duckdb"
-    for name in ("kept", "gone"):
-        role_file(published, name).parent.mkdir(parents=True)
-        role_file(published, name).touch()
-    other = role_file(published, "gone").with_name("shop.duckdb")
-    other.touch()
-    remove_other_roles(published, {"kept": ["models"]})
-    assert role_file(published, "kept").exists()
-    assert not role_file(published, "gone").exists()
-    assert other.exists()
 
 
 def test_no_small_cell_of_a_role_without_customers_follows_from_the_others(

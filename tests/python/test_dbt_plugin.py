@@ -1,8 +1,10 @@
 """What dbt-duckdb loads: it waits for the working file and registers functions for SQL."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 
 import duckdb
@@ -133,14 +135,24 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
     published.parent.mkdir()
     published.symlink_to(outside / "linked.duckdb")
 
-    def request(path, relation="main.customers"):
-        table = {"relation": relation, "schema": "main", "name": "customers"}
-        return json.dumps({"path": str(path), "allow_empty": False, "roles": {}, "tables": [table]})
+    roles = {"analyst": ["customers"]}
+
+    def request(path, roles=roles):
+        tables = [
+            {"relation": f"main.{name}", "schema": schema, "name": name}
+            for schema, name in (("main", "customers"), ("monitoring", "data_set"))
+        ]
+        wanted = {"path": str(path), "allow_empty": False, "roles": roles, "tables": tables}
+        return json.dumps(wanted)
 
     limits = {
         "folders": [str(tmp_path / "raw")],
         "publish_path": str(published),
         "target": str(tmp_path),
+        "roles": roles,
+        "vars": {"dataset": "shop"},
+        "project": str(tmp_path / "project"),
+        "model": None,
     }
     file = {"table": "orders", "path": str(outside / "orders.csv"), "format": "csv"}
     calls = {
@@ -150,6 +162,8 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         "segmentation_published_data_set": [str(outside / "any.duckdb")],
         "segmentation_limit_file_access": [json.dumps({**limits, "folders": ["/"]})],
         "segmentation_publish": [request(outside / "new" / "stolen.duckdb")],
+        "segmentation_code_hash": [str(outside)],
+        "segmentation_embedding_model": [str(outside)],
     }
     with duckdb.connect() as connection:
         plugin(tmp_path / "demo.duckdb").configure_connection(connection)
@@ -160,19 +174,47 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
             return json.loads(row[0])
 
         connection.execute("create table customers as select 1 as customer_id")
+        connection.execute("create table data_set as select 10 as smallest_cell")
         folders = call("segmentation_limit_file_access", json.dumps(limits))["result"]
         assert folders == [str(tmp_path / "raw"), str(published.parent), str(outside)]
         connection.execute(f"set allowed_directories = {folders}")
         connection.execute("set enable_external_access = false")
         for function, arguments in calls.items():
             assert "SQL of a var or a model" in call(function, *arguments)["error"], function
-        of_this_build = {"path": str(published), "target": str(tmp_path), "checks": [], "vars": {}}
-        for elsewhere in ({"path": str(outside / "any.duckdb")}, {"target": str(outside)}):
+        more = {"analyst": ["customers", "references"]}
+        for other in ({}, more, {"../../outside": ["customers"]}, {str(outside): ["customers"]}):
+            assert (
+                "SQL of a var" in call("segmentation_publish", request(published, other))["error"]
+            )
+        of_this_build = {"path": str(published), "checks": []} | {
+            name: limits[name] for name in ("target", "vars")
+        }
+        for elsewhere in (
+            {"path": str(outside / "any.duckdb")},
+            {"target": str(outside)},
+            {"vars": {"dataset": "shop", "publish_path": str(outside / "any.duckdb")}},
+        ):
             summary = json.dumps({**of_this_build, **elsewhere})
             assert "SQL of a var" in call("segmentation_summary", summary)["result"]
         assert {path.name for path in outside.iterdir()} == {"orders.csv"}
+        assert not (tmp_path / "last_build.json").exists()
         assert call("segmentation_publish", request(published)) == {"result": None}
         assert (outside / "linked.duckdb").exists()
+        assert len(call("segmentation_code_hash", limits["project"])["result"]) == 64
+
+
+def test_a_pipe_among_the_models_is_no_model(tmp_path):
+    (tmp_path / "models").mkdir()
+    without = dbt_plugin.project_hash(str(tmp_path))
+    os.mkfifo(tmp_path / "models" / "a.sql")
+    hashes = []
+    # A thread that waits for the pipe doesn't keep the tests from ending.
+    work = threading.Thread(
+        target=lambda: hashes.append(dbt_plugin.project_hash(str(tmp_path))), daemon=True
+    )
+    work.start()
+    work.join(timeout=20)
+    assert hashes == [without]
 
 
 def test_the_profile_lets_duckdb_fetch_no_extensions():

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import sqlglot
+from conftest import ROOT
 from sqlglot import expressions
 
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
+from customer_segmentation.output.roles import KINDS
 
 ROLES = {"marketing": ["aggregates", "outbox"], "analyst": ["customers"]}
 
@@ -60,6 +62,30 @@ def test_each_statement_is_a_grant_on_a_table_of_the_role(platform: str) -> None
 def test_without_roles_the_message_says_what_to_set() -> None:
     with pytest.raises(GrantsError, match=r"Var roles is empty.*marketing"):
         grants(MANIFEST, {}, "postgres")
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        (["marketing"], "Var roles is ['marketing']"),
+        ({'a"; drop role admin; --': ["customers"]}, "Var roles has a role"),
+        ({"Analyst": ["customers"]}, "Var roles has a role 'Analyst'"),
+        ({1: ["customers"]}, "Var roles has a role 1"),
+        ({"analyst": "xcustomersx"}, "Var roles, at analyst: 'xcustomersx'"),
+        ({"analyst": ["customer"]}, "Var roles, at analyst: ['customer']"),
+        ({"analyst": None}, "Var roles, at analyst: None"),
+        ({"analyst": [["customers"]]}, "Var roles, at analyst: [['customers']]"),
+    ],
+)
+def test_what_a_build_would_refuse_is_refused(roles: Any, message: str) -> None:
+    with pytest.raises(GrantsError, match=re.escape(message)) as refused:
+        grants(MANIFEST, roles, "postgres")
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_kinds_are_those_that_a_build_takes() -> None:
+    settings = (ROOT / "macros" / "settings" / "settings.sql").read_text(encoding="utf-8")
+    assert f"{{'one_of': {list(KINDS)}}}" in settings
 
 
 @pytest.fixture

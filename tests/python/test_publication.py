@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,15 @@ from dataclasses import replace
 import duckdb
 import pytest
 
+from customer_segmentation.output import publication
 from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
     data_set,
+    flush,
     publish,
 )
+from customer_segmentation.output.roles import role_file
 
 CUSTOMERS = PublishedTable(
     "marts.customers",
@@ -26,6 +30,8 @@ CUSTOMERS = PublishedTable(
     must_keep_rows=True,
 )
 CHECKS = PublishedTable("marts.checks", schema="monitoring", name="checks")
+DATA_SET = PublishedTable("marts.data_set", "monitoring", "data_set")
+ANALYST, SCIENCE = {"analyst": ["customers"]}, {"science": ["models"]}
 
 
 @pytest.fixture
@@ -34,6 +40,10 @@ def working():
         connection.execute("create schema marts")
         connection.execute("create table marts.customers as select 'a' as customer_id")
         connection.execute("create table marts.checks as select 1 as value")
+        connection.execute(
+            "create table marts.data_set as "
+            "select 'shop' as dataset, 'data/shop' as raw_data, date '2024-05-01' as as_of"
+        )
         yield connection
 
 
@@ -108,15 +118,11 @@ def test_a_column_that_is_described_but_not_there_is_named(working, tmp_path):
 
 
 def test_a_file_says_which_data_set_it_holds(working, tmp_path):
-    working.execute(
-        "create table marts.data_set as "
-        "select 'shop' as dataset, 'data/shop' as raw_data, date '2024-05-01' as as_of"
-    )
     path = tmp_path / "segments.duckdb"
     assert data_set(path) is None
     publish(working, [CHECKS], path)
     assert data_set(path) is None
-    publish(working, [PublishedTable("marts.data_set", "monitoring", "data_set")], path)
+    publish(working, [DATA_SET], path)
     assert data_set(path) == ("shop", "data/shop", "2024-05-01")
 
 
@@ -254,3 +260,89 @@ def test_a_folder_that_is_full_or_closed_leaves_the_old_file_and_one_line(workin
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
     assert publish(working, [CUSTOMERS], path) is None
+
+
+def with_roles(working, path, roles):
+    return publish(working, [CUSTOMERS, DATA_SET], path, roles=roles)
+
+
+def test_files_of_roles_that_are_no_longer_declared_are_removed(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    with_roles(working, path, ANALYST | SCIENCE)
+    gone = role_file(path, "science")
+    # What a killed build left, and the file of another data set.
+    for name in (".segments.duckdb.draft", ".segments.duckdb.draft.wal", "shop.duckdb"):
+        gone.with_name(name).write_text("rows")
+    with_roles(working, path, ANALYST)
+    assert role_file(path, "analyst").exists()
+    assert [file.name for file in gone.parent.iterdir()] == ["shop.duckdb"]
+
+
+@pytest.mark.parametrize("name", ["../../outside", "{tmp_path}/outside", "Analyst", ""])
+def test_a_role_that_is_no_name_writes_nothing(working, tmp_path, name):
+    path = tmp_path / "published" / "segments.duckdb"
+    role = name.format(tmp_path=tmp_path)
+    with pytest.raises(PublicationError, match=f"Var roles has a role '{role}'"):
+        with_roles(working, path, {role: ["customers"]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_among_the_roles_are_neither_replaced_nor_removed(working, tmp_path):
+    path = tmp_path / "published" / "segments.duckdb"
+    with_roles(working, path, {})
+    notes, database = role_file(path, "notes"), role_file(path, "backup")
+    for file in (notes, database):
+        file.parent.mkdir(parents=True)
+    notes.write_text("my notes")
+    with duckdb.connect(str(database)) as foreign:
+        foreign.execute("create table precious as select 1")
+    role_file(path, "folder").mkdir(parents=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(path, elsewhere / path.name)
+    role_file(path, "linked").parent.symlink_to(elsewhere)
+    before = {file: file.read_bytes() for file in (notes, database, elsewhere / path.name)}
+    with_roles(working, path, ANALYST)
+    published = path.stat().st_ino, role_file(path, "analyst").stat().st_ino
+    for role, reason in {
+        "notes": "The file of role notes is .+not a DuckDB file",
+        "backup": "The file of role backup is .+that no build published",
+        "folder": "The file of role folder is .+no file",
+    }.items():
+        with pytest.raises(PublicationError, match=reason):
+            with_roles(working, path, ANALYST | {role: ["customers"]})
+    assert {file: file.read_bytes() for file in before} == before
+    # After an error each file is that of the build before.
+    assert (path.stat().st_ino, role_file(path, "analyst").stat().st_ino) == published
+
+
+def test_owner_group_and_mode_of_a_role_outlive_a_publication(working, tmp_path):
+    path = tmp_path / "segments.duckdb"
+    with_roles(working, path, ANALYST)
+    file = role_file(path, "analyst")
+    assert file.stat().st_mode & 0o777 == 0o640
+    file.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+    before = file.stat()
+    with_roles(working, path, ANALYST)
+    after = file.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
+def test_nobody_else_reads_what_is_being_written(working, tmp_path, monkeypatch):
+    modes = {}
+
+    def seen(draft):
+        for file in (*draft.parent.glob(".*"), *tmp_path.glob(".*")):
+            modes[file.relative_to(tmp_path).as_posix()] = file.stat().st_mode & 0o777
+        flush(draft)
+
+    monkeypatch.setattr(publication, "flush", seen)
+    with_roles(working, tmp_path / "segments.duckdb", ANALYST)
+    assert modes["roles/analyst/.segments.duckdb.draft"] == 0o600

@@ -2,12 +2,18 @@
 
 import json
 import os
+import resource
 
 import duckdb
 import pytest
 from rich.console import Console
 
-from customer_segmentation.output.last_build import LastBuild, NoBuildError, record_build
+from customer_segmentation.output.last_build import (
+    LastBuild,
+    NoBuildError,
+    last_build,
+    record_build,
+)
 from customer_segmentation.output.publication import PublishedTable, publish
 from customer_segmentation.output.summary import print_summary
 
@@ -415,6 +421,32 @@ def test_prints_findings_of_warnings_and_never_rows_of_other_tests(folder):
     assert "and 2 more" in words
     assert "names are right" in words
     assert "Anna" not in words
+
+
+def test_a_check_reads_and_writes_no_files(folder):
+    (folder / "secret.csv").write_text("finding\nrule:weekend secret\n")
+    for number, query in enumerate(
+        ["from read_csv('secret.csv')", "copy (select 1 as finding) to 'written.csv'"]
+    ):
+        check = {"unique_id": f"test.p.check_{number}", "failures": 3, "compiled_code": query}
+        words = summary(folder, [check])
+        assert f"Check warned: check {number}." in words
+        assert "3 rows found" in words
+        assert "secret" not in words
+    assert not (folder / "written.csv").exists()
+
+
+def test_a_record_that_is_cut_off_leaves_the_one_before(folder):
+    record_build(LastBuild({"dataset": "demo"}, []), folder)
+    # A limit of the process stands for a full disk, or a kill, in the middle of writing.
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            record_build(LastBuild({"dataset": "x" * 9000}, []), folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert last_build(folder) == LastBuild({"dataset": "demo"}, [])
 
 
 def test_says_when_the_file_is_from_an_earlier_build(folder):

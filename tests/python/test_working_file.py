@@ -3,7 +3,8 @@
 import duckdb
 import pytest
 
-from customer_segmentation.output.publication import PublicationError
+from customer_segmentation import working_file
+from customer_segmentation.output.publication import PublicationError, flush
 from customer_segmentation.working_file import rewrite
 
 # Compression would hide text from a search for its bytes.
@@ -52,6 +53,20 @@ def test_a_deleted_person_leaves_no_bytes(file):
         with pytest.raises(duckdb.ConstraintException):
             connection.execute("insert into restricted.people values (null, 'x')")
         assert "rewrite_due" not in str(connection.execute("show all tables").fetchall())
+
+
+def test_nobody_else_reads_a_draft(file, monkeypatch):
+    file.chmod(0o600)
+    ask_for_rewrite(file)
+    modes = set()
+
+    def seen(draft):
+        modes.update(path.stat().st_mode & 0o777 for path in draft.parent.iterdir())
+        flush(draft)
+
+    monkeypatch.setattr(working_file, "flush", seen)
+    rewrite(file, OPTIONS)
+    assert modes == {0o600}
 
 
 def test_a_file_is_left_alone_unless_a_build_asked_for_it(file):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from customer_segmentation.output.roles import NO_AGGREGATES
+from customer_segmentation.output.roles import KINDS, NAME_OF_ROLE, NO_AGGREGATES
 from explorer.build import HERE
 
 
 class GrantsError(ValueError):
-    """There is nothing to grant; the message says what to set."""
+    """There is nothing to grant, or not as given; the message says what to set."""
 
 
 def _double(name: str) -> str:
@@ -59,9 +59,7 @@ PLATFORMS: dict[str, Statements] = {
 }
 
 
-def grants(
-    manifest: Mapping[str, Any], roles: Mapping[str, Sequence[str]], platform: str
-) -> list[str]:
+def grants(manifest: Mapping[str, Any], roles: Any, platform: str) -> list[str]:
     """The statements, without semicolons; the roles and tables have to exist.
 
     Args:
@@ -70,13 +68,15 @@ def grants(
         platform: One of ``PLATFORMS``.
 
     Raises:
-        GrantsError: There are no roles.
+        GrantsError: There are no roles, or not such as var roles may have: a file of vars is read
+            as it is.
     """
     if not roles:
         raise GrantsError(
             "Var roles is empty. Expected roles and their kinds of tables in the vars of the data "
             "set, such as roles: {marketing: [aggregates, outbox]}."
         )
+    _check(roles)
     found = []
     for role, kinds in sorted(roles.items()):
         schemas: dict[str, dict[str, str]] = {}
@@ -88,6 +88,24 @@ def grants(
         for schema, tables in sorted(schemas.items()):
             found += PLATFORMS[platform](role, schema, tables)
     return found
+
+
+def _check(roles: Any) -> None:
+    if not isinstance(roles, dict):
+        raise GrantsError(
+            f"Var roles is {roles!r}. Expected a mapping from roles to kinds of tables, such as "
+            f"{{marketing: [aggregates, outbox]}}."
+        )
+    for role, kinds in roles.items():
+        if not isinstance(role, str) or not NAME_OF_ROLE.fullmatch(role):
+            raise GrantsError(
+                f"Var roles has a role {role!r}. Expected lower-case letters, digits and _, "
+                f"starting with a letter."
+            )
+        if not isinstance(kinds, list) or not all(kind in KINDS for kind in kinds):
+            raise GrantsError(
+                f"Var roles, at {role}: {kinds!r}. Expected a list of {', '.join(KINDS)}."
+            )
 
 
 def _marts(manifest: Mapping[str, Any]) -> list[tuple[str, str, bool, str]]:

@@ -34,7 +34,10 @@ class LastBuild(NamedTuple):
 
 def record_build(build: LastBuild, target: Path) -> None:
     """Notes a build in dbt's target folder, where other commands of dbt leave the note alone."""
-    (target / _RECORD).write_text(json.dumps(build._asdict()), encoding="utf-8")
+    draft = target / f".{_RECORD}.draft"
+    draft.write_text(json.dumps(build._asdict()), encoding="utf-8")
+    # Whoever reads it meanwhile, or after a kill, finds a whole one.
+    os.replace(draft, target / _RECORD)
 
 
 def last_build(target: Path) -> LastBuild:

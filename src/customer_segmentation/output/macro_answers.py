@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from customer_segmentation.output.last_build import NoBuildError, working_file
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 
 class MacroError(ValueError):
@@ -47,9 +50,7 @@ def ask_macro(
             answers["error"] = event.data.exc
 
     manifest = Manifest.from_msgpack(parsed.read_bytes())
-    for node in manifest.nodes.values():
-        # Another data set may have been parsed last, and a table's name begins with its data set.
-        node.database = working_file(variables).stem
+    use_working_file(manifest, variables)
     runner = dbtRunner(manifest=manifest, callbacks=[listen])
     # The target lint has no file, so the working file isn't locked.
     command = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
@@ -61,6 +62,16 @@ def ask_macro(
         raise MacroError(_sentence(answers.get("error") or str(result.exception)))
     answer: dict[str, Any] = json.loads(answers["answer"])
     return answer
+
+
+def use_working_file(manifest: Manifest, variables: dict[str, Any]) -> None:
+    """Names the tables of this package after the data set: another one may have been parsed last.
+
+    Where tables of other packages are is those packages' affair.
+    """
+    for node in manifest.nodes.values():
+        if node.package_name == "customer_segmentation":
+            node.database = working_file(variables).stem
 
 
 def _sentence(error: str) -> str:

@@ -14,12 +14,18 @@ from typing import Any
 
 import duckdb
 
-from customer_segmentation.output.roles import remove_other_roles, role_drafts
+from customer_segmentation.output.roles import (
+    MODE_OF_FILE,
+    NAME_OF_ROLE,
+    remove,
+    role_drafts,
+    role_file,
+)
 from customer_segmentation.sql import identifier, literal
 
 # Readable by DuckDB 1.2 and newer. The default of DuckDB 2.0 is not.
-STORAGE_VERSION = "v1.2.0"
-
+# A log of what is being written would have the mode of any new file.
+OPTIONS = "storage_version 'v1.2.0', recovery_mode no_wal_writes"
 
 # A macro of this name and text is in every published file. No other tool makes one by accident.
 MARKER = ("published_by", "'customer_segmentation'")
@@ -113,18 +119,15 @@ def _publish(
     # Replacing a link would leave its target, which readers open, as it was.
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     draft = target.with_name(f".{target.name}.draft")
-    _check_target(connection, path, target)
+    _check_target(connection, "publish_path", path, target)
+    _check_roles(connection, target, roles)
+    unneeded = _unneeded(target, roles)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove(draft)
     try:
         if target.exists():
             with _opened(target, draft) as old:
-                if not _is_published(old):
-                    raise PublicationError(
-                        f"publish_path is '{path.as_posix()}', a DuckDB file that no build "
-                        f"published. Expected a published file, or a new path: move it away, or "
-                        f"set the var publish_path to another file."
-                    )
+                _check_is_published(old, "publish_path", path)
                 lost = [] if allow_empty else _tables_that_lost_all_rows(connection, tables, old)
             if lost:
                 return (
@@ -132,9 +135,7 @@ def _publish(
                     f"If that is intended, run again with the var allow_empty_publish: true."
                 )
         remove(draft)
-        connection.execute(
-            f"attach {literal(draft.as_posix())} as draft (storage_version '{STORAGE_VERSION}')"
-        )
+        connection.execute(f"attach {literal(draft.as_posix())} as draft ({OPTIONS})")
         try:
             mode = (target if target.exists() else draft).stat().st_mode
             # Until it is whole nobody else reads it, whoever may read the file it replaces.
@@ -160,13 +161,17 @@ def _publish(
         keep_owner(draft, target)
         draft.chmod(stat.S_IMODE(mode))
         kinds = {(table.schema, table.name): table.kind for table in tables}
-        with role_drafts(draft, target, roles, kinds, STORAGE_VERSION) as files:
-            for written, _ in files:
+        with role_drafts(draft, target, roles, kinds, OPTIONS, MARKER) as files:
+            for written, path_of_role in files:
                 flush(written)
+                keep_owner(written, path_of_role)
+                mode = path_of_role.stat().st_mode if path_of_role.exists() else MODE_OF_FILE
+                written.chmod(stat.S_IMODE(mode))
             for written, path_of_role in files:
                 os.replace(written, path_of_role)
             os.replace(draft, target)
-        remove_other_roles(target, roles)
+        for file in unneeded:
+            file.unlink(missing_ok=True)
     finally:
         remove(draft)
     return None
@@ -187,14 +192,16 @@ def data_set(path: str | Path) -> tuple[str, str, str] | None:
     return rows[0] if rows else None
 
 
-def _check_target(connection: duckdb.DuckDBPyConnection, path: Path, target: Path) -> None:
-    said = f"publish_path is '{path.as_posix()}'"
+def _check_target(
+    connection: duckdb.DuckDBPyConnection, name: str, path: Path, target: Path
+) -> None:
+    said = f"{name} is '{path.as_posix()}'"
     if target.suffix != ".duckdb":
         raise PublicationError(f"{said}. Expected a file that ends in .duckdb.")
     attached = connection.execute("select path from duckdb_databases() where path is not null")
-    for (name,) in attached.fetchall():
+    for (file,) in attached.fetchall():
         # A hard link is another path to the same file.
-        if target.exists() and Path(name).exists() and target.samefile(name):
+        if target.exists() and Path(file).exists() and target.samefile(file):
             raise PublicationError(f"{said}, the working file. Expected a file of its own.")
     if target.exists() and not target.is_file():
         raise PublicationError(f"{said}, which is no file. Expected a file.")
@@ -206,6 +213,59 @@ def _check_target(connection: duckdb.DuckDBPyConnection, path: Path, target: Pat
         )
 
 
+def _check_is_published(file: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
+    if not _is_published(file):
+        raise PublicationError(
+            f"{name} is '{path.as_posix()}', a DuckDB file that no build published. Expected a "
+            f"published file, or a new path: move it away, or set the var publish_path to another "
+            f"file."
+        )
+
+
+def _check_roles(
+    connection: duckdb.DuckDBPyConnection, published: Path, roles: Mapping[str, Sequence[str]]
+) -> None:
+    """Before anything is replaced, so that either all files are or none."""
+    for role in roles:
+        if not NAME_OF_ROLE.fullmatch(role):
+            raise PublicationError(
+                f"Var roles has a role '{role}'. Expected lower-case letters, digits and _, "
+                f"starting with a letter: it names a folder."
+            )
+        path, said = role_file(published, role), f"The file of role {role}"
+        _check_target(connection, said, path, path)
+        if path.exists():
+            with _opened(path, path.with_name(f".{path.name}.draft")) as old:
+                _check_is_published(old, said, path)
+
+
+def _unneeded(published: Path, roles: Mapping[str, Sequence[str]]) -> list[Path]:
+    """Files that builds left for roles that are no longer declared. They keep what was erased."""
+    found = []
+    for folder in sorted(role_file(published, "").parent.glob("*")):
+        # A link may lead to what is someone else's.
+        if folder.name in roles or folder.is_symlink():
+            continue
+        drafts = sorted(folder.glob(f".{published.name}.draft*"))
+        whole = folder / published.name
+        found += [
+            file
+            for file in (*drafts, whole)
+            if file.is_file() and not file.is_symlink() and (file != whole or _was_published(file))
+        ]
+    return found
+
+
+def _was_published(file: Path) -> bool:
+    if _magic_bytes(file) != b"DUCK":
+        return False
+    try:
+        with _opened(file, file.with_name(f".{file.name}.draft")) as connection:
+            return _is_published(connection)
+    except duckdb.Error:
+        return False
+
+
 @contextmanager
 def _opened(target: Path, spare: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The file to read; a copy of it where another process holds it open for writing."""
@@ -214,10 +274,16 @@ def _opened(target: Path, spare: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except duckdb.IOException as error:
         if holder_of(error) is None:
             raise
+        remove(spare)
+        spare.touch(mode=0o600)
         shutil.copyfile(target, spare)
         connection = duckdb.connect(str(spare), read_only=True)
-    with connection:
-        yield connection
+    try:
+        with connection:
+            yield connection
+    finally:
+        if spare.is_file():
+            remove(spare)
 
 
 def holder_of(error: duckdb.Error) -> str | None:
@@ -323,8 +389,3 @@ def flush(path: Path) -> None:
     # Without it a power cut after the rename could leave an empty file.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def remove(path: Path) -> None:
-    for leftover in (path, path.with_name(f"{path.name}.wal")):
-        leftover.unlink(missing_ok=True)

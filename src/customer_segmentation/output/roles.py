@@ -6,6 +6,7 @@ one of them shows: two ways to withhold the same figures could be compared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ import duckdb
 from customer_segmentation.sql import identifier, literal
 from explorer.build import read_data
 
+# The name of a role is that of a folder and, in a warehouse, part of statements.
+NAME_OF_ROLE = re.compile("[a-z][a-z0-9_]*")
+KINDS = ("aggregates", "outbox", "customers", "references", "models", "quality")
 MODE_OF_FILE = 0o640
 # Others can't enter, not even while a file is being written.
 MODE_OF_FOLDER = 0o750
@@ -36,7 +40,8 @@ def role_drafts(
     published: Path,
     roles: Mapping[str, Sequence[str]],
     kinds: Mapping[Table, str],
-    storage_version: str,
+    options: str,
+    marker: tuple[str, str],
 ) -> Iterator[list[tuple[Path, Path]]]:
     """Writes a draft for each role; what is left of the drafts at the end is removed.
 
@@ -45,10 +50,11 @@ def role_drafts(
         published: The path that the whole file will have.
         roles: The kinds of tables that each role may see.
         kinds: The kind of each table, by schema and name.
-        storage_version: That of the files to write.
+        options: Those of attach for the files to write.
+        marker: Name and text of the macro that every published file has.
 
     Yields:
-        Each draft with the path it is to have.
+        Each draft, which only its owner may read yet, with the path it is to have.
     """
     drafts: list[tuple[Path, Path]] = []
     try:
@@ -64,32 +70,30 @@ def role_drafts(
                     target.parent.mkdir(mode=MODE_OF_FOLDER, parents=True, exist_ok=True)
                     draft = target.with_name(f".{target.name}.draft")
                     drafts.append((draft, target))
-                    draft.unlink(missing_ok=True)
+                    remove(draft)
                     chosen = {table for table, kind in kinds.items() if kind in wanted}
-                    connection.execute(
-                        f"attach {literal(draft.as_posix())} as role "
-                        f"(storage_version {literal(storage_version)})"
-                    )
+                    connection.execute(f"attach {literal(draft.as_posix())} as role ({options})")
+                    draft.chmod(0o600)
                     # Hundreds of transactions would take longer than writing the rows.
                     connection.begin()
+                    name, text = marker
+                    connection.execute(f"create macro role.main.{name}() as {text}")
                     _copy(connection, chosen | {("monitoring", "data_set")})
                     if "aggregates" in wanted:
                         _write_aggregates(connection, aggregates)
                     connection.commit()
+                    connection.execute("checkpoint role")
                     connection.execute("detach role")
-                    draft.chmod(MODE_OF_FILE)
         yield drafts
     finally:
         for draft, _ in drafts:
-            for leftover in (draft, draft.with_name(f"{draft.name}.wal")):
-                leftover.unlink(missing_ok=True)
+            remove(draft)
 
 
-def remove_other_roles(published: Path, roles: Mapping[str, Sequence[str]]) -> None:
-    """Removes the files of roles that are no longer declared: they would keep what was erased."""
-    for file in (published.parent / "roles").glob(f"*/{published.name}"):
-        if file.parent.name not in roles:
-            file.unlink()
+def remove(path: Path) -> None:
+    """Removes a DuckDB file and its log."""
+    for leftover in (path, path.with_name(f"{path.name}.wal")):
+        leftover.unlink(missing_ok=True)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, chosen: set[Table]) -> None:

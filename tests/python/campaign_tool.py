@@ -7,8 +7,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -27,8 +27,8 @@ class Taken(NamedTuple):
 
 
 # The status and headers of an answer; None: the connection is closed without one, a number of
-# seconds: after that long.
-Answer = tuple[int, dict[str, str]] | float | None
+# seconds: after that long; bytes: they are sent with pauses of 20 ms, then it is closed.
+Answer = tuple[int, dict[str, str]] | float | Iterable[bytes] | None
 
 
 class CampaignTool:
@@ -67,9 +67,15 @@ def campaign_tool() -> Iterator[CampaignTool]:
                 else:
                     tool.taken.append(request)
             if not isinstance(answer, tuple):
-                time.sleep(answer or 0)
                 self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):
+                    if isinstance(answer, Iterable):
+                        for part in answer:
+                            self.connection.sendall(part)
+                            time.sleep(0.02)
+                    else:
+                        time.sleep(answer or 0)
+                    self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self.send_response(answer[0])
             for name, value in answer[1].items():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+import math
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -27,7 +29,11 @@ from customer_segmentation.activation.destinations import (
     read_destinations,
 )
 from customer_segmentation.activation.messages import Message, Published
-from customer_segmentation.activation.receipts import ReceiptsError, receipts_file
+from customer_segmentation.activation.receipts import (
+    ReceiptsError,
+    add_receipts,
+    receipts_file,
+)
 from customer_segmentation.activation.state import State, StateError
 from customer_segmentation.cli import main
 
@@ -303,6 +309,37 @@ def test_a_deletion_is_handed_over_when_all_have_it_and_leaves_no_trace_of_the_c
     assert b"b1-rule" in kept
 
 
+def test_an_erased_customer_leaves_no_trace_where_nothing_is_deleted(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Klaviyo deletes by its own id, and the webhook is no longer declared."""
+    tool.answer = lambda taken: (503 if taken.path == "/down" else 204, {})
+    down = webhook(tool, address=f"{tool.address}/down")
+    mail = webhook(tool, type="klaviyo", address=tool.address)
+    shop.publish(MEMBERS)
+    shop.declare(mail=mail, old=webhook(tool), down=down)
+    shop.deliver()
+    erased = sorted({who for who, _ in MEMBERS if who < "c"})
+    left = [pair for pair in MEMBERS if pair[0] not in erased]
+    outbox: list[Row] = [(who, None, "deleted") for who in erased]
+    shop.publish(left, [*outbox, ("c0", None, "suppressed")])
+    shop.declare(mail=mail)
+    assert shop.deliver() == 1
+    said = capsys.readouterr().out
+    # Though more than five deletions in a row can't be sent.
+    assert "mail: 1 messages (1 suppressed) delivered\n" in said
+    assert "mail: 6 set aside: Klaviyo deletes profiles" in said
+    file = shop.folder / "deliveries" / "shop.sqlite"
+    with sqlite3.connect(file) as connection:
+        kept = connection.execute(
+            "select destination, customer_id, message, segment_key from deliveries "
+            "where customer_id < 'c'"
+        ).fetchall()
+    assert sorted(kept) == [("mail", who, "deleted", None) for who in erased]
+    assert b"a1-rule" not in file.read_bytes()
+    assert b"c1-rule" in file.read_bytes()
+
+
 def test_a_customer_is_held_up_by_a_message_that_fails_and_others_are_not(
     shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,6 +402,69 @@ def test_a_destination_that_takes_nothing_is_asked_once(
     assert shop.deliver() == 1
     assert len(tool.taken) == 1
     assert f"27 wait for the next run, since it {reason}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (429, {"retry-after": "²"}),
+        (429, {"retry-after": f"Mon, 30 Nov 2026 12:00:00 +{'9' * 30}"}),
+        (103, {}),
+    ],
+)
+def test_an_odd_answer_keeps_messages_and_stops_no_other_destination(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str], answer: Answer
+) -> None:
+    tool.answer = lambda _: answer
+    shop.publish([("a1", BUYERS)])
+    drop = {"type": "file", "address": str(shop.folder / "drop"), "segments": ["*"]}
+    shop.declare(odd=webhook(tool), drop=drop)
+    assert shop.deliver() == 1
+    said = capsys.readouterr().out
+    assert "odd: 0 messages delivered; 1 wait for the next run\n" in said
+    assert "drop: 1 messages (1 entered) delivered\n" in said
+
+
+HEAD = b"HTTP/1.1 204 No Content\r\n"
+BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "tries"),
+    [
+        ([HEAD, *[b"x-more: 1\r\n"] * 90], 1),
+        ([HEAD, *[b"x"] * 90], 1),
+        ([b"H"] * 90, transport.TRIES),
+        ([BODY, *[b"x"] * 90], 1),
+        ([BODY, *[b"x" * 30_000] * 90], 1),
+    ],
+    ids=["many headers", "a long header", "a long status", "a slow body", "a large body"],
+)
+def test_an_answer_that_takes_long_in_all_is_cut(
+    shop: Shop,
+    tool: CampaignTool,
+    capsys: pytest.CaptureFixture[str],
+    parts: list[bytes],
+    tries: int,
+) -> None:
+    """Its bytes arrive every 20 ms, which no limit for a single read would notice."""
+    sent: list[bytes] = []
+
+    def slowly() -> Iterator[bytes]:
+        for part in parts:
+            sent.append(part)
+            yield part
+
+    tool.answer = lambda _: slowly()
+    shop.publish([("a1", BUYERS)])
+    shop.declare(crm=webhook(tool, timeout_seconds=0.2))
+    shop.deliver()
+    # An answer is complete with its status.
+    said = "1 messages (1 entered) delivered" if tries == 1 else "0 messages delivered; 1 wait"
+    assert said in capsys.readouterr().out
+    assert len(tool.taken) == tries
+    # 0.2 seconds are 10 parts; what the system buffers may be a few more.
+    assert len(sent) < 45 * tries
 
 
 def test_a_destination_that_is_down_is_not_asked_for_every_message(
@@ -507,6 +607,9 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
         ({"secret": "NOT_SET"}, "is not set"),
         ({"secret": "HOME"}, "is no signing secret"),
         ({"per_second": 0}, "per_second is 0. Expected a number above 0"),
+        ({"timeout_seconds": math.nan}, "timeout_seconds is nan. Expected a number above 0"),
+        ({"timeout_seconds": math.inf}, "timeout_seconds is inf. Expected a number above 0"),
+        ({"address": "http://[::1"}, "is no URL"),
     ],
 )
 def test_what_is_wrong_with_a_destination_is_said_before_anything_is_sent(
@@ -562,6 +665,34 @@ def test_secrets_are_in_no_output_and_no_file(
     )
 
 
+def test_a_secret_may_end_in_a_line_break(
+    shop: Shop, tool: CampaignTool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "pat-key\n")
+    shop.publish([("a1", BUYERS)])
+    shop.declare(hub=webhook(tool, type="hubspot", address=tool.address))
+    assert shop.deliver() == 0
+    assert tool.taken[0].headers["authorization"] == "Bearer pat-key"
+
+
+@pytest.mark.parametrize("secret", ["pat-key\nnext", "pat-key-€"])
+def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
+    shop: Shop,
+    tool: CampaignTool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    secret: str,
+) -> None:
+    monkeypatch.setenv(VARIABLE, secret)
+    shop.publish([("a1", BUYERS)])
+    shop.declare(hub=webhook(tool, type="hubspot", address=tool.address))
+    assert shop.deliver() == 2
+    error = capsys.readouterr().err
+    assert "characters that no header can carry" in error
+    assert "pat-key" not in error
+    assert not tool.taken
+
+
 def test_two_deliveries_do_not_run_at_a_time(shop: Shop, tmp_path: Path) -> None:
     with (
         State(tmp_path / "x.sqlite"),
@@ -571,6 +702,13 @@ def test_two_deliveries_do_not_run_at_a_time(shop: Shop, tmp_path: Path) -> None
     (tmp_path / "other.sqlite").write_text("text, and long enough to be no empty file" * 99)
     with pytest.raises(StateError, match="is not the state of deliveries"):
         State(tmp_path / "other.sqlite").__enter__()
+    with pytest.raises(StateError, match="can't be opened"):
+        State(tmp_path)
+
+
+def test_the_folder_of_the_state_is_open_to_its_owner_alone(tmp_path: Path) -> None:
+    with State(tmp_path / "deliveries" / "x.sqlite"):
+        assert (tmp_path / "deliveries").stat().st_mode & 0o777 == 0o700
 
 
 def test_receipts_are_added_to_the_raw_folder(tmp_path: Path) -> None:
@@ -589,6 +727,39 @@ def test_receipts_of_a_lost_state_are_kept(shop: Shop, tool: CampaignTool) -> No
     shop.declare(crm=webhook(tool))
     shop.deliver()
     assert set(shop.receipts()) == {"earlier", change_id("a1", BUYERS, "entered")}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_receipts_are_read_as_people_save_them(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "receipts.csv"
+    path.write_text(f"{mark}change_id,handed_over_at\r\n\r\na,2026-01-01\r\n\r\n", "utf-8")
+    add_receipts(path, [("b", "2026-01-02")])
+    assert path.read_text() == "change_id,handed_over_at\na,2026-01-01\nb,2026-01-02\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [(b"\xff,2026-01-01", "is no CSV file in UTF-8"), (b"a", r"Line 2 of .* has 1 values")],
+)
+def test_receipts_that_can_not_be_read_are_left_alone(
+    tmp_path: Path, line: bytes, said: str
+) -> None:
+    path = tmp_path / "receipts.csv"
+    path.write_bytes(was := b"change_id,handed_over_at\n" + line + b"\n")
+    with pytest.raises(ReceiptsError, match=said):
+        add_receipts(path, [("b", "2026-01-02")])
+    assert path.read_bytes() == was
+
+
+def test_the_file_of_receipts_keeps_its_mode_and_a_link_to_it(tmp_path: Path) -> None:
+    path, link = tmp_path / "receipts.csv", tmp_path / "link.csv"
+    path.touch(0o600)
+    path.write_text("change_id,handed_over_at\n")
+    link.symlink_to(path)
+    add_receipts(link, [("a", "2026-01-01")])
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == "change_id,handed_over_at\na,2026-01-01\n"
 
 
 def test_what_waits_for_a_destination_that_is_gone_is_counted(
@@ -696,6 +867,22 @@ def test_hubspot_gets_batches_of_contacts(
     assert contacts["b0"] == dict.fromkeys(keys, "false")
     assert contacts["c2"] == dict.fromkeys(keys, "true")
     assert len(contacts) == 6
+
+
+def test_one_message_that_fails_does_not_set_its_batch_aside(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool.answer = lambda taken: (500 if b'"a0"' in taken.body else 200, {})
+    shop.publish([pair for pair in MEMBERS if pair[1] == BUYERS])
+    shop.declare(hub=webhook(tool, type="hubspot", address=tool.address))
+    assert shop.deliver() == 1
+    # It may have been the whole service, until it happens again.
+    assert len(tool.taken) == transport.TRIES
+    assert shop.deliver() == 1
+    assert "hub: 8 messages (8 entered) delivered; 1 wait" in capsys.readouterr().out
+    assert shop.deliver() == 1
+    assert "hub: 1 set aside: answered 500" in capsys.readouterr().out
+    assert len(shop.receipts()) == 8
 
 
 def test_klaviyo_gets_events(shop: Shop, tool: CampaignTool) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from customer_segmentation.activation.destinations import Destination
+from customer_segmentation.activation.forms import NotTakenError
 from customer_segmentation.activation.messages import Published
 from customer_segmentation.activation.receipts import add_receipts
 from customer_segmentation.activation.state import State, Waiting
@@ -131,24 +132,36 @@ class _Sender:
     def send(self, batch: Sequence[Waiting]) -> None:
         try:
             self._channel.send([row.message for row in batch])
-        except RefusedError as error:
+        except (RefusedError, NotTakenError) as error:
             if len(batch) > 1:
-                middle = len(batch) // 2
-                self.send(batch[:middle])
-                self.send(batch[middle:])
+                self._send_halves(batch)
             else:
-                self._failed(batch, str(error), 1)
+                self._set_aside(batch, str(error), 1)
+                if isinstance(error, RefusedError):
+                    self._failed(str(error))
         except UnavailableError as error:
+            # An error again in another run may be the fault of one message.
+            if error.answered and len(batch) > 1 and any(row.failed_runs for row in batch):
+                self._send_halves(batch)
+                return
             self.held_up.update(row.message.customer_id for row in batch)
-            self._failed(batch, str(error), FAILED_RUNS if error.answered else None)
+            self._set_aside(batch, str(error), FAILED_RUNS if error.answered else None)
+            self._failed(str(error))
         else:
             self._failures = 0
             self._state.delivered(batch, self._now())
             self.result.delivered.update(row.message.message for row in batch)
 
-    def _failed(self, batch: Sequence[Waiting], reason: str, runs: int | None) -> None:
+    def _send_halves(self, batch: Sequence[Waiting]) -> None:
+        middle = len(batch) // 2
+        self.send(batch[:middle])
+        self.send(batch[middle:])
+
+    def _set_aside(self, batch: Sequence[Waiting], reason: str, runs: int | None) -> None:
         if set_aside := self._state.failed(batch, reason, runs):
             self.result.set_aside[reason] += set_aside
+
+    def _failed(self, reason: str) -> None:
         self._failures += 1
         if self._failures == FAILURES_IN_A_ROW:
             raise ClosedError(f"{reason}, {FAILURES_IN_A_ROW} times in a row")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def read_destinations(
         )
     try:
         declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DestinationError(f"{path} is no YAML: {error}") from error
     if not isinstance(declared, dict) or list(declared) != ["destinations"]:
         raise DestinationError(f"{path} has to begin with `destinations:` and hold nothing else.")
@@ -112,7 +113,7 @@ def _destination(
         if (
             isinstance(given[key], bool)
             or not isinstance(given[key], int | float)
-            or given[key] <= 0
+            or not 0 < given[key] < math.inf
         ):
             raise DestinationError(
                 f"Destination '{name}': {key} is {given[key]!r}. Expected a number above 0."
@@ -162,7 +163,11 @@ def _fields(name: str, given: Any) -> dict[str, str]:
 
 
 def _check_url(name: str, address: str) -> None:
-    url = urlsplit(address)
+    try:
+        url = urlsplit(address)
+    except ValueError as error:
+        # The address is not repeated: it may hold a key.
+        raise DestinationError(f"The address of destination '{name}' is no URL: {error}.") from None
     if url.scheme == "https" and url.hostname:
         return
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
@@ -177,9 +182,17 @@ def _secret(name: str, variable: Any, environment: Mapping[str, str]) -> str:
         raise DestinationError(
             f"Destination '{name}' names no secret. Expected the name of an environment variable."
         )
-    if not environment.get(variable):
+    # Files of secrets often end in a line break.
+    secret = environment.get(variable, "").strip()
+    if not secret:
         # The name is not repeated: by mistake it may be the secret itself.
         raise DestinationError(
             f"The environment variable that destination '{name}' names as its secret is not set."
         )
-    return environment[variable]
+    if not (secret.isascii() and secret.isprintable()):
+        # Checked here, since the error of a later step would repeat the secret.
+        raise DestinationError(
+            f"The secret of destination '{name}' has characters that no header can carry. Expected "
+            f"printable ASCII characters."
+        )
+    return secret

@@ -115,6 +115,11 @@ class Published:
         """An entry of each member of the segments who may be contacted, handed over or not."""
         return self._messages(_MEMBERS, [list(segments)])
 
+    def erased(self) -> list[str]:
+        """Customers of whom the outbox has a deletion."""
+        rows = self._rows("select customer_id from activation_outbox where message = 'deleted'")
+        return [customer for (customer,) in rows]
+
     def no_longer_members(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those customers with a segment who have left it or may not be contacted any more."""
         customers, segments = zip(*pairs, strict=True) if pairs else ((), ())

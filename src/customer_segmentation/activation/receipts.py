@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from customer_segmentation.activation.transport import replace_safely
@@ -44,23 +45,40 @@ def add_receipts(path: Path, receipts: Iterable[tuple[str, str]]) -> int:
     who were deleted.
     """
     rows: dict[str, str] = {}
+    path = path.resolve()  # a link stays one
     if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            if (header := tuple(next(reader, ()))) != COLUMNS:
-                raise ReceiptsError(
-                    f"{path} has the columns {', '.join(header)}. Expected {', '.join(COLUMNS)}."
-                )
-            rows = {row[0]: row[1] for row in reader}
+        rows = dict(_rows(path))
     known = len(rows)
     rows |= {change_id: at for change_id, at in receipts if change_id not in rows}
     if len(rows) > known:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
         with draft.open("w", newline="", encoding="utf-8") as file:
+            if path.exists():
+                shutil.copymode(path, draft)
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             in_order = sorted((at, change_id) for change_id, at in rows.items())
             writer.writerows((change_id, at) for at, change_id in in_order)
         replace_safely(draft, path)
     return len(rows)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        # People save such files with a byte order mark and empty lines.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            if (header := tuple(next(reader, ()))) != COLUMNS:
+                raise ReceiptsError(
+                    f"{path} has the columns {', '.join(header)}. Expected {', '.join(COLUMNS)}."
+                )
+            for row in filter(None, reader):
+                if len(row) != len(COLUMNS):
+                    raise ReceiptsError(
+                        f"Line {reader.line_num} of {path} has {len(row)} values. Expected "
+                        f"{', '.join(COLUMNS)}."
+                    )
+                yield row[0], row[1]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReceiptsError(f"{path} is no CSV file in UTF-8 ({error}). Convert it.") from error

@@ -7,6 +7,7 @@ continues: at worst it repeats the request that was under way, with the same key
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -47,9 +48,10 @@ class StateError(ValueError):
 
 
 class Waiting(NamedTuple):
-    """A message that a destination waits for."""
+    """A message that a destination waits for, and in how many runs it answered with an error."""
 
     position: int
+    failed_runs: int
     message: Message
 
 
@@ -60,9 +62,15 @@ class State:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # The state and the list of what was set aside name customers and their segments.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            raise StateError(
+                f"{path} can't be opened ({error}). Expected a file that this user may write."
+            ) from error
         self._last = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def __enter__(self) -> State:
@@ -100,6 +108,9 @@ class State:
         A destination gets the messages of the outbox about its segments and those about all
         segments. The first time it gets a segment, it is sent all members of it as well, since
         others may have got them long ago.
+
+        Of a customer who was erased, only the deletions are kept, at destinations that are no
+        longer declared as well and whether or not a deletion is ever taken.
         """
         for destination in destinations:
             self._add(
@@ -127,6 +138,11 @@ class State:
             "update deliveries set status = 'superseded', payload = null where status = 'waiting' "
             "and message = 'entered' and customer_id = ? and segment_key = ?",
             published.no_longer_members(waiting),
+        )
+        self._run(
+            "delete from deliveries where message <> 'deleted' "
+            "and customer_id in (select value from json_each(?))",
+            json.dumps(published.erased()),
         )
 
     def _add(self, destination: str, messages: Iterable[Message]) -> None:
@@ -157,36 +173,29 @@ class State:
         """The messages a destination waits for, oldest first, also while they are delivered."""
         position = 0
         while rows := self._run(
-            "select position, change_id, customer_id, segment_key, message, payload, occurred_at "
+            "select position, failed_runs, "
+            "change_id, customer_id, segment_key, message, payload, occurred_at "
             "from deliveries where destination = ? and status = 'waiting' and position > ? "
             "order by position limit 1000",
             *(destination, position),
         ).fetchall():
-            for position, *message in rows:
-                yield Waiting(position, Message(*message))
+            for position, failed_runs, *message in rows:
+                yield Waiting(position, failed_runs, Message(*message))
 
     def delivered(self, batch: Sequence[Waiting], now: dt.datetime) -> None:
         """Notes that a destination has the messages.
 
         The time never lies before that of an earlier message, even if the clock was set back: the
-        build takes the latest receipt of a customer and segment for what the receiver has. Of a
-        customer who was deleted nothing but that is kept.
+        build takes the latest receipt of a customer and segment for what the receiver has.
         """
         now = self._last = max(now, self._last + dt.timedelta(microseconds=1))
         self.begin()
         at = now.astimezone(dt.UTC).isoformat(sep=" ", timespec="microseconds")
-        for position, message in batch:
-            self._run(
-                "update deliveries set status = 'delivered', payload = null, reason = null, "
-                "handed_over_at = ? where position = ?",
-                *(at, position),
-            )
-            if message.message == "deleted":
-                self._run(
-                    "delete from deliveries where customer_id = ? and position <> ? and "
-                    "destination = (select destination from deliveries where position = ?)",
-                    *(message.customer_id, position, position),
-                )
+        self._connection.executemany(
+            "update deliveries set status = 'delivered', payload = null, reason = null, "
+            "handed_over_at = ? where position = ?",
+            [(at, row.position) for row in batch],
+        )
         self.commit()
 
     def failed(self, batch: Sequence[Waiting], reason: str, runs: int | None) -> int:

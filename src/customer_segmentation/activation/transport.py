@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import logging
 import os
 import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from customer_segmentation.activation.destinations import Destination
-from customer_segmentation.activation.forms import FORMS, NotTakenError, mapped, signing_key
+from customer_segmentation.activation.forms import FORMS, mapped, signing_key
 from customer_segmentation.activation.messages import PAYLOAD_FIELDS, Message
 from customer_segmentation.output.export import FORMULA_STARTS
 
@@ -26,9 +33,12 @@ TRIES = 5
 BACKOFF_SECONDS = 0.5  # before the second try; twice as long before each further one
 PATIENCE_SECONDS = 60  # a destination that wants a longer pause gets it until the next run
 SKEW_SECONDS = 300  # as old as Standard Webhooks allows a signature to be
+ANSWER_BYTES = 65_536  # of an answer's body at most; what is longer costs the connection
 _AGAIN = (408, 425, 429)
 # About the destination as a whole, not about a message.
 _CLOSED = (401, 403, 404, 405, 410)
+# Its warnings about odd answers repeat the address, which may hold a key.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class RefusedError(Exception):
@@ -61,7 +71,46 @@ class Channel(Protocol):
     size: int | None
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Returns when the destination has the messages; raises one of the errors above."""
+        """Returns when the destination has the messages.
+
+        Raises NotTakenError of a form, or one of the errors above.
+        """
+
+
+class _OnTime(HTTPConnection):
+    """Ends an answer whose head takes too long in all: urllib3 limits each read alone."""
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        late = threading.Timer(self.timeout or 0, _cut, [self.sock])
+        late.daemon = True
+        started = time.monotonic()
+        late.start()
+        try:
+            return super().getresponse()
+        except (OSError, HTTPException) as error:
+            if time.monotonic() - started >= (self.timeout or 0):
+                raise TimeoutError from error
+            raise
+        finally:
+            late.cancel()
+
+
+def _cut(connection: socket.socket) -> None:
+    # It may just have been closed. Below TLS, whose own shutdown isn't for another thread.
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class _OnTimeTls(_OnTime, HTTPSConnection):
+    pass
+
+
+class _OnTimePool(HTTPConnectionPool):
+    ConnectionCls = _OnTime
+
+
+class _OnTimeTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _OnTimeTls
 
 
 class HttpChannel:
@@ -90,6 +139,7 @@ class HttpChannel:
                 total=None, connect=self._to.timeout_seconds, read=self._to.timeout_seconds
             ),
         )
+        self._pool.pool_classes_by_scheme = {"http": _OnTimePool, "https": _OnTimeTlsPool}
 
     def send(self, messages: Sequence[Message]) -> None:
         reason, answered, pause = "", False, 0.0
@@ -108,10 +158,7 @@ class HttpChannel:
         """Why to try again (empty: done), whether there was an answer, seconds to wait at least."""
         self._keep_to_the_rate()
         now = self._clock()
-        try:
-            url, headers, body = self._form(messages, self._to, int(now))
-        except NotTakenError as error:
-            raise RefusedError(str(error)) from error
+        url, headers, body = self._form(messages, self._to, int(now))
         if len(body) > self._to.max_bytes:
             raise RefusedError(
                 f"the request has {len(body):,} bytes, of {self._to.max_bytes:,} at most"
@@ -123,23 +170,37 @@ class HttpChannel:
             answer = self._pool.request(
                 "POST", url, body=body, headers=headers, redirect=False, preload_content=False
             )
-            # Else the connection couldn't be used again. An answer is complete with its status.
-            answer.drain_conn()
         except urllib3.exceptions.ReadTimeoutError:
             return "timed out", False, 0
         except urllib3.exceptions.HTTPError as error:
             # Its text would repeat the address, which may hold a key.
             return f"connection failed ({type(error).__name__})", False, 0
+        self._finish(answer)
         status = answer.status
         # A multi-status, 207, is a batch that was taken in part.
         if 200 <= status < 300 and status != 207:
             return "", True, 0
         reason = f"answered {status}{self._skew(answer.headers.get('date'), now)}"
-        if status in _AGAIN or status >= 500:
-            return reason, True, self._pause(answer.headers.get("retry-after"))
+        if status < 200 or status in _AGAIN or status >= 500:
+            # An interim answer, 1xx, says nothing about the message.
+            return reason, status >= 200, self._pause(answer.headers.get("retry-after"))
         if status in _CLOSED or 300 <= status < 400:
             raise ClosedError(reason)
         raise RefusedError(reason)
+
+    def _finish(self, answer: urllib3.BaseHTTPResponse) -> None:
+        """Reads the body away, so that the connection can be used again, or closes it.
+
+        An answer is complete with its status; no receiver may hold up a delivery after that.
+        """
+        until, left = time.monotonic() + self._to.timeout_seconds, ANSWER_BYTES
+        with suppress(urllib3.exceptions.HTTPError, OSError):
+            while answer.status >= 200 and left > 0 and time.monotonic() < until:
+                read = len(answer.read1(left, decode_content=False))
+                if not read:
+                    return
+                left -= read
+        answer.close()
 
     def _keep_to_the_rate(self) -> None:
         now = time.monotonic()
@@ -150,7 +211,7 @@ class HttpChannel:
     def _pause(self, retry_after: str | None) -> float:
         if retry_after is None:
             return 0
-        if retry_after.strip().isdigit():
+        if retry_after.isascii() and retry_after.strip().isdecimal():
             return float(retry_after)
         then = _http_date(retry_after)
         return max(0.0, then - self._clock()) if then else 0
@@ -167,7 +228,7 @@ class HttpChannel:
 def _http_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -138,7 +138,8 @@ near_misses as (
         max(requests.raw_rows) as raw_rows,
         min(
             case
-                when requests.source_system <> occurrences.source_system
+                when
+                    requests.source_system <> occurrences.source_system
                     and lower(requests.source_system) = lower(occurrences.source_system)
                     and lower({{ asked }}) = lower({{ spelt }})
                     then '2_case'

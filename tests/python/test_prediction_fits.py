@@ -42,7 +42,7 @@ FEATURES = [
 KINDS = ("logistic", "forest", "boosting")
 ALL_KINDS = (*KINDS, "xgboost")
 # Parts that the test cases decide on, or that say how they came out.
-OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration", "curve")
+OF_THE_TEST = ("model", "verdict", "why", "count", "test", "gain", "calibration", "curve", "case")
 # The model in force is calibrated on them, too.
 OF_THE_CALIBRATION = ("knot", "sigmoid", "effect")
 

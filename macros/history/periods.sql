@@ -65,7 +65,7 @@ select 0 as customers
 
 {#- A seed of this package: dbt gives macros no other path to its folder. -#}
 {% macro project_folder() %}
-    {{- return(graph.nodes['seed.customer_segmentation.nicknames'].root_path) -}}
+    {{- return((graph.nodes.get('seed.customer_segmentation.nicknames') or {}).get('root_path', '.')) -}}
 {% endmacro %}
 
 

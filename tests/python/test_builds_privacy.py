@@ -115,7 +115,7 @@ def test_published_columns_are_not_named_after_direct_identifiers(reference: Bui
 @pytest.mark.parametrize("has_key", [True, False])
 def test_hashes_under_the_demo_key_stop_the_publication(reference: Build, has_key: bool) -> None:
     """The build has a key, so its check runs once more as if it had none."""
-    name = "published_references_have_a_key_of_their_own.sql"
+    name = "hashed_references_have_a_key_of_their_own.sql"
     (compiled,) = (reference.passed().folder / "target" / "compiled").rglob(name)
     with duckdb.connect(reference.folder / "warehouse" / "trial.duckdb", read_only=True) as working:
         flag = duckdb.sqltype("BOOLEAN")

@@ -53,11 +53,17 @@ def last_build(target: Path) -> LastBuild:
 def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
     """The ``--vars`` of a data set, by its file in the folder datasets; else of the last build.
 
+    Of a project that has not published, those of dbt's last command.
+
     Raises:
         NoBuildError: There is no such file, or no build.
     """
     if dataset is None:
-        return last_build(target).vars
+        try:
+            return last_build(target).vars
+        except NoBuildError:
+            # A project that doesn't publish has no record of it.
+            return dict(read_artifact(target, "run_results")["args"].get("vars") or {})
     file = Path("datasets") / f"{dataset}.yml"
     if not file.exists():
         raise NoBuildError(f"There is no {file}. Expected a file with the vars of the data set.")

@@ -1,7 +1,7 @@
 -- One row per event type, with the state by which journeys show it.
 --
 -- A tracker may send anything as an event type: what a visitor typed, an e-mail address. The types of var event_roles are
--- words that somebody chose. Of the others, those that look like an address, a number or a long text are `other`, and so are
+-- configured, so they are shown. Of the others, those that look like an address, a number or a long text are `other`, and so are
 -- the rarer ones where there are many.
 
 {{ config(materialized='table') }}

@@ -92,7 +92,7 @@ def withheld_rows(
 def unprotected(cells: Sequence[Cell], hidden: set[int], smallest: int) -> set[int]:
     """The cells of fewer than ``smallest`` customers that the totals determine though withheld.
 
-    Nothing else could be withheld for them: only moves that nobody made would balance the totals.
+    Nothing else could be withheld for them: only moves of 0 customers would balance the totals.
     """
     return {
         position for position in _computable(cells, hidden) if cells[position].customers < smallest

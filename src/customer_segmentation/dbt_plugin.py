@@ -300,7 +300,7 @@ def project_hash(folder: str) -> str:
     for part in ("macros", "models", "seeds"):
         files += sorted(Path(folder, part).rglob("*"))
     for path in files:
-        # A pipe would keep the build waiting for what nobody writes.
+        # Reading a pipe without a writer would never end.
         if path.suffix in {".sql", ".py", ".csv"} and path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -72,19 +72,19 @@ def test_no_value_of_a_role_without_customers_is_the_id_of_one(
     name, connection = role
     ids = {id_ for (id_,) in reference.rows("select customer_id from customers")}
     assert ids
-    told = set()
+    named = set()
     for table in columns_of(connection):
         for row in connection.execute(f"from {table}").fetchall():
             if any(value in ids for value in row if isinstance(value, str)):
-                told.add(table)
+                named.add(table)
                 break
     if name == "science":
-        assert not told
+        assert not named
     elif name == "marketing":
-        assert told <= {"main.activation_outbox"}
+        assert named <= {"main.activation_outbox"}
     else:
         # A control: the scan finds ids where they are.
-        assert told
+        assert named
 
 
 def test_views_and_rows_are_those_of_the_whole_file(reference: Build) -> None:

@@ -298,7 +298,7 @@ def test_a_group_with_few_in_any_part_is_withheld_with_another() -> None:
     assert numbers.isna().all(axis=None)
 
 
-def test_nobody_with_the_outcome_leaves_nothing_to_find() -> None:
+def test_without_the_outcome_there_is_nothing_to_find() -> None:
     groups = np.repeat(["a", "b"], 20)
     found = judged(groups, np.zeros(40, int), np.zeros(40, int), np.full(40, 0.0))
     assert found["true_positive_rate"].isna().all()

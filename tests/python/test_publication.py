@@ -219,7 +219,7 @@ def test_mode_owner_and_link_outlive_a_publication(working, tmp_path):
     link = tmp_path / "segments.duckdb"
     link.symlink_to(target)
     assert publish(working, [CUSTOMERS], link) is None
-    # Nobody but its owner and group may read it; as root the owner changes too.
+    # Only its owner and group may read it; as root the owner changes too.
     target.chmod(0o640)
     if os.geteuid() == 0:
         os.chown(target, 65534, 65534)
@@ -335,7 +335,7 @@ def test_owner_group_and_mode_of_a_role_outlive_a_publication(working, tmp_path)
     )
 
 
-def test_nobody_else_reads_what_is_being_written(working, tmp_path, monkeypatch):
+def test_a_draft_is_readable_by_its_owner_alone(working, tmp_path, monkeypatch):
     modes = {}
 
     def seen(draft):

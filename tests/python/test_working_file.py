@@ -55,7 +55,7 @@ def test_a_deleted_person_leaves_no_bytes(file):
         assert "rewrite_due" not in str(connection.execute("show all tables").fetchall())
 
 
-def test_nobody_else_reads_a_draft(file, monkeypatch):
+def test_a_draft_is_readable_by_its_owner_alone(file, monkeypatch):
     file.chmod(0o600)
     ask_for_rewrite(file)
     modes = set()

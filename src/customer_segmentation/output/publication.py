@@ -138,7 +138,7 @@ def _publish(
         connection.execute(f"attach {literal(draft.as_posix())} as draft ({OPTIONS})")
         try:
             mode = (target if target.exists() else draft).stat().st_mode
-            # Until it is whole nobody else reads it, whoever may read the file it replaces.
+            # Until it is whole, readable by its owner alone, whatever the mode of the old file.
             draft.chmod(0o600)
             name, text = MARKER
             connection.execute(f"create macro draft.main.{name}() as {text}")

@@ -89,7 +89,7 @@ order by scheme, metric, cut_number
 
 -- table: moves
 -- The customers of a segment before and after add up to its sizes. Where one size of a scheme is withheld at either end, none of its
--- moves is shown, not even that there are any: with the moves that nobody made, the other sizes would give the withheld one away.
+-- moves is shown, not even that there are any: with the moves of 0 customers, the other sizes would give the withheld one away.
 -- So it is where sizes give a small move away. How many customers are new, and how many prospects bought, follows from sizes alone.
 with latest as (
     select distinct period

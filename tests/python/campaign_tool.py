@@ -57,7 +57,12 @@ def campaign_tool() -> Iterator[CampaignTool]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The sender died after the headers: no request arrived.
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Taken(self.path, headers, body, 0)
             with tool.lock:

@@ -97,7 +97,7 @@ plan-experiment: $(INSTALLED) ## Size an experiment: make plan-experiment SEGMEN
 	@$(BIN)/customer-segmentation plan-experiment "$(SEGMENT)" "$(METRIC)" --baseline "$(or $(BASELINE),auto)" --lift "$(or $(LIFT),.10)" \
 		--variants "$(or $(VARIANTS),2)" --power "$(or $(POWER),.8)" $(CHOSEN)
 
-assign: $(INSTALLED) ## Write who gets which variant to exports/experiment_assignments/: make assign EXPERIMENT=reminder
+assign: $(INSTALLED) ## Write who gets which variant to exports/: make assign EXPERIMENT=reminder
 	@$(BIN)/customer-segmentation assign "$(EXPERIMENT)" $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.

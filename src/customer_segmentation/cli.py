@@ -99,13 +99,13 @@ def export(
     format: str,  # noqa: A002
     published: Path | None,
     dataset: str | None,
-    target: Path,
+    target: Path | None,
     with_refs: bool,
 ) -> None:
+    current = _current(published, dataset)
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
-    written = export_segment(
-        segment, format, _current(published, dataset), target / name, with_refs=with_refs
-    )
+    path = (target or _exports(current)) / name
+    written = export_segment(segment, format, current, path, with_refs=with_refs)
     references = f" with {written.rows:,} references" if with_refs else ""
     print(
         f"{written.path}: {written.customers:,} customers{references}; left out: "
@@ -182,9 +182,9 @@ def plan(
     print(plan_text(made, segment, metric, **sizes))
 
 
-def assign(experiment: str, dataset: str | None, build: Path, target: Path) -> None:
-    _current(None, dataset, build)
-    print(assignment_text(assign_experiment(experiment, build, target, dataset=dataset)))
+def assign(experiment: str, dataset: str | None, build: Path, target: Path | None) -> None:
+    folder = target or _exports(_current(None, dataset, build))
+    print(assignment_text(assign_experiment(experiment, build, folder, dataset=dataset)))
 
 
 def print_vars(dataset: str | None, target: Path) -> None:
@@ -212,6 +212,11 @@ def write_model_cards(published: Path | None, dataset: str | None, target: Path)
     for name, card in cards.items():
         (folder / f"{name}.md").write_text(card, encoding="utf-8")
     print(f"{folder}: {len(cards)} model cards")
+
+
+def _exports(published: Path) -> Path:
+    held = data_set(published)
+    return Path("exports", held[0]) if held else Path("exports")
 
 
 def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
@@ -242,7 +247,10 @@ _DATASET = (
 )
 _PUBLISHED = "--published", {"type": Path, "help": "the published file; default: the data set's"}
 _CONTRACT = "--contract", {"type": Path, "default": CONTRACT, "help": "the declared sources"}
-_FOLDER = "--target", {"type": Path, "default": Path("exports"), "help": "folder to write to"}
+_FOLDER = (
+    "--target",
+    {"type": Path, "help": "folder to write to; default: the data set's in exports"},
+)
 _DESTINATIONS = (
     "--destinations",
     {"type": Path, "default": Path("destinations.yml"), "help": "where messages go"},

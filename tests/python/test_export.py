@@ -118,6 +118,22 @@ def test_the_global_holdout_is_left_out_and_counted(
     assert f"{len(EXPORTED) - 2} customers; {left_out}\n" in said
 
 
+def test_each_data_set_has_a_folder_of_its_own(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect(str(published)) as connection:
+        connection.execute("create schema if not exists monitoring")
+        connection.execute(
+            "create or replace table monitoring.data_set as"
+            " select 'shop' as dataset, 'data/shop' as raw_data, date '2026-11-01' as as_of"
+        )
+    monkeypatch.chdir(published.parent)
+    main(["export", "rule:risky", "--published", str(published)])
+    assert [path.as_posix() for path in Path("exports").rglob("*.csv")] == [
+        "exports/shop/rule_risky.csv"
+    ]
+
+
 def test_with_references_each_is_a_row(published: Path) -> None:
     path = published.parent / "risky.csv"
     written = export_segment("rule:risky", "csv", published, path, with_refs=True)

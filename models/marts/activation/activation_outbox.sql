@@ -3,9 +3,12 @@
 -- period is rebuilt.
 --
 -- An entry is sent for a member who may be contacted and whom the receiver lacks, an exit for a former member whom the
--- receiver still has. Customers without consent any more are sent as `suppressed`, erased ones as `deleted`, both for all
--- segments at once. Example: an entry of May 1st was delivered; May is rebuilt, and the entry moves to April 1st. Its
--- change_id is a new one, but the receiver already has the customer, so nothing is sent.
+-- receiver still has, or for a member who came into the holdout. Customers without consent any more are sent as `suppressed`,
+-- erased ones as `deleted`, both for all segments at once. Example: an entry of May 1st was delivered; May is rebuilt, and
+-- the entry moves to April 1st. Its change_id is a new one, but the receiver already has the customer, so nothing is sent.
+--
+-- An entry that was delivered is sent again where the receiver dropped the customer since, because consent was withdrawn for
+-- a while. It is dated the day on which it was dropped, so that its change_id is a new one.
 
 {% set segments = rule_segments() | selectattr('segment', 'in', setting('activation_triggers')) -%}
 {% set triggers = segments | map(attribute='segment_key') | join("', '") -%}
@@ -24,26 +27,34 @@ segments as (
 ),
 
 withdrawals as (
-    select
+    select distinct
         customer_references.customer_key,
-        max({{ local_date('consents.recorded_at') }}) as withdrawn_on
+        {{ local_date('consents.recorded_at') }} as withdrawn_on
     from {{ ref('stg_consents') }} as consents
     inner join {{ ref('int_identity__references') }} as customer_references
         on
             consents.source_system = customer_references.source_system
             and consents.customer_ref = customer_references.customer_ref
     where not consents.granted
-    group by customer_references.customer_key
+),
+
+last_withdrawals as (
+    select
+        customer_key,
+        max(withdrawn_on) as withdrawn_on
+    from withdrawals
+    group by customer_key
 ),
 
 customers as (
     select
+        customers.customer_key,
         customers.customer_id,
         customers.may_be_contacted,
         customers.is_excluded or not coalesce(customers.activation_consent, true) as is_suppressed,
-        withdrawals.withdrawn_on
+        last_withdrawals.withdrawn_on
     from {{ ref('int_identity__customers_resolved') }} as customers
-    left join withdrawals on customers.customer_key = withdrawals.customer_key
+    left join last_withdrawals on customers.customer_key = last_withdrawals.customer_key
 ),
 
 -- Customers the receiver may know about. Materialized, so that entries and memberships of others are dropped before joins.
@@ -95,13 +106,36 @@ current_period as (
     where is_current
 ),
 
--- Possible dates of a change before a rebuild moved it: every day of the history.
-days as (
-    {{ dates_between('(select min(as_of) from periods)', '(select max(as_of) from periods)', 'day') | indent(4) }}
+-- Without a withdrawal, an excluded customer is suppressed.
+possible_suppressions as (
+    select
+        customer_id,
+        cast(null as date) as withdrawn_on
+    from customers
+    union all
+    select
+        customers.customer_id,
+        withdrawals.withdrawn_on
+    from customers
+    inner join withdrawals on customers.customer_key = withdrawals.customer_key
 ),
 
--- Receipts of changes that still exist.
-known_receipts as (
+-- Since then the receiver has no data of the customer but what was delivered later, after consent was given again.
+suppressions as (
+    select
+        possible_suppressions.customer_id,
+        max(receipts.handed_over_at) as handed_over_at
+    from possible_suppressions
+    inner join receipts
+        on
+            {{ hashed_id([
+                'possible_suppressions.customer_id', 'null', "'suppressed'", 'possible_suppressions.withdrawn_on'
+            ]) | indent(12) }}
+            = receipts.change_id
+    group by possible_suppressions.customer_id
+),
+
+receipts_of_changes as (
     select
         receipts.change_id,
         changes.customer_id,
@@ -113,6 +147,34 @@ known_receipts as (
     inner join changes on receipts.change_id = changes.change_id
 ),
 
+-- Exits into the holdout have the day of the entry.
+receipts_of_held_out as (
+    select
+        receipts.change_id,
+        receipts_of_changes.customer_id,
+        receipts_of_changes.segment_key,
+        'exited' as change,
+        receipts_of_changes.changed_on,
+        receipts.handed_over_at
+    from receipts_of_changes
+    inner join receipts
+        on
+            {{ hashed_id([
+                'receipts_of_changes.customer_id',
+                'receipts_of_changes.segment_key',
+                "'exited'",
+                'receipts_of_changes.changed_on',
+            ]) | indent(12) }}
+            = receipts.change_id
+    where receipts_of_changes.change = 'entered'
+),
+
+known_receipts as (
+    select * from receipts_of_changes
+    union all
+    select * from receipts_of_held_out
+),
+
 unknown_receipts as (
     select receipts.*
     from receipts
@@ -120,9 +182,9 @@ unknown_receipts as (
     where known_receipts.change_id is null
 ),
 
--- Members without such a receipt. Only they are looked up among the other receipts, because their changes may have moved to
--- another date.
-unheld as {{ not_materialized() }} (
+-- Whose other receipts may be of changes on another date: a rebuild moved the entry of a member, or the receiver dropped the
+-- customer and got the entry again. Only they are looked up, day by day.
+redated as (
     select
         members.customer_id,
         members.segment_key
@@ -132,6 +194,29 @@ unheld as {{ not_materialized() }} (
             members.customer_id = known_receipts.customer_id
             and members.segment_key = known_receipts.segment_key
     where known_receipts.customer_id is null
+    union distinct
+    select
+        known_receipts.customer_id,
+        known_receipts.segment_key
+    from known_receipts
+    inner join suppressions on known_receipts.customer_id = suppressions.customer_id
+    union distinct
+    select
+        customer_id,
+        segment_key
+    from receipts_of_held_out
+),
+
+days as (
+    {{ dates_between('(select min(as_of) from periods)', '(select max(as_of) from periods)', 'day') | indent(4) }}
+),
+
+possible_days as (
+    select day from days
+    union distinct
+    select {{ local_date('handed_over_at') }} as day
+    from receipts
+    where handed_over_at is not null
 ),
 
 sides as (
@@ -140,32 +225,22 @@ sides as (
     select 'exited' as change
 ),
 
-moved_receipts as (
+redated_receipts as (
     select
-        unheld.customer_id,
-        unheld.segment_key,
+        redated.customer_id,
+        redated.segment_key,
         sides.change,
-        days.day as changed_on,
+        possible_days.day as changed_on,
         unknown_receipts.handed_over_at
-    from unheld
-    cross join days
+    from redated
+    cross join possible_days
     cross join sides
     inner join unknown_receipts
         on
-            {{ hashed_id(['unheld.customer_id', 'unheld.segment_key', 'sides.change', 'days.day']) | indent(12) }}
+            {{ hashed_id([
+                'redated.customer_id', 'redated.segment_key', 'sides.change', 'possible_days.day'
+            ]) | indent(12) }}
             = unknown_receipts.change_id
-),
-
--- After that the receiver has no data of the customer, who may have consented again since.
-suppressions as (
-    select
-        customers.customer_id,
-        receipts.handed_over_at
-    from customers
-    inner join receipts
-        on
-            {{ hashed_id(['customers.customer_id', 'null', "'suppressed'", 'customers.withdrawn_on']) | indent(12) }}
-            = receipts.change_id
 ),
 
 changes_handed_over as (
@@ -177,7 +252,7 @@ changes_handed_over as (
         handed_over_at
     from known_receipts
     union all
-    select * from moved_receipts
+    select * from redated_receipts
 ),
 
 handed_over as (
@@ -185,6 +260,8 @@ handed_over as (
         changes_handed_over.customer_id,
         changes_handed_over.segment_key,
         changes_handed_over.change,
+        changes_handed_over.changed_on,
+        changes_handed_over.handed_over_at,
         row_number() over (
             partition by changes_handed_over.customer_id, changes_handed_over.segment_key
             order by
@@ -197,12 +274,18 @@ handed_over as (
     where suppressions.handed_over_at is null or changes_handed_over.handed_over_at > suppressions.handed_over_at
 ),
 
+last_handed_over as (
+    select * from handed_over
+    where position = 1
+),
+
 held as (
     select
         customer_id,
-        segment_key
-    from handed_over
-    where position = 1 and change = 'entered'
+        segment_key,
+        changed_on
+    from last_handed_over
+    where change = 'entered'
 ),
 
 held_customers as (
@@ -238,22 +321,35 @@ messages as (
         members.customer_id,
         members.segment_key,
         'entered' as change,
-        members.valid_from as changed_on
+        case
+            when known_receipts.change_id is null then members.valid_from
+            else {{ local_date('coalesce(last_handed_over.handed_over_at, suppressions.handed_over_at)') }}
+        end as changed_on
     from members
-    left join held
+    left join last_handed_over
         on
-            members.customer_id = held.customer_id
-            and members.segment_key = held.segment_key
-    where held.customer_id is null
+            members.customer_id = last_handed_over.customer_id
+            and members.segment_key = last_handed_over.segment_key
+    left join suppressions on members.customer_id = suppressions.customer_id
+    left join known_receipts
+        on
+            members.customer_id = known_receipts.customer_id
+            and members.segment_key = known_receipts.segment_key
+            and members.valid_from = known_receipts.changed_on
+            and known_receipts.change = 'entered'
+    where coalesce(last_handed_over.change, 'exited') = 'exited'
     union all
     select
         held.customer_id,
         held.segment_key,
         'exited' as change,
-        last_exits.changed_on
+        case
+            when memberships_of_held.customer_id is null then last_exits.changed_on
+            else held.changed_on
+        end as changed_on
     from held
     inner join customers on held.customer_id = customers.customer_id
-    inner join last_exits
+    left join last_exits
         on
             held.customer_id = last_exits.customer_id
             and held.segment_key = last_exits.segment_key
@@ -261,7 +357,12 @@ messages as (
         on
             held.customer_id = memberships_of_held.customer_id
             and held.segment_key = memberships_of_held.segment_key
-    where memberships_of_held.customer_id is null and not customers.is_suppressed
+    where
+        not customers.is_suppressed
+        and (
+            (memberships_of_held.customer_id is null and last_exits.customer_id is not null)
+            or (memberships_of_held.customer_id is not null and not customers.may_be_contacted)
+        )
     union all
     select
         customer_id,

@@ -252,7 +252,7 @@ def test_periods_that_are_built_again_stay_as_they_are(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_twenty_orders_of_arrival_of_each_of_ten_worlds(
+def test_two_orders_of_arrival_of_each_of_ten_worlds(
     workshop: Workshop, tmp_path: Path, seed: int
 ) -> None:
     world = a_world(seed)
@@ -271,4 +271,4 @@ def test_twenty_orders_of_arrival_of_each_of_ten_worlds(
 
     # Each build is a process of its own.
     with ThreadPoolExecutor(BUILDS_AT_A_TIME) as pool:
-        assert list(pool.map(found, range(20))) == [{}] * 20
+        assert list(pool.map(found, range(2))) == [{}] * 2

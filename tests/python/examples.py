@@ -11,6 +11,11 @@ LEAST = int(os.environ.get("ALL_EXAMPLES", "0"))
 Test = TypeVar("Test", bound=Callable[..., object])
 
 
+def at_size(full: int, small: int) -> int:
+    """How often something is tried: fully in `make check` and `make test-all`, else a few times."""
+    return full if LEAST else small
+
+
 def examples(number: int, phases: Sequence[Phase] = tuple(Phase)) -> Callable[[Test], Test]:
     """A third of them at each commit; all of them where ALL_EXAMPLES is set."""
     some = max(number, LEAST) if LEAST else min(number, max(5, number // 3))

@@ -7,30 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-# The rows of every table, which differ between two runs on different data, and the date in the data.
+# The date in the data and the rows of every table: different for runs on different data.
 ONE_RUN = """
     select
         (select max(as_of) from monitoring.data_set),
-        list((schema_name, table_name, estimated_size) order by all)
+        cast(list((schema_name, table_name, estimated_size) order by all) as varchar)
     from duckdb_tables()
 """
 
 
 @dataclass
 class Reader:
-    """What was read: the runs that were seen, how often, and errors."""
+    """Which runs were seen, in how many reads, and errors."""
 
     path: Path
-    runs: set[str] = field(default_factory=set)
+    query: str = ONE_RUN
+    runs: set[tuple[Any, ...]] = field(default_factory=set)
     reads: int = 0
     errors: list[str] = field(default_factory=list)
 
-    def read(self) -> str:
+    def read(self) -> tuple[Any, ...]:
         with duckdb.connect(str(self.path), read_only=True) as published:
-            return str(published.execute(ONE_RUN).fetchall())
+            (row,) = published.execute(self.query).fetchall()
+            return row
 
     def note(self) -> None:
         self.reads += 1
@@ -41,9 +44,12 @@ class Reader:
 
 
 @contextmanager
-def reading(path: Path, pause: float = 0) -> Iterator[Reader]:
-    """Reads the file until the block ends, with so many seconds between two reads."""
-    reader, ended = Reader(path), threading.Event()
+def reading(path: Path, query: str = ONE_RUN, pause: float = 0) -> Iterator[Reader]:
+    """Reads the file until the block ends, with so many seconds between two reads.
+
+    Another process has to replace it: within one, DuckDB goes on with a file that is open.
+    """
+    reader, ended = Reader(path, query), threading.Event()
 
     def work() -> None:
         while not ended.is_set():

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-# What each check does, in the words of the page. A test names its check: @pytest.mark.check("kill").
+# What each check does, in the words of the page. Its tests name it: @pytest.mark.check("kill").
 CHECKS = {
-    "kill": "A whole build over yesterday's is killed at a random moment. Its working file opens, readers of the "
-    "published file see one run all the time, and the next build leaves the tables and files of a build that "
-    "nothing interrupted.",
+    "kill": "A whole build over yesterday's is killed at a random moment. The working file opens, "
+    "readers of the published file see one run all the time, and the next build leaves the tables "
+    "and files of a build that nothing interrupted.",
+    "publish": "Files are published under continuous reading, killed while they are published, and "
+    "published where the disk is full or the folder closed. Readers get no error and see one "
+    "publication; what fails says so in one line and leaves the old file.",
 }
 _HEADINGS = ["check", "what is tried", "tried", "survived", "seconds", "machine"]
 

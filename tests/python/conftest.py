@@ -516,11 +516,10 @@ def identical_customers(workshop: Workshop, more_customers: Attempt) -> Build:
 
 
 @scenario()
-def guarded(workshop: Workshop) -> dict[str, Attempt]:
-    """Runs that must not publish and a whole build, on data that would change the file.
+def one_mart(workshop: Workshop) -> tuple[Build, list[str]]:
+    """A build of a project with one mart and one data test, and the arguments that name it.
 
-    Of a project with one mart and one data test: the same macros and functions decide whether the
-    file is replaced, in a tenth of the time.
+    The same macros and functions open files and decide whether to publish, in a tenth of the time.
     """
     project = workshop.folder("project-of-one-mart")
     of = workshop.builder.project
@@ -533,6 +532,13 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
         (project / part).write_text(sql)
     where = ["--project-dir", str(project)]
     green = workshop.build(workshop.folder("one-mart"), {"orders.csv": ONE_ORDER}, args=where)
+    return green.passed(), where
+
+
+@scenario("one_mart")
+def guarded(workshop: Workshop, one_mart: tuple[Build, list[str]]) -> dict[str, Attempt]:
+    """Runs that must not publish and a whole build, on data that would change the file."""
+    green, where = one_mart
     new = {"orders.csv": TWO_CUSTOMERS}
     runs: dict[str, dict[str, Any]] = {
         "whole": {},
@@ -546,12 +552,13 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
             "variables": {"dataset": "another", "replace_other_dataset": True}
         },
         "no rows": {"tables": {"orders.csv": HEADER}},
+        "a closed folder": {"variables": {"publish_path": "/proc/published/segments.duckdb"}},
         "a failing test": {"tables": {"orders.csv": ONE_ORDER + "2,other,2024-03-01,,EUR\n"}},
     }
     return {
         name: attempt(
             workshop,
-            green.passed(),
+            green,
             f"guard-{number}",
             run.get("tables", new),
             run.get("variables"),

@@ -13,7 +13,7 @@ IMPORTED_BY_BUILDS = ["dbt.cli.main", "dbt.adapters.duckdb", "pytest"]
 IMPORTED_BY_BUILDS += ["scipy.cluster.hierarchy", "scipy.stats", "sklearn.cluster"]
 IMPORTED_BY_BUILDS += ["sklearn.manifold", "sklearn.metrics", "splink"]
 
-LONGEST_BUILD_SECONDS = 300
+LONGEST_BUILD_SECONDS = 900
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(IMPORTED_BY_BUILDS)

@@ -17,6 +17,14 @@ CHECKS = {
     "publish": "Files are published under continuous reading, killed while they are published, and "
     "published where the disk is full or the folder closed. Readers get no error and see one "
     "publication; what fails says so in one line and leaves the old file.",
+    "lock": "A build meets a process that holds its working file. It waits up to a limit, then says"
+    " in one line which process that is.",
+    "malformed input": "Raw files and cells with a fault each: encodings, headers, line ends, "
+    "formats, archives, links, dates, numbers, words, ids. Each is refused, rejected or read as "
+    "stated beside it.",
+    "properties": "Random cases: customers are joined whatever the order of rows, scores and "
+    "thresholds follow the values and treat equals alike, rules have the members that a slow "
+    "evaluator finds, and history ends as if it had been built at once.",
 }
 _HEADINGS = ["check", "what is tried", "tried", "survived", "seconds", "machine"]
 

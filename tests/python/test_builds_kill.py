@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import Attempt, Build, Workshop, attempt, scenario
-from reading import Reader, reading
+from other_processes import Reader, reading
 from test_builds_history import HISTORY_VARS, a_world, working_file
 
 KILLS = int(os.environ.get("KILLS", "1"))

@@ -4,8 +4,7 @@ import os
 import re
 import resource
 import shutil
-import subprocess
-import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +13,7 @@ import duckdb
 import pytest
 from dbt_process import PROCESSES
 from examples import at_size
-from reading import reading
+from other_processes import held, reading
 
 from customer_segmentation.output import publication
 from customer_segmentation.output.publication import (
@@ -208,16 +207,10 @@ def test_a_file_from_before_the_marker_is_replaced(working, tmp_path):
 def test_a_published_file_that_is_open_for_writing_is_replaced(working, tmp_path):
     path = tmp_path / "segments.duckdb"
     publish(working, [CUSTOMERS], path)
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with held(path):
         before = path.stat().st_ino
         assert publish(working, [CUSTOMERS], path) is None
         assert path.stat().st_ino != before
-        holder.communicate(b"\n")
     assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
 
 
@@ -323,8 +316,11 @@ def test_a_publication_that_is_killed_leaves_one_whole_file(tmp_path, record_pro
     drafts = 0
     for number in range(times):
         publisher = PROCESSES.Process(target=publish_in_turn, args=(path, range(1, 10**6)))
+        before = path.stat().st_ino
         publisher.start()
-        publisher.join(random.uniform(0.1, 0.6))
+        while publisher.is_alive() and path.stat().st_ino == before:
+            time.sleep(0.01)
+        publisher.join(random.uniform(0, 0.3))
         publisher.kill()
         publisher.join()
         drafts += any(file.name.startswith(".") for file in tmp_path.rglob("*"))

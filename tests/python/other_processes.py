@@ -1,7 +1,9 @@
-"""A reader of a published file that opens it again and again, as dashboards do."""
+"""Readers of a published file, as dashboards are, and holders of a file that a build needs."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,3 +65,18 @@ def reading(path: Path, query: str = ONE_RUN, pause: float = 0) -> Iterator[Read
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Another process has the file open for writing until the block ends; its id."""
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            yield holder.pid
+        finally:
+            holder.communicate(b"\n")

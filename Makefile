@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -115,6 +115,17 @@ test-all: export ALL_EXAMPLES := 1
 test-all: export PYTEST_ADDOPTS := -m "slow or not slow"
 test-all: $(EMBEDDINGS) ## All checks, including slow tests and all property-based examples
 	$(CHECKS)
+
+# Builds that are killed. A property tries thousands of cases.
+N ?= 200
+check check-kill: export KILLS := $(N)
+check: export ALL_EXAMPLES := 2000
+
+check: $(INSTALLED) ## Run the checks of reliability at full size; writes the table in docs/reliability.md
+	$(BIN)/pytest -m check --page docs/reliability.md
+
+check-kill: $(INSTALLED) ## The check that kills builds alone: make check-kill N=200
+	$(BIN)/pytest -m check --page docs/reliability.md tests/python/test_builds_kill.py
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check

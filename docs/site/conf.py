@@ -49,7 +49,7 @@ html_sidebars = {
 }
 
 _METHODS = ["value", "predictions", "clusters", "experiments", "identity"]
-_REFERENCE = ["glossary", "privacy", "performance", "decisions/README"]
+_REFERENCE = ["glossary", "privacy", "reliability", "performance", "decisions/README"]
 _GUIDES = ["own_data", "questions", "summary", "explorer", "rules", "consumers"]
 # A page without a place of its own is a guide.
 _GUIDES += sorted(

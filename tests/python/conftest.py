@@ -13,7 +13,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pandas as pd
 import pytest
+import reliability
 import yaml
 from dbt_process import run_dbt
 
@@ -123,6 +126,32 @@ ROLES = {
 }
 
 
+# --- Checks of reliability ---------------------------------------------------------------------
+
+_RESULTS = pytest.StashKey[dict[str, reliability.Result]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--page", type=Path, help="the page that gets the results of the checks")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RESULTS] = defaultdict(reliability.Result)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    report = yield
+    if marker := item.get_closest_marker("check"):
+        item.config.stash[_RESULTS][marker.args[0]].add(item, report)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if page := session.config.getoption("page"):
+        reliability.write(page, session.config.stash[_RESULTS])
+
+
 # --- Builds ----------------------------------------------------------------------------------
 
 
@@ -132,12 +161,14 @@ class Build:
 
     is_published: whether queries go to the published file; otherwise to the marts in the working
         file, where not all of them were built.
+    seconds: how long it took.
     """
 
     folder: Path
     status: int
     output: str
     is_published: bool = True
+    seconds: float = 0
 
     @property
     def published(self) -> Path:
@@ -260,13 +291,15 @@ class Builder:
         parse = folder / "target" / "partial_parse.msgpack"
         if stored.exists():
             shutil.copy(stored, parse)
+        began = time.monotonic()
         status = run_dbt(folder, [*flags, command, *where, "--vars", given, *args], killed_after)
+        seconds = time.monotonic() - began
         if parse.exists() and not (stored.exists() or killed_after or "--project-dir" in args):
             shutil.copy(parse, folder / "parse")
             (folder / "parse").replace(stored)
         output = folder / "output.txt"
         text = output.read_text(errors="replace") if output.exists() else ""
-        return Build(folder, status, text)
+        return Build(folder, status, text, seconds=seconds)
 
 
 # --- Scenarios -------------------------------------------------------------------------------
@@ -483,11 +516,10 @@ def identical_customers(workshop: Workshop, more_customers: Attempt) -> Build:
 
 
 @scenario()
-def guarded(workshop: Workshop) -> dict[str, Attempt]:
-    """Runs that must not publish and a whole build, on data that would change the file.
+def one_mart(workshop: Workshop) -> tuple[Build, list[str]]:
+    """A build of a project with one mart and one data test, and the arguments that name it.
 
-    Of a project with one mart and one data test: the same macros and functions decide whether the
-    file is replaced, in a tenth of the time.
+    The same macros and functions open files and decide whether to publish, in a tenth of the time.
     """
     project = workshop.folder("project-of-one-mart")
     of = workshop.builder.project
@@ -500,6 +532,13 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
         (project / part).write_text(sql)
     where = ["--project-dir", str(project)]
     green = workshop.build(workshop.folder("one-mart"), {"orders.csv": ONE_ORDER}, args=where)
+    return green.passed(), where
+
+
+@scenario("one_mart")
+def guarded(workshop: Workshop, one_mart: tuple[Build, list[str]]) -> dict[str, Attempt]:
+    """Runs that must not publish and a whole build, on data that would change the file."""
+    green, where = one_mart
     new = {"orders.csv": TWO_CUSTOMERS}
     runs: dict[str, dict[str, Any]] = {
         "whole": {},
@@ -513,12 +552,13 @@ def guarded(workshop: Workshop) -> dict[str, Attempt]:
             "variables": {"dataset": "another", "replace_other_dataset": True}
         },
         "no rows": {"tables": {"orders.csv": HEADER}},
+        "a closed folder": {"variables": {"publish_path": "/proc/published/segments.duckdb"}},
         "a failing test": {"tables": {"orders.csv": ONE_ORDER + "2,other,2024-03-01,,EUR\n"}},
     }
     return {
         name: attempt(
             workshop,
-            green.passed(),
+            green,
             f"guard-{number}",
             run.get("tables", new),
             run.get("variables"),

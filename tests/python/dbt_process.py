@@ -13,10 +13,10 @@ IMPORTED_BY_BUILDS = ["dbt.cli.main", "dbt.adapters.duckdb", "pytest"]
 IMPORTED_BY_BUILDS += ["scipy.cluster.hierarchy", "scipy.stats", "sklearn.cluster"]
 IMPORTED_BY_BUILDS += ["sklearn.manifold", "sklearn.metrics", "splink"]
 
-LONGEST_BUILD_SECONDS = 300
+LONGEST_BUILD_SECONDS = 900
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(IMPORTED_BY_BUILDS)
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(IMPORTED_BY_BUILDS)
 
 
 def run_dbt(folder: Path, args: list[str], killed_after: float | None = None) -> int:
@@ -24,7 +24,7 @@ def run_dbt(folder: Path, args: list[str], killed_after: float | None = None) ->
 
     killed_after: seconds after which the process is killed, if it still runs.
     """
-    process = _processes.Process(target=_invoke, args=(folder, args))
+    process = PROCESSES.Process(target=_invoke, args=(folder, args))
     process.start()
     process.join(killed_after or LONGEST_BUILD_SECONDS)
     if process.is_alive():

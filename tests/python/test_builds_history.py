@@ -208,6 +208,7 @@ def emptied(workshop: Workshop, built_at_once: Path) -> Path:
     return folder
 
 
+@pytest.mark.check("properties")
 def test_an_order_of_arrival_ends_in_the_same_tables(
     built_at_once: Path, lived_through: Path
 ) -> None:
@@ -235,6 +236,7 @@ def test_a_period_without_rows_is_cleared(emptied: Path) -> None:
         assert dates == [(LAST_DAY + timedelta(days=1),)], table
 
 
+@pytest.mark.check("properties")
 @pytest.mark.slow
 def test_periods_that_are_built_again_stay_as_they_are(
     workshop: Workshop, built_at_once: Path, tmp_path: Path

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,6 +11,7 @@ import yaml
 from conftest import ROOT
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt_common.exceptions import DbtRuntimeError
+from other_processes import held
 
 from customer_segmentation import dbt_plugin
 from customer_segmentation.identity.identifiers import hashed_reference, keyed_hash
@@ -53,27 +52,22 @@ def test_only_an_address_of_a_person_is_marked(reference):
     assert hashed_reference(reference).startswith("h-")
 
 
+@pytest.mark.check("lock")
 def test_a_file_that_another_process_holds_is_waited_for_and_its_holder_named(
     tmp_path, monkeypatch
 ):
     path = tmp_path / "demo.duckdb"
     said = []
     monkeypatch.setattr(dbt_plugin._LOGGER, "info", said.append)
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 1)
+    monkeypatch.setattr(dbt_plugin, "SECONDS_TO_WAIT_FOR_LOCK", 1)
+    with held(path) as holder:
         begin = time.monotonic()
         # dbt opens the file again and again; all of it waits once.
         for _ in range(7):
-            with pytest.raises(DbtRuntimeError, match=f"in use by process {holder.pid} and"):
+            with pytest.raises(DbtRuntimeError, match=f"in use by process {holder} and"):
                 plugin(path)
         assert 1 <= time.monotonic() - begin < 3
-        assert said == [f"{path} is in use by process {holder.pid}. Waiting for up to 1 s."]
-        holder.communicate(b"\n")
+        assert said == [f"{path} is in use by process {holder}. Waiting for up to 1 s."]
     plugin(path)
 
 

@@ -128,6 +128,7 @@ def test_breaks_are_the_best_of_all_partitions(cents, classes):
         assert found == pytest.approx(best, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.check("properties")
 @examples(100)
 @given(st.lists(MONEY, max_size=40), st.integers(2, 6), st.randoms(use_true_random=False))
 def test_cuts_are_given_values_in_order_whatever_the_row_order(values, classes, shuffle):

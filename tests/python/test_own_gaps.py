@@ -58,6 +58,7 @@ histories = st.lists(st.integers(0, 400), min_size=1, max_size=12, unique=True).
 mean_gaps = st.floats(1, 300)
 
 
+@pytest.mark.check("properties")
 @examples(60)
 @given(histories, st.data(), mean_gaps)
 def test_a_later_last_order_never_scores_lower(
@@ -69,6 +70,7 @@ def test_a_later_last_order_never_scores_lower(
     assert moved.score >= now.score
 
 
+@pytest.mark.check("properties")
 @examples(60)
 @given(histories, mean_gaps)
 def test_one_more_order_on_the_newest_day_never_scores_lower(
@@ -79,6 +81,7 @@ def test_one_more_order_on_the_newest_day_never_scores_lower(
     assert more.score >= now.score
 
 
+@pytest.mark.check("properties")
 @examples(60)
 @given(histories, st.integers(401, 500), mean_gaps)
 def test_a_longer_silence_never_scores_higher(

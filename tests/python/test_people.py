@@ -161,6 +161,7 @@ DECISIONS = st.lists(st.tuples(DIFFERENT, st.booleans()).map(lambda p: (*p[0], p
 VETOES = st.sampled_from([[], ["given_name"], ["birth_date"], BOTH])
 
 
+@pytest.mark.check("properties")
 @examples(300)
 @given(RECORDS, PAIRS, VETOES, st.integers(1, 8), DECISIONS)
 def test_it_is_its_slow_twin(records, pairs, vetoes, cap, decisions):
@@ -168,6 +169,7 @@ def test_it_is_its_slow_twin(records, pairs, vetoes, cap, decisions):
     assert (result.members, result.refused) == slow_merge(records, pairs, vetoes, cap, decisions)
 
 
+@pytest.mark.check("properties")
 @examples(100)
 @given(RECORDS, PAIRS, VETOES, st.integers(1, 8), DECISIONS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_the_side_of_a_key_never_matter(
@@ -184,6 +186,36 @@ def test_the_order_of_rows_and_the_side_of_a_key_never_matter(
     others = random.sample(records, len(records))
     turned = merge(others, shuffled(pairs, True), vetoes, cap, shuffled(decisions, True))
     assert turned == expected
+
+
+@pytest.mark.check("properties")
+@examples(100)
+@given(RECORDS, PAIRS, VETOES, st.integers(1, 8), DECISIONS)
+def test_customers_share_no_record_have_links_between_them_and_no_conflict_inside(
+    records, pairs, vetoes, cap, decisions
+):
+    result = merge(records, pairs, vetoes, cap, decisions)
+    of = dict(result.members)
+    assert sorted(of) == sorted(record[0] for record in records)
+    decided = [(low, high) for low, high, same in decisions if same]
+    linked = [*decided, *((low, high) for low, high, _ in pairs)]
+    members = groups(result)
+    for group in members:
+        # Each is reached from the first by links inside the group.
+        reached = {group[0]}
+        for _ in group:
+            reached |= {b for pair in linked for a, b in (pair, pair[::-1]) if a in reached}
+            reached &= set(group)
+        assert reached == set(group)
+        assert len(group) <= cap or any(set(pair) <= set(group) for pair in decided)
+        if not any(key in group for pair in decided for key in pair):
+            rows = [record for record in records if record[0] in group]
+            assert not any(
+                conflict(a, b, [rule])
+                for a, b in itertools.combinations(rows, 2)
+                for rule in vetoes
+            )
+    assert not any(of[low] == of[high] for low, high, same in decisions if not same)
 
 
 WORDS = st.text("abc", min_size=1, max_size=5)

@@ -4,12 +4,16 @@ import os
 import re
 import resource
 import shutil
-import subprocess
-import sys
+import time
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 
 import duckdb
 import pytest
+from dbt_process import PROCESSES
+from examples import at_size
+from other_processes import held, reading
 
 from customer_segmentation.output import publication
 from customer_segmentation.output.publication import (
@@ -31,6 +35,8 @@ CUSTOMERS = PublishedTable(
 )
 CHECKS = PublishedTable("marts.checks", schema="monitoring", name="checks")
 DATA_SET = PublishedTable("marts.data_set", "monitoring", "data_set")
+CUSTOMERS_ALONE = replace(CUSTOMERS, columns={})
+SIZES_TRIED = at_size(full=40, small=4)
 ANALYST, SCIENCE = {"analyst": ["customers"]}, {"science": ["models"]}
 
 
@@ -201,16 +207,10 @@ def test_a_file_from_before_the_marker_is_replaced(working, tmp_path):
 def test_a_published_file_that_is_open_for_writing_is_replaced(working, tmp_path):
     path = tmp_path / "segments.duckdb"
     publish(working, [CUSTOMERS], path)
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with held(path):
         before = path.stat().st_ino
         assert publish(working, [CUSTOMERS], path) is None
         assert path.stat().st_ino != before
-        holder.communicate(b"\n")
     assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
 
 
@@ -238,28 +238,98 @@ def test_mode_owner_and_link_outlive_a_publication(working, tmp_path):
         assert published.execute("select count(*) from customers").fetchall() == [(2,)]
 
 
-def test_a_folder_that_is_full_or_closed_leaves_the_old_file_and_one_line(working, tmp_path):
-    path = tmp_path / "segments.duckdb"
+WORDS_OF_A_REFUSAL = r"\S+ can't be published: [^\n]+ Nothing was replaced\. [^\n]+"
+
+
+@pytest.mark.check("publish")
+@pytest.mark.parametrize("share", [at / SIZES_TRIED for at in range(SIZES_TRIED)])
+def test_a_disk_that_is_full_leaves_the_old_file_and_one_line(working, tmp_path, share):
+    path, whole = tmp_path / "segments.duckdb", tmp_path / "whole" / "segments.duckdb"
     publish(working, [CUSTOMERS], path)
     before = path.read_bytes()
-    working.execute("insert into marts.customers select md5(i::varchar) from range(300000) t(i)")
+    working.execute("insert into marts.customers select md5(i::varchar) from range(100000) t(i)")
+    publish(working, [CUSTOMERS], whole)
     # A limit of the process stands for a full disk: writing fails at the same place.
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, unlimited[1]))
+    room = int(share * whole.stat().st_size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, unlimited[1]))
     try:
-        with pytest.raises(PublicationError) as full:
+        with pytest.raises(PublicationError) as error:
             publish(working, [CUSTOMERS], path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-    with pytest.raises(PublicationError) as closed:
-        publish(working, [CUSTOMERS], "/proc/segments.duckdb")
-    for error in (full, closed):
-        assert re.fullmatch(
-            r"\S+ can't be published: .+ Nothing was replaced\. .+", str(error.value)
-        )
+    assert re.fullmatch(WORDS_OF_A_REFUSAL, str(error.value))
     assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["segments.duckdb"]
+    assert {file.name for file in tmp_path.iterdir()} == {"segments.duckdb", "whole"}
     assert publish(working, [CUSTOMERS], path) is None
+
+
+@pytest.mark.check("publish")
+@pytest.mark.parametrize("place", ["/proc/segments.duckdb", "/proc/new/segments.duckdb"])
+def test_a_folder_that_is_closed_gets_one_line(working, place):
+    with pytest.raises(PublicationError) as error:
+        publish(working, [CUSTOMERS], place)
+    assert re.fullmatch(WORDS_OF_A_REFUSAL, str(error.value))
+
+
+# The number of the publication is in every row.
+NUMBERS = """
+    select min(number), max(number)
+    from (select number from customers union all select number from monitoring.checks)
+"""
+
+
+def publish_in_turn(path: Path, numbers: range) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts")
+        for number in numbers:
+            for table in ("customers", "checks"):
+                connection.execute(
+                    f"create or replace table marts.{table} as "
+                    f"select {number} as number from range({100 + number % 7})"
+                )
+            publish(connection, [CUSTOMERS_ALONE, CHECKS], path, roles=ANALYST)
+
+
+@pytest.mark.check("publish")
+def test_readers_of_many_publications_see_whole_ones_alone(tmp_path, record_property):
+    path = tmp_path / "segments.duckdb"
+    times = at_size(full=100, small=10)
+    publish_in_turn(path, range(1))
+    with reading(path, NUMBERS) as reader:
+        publisher = PROCESSES.Process(target=publish_in_turn, args=(path, range(1, times + 1)))
+        publisher.start()
+        publisher.join()
+    record_property("tried", times)
+    assert publisher.exitcode == 0
+    assert reader.errors == []
+    assert [run for run in reader.runs if run[0] != run[1]] == []
+    assert len(reader.runs) > times / 10, "a control: readers met the publications"
+
+
+@pytest.mark.check("publish")
+def test_a_publication_that_is_killed_leaves_one_whole_file(tmp_path, record_property):
+    path = tmp_path / "segments.duckdb"
+    times, random = at_size(full=200, small=5), Random(5)
+    publish_in_turn(path, range(1))
+    record_property("tried", times)
+    drafts = 0
+    for number in range(times):
+        publisher = PROCESSES.Process(target=publish_in_turn, args=(path, range(1, 10**6)))
+        before = path.stat().st_ino
+        publisher.start()
+        while publisher.is_alive() and path.stat().st_ino == before:
+            time.sleep(0.01)
+        publisher.join(random.uniform(0, 0.3))
+        publisher.kill()
+        publisher.join()
+        drafts += any(file.name.startswith(".") for file in tmp_path.rglob("*"))
+        with duckdb.connect(str(path), read_only=True) as published:
+            ((least, most),) = published.execute(NUMBERS).fetchall()
+        assert least == most, number
+        publish_in_turn(path, range(1))
+        assert sorted(file.name for file in tmp_path.rglob("*.duckdb*")) == [path.name] * 2
+    assert drafts or times < 10, "a control: some were killed while they wrote"
 
 
 def with_roles(working, path, roles):

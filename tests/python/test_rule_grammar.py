@@ -1789,7 +1789,11 @@ def test_metric_columns_equal_a_count_by_hand(world: World) -> None:
             assert row[column] == expected, (measure, number, as_of)
 
 
-def test_conditions_equal_an_independent_evaluation(world: World) -> None:
+@pytest.mark.check("properties")
+def test_conditions_equal_an_independent_evaluation(
+    world: World, record_property: Callable[[str, int], None]
+) -> None:
+    record_property("tried", len(world.definitions))
     cuts: dict[Any, Any] = {}
     seen = {True: 0, False: 0, None: 0}
     for (number, as_of), held in world.conditions.items():
@@ -1837,7 +1841,11 @@ def test_the_evaluator_agrees_with_worked_examples(case: int) -> None:
     assert found is expected, (rows, rule)
 
 
-def test_matching_segments_are_those_whose_condition_holds(world: World) -> None:
+@pytest.mark.check("properties")
+def test_matching_segments_are_those_whose_condition_holds(
+    world: World, record_property: Callable[[str, int], None]
+) -> None:
+    record_property("tried", len(world.definitions))
     expected = {
         (*who, f"rule:{key}")
         for who, held in world.conditions.items()

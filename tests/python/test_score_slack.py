@@ -90,6 +90,7 @@ histories = st.integers(1, 6).flatmap(
 )
 
 
+@pytest.mark.check("properties")
 @examples(25)
 @given(histories, st.sampled_from([0.05, 0.1, 0.5]))
 def test_scores_are_kept_as_a_replay_in_python_keeps_them(

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from customer_segmentation.input.contract import ContractTable, missing_columns
 from customer_segmentation.input.text_files import RawFileError, columns_of_text, load_text
-from customer_segmentation.sql import identifier, literal
+from customer_segmentation.sql import file_literal, identifier, literal
 
 FORMATS = {
     ".parquet": "parquet",
@@ -191,7 +191,8 @@ def other_files(folder: Path, contract: Sequence[ContractTable]) -> list[Path]:
 def relation_of(file: RawFile) -> str:
     """The from clause that reads Parquet files, columns by name."""
     parts = (
-        f"select *{_added(by_folder)} from read_parquet({literal(part)}, hive_partitioning = false)"
+        f"select *{_added(by_folder)} "
+        f"from read_parquet({file_literal(part)}, hive_partitioning = false)"
         for part, by_folder in file.parts
     )
     return f"({' union all by name '.join(parts)})"

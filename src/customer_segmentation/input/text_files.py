@@ -13,13 +13,13 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import duckdb
 
-from customer_segmentation.sql import identifier, literal
+from customer_segmentation.sql import file_literal, identifier, literal
 
 _LONGEST_LINE = 16 * 1024 * 1024  # bytes
 _READ_ERRORS = (OSError, EOFError, zlib.error, csv.Error, duckdb.Error)
@@ -79,17 +79,19 @@ def load_text(
     _refuse_line_breaks(connection, path, one_line)
 
 
+def _opener(path: Path) -> Callable[..., Any]:
+    return gzip.open if path.name.casefold().endswith(".gz") else open
+
+
 def _opened(path: Path) -> IO[bytes]:
-    opener = gzip.open if path.name.casefold().endswith(".gz") else open
-    return opener(path, "rb")  # type: ignore[return-value]
+    return _opener(path)(path, "rb")  # type: ignore[no-any-return]
 
 
 def _header(path: Path) -> tuple[tuple[str, ...], int]:
     """The columns of a CSV file, and the number of lines that name them."""
-    opener = gzip.open if path.name.casefold().endswith(".gz") else open
     # The load rejects what isn't UTF-8, line by line.
-    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
+    with _opener(path)(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.reader(iter(lambda: file.readline(_LONGEST_LINE), ""))
         header = next(reader, [])
     names = (name.strip() or f"unnamed_{n}" for n, name in enumerate(header, start=1))
     return tuple(names), reader.line_num
@@ -114,7 +116,7 @@ def _keys(path: Path) -> tuple[str, ...]:
 
 
 def _json_lines(path: Path) -> str:
-    file = literal(path.as_posix())
+    file = file_literal(path.as_posix())
     return f"read_ndjson_objects({file}, ignore_errors = true, hive_partitioning = false)"
 
 
@@ -146,7 +148,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequen
             f"""
             create or replace temp table part_rows as
             select * from read_csv(
-                {literal(path.as_posix())}, header = true, auto_detect = false, delim = ',',
+                {file_literal(path.as_posix())}, header = true, auto_detect = false, delim = ',',
                 quote = '"', escape = '"', columns = {{{types}}}, store_rejects = true,
                 rejects_limit = 0, max_line_size = {_LONGEST_LINE},
                 hive_partitioning = false
@@ -179,18 +181,28 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequen
 
 def _count_lines(path: Path) -> int:
     """Lines that aren't blank. Reads to the end, so that a damaged archive is found."""
+    count, is_new, is_old = 0, True, False
     with _opened(path) as file:
-        count, last = 0, b""
-        for last in file:
-            count += last not in (b"\n", b"\r\n")
-    # A file of old with CR alone is one line to Python.
-    return sum(map(bool, last.split(b"\r"))) if count == 1 and b"\r" in last[:-2] else count
+        for piece in _pieces(file):
+            count += is_new and piece not in (b"\n", b"\r\n")
+            is_new = piece.endswith(b"\n")
+            is_old |= b"\r" in piece.rstrip(b"\r\n")
+    if count != 1 or not is_old:
+        return count
+    # A file of old with CR alone is one line of bytes.
+    with _opener(path)(path, "rt", encoding="latin-1") as text:
+        return sum(line != "\n" for line in iter(lambda: text.readline(_LONGEST_LINE), ""))
 
 
 def _mixes_line_ends(path: Path) -> bool:
     with _opened(path) as file:
-        ends = {line.endswith(b"\r\n") for line in file if line.endswith(b"\n")}
+        ends = {line.endswith(b"\r\n") for line in _pieces(file) if line.endswith(b"\n")}
     return len(ends) > 1
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, longer ones in pieces: a small archive may hold one of gigabytes."""
+    return iter(lambda: file.readline(_LONGEST_LINE), b"")
 
 
 def _breaks(text: str) -> str:

@@ -1,0 +1,133 @@
+"""A build that is killed at any moment loses nothing: the next one ends as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import Attempt, Build, Workshop, attempt, scenario
+from other_processes import Reader, reading
+from test_builds_history import HISTORY_VARS, a_world, working_file
+
+KILLS = int(os.environ.get("KILLS", "1"))
+# Few kills take the smallest builds that there are anyway; many take a shop with a history.
+GREEN, UNKILLED = ("yesterday", "today") if KILLS > 1 else ("one_customer", "more_customers")
+VARS: dict[str, Any] = {}
+if KILLS > 1:
+    VARS = {**HISTORY_VARS, "history_start": "2024-05-01", "predictions": {}}
+WORLD = a_world(1, batches=2)
+
+
+@scenario()
+def yesterday(workshop: Workshop) -> Build:
+    """A shop before the last batches of its data came."""
+    known = WORLD.known({0}, random.Random(0))
+    return workshop.build(workshop.folder("yesterday"), known, VARS)
+
+
+@scenario("yesterday")
+def today(workshop: Workshop, yesterday: Build) -> Attempt:
+    everything = WORLD.known({0, 1, 2}, random.Random(1))
+    return attempt(workshop, yesterday.passed(), "today", everything, VARS)
+
+
+def files(folder: Path) -> set[str]:
+    """The files of builds, without dbt's."""
+    return {
+        str(file.relative_to(folder))
+        for part in ("warehouse", "published")
+        for file in (folder / part).rglob("*")
+        if file.is_file()
+    }
+
+
+def different_tables(left: Build, right: Build) -> list[str]:
+    """Published tables of which one file has rows that the other lacks."""
+    with duckdb.connect() as connection:
+        for name, build in (("a", left), ("b", right)):
+            connection.execute(f"attach '{build.published}' as {name} (read_only)")
+        tables = [
+            connection.execute(
+                "select table_schema || '.' || table_name from information_schema.tables "
+                "where table_catalog = ? order by 1",
+                [name],
+            ).fetchall()
+            for name in ("a", "b")
+        ]
+        if tables[0] != tables[1]:
+            return ["the list of tables"]
+        return [
+            table
+            for (table,) in tables[0]
+            if any(
+                connection.execute(
+                    f"select 1 from (from {one}.{table} except all from {other}.{table}) limit 1"
+                ).fetchall()
+                for one, other in ("ab", "ba")
+            )
+        ]
+
+
+def kill_one(
+    workshop: Workshop, green: Build, unkilled: Build, number: int, moment: float
+) -> list[str]:
+    """Kills a build over a green one and builds again; returns what is wrong then.
+
+    moment: when it is killed, as a share of the time that the unkilled build took.
+    """
+    folder = workshop.folder(f"kill-{number}")
+    shutil.rmtree(folder)
+    for part, of in (("warehouse", green), ("published", green), ("raw", unkilled)):
+        shutil.copytree(of.folder / part, folder / part)
+    wrong = []
+    with reading(Build(folder, 0, "").published, pause=0.1) as reader:
+        killed = workshop.build(
+            folder, None, VARS, killed_after=max(moment * unkilled.seconds, 0.01)
+        )
+        if killed.status == 0:
+            # It was quicker than the unkilled one.
+            return kill_one(workshop, green, unkilled, number, moment * 0.8)
+        try:
+            duckdb.connect(str(working_file(folder)), read_only=True).close()
+        except duckdb.Error as error:
+            wrong.append(f"the working file does not open: {error}")
+        rerun = workshop.build(folder, None, VARS)
+    if killed.status > 0:
+        wrong.append(f"the build failed before it was killed: {killed.output[-1000:]}")
+    if rerun.status:
+        wrong.append(f"the next build failed: {rerun.output[-1000:]}")
+    else:
+        wrong += [f"{table} differs" for table in different_tables(rerun, unkilled)]
+    if more := files(folder) ^ files(unkilled.folder):
+        wrong.append(f"files of one of two builds alone: {sorted(more)}")
+    one_run = {Reader(build.published).read() for build in (green, unkilled)}
+    if reader.errors or not reader.runs or not reader.runs <= one_run:
+        wrong.append(f"{len(reader.runs - one_run)} mixed runs were read; {reader.errors[:3]}")
+    if not wrong:
+        shutil.rmtree(folder)
+    return wrong
+
+
+@pytest.mark.check("kill")
+@pytest.mark.usefixtures(GREEN, UNKILLED)
+def test_a_killed_build_leaves_nothing_behind(
+    workshop: Workshop, request: pytest.FixtureRequest, record_property: Callable[[str, int], None]
+) -> None:
+    green = request.getfixturevalue(GREEN).passed()
+    unkilled = request.getfixturevalue(UNKILLED).build.passed()
+    assert different_tables(green, unkilled), "a control: else nothing would have to be built"
+    rng = random.Random(KILLS)
+    attempts = [
+        workshop.pool.submit(kill_one, workshop, green, unkilled, number, rng.random())
+        for number in range(KILLS)
+    ]
+    wrong = {number: found for number, made in enumerate(attempts) if (found := made.result())}
+    record_property("tried", KILLS)
+    record_property("survived", KILLS - len(wrong))
+    assert not wrong

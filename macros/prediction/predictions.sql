@@ -187,6 +187,18 @@
 {%- endmacro %}
 
 
+{% macro threshold_group(predictions, customers) -%}
+case {{ predictions }}.target
+    {%- for target, threshold in setting('group_thresholds').items() %}
+    when '{{ target }}'
+        then coalesce(cast({{ customers }}.{{ threshold.attribute }} as {{ dbt.type_string() }}), 'unknown')
+    {%- else %}
+    when '' then ''
+    {%- endfor %}
+end
+{%- endmacro %}
+
+
 {#- An effect of less than a tenth of a point is no reason. -#}
 {% macro strongest_effects(customers, effects) -%}
     {%- set sizes, words = [], [] -%}

@@ -56,11 +56,14 @@ parts as (
         max(case when fit.part = 'count' and fit.name = '{{ count }}' then fit.value end) as {{ count }},
         {%- endfor %}
         {%- for date in ['train_from', 'train_to', 'test'] %}
-        max(case when fit.part = 'origin' and fit.name = '{{ date }}' then cast(fit.feature as date) end) as {{ date }}_origin,
+        max(
+            case when fit.part = 'origin' and fit.name = '{{ date }}' then cast(fit.feature as date) end
+        ) as {{ date }}_origin,
         {%- endfor %}
         {%- for value in ['mean', 'low', 'high'] %}
-        max(case when fit.part = 'gain' and fit.name = '{{ value }}' and fit.feature = best.candidate then fit.value end)
-            as gain_{{ value }}{{ ',' if not loop.last }}
+        max(
+            case when fit.part = 'gain' and fit.name = '{{ value }}' and fit.feature = best.candidate then fit.value end
+        ) as gain_{{ value }}{{ ',' if not loop.last }}
         {%- endfor %}
     from fit
     left join best

@@ -48,7 +48,6 @@ parts as (
     select
         fit.target,
         fit.as_of as fitted_as_of,
-        max(best.candidate) as best_candidate,
         max(case when fit.part = 'model' then fit.name end) as model,
         max(case when fit.part = 'verdict' then fit.name end) as verdict,
         max(case when fit.part = 'why' then fit.name end) as why,
@@ -63,8 +62,9 @@ parts as (
         {%- for value in ['mean', 'low', 'high'] %}
         max(
             case when fit.part = 'gain' and fit.name = '{{ value }}' and fit.feature = best.candidate then fit.value end
-        ) as gain_{{ value }}{{ ',' if not loop.last }}
+        ) as gain_{{ value }},
         {%- endfor %}
+        max(best.candidate) as best_candidate
     from fit
     left join best
         on

@@ -1,13 +1,8 @@
 {% macro experiments() %}
     {%- set cache, key = cache_of_this_run(), ['experiments', var('experiments'), var('metrics', {}), var('extra_metrics', {}), var('rule_segments', {})] | string -%}
-    {%- if key not in cache -%}
-        {%- do cache.update({key: checked_experiments()}) -%}
+    {%- if key in cache -%}
+        {{- return(cache[key]) -}}
     {%- endif -%}
-    {{- return(cache[key]) -}}
-{% endmacro %}
-
-
-{% macro checked_experiments() %}
     {%- set name = {'text': '[A-Za-z0-9_.-]+', 'words': 'letters, digits, _, . and -'} -%}
     {%- set day, share = {'date': true}, {'number': [0.000001, 1]} -%}
     {%- do check('Var experiments', '', var('experiments'), {
@@ -36,7 +31,7 @@
         {%- elif entry.start | string > entry.end | string -%}
             {%- do definition_error(subject, 'end', entry.end, 'the day of start, ' ~ entry.start ~ ', or a later one') -%}
         {%- elif entry.segment is defined -%}
-            {%- do check_experiment_segment(subject, entry.segment) -%}
+            {%- do parts_of_segment_key(subject, 'segment', entry.segment) -%}
         {%- endif -%}
         {%- set outcomes = ([entry.primary_metric] + entry.get('guardrail_metrics', [])) | unique(case_sensitive=true) | list -%}
         {%- do check_experiment_metrics(subject, outcomes, entry.get('lower_is_better', [])) -%}
@@ -57,7 +52,8 @@
             'layer': entry.get('layer'),
         }}) -%}
     {%- endfor -%}
-    {{- return(checked.values() | list) -}}
+    {%- do cache.update({key: checked.values() | list}) -%}
+    {{- return(cache[key]) -}}
 {% endmacro %}
 
 
@@ -105,17 +101,6 @@
 {% endmacro %}
 
 
-{% macro check_experiment_segment(subject, segment_key) %}
-    {%- set scheme, schemes = segment_key.split(':')[0], exclusive_schemes() | list + ['rule'] -%}
-    {%- set rules = rule_segments() | map(attribute='segment_key') | list -%}
-    {%- if ':' not in segment_key or scheme not in schemes -%}
-        {%- do definition_error(subject, 'segment', format_value(segment_key), 'a segment such as rfm:champions, of the schemes ', schemes, scheme) -%}
-    {%- elif scheme == 'rule' and segment_key not in rules -%}
-        {%- do definition_error(subject, 'segment', format_value(segment_key), 'the rule segments ', rules, segment_key) -%}
-    {%- endif -%}
-{% endmacro %}
-
-
 {#- The value of a metric has to follow from the rows of any days. -#}
 {% macro check_experiment_metrics(subject, outcomes, lower_is_better) %}
     {%- for name in outcomes if name in metrics() -%}
@@ -144,67 +129,35 @@
 
 
 {% macro declared_experiments() -%}
-{%- set text = dbt.type_string() -%}
-{%- if not experiments() -%}
-select
-    cast(null as {{ text }}) as experiment_id,
-    cast(null as {{ text }}) as hypothesis,
-    cast(null as date) as starts_on,
-    cast(null as date) as ends_on,
-    cast(null as integer) as pre_period_days,
-    cast(null as {{ text }}) as plan
-where false
-{%- endif -%}
-{%- for experiment in experiments() %}
-select
-    {{ sql_literal(experiment.name) }} as experiment_id,
-    {{ sql_literal(experiment.hypothesis) }} as hypothesis,
-    cast('{{ experiment.start }}' as date) as starts_on,
-    cast('{{ experiment.end }}' as date) as ends_on,
-    cast({{ experiment.pre_period_days or 'null' }} as integer) as pre_period_days,
-    {{ sql_literal(tojson(experiment)) }} as plan
-{{- '\nunion all' if not loop.last }}
-{%- endfor %}
+{%- set rows = [] -%}
+{%- for one in experiments() -%}
+{%- do rows.append([one.name, one.hypothesis, one.start, one.end, one.pre_period_days, tojson(one)]) -%}
+{%- endfor -%}
+{{ inline_rows({
+    'experiment_id': 'string', 'hypothesis': 'string', 'starts_on': 'date', 'ends_on': 'date', 'pre_period_days': 'integer', 'plan': 'string',
+}, rows) }}
 {%- endmacro %}
 
 
 {% macro declared_variants() -%}
-{%- if not experiments() -%}
-select
-    cast(null as {{ dbt.type_string() }}) as experiment_id,
-    cast(null as {{ dbt.type_string() }}) as variant
-where false
-{%- endif -%}
-{%- for experiment in experiments() %}
-{%- set all_but_last = not loop.last %}
-{%- for cell in experiment.cells %}
-select
-    {{ sql_literal(experiment.name) }} as experiment_id,
-    {{ sql_literal(cell.variant) }} as variant
-{{- '\nunion all' if all_but_last or not loop.last }}
-{%- endfor %}
-{%- endfor %}
+{%- set rows = [] -%}
+{%- for experiment in experiments() -%}
+{%- for cell in experiment.cells -%}
+{%- do rows.append([experiment.name, cell.variant]) -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ inline_rows({'experiment_id': 'string', 'variant': 'string'}, rows) }}
 {%- endmacro %}
 
 
 {% macro declared_outcomes() -%}
-{%- if not experiments() -%}
-select
-    cast(null as {{ dbt.type_string() }}) as experiment_id,
-    cast(null as {{ dbt.type_string() }}) as metric,
-    cast(null as boolean) as is_primary
-where false
-{%- endif -%}
-{%- for experiment in experiments() %}
-{%- set all_but_last = not loop.last %}
-{%- for metric in experiment.metrics %}
-select
-    {{ sql_literal(experiment.name) }} as experiment_id,
-    {{ sql_literal(metric) }} as metric,
-    {{ loop.first | lower }} as is_primary
-{{- '\nunion all' if all_but_last or not loop.last }}
-{%- endfor %}
-{%- endfor %}
+{%- set rows = [] -%}
+{%- for experiment in experiments() -%}
+{%- for metric in experiment.metrics -%}
+{%- do rows.append([experiment.name, metric, loop.first]) -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ inline_rows({'experiment_id': 'string', 'metric': 'string', 'is_primary': 'boolean'}, rows) }}
 {%- endmacro %}
 
 

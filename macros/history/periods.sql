@@ -102,10 +102,7 @@ select 0 as customers
     {% if not execute or flags.WHICH not in ['build', 'run', 'retry'] %}
         {{ return('') }}
     {% endif %}
-    {% set written = [] %}
-    {% for result in results if result.status | string == 'success' %}
-        {% do written.append(result.node.unique_id) %}
-    {% endfor %}
+    {% set written = results | selectattr('status', 'equalto', 'success') | map(attribute='node.unique_id') | list %}
     {% set periods = graph.nodes.get('model.customer_segmentation.int_periods') %}
     {#- A project that disables it builds nothing by period. -#}
     {% if not periods %}

@@ -1,32 +1,3 @@
-{% macro sure_rules() %}
-    {{ return({
-        'name and birth date': ['given_name', 'family_name', 'birth_date'],
-        'name and e-mail': ['given_name', 'email'],
-        'name and phone': ['given_name', 'family_name', 'phone'],
-        'name and address': ['given_name', 'family_name', 'address'],
-        'birth date and e-mail': ['birth_date', 'email'],
-        'birth date and phone': ['birth_date', 'phone'],
-        'name and device': ['given_name', 'device'],
-    }) }}
-{% endmacro %}
-
-
-{% macro linkage_blocks() %}
-    {{ return([
-        ['email'],
-        ['phone'],
-        ['name_in_any_order'],
-        ['birth_date', 'given_initial'],
-        ['birth_date', 'family_initial'],
-        ['birth_date', 'initials_in_any_order'],
-        ['birth_date', 'postcode'],
-        ['address', 'given_initial'],
-        ['postcode', 'family_name', 'given_initial'],
-        ['postcode', 'given_name'],
-    ]) }}
-{% endmacro %}
-
-
 {% macro linkage_comparisons() %}
     {%- set subject, comparisons = 'Var linkage_comparisons', var('linkage_comparisons') -%}
     {%- set column = {'one_of': ['given_name', 'family_name', 'birth_date', 'email', 'phone', 'address', 'postcode'], 'words': 'the columns '} -%}
@@ -52,22 +23,6 @@
 {% endmacro %}
 
 
-{% macro linkage_level_condition(level, left, right) -%}
-{%- set measure, value = level.items() | first -%}
-{%- if measure == 'equal' -%}
-    {{ left }}.{{ value }} = {{ right }}.{{ value }}
-{%- elif measure == 'swapped' -%}
-    {#- But for a typing error; _ALIKE of identity/comparisons.py has the same limit. #}
-    {{ jaro_winkler(left ~ '.' ~ value[0], right ~ '.' ~ value[1]) }} >= .9
-    and {{ jaro_winkler(left ~ '.' ~ value[1], right ~ '.' ~ value[0]) }} >= .9
-{%- elif measure == 'jaro_winkler' -%}
-    {{ jaro_winkler(left ~ '.' ~ value[0], right ~ '.' ~ value[0]) }} >= {{ value[1] }}
-{%- else -%}
-    {{ edit_distance(left ~ '.' ~ value[0], right ~ '.' ~ value[0]) }} <= {{ value[1] }}
-{%- endif -%}
-{%- endmacro %}
-
-
 {% macro linkage_level(comparison, left, right) -%}
 {%- set measure, value = comparison.levels[0].items() | first -%}
 case
@@ -75,7 +30,20 @@ case
     when {{ left }}.{{ column }} is null or {{ right }}.{{ column }} is null then null
     {%- endfor %}
     {%- for level in comparison.levels %}
-    when {{ linkage_level_condition(level, left, right) }} then {{ loop.index }}
+    {%- set measure, value = level.items() | first %}
+    {%- if measure == 'equal' %}
+    when {{ left }}.{{ value }} = {{ right }}.{{ value }}
+    {%- elif measure == 'swapped' %}
+    {#- But for a typing error; _ALIKE of identity/comparisons.py has the same limit. #}
+    when
+        {{ jaro_winkler(left ~ '.' ~ value[0], right ~ '.' ~ value[1]) }} >= .9
+        and {{ jaro_winkler(left ~ '.' ~ value[1], right ~ '.' ~ value[0]) }} >= .9
+    {%- elif measure == 'jaro_winkler' %}
+    when {{ jaro_winkler(left ~ '.' ~ value[0], right ~ '.' ~ value[0]) }} >= {{ value[1] }}
+    {%- else %}
+    when {{ edit_distance(left ~ '.' ~ value[0], right ~ '.' ~ value[0]) }} <= {{ value[1] }}
+    {%- endif %}
+        then {{ loop.index }}
     {%- endfor %}
     else 0
 end

@@ -4,6 +4,6 @@
     {% set report = call_plugin('segmentation_check_input', [tojson(request)]) %}
     {% do print(report.text) %}
     {% if report.changes %}
-        {% do raise_config_error('Changes needed before a build: ' ~ report.changes ~ ', listed above.') %}
+        {% do exceptions.raise_compiler_error('Changes needed before a build: ' ~ report.changes ~ ', listed above.') %}
     {% endif %}
 {% endmacro %}

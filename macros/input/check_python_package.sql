@@ -13,7 +13,7 @@
 
 {% macro duckdb__check_python_package() %}
     {% if not run_query("select 1 from duckdb_functions() where function_name = 'segmentation_package_version'") %}
-        {% do raise_config_error(
+        {% do exceptions.raise_compiler_error(
             "The output '" ~ target.name ~ "' of the profile '" ~ target.profile_name ~ "' has no functions of the Python package "
             ~ 'customer-segmentation ' ~ package_version() ~ '. Expected the package installed beside dbt, and in profiles.yml, under '
             ~ 'that output: plugins: [{module: customer_segmentation.dbt_plugin}].'
@@ -21,7 +21,7 @@
     {% endif %}
     {% set installed = run_query('select segmentation_package_version()').columns[0].values()[0] %}
     {% if installed != package_version() %}
-        {% do raise_config_error(
+        {% do exceptions.raise_compiler_error(
             'The Python package customer-segmentation is of version ' ~ installed ~ ', the dbt package of version ' ~ package_version()
             ~ '. Expected the same version of both.'
         ) %}

@@ -58,7 +58,7 @@
         {{ return(find_warehouse_tables(contract, raw_warehouse())) }}
     {% endif %}
     {% if var('raw_dir') is none %}
-        {% do raise_config_error("Var raw_dir is null. The demo: make build. Your own data: --vars '{dataset: shop, raw_dir: data/shop, timezone: Europe/Berlin}', or raw_schema for tables of a warehouse; README.md says how.") %}
+        {% do exceptions.raise_compiler_error("Var raw_dir is null. The demo: make build. Your own data: --vars '{dataset: shop, raw_dir: data/shop, timezone: Europe/Berlin}', or raw_schema for tables of a warehouse; README.md says how.") %}
     {% endif %}
     {% set found = {} %}
     {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract), tojson(setting('raw_roots'))]) %}
@@ -91,7 +91,7 @@
     {% endfor %}
     {% set answer = fromjson(run_query('select ' ~ function ~ '(' ~ literals | join(', ') ~ ')').columns[0].values()[0]) %}
     {% if answer.error %}
-        {% do customer_segmentation.raise_config_error(answer.error) %}
+        {% do exceptions.raise_compiler_error(answer.error) %}
     {% endif %}
     {{ return(answer.result) }}
 {% endmacro %}
@@ -128,7 +128,7 @@
         {#- A new file; see rewrite_after_departures. -#}
         {% do run_query('create table if not exists ' ~ input_relation(schema, 'held_references') ~ ' (reference_hash ' ~ dbt.type_string() ~ ')') %}
     {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), place) %}
-        {% do raise_config_error(
+        {% do exceptions.raise_compiler_error(
             "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
             ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ place
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."
@@ -143,7 +143,7 @@
     {% if flags.WHICH == 'build' and path is not none and target.name in var('publish_targets') and not setting('replace_other_dataset') %}
         {% set held = call_plugin('segmentation_published_data_set', [path]) %}
         {% if held and held[0] != var('dataset') %}
-            {% do raise_config_error(
+            {% do exceptions.raise_compiler_error(
                 path ~ " holds the data set '" ~ held[0] ~ "'; this build is of '" ~ var('dataset')
                 ~ "'. Give it a file of its own with var publish_path, or replace that one with replace_other_dataset: true."
             ) %}

@@ -1,7 +1,7 @@
 {% macro raw_warehouse() %}
     {% set database, schema, identifiers = setting('raw_database'), setting('raw_schema'), setting('raw_identifiers') %}
     {% if schema is none and (database is not none or identifiers) %}
-        {% do raise_config_error('Var ' ~ ('raw_database' if database is not none else 'raw_identifiers') ~ ' is set and raw_schema is not. Set raw_schema to read tables of a warehouse, or neither to read files.') %}
+        {% do exceptions.raise_compiler_error('Var ' ~ ('raw_database' if database is not none else 'raw_identifiers') ~ ' is set and raw_schema is not. Set raw_schema to read tables of a warehouse, or neither to read files.') %}
     {% endif %}
     {{ return(none if schema is none else {'database': database or target.database, 'schema': schema, 'identifiers': identifiers}) }}
 {% endmacro %}
@@ -25,9 +25,9 @@
         {% set known = columns.get(identifier | lower, {'columns': []}) %}
         {% set missing = table.required_columns | reject('in', known['columns']) | list %}
         {% if 'identifier' not in known and (table.is_required or table.name in warehouse.identifiers) %}
-            {% do raise_config_error(place ~ " has no table '" ~ identifier ~ "' for " ~ table.name ~ '. Expected it there, or its name in the var raw_identifiers; found ' ~ (columns | length) ~ ' tables.' ~ hint) %}
+            {% do exceptions.raise_compiler_error(place ~ " has no table '" ~ identifier ~ "' for " ~ table.name ~ '. Expected it there, or its name in the var raw_identifiers; found ' ~ (columns | length) ~ ' tables.' ~ hint) %}
         {% elif 'identifier' in known and missing %}
-            {% do raise_config_error(
+            {% do exceptions.raise_compiler_error(
                 place ~ '.' ~ identifier ~ ' lacks the required column ' ~ missing | join(', ') ~ '. Found '
                 ~ (table.columns | select('in', known['columns']) | join(', ') or 'none of the expected columns')
                 ~ '. Expected ' ~ table.columns | join(', ') ~ ', of which ' ~ table.required_columns | join(', ') ~ ' must be there.' ~ hint

@@ -10,12 +10,7 @@
     {%- elif window.kind in ['first', 'last'] -%}
         {%- do limits.append(is_among_units(metric, window, as_of)) -%}
     {%- endif -%}
-    {%- if window.from_days_ago is not none -%}
-        {%- do limits.append(day ~ ' >= ' ~ days_before(as_of, window.from_days_ago)) -%}
-    {%- endif -%}
-    {%- if window.to_days_ago > 0 -%}
-        {%- do limits.append(day ~ ' < ' ~ days_before(as_of, window.to_days_ago)) -%}
-    {%- endif -%}
+    {%- do limits.extend(day_limits(window, day, as_of)) -%}
     {#- Rows for which the filter is null, as for an unknown device, don't count. -#}
     {%- if metric.aggregate == 'share' -%}
         {%- set is_in, is_out = limits + ['(' ~ metric.filter ~ ')'], limits + ['not (' ~ metric.filter ~ ')'] -%}

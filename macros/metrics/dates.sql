@@ -24,3 +24,8 @@
 {% macro duckdb__days_after(date_sql, days) %}
     {{- return('(' ~ date_sql ~ ' + ' ~ (days if days is integer else 'cast(' ~ days ~ ' as integer)') ~ ')') -}}
 {% endmacro %}
+
+
+{% macro day_number(day='day') %}
+    {{- return(dbt.datediff("date '1970-01-01'", day, 'day')) -}}
+{% endmacro %}

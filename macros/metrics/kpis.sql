@@ -7,10 +7,10 @@
 
 
 {% macro segment_goals() %}
-    {% set goals, schemes = setting('segment_goals'), exclusive_schemes() | list + ['rule'] %}
-    {% for segment_key, goal in goals.items() if segment_key.split(':')[0] not in schemes or goal.change == 0 %}
-        {% do definition_error('Var segment_goals', segment_key, format_value(goal.change) if goal.change == 0 else 'no such segment',
-            'a change other than 0' if goal.change == 0 else 'segments such as rfm:champions, of the schemes ', [] if goal.change == 0 else schemes) %}
+    {% set goals = setting('segment_goals') %}
+    {% for segment_key, goal in goals.items() %}
+        {% do parts_of_segment_key('Var segment_goals', '', segment_key) %}
+        {% do definition_error('Var segment_goals', segment_key, 0, 'a change other than 0') if goal.change == 0 %}
     {% endfor %}
     {{ return(goals) }}
 {% endmacro %}

@@ -29,11 +29,6 @@ group by as_of, customer_key
 {%- endmacro %}
 
 
-{% macro day_number(day='day') %}
-    {{- return(dbt.datediff("date '1970-01-01'", day, 'day')) -}}
-{% endmacro %}
-
-
 {% macro busiest_days(window, periods) -%}
 {%- set metric = metrics()[window.metric] -%}
 {%- set kept = ([metric.filter] if metric.filter else []) + window.where | map(attribute='test') | list -%}
@@ -73,7 +68,7 @@ group by as_of, customer_key
 select
     periods.as_of,
     found.customer_key,
-    count(case when {{ in_day_window(window, 'found.day', 'periods.as_of') }} then 1 end) as value
+    count(case when {{ day_limits(window, 'found.day', 'periods.as_of') | join(' and ') or 'true' }} then 1 end) as value
 from {{ periods }} as periods
 inner join (
     select
@@ -91,15 +86,6 @@ inner join (
 ) as found on periods.as_of > found.day
 group by periods.as_of, found.customer_key
 {%- endmacro %}
-
-
-{% macro in_day_window(window, day='day', as_of='as_of') %}
-    {%- set limits = [day ~ ' < ' ~ days_before(as_of, window.to_days_ago)] -%}
-    {%- if window.from_days_ago is not none -%}
-        {%- do limits.append(day ~ ' >= ' ~ days_before(as_of, window.from_days_ago)) -%}
-    {%- endif -%}
-    {{- return(limits | join(' and ')) -}}
-{% endmacro %}
 
 
 {#-
@@ -148,8 +134,7 @@ select
     count(
         case
             when
-                step = 1
-                and {{ in_day_window(window) }}
+                {{ (['step = 1'] + day_limits(window, 'day', 'as_of')) | join(' and ') }}
                 {%- if window.is_missing %}
                 and {{ dbt.datediff('day', 'as_of', 'day') }} > {{ window.within_days }}
                 and coalesce({{ dbt.datediff('day', 'completed_1', 'day') }} > {{ window.within_days }}, true)

@@ -48,6 +48,19 @@
 {% endmacro %}
 
 
+{#- Facts lie before as_of anyway. -#}
+{% macro day_limits(window, day, as_of) %}
+    {%- set limits = [] -%}
+    {%- if window.from_days_ago is not none -%}
+        {%- do limits.append(day ~ ' >= ' ~ days_before(as_of, window.from_days_ago)) -%}
+    {%- endif -%}
+    {%- if window.to_days_ago > 0 -%}
+        {%- do limits.append(day ~ ' < ' ~ days_before(as_of, window.to_days_ago)) -%}
+    {%- endif -%}
+    {{- return(limits) -}}
+{% endmacro %}
+
+
 {#-
     kind is days, hours, calendar (unit is week, month, quarter or year), first, last or any_days; size how many, or this or
     last of a calendar unit. where is a list of conditions on columns of the table. reads lists the tables with their conditions, of

@@ -23,6 +23,39 @@ end
 {%- endmacro %}
 
 
+{#- The baseline of new parameters says something only of schemes that are fitted with them. -#}
+{% macro paired_with_baselines(counts, columns=[]) -%}
+{%- set ids = ['scheme', 'segment_key'] + columns -%}
+select
+    period,
+    baseline,
+    baseline_as_of,
+    {{ ids | join(',\n    ') }},
+    sum(customers) as customers,
+    sum(baseline_customers) as baseline_customers
+from (
+    {%- for is_now in [true, false] %}
+    select
+        baselines.period,
+        baselines.baseline,
+        baselines.baseline_as_of,
+        {%- for id in ids %}
+        {{ counts }}.{{ id }},
+        {%- endfor %}
+        {{ counts ~ '.customers' if is_now else '0' }} as customers,
+        {{ '0' if is_now else counts ~ '.customers' }} as baseline_customers
+    from {{ ref('int_periods__baselines') }} as baselines
+    inner join {{ counts }}
+        on
+            baselines.{{ 'period' if is_now else 'baseline_as_of' }} = {{ counts }}.period
+            and (baselines.parameters is null or baselines.parameters = {{ fitted_by(counts ~ '.scheme') | indent(12) }})
+    {{- ' union all' if is_now }}
+    {%- endfor %}
+) as sides
+group by period, baseline, baseline_as_of, {{ ids | join(', ') }}
+{%- endmacro %}
+
+
 {#-
     By scheme or key of a rule segment, the columns that its definition names: in its rules, in rules and schemes that these refer to,
     as a feature of clusters or as an input of a score that is one or is named.

@@ -5,10 +5,7 @@
 
 {% macro declared_predictions() %}
     {%- set predictions, subject, features = var('predictions', {}) or {}, 'Var predictions', var('prediction_features', []) | map(attribute='name', default='') | list -%}
-    {%- set texts, feature = {}, {'one_of': features, 'words': 'the features of var prediction_features '} -%}
-    {%- for text in segment_texts() -%}
-        {%- do texts.update({text: none}) -%}
-    {%- endfor -%}
+    {%- set feature = {'one_of': features, 'words': 'the features of var prediction_features '} -%}
     {%- do check(subject, '', predictions, {'may_be_empty': true, 'values': {
         'keys': {
             'who': none,
@@ -16,7 +13,7 @@
             'horizon_days': {'whole': [1, 3650], 'words': 'a whole number of days from 1 to 3650'},
             'naive_rule': {'values': feature, 'named': ['high', 'low'], 'words': 'the feature that a simple rule would go by, such as {high: recency}'},
         },
-        'optional': texts,
+        'optional': dict.fromkeys(segment_texts()),
     }}) -%}
     {%- for name, entry in predictions.items() -%}
         {%- do check(subject, 'the name of a prediction', name, name_kind()) -%}
@@ -142,7 +139,6 @@
         test='< ' ~ limit,
         sentence='probability ' ~ words ~ ' in the top ' ~ limit ~ '%'
     ) -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -188,6 +184,18 @@
 
 {% macro prediction_model_id(models) -%}
     {{ models }}.target || '-' || {{ models }}.model || '-' || cast({{ models }}.fitted_as_of as {{ dbt.type_string() }})
+{%- endmacro %}
+
+
+{% macro threshold_group(predictions, customers) -%}
+case {{ predictions }}.target
+    {%- for target, threshold in setting('group_thresholds').items() %}
+    when '{{ target }}'
+        then coalesce(cast({{ customers }}.{{ threshold.attribute }} as {{ dbt.type_string() }}), 'unknown')
+    {%- else %}
+    when '' then ''
+    {%- endfor %}
+end
 {%- endmacro %}
 
 

@@ -18,7 +18,7 @@
     {% endif %}
     {#- Everything is green, so only an error shows a scheduler that readers keep the old file. -#}
     {% if lost_rows %}
-        {% do customer_segmentation.raise_config_error('Not published, ' ~ path ~ ' is unchanged: ' ~ lost_rows) %}
+        {% do exceptions.raise_compiler_error('Not published, ' ~ path ~ ' is unchanged: ' ~ lost_rows) %}
     {% elif reason %}
         {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
@@ -126,15 +126,23 @@
         {% endif %}
     {% endfor %}
     {% set details, readers = {}, {} %}
+    {% set periods = graph.nodes['model.customer_segmentation.int_periods'].relation_name %}
     {% for result in results if result.node.unique_id in views %}
         {% set definition = namespace(sql=result.node.compiled_code) %}
         {% for unique_id in result.node.depends_on.nodes %}
-            {% set detail = customer_segmentation.published_table(graph.nodes[unique_id], 'details') %}
+            {% set node = graph.nodes[unique_id] %}
+            {% set meta, detail = node.config.get('meta', {}), customer_segmentation.published_table(node, 'details') %}
             {% do readers.setdefault(detail.name, []).append(result.node.name) %}
             {% set definition.sql = definition.sql | replace(detail.relation, '"details".' ~ adapter.quote(detail.name)) %}
+            {#- Without what depends on the builds before. -#}
+            {% for column in meta.get('published_without', []) %}
+                {% do detail.columns.pop(column, none) %}
+            {% endfor %}
+            {% set exclude = ' exclude (' ~ meta.published_without | join(', ') ~ ')' if 'published_without' in meta else '' %}
+            {% set current = ' inner join ' ~ periods ~ ' as periods on rows.as_of = periods.as_of where periods.is_current' if meta.get('published_rows') == 'current' else '' %}
             {#- Whoever may read the view needs the table, whatever it is where it is published by itself. -#}
             {% do detail.update({
-                'relation': customer_segmentation.published_rows(graph.nodes[unique_id], detail),
+                'relation': '(select rows.*' ~ exclude ~ ' from ' ~ detail.relation ~ ' as rows' ~ current ~ ')',
                 'kind': result.node.config.get('meta', {}).get('kind', 'customers'),
             }) %}
             {% do details.update({detail.name: detail}) %}
@@ -147,20 +155,6 @@
         {% do detail.update({'description': 'Not an interface: it serves ' ~ readers[detail.name] | sort | join(', ') ~ ' and may change with any version. ' ~ detail.description}) %}
     {% endfor %}
     {{ return((tables | sort(attribute='name')) + (details.values() | sort(attribute='name'))) }}
-{% endmacro %}
-
-
-{#- A table that a view reads, without what depends on the builds before. -#}
-{% macro published_rows(node, detail) %}
-    {% set meta = node.config.get('meta', {}) %}
-    {% for column in meta.get('published_without', []) %}
-        {% do detail.columns.pop(column, none) %}
-    {% endfor %}
-    {% set exclude = ' exclude (' ~ meta.published_without | join(', ') ~ ')' if meta.get('published_without') else '' %}
-    {% set current = (
-        ' inner join ' ~ graph.nodes['model.customer_segmentation.int_periods'].relation_name ~ ' as periods on rows.as_of = periods.as_of where periods.is_current'
-    ) if meta.get('published_rows') == 'current' else '' %}
-    {{ return('(select rows.*' ~ exclude ~ ' from ' ~ detail.relation ~ ' as rows' ~ current ~ ')') }}
 {% endmacro %}
 
 

@@ -27,14 +27,16 @@
             ', for which there is {not: {' ~ kind ~ ': ' ~ format_value(body[kind]) | replace("'", '') ~ ', equals: ..}}' if word == 'not_in' and word not in keys else '' -%}
         {%- do definition_error(at.subject, at.path ~ name, 'an unknown key' ~ (way_round if name != word), 'beside ' ~ kind ~ ', the keys ', keys + at.beside, word if word in keys else name) -%}
     {%- endfor -%}
-    {%- if kind == 'metric' -%}
-        {{- return(rule_metric(grammar, at, body)) -}}
+    {%- if kind in ['all', 'any', 'not'] -%}
+        {{- return(rule_group(grammar, at, kind, body[kind])) -}}
+    {%- elif kind == 'metric' -%}
+        {%- set condition = rule_metric(grammar, at, body) -%}
     {%- elif kind == 'score' -%}
         {%- do check(at.subject, at.path ~ 'score', body.score, {'one_of': grammar.scores, 'words': 'the scores '}) -%}
         {%- set column = {'kind': 'score', 'column': body.score, 'subject': body.score | replace('_', ' ')} -%}
-        {{- return(rule_comparison(grammar, at, body, column, rule_operator(at, body, grammar.operators | list))) -}}
+        {%- set condition = rule_comparison(grammar, at, body, column, rule_operator(at, body, grammar.operators | list)) -%}
     {%- elif kind == 'attribute' -%}
-        {{- return(rule_attribute(grammar, at, body)) -}}
+        {%- set condition = rule_attribute(grammar, at, body) -%}
     {%- elif kind == 'sample_percent' -%}
         {%- do check(at.subject, at.path ~ 'salt', body.get('salt'), {'text': none, 'nullable': true, 'words': 'a non-empty string, or leave the key out'}) -%}
         {%- set salt, limit = body.get('salt') or '', rule_limit(at.subject, at.path ~ kind, 'top_percent', body.sample_percent) -%}
@@ -49,20 +51,19 @@
             'test': '< ' ~ limit,
             'sentence': 'in a random ' ~ limit ~ '% of customers' ~ (' (' ~ salt ~ ')' if salt else ''),
         } -%}
-        {%- do at.conditions.append(condition) -%}
-        {{- return(condition) -}}
     {%- elif kind == 'consent' -%}
-        {{- return(rule_consent(grammar, at, body)) -}}
+        {%- set condition = rule_consent(grammar, at, body) -%}
     {%- elif kind == 'date' -%}
-        {{- return(rule_date(grammar, at, body)) -}}
+        {%- set condition = rule_date(grammar, at, body) -%}
     {%- elif kind in ['sequence', 'bought_together'] -%}
-        {{- return(rule_pattern(grammar, at, body, kind)) -}}
+        {%- set condition = rule_pattern(grammar, at, body, kind) -%}
     {%- elif kind in ['prediction', 'prediction_decile'] -%}
-        {{- return(rule_prediction(grammar, at, body, kind)) -}}
-    {%- elif kind == 'segment' -%}
-        {{- return(rule_reference(grammar, at, body)) -}}
+        {%- set condition = rule_prediction(grammar, at, body, kind) -%}
+    {%- else -%}
+        {%- set condition = rule_reference(grammar, at, body) -%}
     {%- endif -%}
-    {{- return(rule_group(grammar, at, kind, body[kind])) -}}
+    {%- do at.conditions.append(condition) -%}
+    {{- return(condition) -}}
 {% endmacro %}
 
 
@@ -139,7 +140,6 @@
         windows=column.windows + [window],
         words=grammar.operators[operator].words ~ (' ' ~ factor ~ ' times ' if factor != 1 else ' ') ~ metric_in_words(metric, window)
     ) -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -172,7 +172,6 @@
     {%- else -%}
         {%- do condition.update({'words': words ~ ' ' ~ limit, 'test': sql ~ ' ' ~ limit}) -%}
     {%- endif -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -243,7 +242,6 @@
         words=words[operator] ~ ' ' ~ one_of | join(', '),
         test=('not in (' if operator == 'not_in' else 'in (') ~ literals | join(', ') ~ ')',
     ) -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -282,7 +280,6 @@
         {%- do check(at.subject, path, value, {'date': true}) -%}
         {%- do condition.update({'words': operator ~ ' ' ~ value, 'test': ('> ' if operator == 'after' else '< ') ~ "date '" ~ value ~ "'"}) -%}
     {%- endif -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -332,7 +329,6 @@
         'test': '>= 1',
         'is_shown': false,
     } -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -373,7 +369,6 @@
         'words': state,
         'test': "= '" ~ state ~ "'",
     } -%}
-    {%- do at.conditions.append(condition) -%}
     {{- return(condition) -}}
 {% endmacro %}
 
@@ -381,18 +376,8 @@
 {#- Segments of other schemes are columns; rule segments get their rule from link_references. -#}
 {% macro rule_reference(grammar, at, body) %}
     {%- set path = at.path ~ 'segment' -%}
-    {%- set schemes = grammar.schemes | list + ['rule'] -%}
-    {%- set parts = body.segment.split(':', 1) if body.segment is string else [] -%}
-    {%- if parts | length != 2 or parts[0] not in schemes or not parts[1] -%}
-        {%- do definition_error(at.subject, path, format_value(body.segment), "'scheme:segment', such as 'rfm:champions', with a scheme of ", schemes, parts | first if parts) -%}
-    {%- endif -%}
-    {%- set scheme, name = parts -%}
-    {%- set names = grammar.rules if scheme == 'rule' else grammar.schemes[scheme] -%}
-    {%- if names is not none and name not in names -%}
-        {%- do definition_error(at.subject, path, format_value(body.segment), 'the segments of ' ~ scheme ~ ': ', names, name) -%}
-    {%- endif -%}
+    {%- set scheme, name = parts_of_segment_key(at.subject, path, body.segment, dict(grammar.schemes, rule=grammar.rules)) -%}
     {%- set condition = {'kind': 'segment', 'scheme': scheme, 'name': name, 'segment_key': body.segment} -%}
-    {%- do at.conditions.append(condition) -%}
     {%- if scheme == 'rule' -%}
         {%- do at.references.append({'condition': condition, 'path': path, 'under_not': at.under_not, 'depth': at.depth}) -%}
     {%- endif -%}

@@ -48,6 +48,20 @@
 {% endmacro %}
 
 
+{% macro parts_of_segment_key(subject, path, segment_key, schemes=none) %}
+    {%- set names_by_scheme = schemes or dict(exclusive_schemes(), rule=rule_segments() | map(attribute='segment') | list) -%}
+    {%- set parts = segment_key.split(':', 1) if segment_key is string else [] -%}
+    {%- if parts | length != 2 or parts[0] not in names_by_scheme or not parts[1] -%}
+        {%- do definition_error(subject, path, format_value(segment_key), "'scheme:segment', such as 'rfm:champions', with a scheme of ", names_by_scheme | list, parts | first if parts) -%}
+    {%- endif -%}
+    {%- set names = names_by_scheme[parts[0]] -%}
+    {%- if names is not none and parts[1] not in names -%}
+        {%- do definition_error(subject, path, format_value(segment_key), 'the segments of ' ~ parts[0] ~ ': ', names, parts[1]) -%}
+    {%- endif -%}
+    {{- return(parts) -}}
+{% endmacro %}
+
+
 {% macro partial_schemes() %}
     {%- set partial = ['journeys'] -%}
     {%- for scheme, entry in declared_schemes().items() if 'rule' in entry.segments[-1] -%}
@@ -70,18 +84,12 @@
     {%- set schemes = var('schemes', {}) or {} -%}
     {%- set subject, attributes = 'Var schemes', {'one_of': rule_attributes(), 'words': 'the attributes '} -%}
     {%- set example = 'segments such as {segment: large, rule: {metric: revenue, at_least: 2000}}' -%}
-    {%- set rule, texts = {'values': none, 'words': 'a rule such as {metric: orders, window_days: 30, at_least: 1}'}, {} -%}
-    {%- for text in segment_texts() -%}
-        {%- do texts.update({text: none}) -%}
-    {%- endfor -%}
+    {%- set rule, text = {'values': none, 'words': 'a rule such as {metric: orders, window_days: 30, at_least: 1}'}, {'text': none, 'nullable': true} -%}
     {#- The values of an attribute share a card, but not a name. -#}
-    {%- set attribute_texts = {} -%}
-    {%- for text in texts if text != 'name' -%}
-        {%- do attribute_texts.update({text: {'text': none, 'nullable': true}}) -%}
-    {%- endfor -%}
+    {%- set attribute_texts = dict.fromkeys(segment_texts() | reject('equalto', 'name'), text) -%}
     {%- do check(subject, '', schemes, {'may_be_empty': true, 'values': {
         'keys': {'segments': {'items': {'values': none, 'words': example}, 'words': 'a list of ' ~ example}},
-        'optional': {'description': {'text': none, 'nullable': true}, 'owner': {'text': none, 'nullable': true}, 'who': {'one_of': ['buyers', 'eligible']}},
+        'optional': {'description': text, 'owner': text, 'who': {'one_of': ['buyers', 'eligible']}},
     }}) -%}
     {#- A scheme is a column of int_segmentation__customers_scored, beside these; the others are words of SQL. -#}
     {%- set taken = 'select from where group order having limit union all case when then else end in is as on and or not null true false table by join using'.split() + ['rfm', 'spend_breaks', 'cluster', 'journeys', 'rule', 'prediction', 'all', 'as_of', 'customer_key', 'customer_id']
@@ -96,7 +104,7 @@
                 {%- do check(subject, path, part, {'keys': {'attribute': attributes}, 'optional': attribute_texts}) -%}
             {%- else -%}
                 {%- set key = {'else': {'one_of': [true]}} if 'else' in part else {'rule': rule} -%}
-                {%- do check(subject, path, part, {'keys': dict({'segment': none}, **key), 'optional': texts}) -%}
+                {%- do check(subject, path, part, {'keys': dict({'segment': none}, **key), 'optional': dict.fromkeys(segment_texts())}) -%}
                 {%- do check_name(subject, path ~ '.segment', part.segment, names) -%}
                 {%- do names.append(part.segment) -%}
             {%- endif -%}

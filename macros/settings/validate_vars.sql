@@ -11,7 +11,7 @@
         'prior_gap_days': 'the gap before it is known is the mean of the buyers. Delete the var.',
         'orders_lookback_days': 'every build reads all raw orders. Delete the var.',
     }.items() if var.has_var(name) %}
-        {% do raise_config_error('Var ' ~ name ~ ' was removed: ' ~ replacement) %}
+        {% do exceptions.raise_compiler_error('Var ' ~ name ~ ' was removed: ' ~ replacement) %}
     {% endfor %}
     {% for name in settings() %}
         {% do setting(name) %}

@@ -1,8 +1,3 @@
-{% macro raise_config_error(message) %}
-    {% do exceptions.raise_compiler_error(message) %}
-{% endmacro %}
-
-
 {% macro cluster_features(name='cluster_features') %}
     {% set features, subject = var(name), 'Var ' ~ name %}
     {% do check(subject, '', features, {

@@ -8,8 +8,8 @@
         when typeof({{ expression }}) <> 'VARCHAR'
             then case when isfinite({{ try_cast(expression, 'date') }}) then {{ try_cast(expression, 'date') }} end
         {%- for condition, formats in date_formats_by_system(source_system) %}
-        when {{ condition }} and {{ earliest_reading(expression, formats) }} = {{ latest_reading(expression, formats) }}
-            then {{ earliest_reading(expression, formats) }}
+        when {{ condition }} and {{ reading('least', expression, formats) }} = {{ reading('greatest', expression, formats) }}
+            then {{ reading('least', expression, formats) }}
         {%- endfor %}
     end
 {%- endmacro %}
@@ -40,18 +40,14 @@
 {% macro duckdb__is_ambiguous_date(expression, source_system) -%}
     typeof({{ expression }}) = 'VARCHAR' and (
         {%- for condition, formats in date_formats_by_system(source_system) %}
-        {{ 'or ' if not loop.first }}({{ condition }} and {{ earliest_reading(expression, formats) }} < {{ latest_reading(expression, formats) }})
+        {{ 'or ' if not loop.first }}({{ condition }} and {{ reading('least', expression, formats) }} < {{ reading('greatest', expression, formats) }})
         {%- endfor %}
     )
 {%- endmacro %}
 
 
-{% macro earliest_reading(expression, formats) -%}
-    least({% for format in formats %}{{ date_in_format(expression, format) }}{{ ', ' if not loop.last }}{% endfor %})
-{%- endmacro %}
-
-{% macro latest_reading(expression, formats) -%}
-    greatest({% for format in formats %}{{ date_in_format(expression, format) }}{{ ', ' if not loop.last }}{% endfor %})
+{% macro reading(extreme, expression, formats) -%}
+    {{ extreme }}({% for format in formats %}{{ date_in_format(expression, format) }}{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
 

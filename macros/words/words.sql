@@ -51,3 +51,21 @@
     {%- endif -%}
     {{- return(call_plugin('segmentation_embedding_model', [folder])) -}}
 {% endmacro %}
+
+
+{#- Of a ticket all rows are drawn. -#}
+{% macro sampled_tickets(tickets) -%}
+{%- set known -%}
+(
+    select
+        refit_dates.as_of,
+        {{ tickets }}.*
+    from {{ tickets }}
+    inner join (
+        select distinct models_fitted_as_of as as_of
+        from {{ ref('int_periods') }}
+    ) as refit_dates on {{ tickets }}.day < refit_dates.as_of
+) as known_tickets
+{%- endset -%}
+{{ lowest_keys(known, setting('topics').sample_tickets, key='customer_key, ticket_key', part='as_of') }}
+{%- endmacro %}

@@ -54,11 +54,11 @@ compared_orders as (
     window
         by_day as (
             partition by customer_key, is_completed
-            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
+            order by {{ day_number() }}
         ),
         earlier_days as (
             partition by customer_key, is_completed
-            order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
+            order by {{ day_number() }}
             range between unbounded preceding and 1 preceding
         )
 ),

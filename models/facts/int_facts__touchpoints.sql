@@ -62,7 +62,7 @@ dated as (
                 then
                     min(case when kind = 'campaign_response' then day end) over (
                         partition by customer_key, campaign_id
-                        order by {{ dbt.datediff("date '1970-01-01'", 'day', 'day') }}
+                        order by {{ day_number() }}
                         range between current row and unbounded following
                     )
         end as answered_on

@@ -9,7 +9,7 @@
 {% set has_history = setting('history_start') != 'as_of' -%}
 {% set history_start = setting('history_start') if has_history else none -%}
 {% if as_of and history_start and history_start > as_of -%}
-    {% do raise_config_error(
+    {% do exceptions.raise_compiler_error(
         "Var history_start is '" ~ history_start ~ "', later than as_of '" ~ as_of
         ~ "'. Expected a date up to as_of, or null."
     ) %}

@@ -56,9 +56,7 @@ raw_counts as (
         {%- if staged.seen_at %}
         {%- do checks.append('newest_day') %}
         {%- set newest = local_date("max(case when fate = 'loaded' then " ~ staged.seen_at ~ " end)") %}
-        cast(
-            {{ dbt.datediff("date '1970-01-01'", newest, 'day') }} as bigint  -- noqa: LT05
-        ) as newest_day,
+        cast({{ day_number(newest) }} as bigint) as newest_day,  -- noqa: LT05
         {%- endif %}
         {%- if table == 'orders' %}
         {%- do checks.extend(['guests', 'other_currency']) %}

@@ -130,6 +130,11 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
         {"segment_goals": {"champions": {"kpi": "conversion", "change": 1}}},
         ["champions"],
     ),
+    (
+        "segment_goals()",
+        {"segment_goals": {"rfm:champion": {"kpi": "conversion", "change": 1}}},
+        ["segment_goals", "rfm:champion", "Did you mean champions"],
+    ),
     ("gate_severity('drift')", {"error_gates": ["size"]}, ["error_gates", "size", "size_change"]),
     ("gate_severity('drift')", {"error_gates": "drift"}, ["error_gates", "a list of one of"]),
     (

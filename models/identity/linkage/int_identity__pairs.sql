@@ -7,6 +7,29 @@
 -- but never links two records alone.
 
 {% set comparisons = linkage_comparisons() -%}
+{#- Records that agree in all columns of a block are compared. -#}
+{% set blocks = [
+    ['email'],
+    ['phone'],
+    ['name_in_any_order'],
+    ['birth_date', 'given_initial'],
+    ['birth_date', 'family_initial'],
+    ['birth_date', 'initials_in_any_order'],
+    ['birth_date', 'postcode'],
+    ['address', 'given_initial'],
+    ['postcode', 'family_name', 'given_initial'],
+    ['postcode', 'given_name'],
+] -%}
+{#- The rules by which two records are one person, and what must agree. A nickname agrees with its name. -#}
+{% set sure_rules = {
+    'name and birth date': ['given_name', 'family_name', 'birth_date'],
+    'name and e-mail': ['given_name', 'email'],
+    'name and phone': ['given_name', 'family_name', 'phone'],
+    'name and address': ['given_name', 'family_name', 'address'],
+    'birth date and e-mail': ['birth_date', 'email'],
+    'birth date and phone': ['birth_date', 'phone'],
+    'name and device': ['given_name', 'device'],
+} -%}
 
 with identifiers as (
     select
@@ -98,7 +121,7 @@ device_pairs as (
 ),
 
 candidates as (
-    {% for block in linkage_blocks() -%}
+    {% for block in blocks -%}
     select
         left_records.record_key as left_key,
         right_records.record_key as right_key
@@ -163,7 +186,7 @@ compared as (
     select
         *,
         case
-            {%- for rule, columns in sure_rules().items() %}
+            {%- for rule, columns in sure_rules.items() %}
             when
                 {% for column in columns -%}
                 has_same_{{ column }}

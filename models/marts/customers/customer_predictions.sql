@@ -2,7 +2,6 @@
 -- one's own, from the fit.
 
 {% set features = cluster_features('prediction_features') -%}
-{% set group_thresholds = setting('group_thresholds') -%}
 
 with periods as (
     select *
@@ -58,14 +57,7 @@ prepared as (
         scores.rank_percent,
         parameters.model,
         parameters.fitted_as_of,
-        case scores.target
-            {%- for target, threshold in group_thresholds.items() %}
-            when '{{ target }}'
-                then coalesce(cast(customers.{{ threshold.attribute }} as {{ dbt.type_string() }}), 'unknown')
-            {%- else %}
-            when '' then ''
-            {%- endfor %}
-        end as threshold_group,
+        {{ threshold_group('scores', 'customers') | indent(8) }} as threshold_group,
         {{ prediction_vector('customers', 'parameters') | indent(8) }} as feature_values
     from scores
     inner join customers on scores.customer_key = customers.customer_key

@@ -1,3 +1,8 @@
+{% set priorities = [] -%}
+{% for entry in setting('action_priority') -%}
+{% do priorities.append([entry, loop.index]) -%}
+{% endfor -%}
+
 with customers as (
     select * from {{ ref('int_segmentation__customers_scored') }}
 ),
@@ -16,16 +21,7 @@ segments as (
 
 -- Which action goes first. A customer is in many segments, but should hear one thing at a time.
 priorities as (
-    {% for entry in setting('action_priority') -%}
-    select
-        {{ sql_literal(entry) }} as entry,
-        {{ loop.index }} as place
-    union all
-    {% endfor -%}
-    select
-        cast(null as {{ dbt.type_string() }}) as entry,
-        cast(null as integer) as place
-    where false
+    {{ inline_rows({'entry': 'string', 'place': 'integer'}, priorities) | indent(4) }}
 ),
 
 actions as (

@@ -10,46 +10,11 @@
 {% set pair = 'period, baseline, baseline_as_of, scheme, segment_key' -%}
 
 with distributions as (
-    select
-        *,
-        {{ fitted_by('scheme') | indent(8) }} as fitted_by
-    from {{ ref('segment_distributions') }}
-),
-
-baselines as (
-    select * from {{ ref('int_periods__baselines') }}
-),
-
-sides as (
-    {% for is_now in [true, false] -%}
-    select
-        baselines.period,
-        baselines.baseline,
-        baselines.baseline_as_of,
-        distributions.scheme,
-        distributions.segment_key,
-        distributions.metric,
-        distributions.value,
-        {{ 'distributions.customers' if is_now else '0' }} as customers,
-        {{ '0' if is_now else 'distributions.customers' }} as baseline_customers
-    from baselines
-    inner join distributions
-        on
-            baselines.{{ 'period' if is_now else 'baseline_as_of' }} = distributions.period
-            and coalesce(baselines.parameters, distributions.fitted_by) = distributions.fitted_by
-    {{ 'union all' if is_now }}
-    {% endfor %}
+    select * from {{ ref('segment_distributions') }}
 ),
 
 paired as (
-    select
-        {{ pair }},
-        metric,
-        value,
-        sum(customers) as customers,
-        sum(baseline_customers) as baseline_customers
-    from sides
-    group by {{ pair }}, metric, value
+    {{ paired_with_baselines('distributions', ['metric', 'value']) | indent(4) }}
 ),
 
 cumulated as (

@@ -4,7 +4,12 @@
 -- Attributes that are known for none have no rows, and neither have segments for an attribute that their definition names: these
 -- are meant to differ by it.
 
-{% set attributes = setting('protected_attributes') -%}
+{% set attributes, definitions = setting('protected_attributes'), [] -%}
+{% for key, columns in columns_of_definitions().items() -%}
+{% for attribute in attributes if attribute in columns -%}
+{% do definitions.append([key, attribute]) -%}
+{% endfor -%}
+{% endfor -%}
 
 with periods as (
     select *
@@ -133,18 +138,7 @@ populations as (
 
 -- A scheme, or the segment_key of a rule.
 definitions as (
-    {% for key, columns in columns_of_definitions().items() -%}
-    {% for attribute in attributes if attribute in columns -%}
-    select
-        '{{ key }}' as defined,
-        '{{ attribute }}' as attribute
-    union all
-    {% endfor -%}
-    {% endfor -%}
-    select
-        'none' as defined,
-        'none' as attribute
-    where false
+    {{ inline_rows({'defined': 'string', 'attribute': 'string'}, definitions) | indent(4) }}
 ),
 
 segments as (

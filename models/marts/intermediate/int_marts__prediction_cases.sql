@@ -4,7 +4,6 @@
 -- The probability is by the calibration of before the test, and the threshold that of prediction_metrics.
 
 {% set attributes = setting('protected_attributes') -%}
-{% set thresholds = setting('group_thresholds') -%}
 
 with fit as (
     select fit.*
@@ -71,14 +70,7 @@ final as (
         {%- for attribute in attributes %}
         coalesce(cast(customers.{{ attribute }} as {{ dbt.type_string() }}), 'unknown') as {{ attribute }},
         {%- endfor %}
-        case predicted.target
-            {%- for target, threshold in thresholds.items() %}
-            when '{{ target }}'
-                then coalesce(cast(customers.{{ threshold.attribute }} as {{ dbt.type_string() }}), 'unknown')
-            {%- else %}
-            when '' then ''
-            {%- endfor %}
-        end as threshold_group,
+        {{ threshold_group('predicted', 'customers') | indent(8) }} as threshold_group,
 
         -- numbers
         predicted.score,

@@ -16,21 +16,17 @@ periods as (
     select * from {{ ref('int_periods') }}
 ),
 
-baselines as (
-    select * from {{ ref('int_periods__baselines') }}
-),
-
 -- Segments defined today count with 0 when they are empty, as in segment_kpis.
 segment_sizes as (
     select
-        as_of,
+        as_of as period,
         scheme,
         segment_key,
         customers
     from sums
     union all
     select
-        periods.as_of,
+        periods.as_of as period,
         segments.scheme,
         segments.segment_key,
         0 as customers
@@ -42,7 +38,7 @@ sizes as (
     select * from segment_sizes
     union all
     select
-        as_of,
+        period,
         'all' as scheme,
         'all' as segment_key,
         customers
@@ -50,39 +46,8 @@ sizes as (
     where scheme = '{{ exclusive_schemes() | first }}'
 ),
 
-fitted_sizes as (
-    select
-        *,
-        {{ fitted_by('scheme') | indent(8) }} as fitted_by
-    from sizes
-),
-
-sides as (
-    {% for is_now in [true, false] -%}
-    select
-        baselines.period,
-        baselines.baseline,
-        baselines.baseline_as_of,
-        fitted_sizes.scheme,
-        fitted_sizes.segment_key,
-        {{ 'fitted_sizes.customers' if is_now else '0' }} as customers,
-        {{ '0' if is_now else 'fitted_sizes.customers' }} as baseline_customers
-    from baselines
-    inner join fitted_sizes
-        on
-            baselines.{{ 'period' if is_now else 'baseline_as_of' }} = fitted_sizes.as_of
-            and coalesce(baselines.parameters, fitted_sizes.fitted_by) = fitted_sizes.fitted_by
-    {{ 'union all' if is_now }}
-    {% endfor %}
-),
-
 paired as (
-    select
-        {{ pair }},
-        sum(customers) as customers,
-        sum(baseline_customers) as baseline_customers
-    from sides
-    group by {{ pair }}
+    {{ paired_with_baselines('sizes') | indent(4) }}
 ),
 
 totals as (

@@ -2,6 +2,10 @@
 -- sign. Segments that are no longer defined, such as a cluster of the previous model, get no warnings.
 
 {% set least_share, least_ratio = setting('min_segment_share'), setting('min_fairness_ratio') -%}
+{% set attributes = [] -%}
+{% for name, scheme in schemes().items() if scheme.attribute -%}
+{% do attributes.append([name, scheme.attribute]) -%}
+{% endfor -%}
 
 with kpis as (
     select * from {{ ref('segment_kpis') }}
@@ -89,16 +93,7 @@ largest_drifts as (
 ),
 
 attributes as (
-    {% for name, scheme in schemes().items() if scheme.attribute -%}
-    select
-        '{{ name }}' as scheme,
-        '{{ scheme.attribute }}' as attribute
-    union all
-    {% endfor -%}
-    select
-        'none' as scheme,
-        'none' as attribute
-    where false
+    {{ inline_rows({'scheme': 'string', 'attribute': 'string'}, attributes) | indent(4) }}
 ),
 
 little_known as (

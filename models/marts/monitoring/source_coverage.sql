@@ -242,8 +242,7 @@ measured as (
     select
         counts.source_table,
         'days_old' as check_name,
-        greatest({{ dbt.datediff("date '1970-01-01'", 'periods.as_of', 'day') }} - counts.value, 0)  -- noqa: LT05
-            as value,
+        greatest({{ day_number('periods.as_of') }} - counts.value, 0) as value,
         cast({{ freshness_limit }} as double) as threshold,
         'warn above' as judgement
     from counts

@@ -1,19 +1,14 @@
+{% set features = [] -%}
+{% for feature in cluster_features('prediction_features') -%}
+{% do features.append([feature.name, prediction_feature_words(feature)]) -%}
+{% endfor -%}
+
 with fit as (
     select * from {{ ref('int_segmentation__prediction_fit') }}
 ),
 
 features as (
-    {% for feature in cluster_features('prediction_features') -%}
-    select
-        '{{ feature.name }}' as feature,
-        {{ sql_literal(prediction_feature_words(feature)) }} as words
-    {{ 'union all' if not loop.last }}
-    {% else -%}
-    select
-        cast(null as {{ dbt.type_string() }}) as feature,
-        cast(null as {{ dbt.type_string() }}) as words
-    where false
-    {% endfor %}
+    {{ inline_rows({'feature': 'string', 'words': 'string'}, features) | indent(4) }}
 ),
 
 parts as (

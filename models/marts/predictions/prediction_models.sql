@@ -1,7 +1,14 @@
 -- The dates at which models were fitted, with and without enough to fit on. A target whose history is shorter than two horizons has
 -- one row that says so.
 
-{% set group_thresholds = setting('group_thresholds') -%}
+{% set group_thresholds, targets = setting('group_thresholds'), [] -%}
+{% for name, one in predictions().items() -%}
+{% set own = group_thresholds.get(name) -%}
+{% do targets.append([
+    name, one.title, one.description, one.who_words, one.outcome_words, one.recommended_action,
+    own.attribute ~ ' (' ~ own.constraint ~ ')' if own else none, one.horizon_days,
+]) -%}
+{% endfor -%}
 {% set counts = ['train_rows', 'train_positives', 'train_origins', 'test_rows', 'test_positives'] -%}
 
 with fit as (
@@ -13,30 +20,10 @@ periods as (
 ),
 
 targets as (
-    {% for name, prediction in predictions().items() -%}
-    select
-        '{{ name }}' as target,
-        {{ sql_literal(prediction.title) }} as name,
-        {{ sql_literal(prediction.description) if prediction.description else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as description,
-        {{ sql_literal(prediction.who_words) }} as who,
-        {{ sql_literal(prediction.outcome_words) }} as outcome,
-        {{ sql_literal(prediction.recommended_action) if prediction.recommended_action else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
-            as recommended_action,
-        {% if name in group_thresholds -%}
-        '{{ group_thresholds[name].attribute }} ({{ group_thresholds[name].constraint }})' as group_thresholds,
-        {%- else -%}
-        cast(null as {{ dbt.type_string() }}) as group_thresholds,
-        {%- endif %}
-        {{ prediction.horizon_days }} as horizon_days
-    {{ 'union all' if not loop.last }}
-    {% else -%}
-    select
-        {%- for column in ['target', 'name', 'description', 'who', 'outcome', 'recommended_action', 'group_thresholds'] %}
-        cast(null as {{ dbt.type_string() }}) as {{ column }},
-        {%- endfor %}
-        0 as horizon_days
-    where false
-    {% endfor %}
+    {{ inline_rows({
+        'target': 'string', 'name': 'string', 'description': 'string', 'who': 'string', 'outcome': 'string',
+        'recommended_action': 'string', 'group_thresholds': 'string', 'horizon_days': 'integer',
+    }, targets) | indent(4) }}
 ),
 
 in_force as (
@@ -61,20 +48,23 @@ parts as (
     select
         fit.target,
         fit.as_of as fitted_as_of,
-        max(best.candidate) as best_candidate,
-        max(case when part = 'model' then name end) as model,
-        max(case when part = 'verdict' then name end) as verdict,
-        max(case when part = 'why' then name end) as why,
+        max(case when fit.part = 'model' then fit.name end) as model,
+        max(case when fit.part = 'verdict' then fit.name end) as verdict,
+        max(case when fit.part = 'why' then fit.name end) as why,
         {%- for count in counts %}
-        max(case when part = 'count' and name = '{{ count }}' then value end) as {{ count }},
+        max(case when fit.part = 'count' and fit.name = '{{ count }}' then fit.value end) as {{ count }},
         {%- endfor %}
         {%- for date in ['train_from', 'train_to', 'test'] %}
-        max(case when part = 'origin' and name = '{{ date }}' then cast(feature as date) end) as {{ date }}_origin,
+        max(
+            case when fit.part = 'origin' and fit.name = '{{ date }}' then cast(fit.feature as date) end
+        ) as {{ date }}_origin,
         {%- endfor %}
         {%- for value in ['mean', 'low', 'high'] %}
-        max(case when part = 'gain' and name = '{{ value }}' and feature = best.candidate then value end)
-            as gain_{{ value }}{{ ',' if not loop.last }}
+        max(
+            case when fit.part = 'gain' and fit.name = '{{ value }}' and fit.feature = best.candidate then fit.value end
+        ) as gain_{{ value }},
         {%- endfor %}
+        max(best.candidate) as best_candidate
     from fit
     left join best
         on

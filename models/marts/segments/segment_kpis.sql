@@ -2,7 +2,10 @@
 -- compare with the same segment at the previous period over as many days as both have, indices with all eligible customers.
 -- Example: of a January and a February without a difference, January has a tenth more revenue; its first 28 days have not.
 
-{% set goals = segment_goals() -%}
+{% set goals = [] -%}
+{% for segment_key, goal in segment_goals().items() -%}
+{% do goals.append([segment_key, goal.kpi, goal.change]) -%}
+{% endfor -%}
 {% set changing = kpis_with_change() -%}
 
 with segment_sums as (
@@ -107,18 +110,7 @@ kpis as (
 ),
 
 goals as (
-    {% for segment_key, goal in goals.items() -%}
-    select
-        {{ sql_literal(segment_key) }} as segment_key,
-        '{{ goal.kpi }}' as kpi,
-        cast({{ goal.change }} as double) as change
-    union all
-    {% endfor -%}
-    select
-        cast(null as {{ dbt.type_string() }}) as segment_key,
-        cast(null as {{ dbt.type_string() }}) as kpi,
-        cast(null as double) as change
-    where false
+    {{ inline_rows({'segment_key': 'string', 'kpi': 'string', 'change': 'double'}, goals) | indent(4) }}
 ),
 
 changes as (

@@ -10,7 +10,10 @@
     on_schema_change='sync_all_columns'
 ) }}
 
-{% set all_predictions = predictions() -%}
+{% set all_predictions, horizons = predictions(), [] -%}
+{% for name, prediction in all_predictions.items() -%}
+{% do horizons.append([name, prediction.horizon_days]) -%}
+{% endfor -%}
 {% set windows = prediction_outcome_windows() -%}
 {% set tables = windows | map(attribute='table') | unique | list -%}
 
@@ -23,19 +26,13 @@ periods as (
 ),
 
 horizons as (
-    {% for days in all_predictions.values() | map(attribute='horizon_days') | unique -%}
-    select {{ days }} as horizon_days
-    {{ 'union all' if not loop.last }}
-    {% else -%}
-    select 0 as horizon_days
-    where false
-    {% endfor %}
+    {{ inline_rows({'target': 'string', 'horizon_days': 'integer'}, horizons) | indent(4) }}
 ),
 
 ends as (
     select
         periods.as_of as origin,
-        horizons.horizon_days,
+        horizons.target,
         cast({{ dbt.dateadd('day', 'horizons.horizon_days', 'periods.as_of') }} as date) as ended_on
     from periods
     cross join horizons
@@ -44,12 +41,12 @@ ends as (
 known as (
     select
         ends.origin,
-        ends.horizon_days,
+        ends.target,
         ends.ended_on,
         min(periods.as_of) as known_as_of
     from ends
     inner join periods on ends.ended_on <= periods.as_of
-    group by ends.origin, ends.horizon_days, ends.ended_on
+    group by ends.origin, ends.target, ends.ended_on
 ),
 
 to_write as (
@@ -90,13 +87,7 @@ asked as (
     inner join to_write
         on
             sample.as_of = to_write.origin
-            and to_write.horizon_days = case sample.target
-                {%- for name, prediction in all_predictions.items() %}
-                when '{{ name }}' then {{ prediction.horizon_days }}
-                {%- else %}
-                when '' then 0
-                {%- endfor %}
-            end
+            and sample.target = to_write.target
 ),
 
 measured as (

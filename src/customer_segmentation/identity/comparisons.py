@@ -13,7 +13,7 @@ _MEASURES = {
     "edits": "a column and the most edits, a whole number of at least 1",
 }
 
-_ALIKE = 0.9  # Jaro-Winkler, for names that are swapped; macro linkage_level_condition has the same
+_ALIKE = 0.9  # Jaro-Winkler, for names that are swapped; macro linkage_level has the same
 
 
 @dataclass(frozen=True)

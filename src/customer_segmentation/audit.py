@@ -134,7 +134,7 @@ def check(path: Path) -> End:
 
 
 def _last_line(log: IO[bytes]) -> tuple[int, bytes]:
-    """Number and text of the last line, with the log at its end; without reading all of a long one."""
+    """Number and text of the last line, with the log at its end; a long log is not read."""
     size = log.seek(0, os.SEEK_END)
     log.seek(max(0, size - _LONGEST_LINE))
     last = (log.readlines() or [b""])[-1]

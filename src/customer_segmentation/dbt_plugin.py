@@ -53,10 +53,19 @@ from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
     RawFile,
     find_raw_files,
-    load_raw_file,
     relation_of,
 )
 from customer_segmentation.input.text_files import RawFileError
+from customer_segmentation.input.tombstones import (
+    REQUESTS,
+    Door,
+    Erased,
+    ReferenceKeys,
+    TombstoneError,
+    add_erased,
+    read_erased,
+    tombstones_file,
+)
 from customer_segmentation.output.last_build import LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
@@ -84,6 +93,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._path: Path | None = None
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         if creds.path == ":memory:":
@@ -128,14 +138,49 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             return _answer(report)
 
-        def load(file: str, table: str, rejected_lines: str) -> str:
+        # What a run reads first decides what it leaves out of the other raw tables.
+        doors: list[Door] = []
+
+        def open_door(tombstones: str, counts: str) -> str:
+            def opened() -> None:
+                access.only_at_the_start()
+                held = read_erased(tombstones_file(self._path)) if self._path else Erased()
+                cursor = conn.cursor()
+                for tombstone in held.tombstones:
+                    cursor.execute(f"insert into {tombstones} values (?, ?, ?)", tombstone)
+                doors[:] = [Door(cursor, held, counts)]
+
+            return _answer(opened)
+
+        def keep(relation: str, keys: str, copy: str) -> str:
+            def kept() -> str:
+                access.only_at_the_start()
+                return doors[0].keep(relation, ReferenceKeys.from_json(keys), copy)
+
+            return _answer(kept)
+
+        def load(file: str, table: str, rejected_lines: str, keys: str) -> str:
             def loaded() -> None:
                 access.only_at_the_start()
-                # Rejected lines are kept in tables of the connection, so each table gets its own.
+                # Rejected lines are kept in tables of the connection.
                 found = RawFile(**json.loads(file))
-                load_raw_file(conn.cursor(), found, table, rejected_lines)
+                doors[0].load(found, table, rejected_lines, ReferenceKeys.from_json(keys))
 
             return _answer(loaded)
+
+        def bury(query: str) -> str:
+            def buried() -> int:
+                access.only_as_declared(erased=query)
+                rows = conn.cursor().execute(query).fetchall()
+                # A request that meets no one may be misspelt, and would keep out whoever gets that
+                # reference later.
+                erased = [row[1:4] for row in rows if row[0] != REQUESTS]
+                requests = [row[1:3] for row in rows if row[0] == REQUESTS]
+                if not (erased and self._path):
+                    return 0
+                return add_erased(tombstones_file(self._path), erased, requests, rows[0][4])
+
+            return _answer(buried)
 
         def read_data_set(path: str) -> str:
             def read() -> tuple[str, str, str] | None:
@@ -202,8 +247,15 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         )
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
-            "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
+            "segmentation_load_raw_file", load, [text, text, text, text], text, side_effects=True
         )
+        conn.create_function(
+            "segmentation_open_door", open_door, [text, text], text, side_effects=True
+        )
+        conn.create_function(
+            "segmentation_keep_out", keep, [text, text, text], text, side_effects=True
+        )
+        conn.create_function("segmentation_bury", bury, [text], text, side_effects=True)
         conn.create_function("segmentation_code_hash", hash_of_project, [text], text)
         conn.create_function(
             "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text
@@ -238,7 +290,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         # The file is released with the last of them.
         for connection in (*self._cursors, conn):
             connection.close()
-        if is_due:
+        if is_due and self._path:
             _rewrite(self._path, self._config)
 
 
@@ -318,6 +370,7 @@ def _answer(work: Callable[[], Any]) -> str:
         EmbeddingsError,
         RawFileError,
         PublicationError,
+        TombstoneError,
         ModuleNotFoundError,
         OSError,
         duckdb.Error,

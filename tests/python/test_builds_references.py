@@ -237,3 +237,54 @@ def test_the_bytes_of_people_who_left_the_data_leave_the_working_file(
         }
     assert len(columns) > 300
     assert held == set()
+
+
+@scenario("odd_references")
+def brought_back(workshop: Workshop, odd_references: Build) -> Build:
+    """The request is gone, all old files are back, and the past is built anew."""
+    folder = workshop.folder("brought-back")
+    for part in ("warehouse", "published"):
+        shutil.copytree(odd_references.passed().folder / part, folder / part)
+    files = {
+        **FILES,
+        "erasure_requests.csv": FILES["erasure_requests.csv"].replace("crm,r0,2024-03-01\n", ""),
+        # The same person, with a record of another system.
+        "customers.csv": FILES["customers.csv"] + "newer,n1,,Mia,Mia@canary.example\n",
+    }
+    backfill = {"backfill_from": "2024-01-01", "backfill_to": "2024-12-31"}
+    arguments = ["--exclude-resource-type", "test"]
+    return workshop.build(folder, files, backfill, arguments)
+
+
+def test_an_old_file_brings_no_erased_person_back(
+    odd_references: Build, brought_back: Build
+) -> None:
+    file = brought_back.passed().folder / "warehouse" / "trial.duckdb"
+    with duckdb.connect(str(file), read_only=True) as working:
+        records = working.execute(
+            "select source_system, record_id from identity.int_identity__records "
+            "where is_in_crm order by all"
+        ).fetchall()
+        counted = working.execute(
+            "select source_table, value from segmentation.source_coverage "
+            "where check_name = 'tombstoned' order by all"
+        ).fetchall()
+        deleted = working.execute(
+            "select count(*) from segmentation.activation_outbox where message = 'deleted'"
+        ).fetchall()
+        raw = working.execute("select * from input.customers").fetchall()
+    assert records == [("crm", "r1"), ("crm", "r2"), ("crm", "r3"), ("shop", "r4")]
+    # Of the person: a record; two statements by reference and address; an event.
+    assert counted == [("consents", 2), ("customers", 1), ("events", 1)]
+    # The record r0, its reference, and the two references of requests that meet nobody.
+    assert deleted == [(2 + 3,)]
+    assert len(raw) == 5
+    assert b"r0" not in b"".join(str(row).encode() for row in raw)
+
+
+def test_tombstones_hold_no_reference(odd_references: Build) -> None:
+    file = odd_references.passed().folder / "warehouse" / "trial.erased.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_text().lower()
+    assert "canary" not in text
+    assert '"r0"' not in text

@@ -87,6 +87,14 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
         ) from error
 
 
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log that can be read, as they were written; none without a file."""
+    if not path.exists():
+        return []
+    parsed = (_parsed(text) for text in path.read_bytes().splitlines())
+    return [line for line in parsed if line is not None]
+
+
 def check(path: Path) -> End:
     """Where a log ends that holds together.
 

@@ -39,6 +39,7 @@ except metadata.PackageNotFoundError:
         "pip install ./dbt_packages/customer_segmentation"
     ) from None
 
+from customer_segmentation.audit import AuditError, audit_file, lines_of, record
 from customer_segmentation.code_hash import code_hash, modules_of
 from customer_segmentation.fits.embeddings import EmbeddingsError, model_key
 from customer_segmentation.fits.predictions.trees import require_xgboost
@@ -198,13 +199,18 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             def published() -> str | None:
                 access.only_as_declared(publish_path=wanted["path"], roles=wanted["roles"])
-                return publish(
+                reason = publish(
                     conn.cursor(),
                     tables,
                     wanted["path"],
                     allow_empty=wanted["allow_empty"],
                     roles=wanted["roles"],
                 )
+                if reason is None:
+                    dataset, _, as_of = data_set(wanted["path"]) or ("", "", "")
+                    files = {"file": wanted["path"], "roles": len(wanted["roles"])}
+                    _record("publish", dataset=dataset, as_of=as_of, tables=len(tables), **files)
+                return reason
 
             return _answer(published)
 
@@ -222,6 +228,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
             return json.dumps({"result": page})
+
+        def note_build(request: str) -> str:
+            wanted = json.loads(request)
+            return _answer(lambda: _record("build", **wanted))
 
         def hash_of_project(folder: str) -> str:
             def made() -> str:
@@ -272,6 +282,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function(
             "segmentation_limit_file_access", limit, [text], text, side_effects=True
         )
+        conn.create_function(
+            "segmentation_record_build", note_build, [text], text, side_effects=True
+        )
+        conn.create_function("segmentation_audit_log", audit_lines, [], text, side_effects=True)
         conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
@@ -376,6 +390,19 @@ def _answer(work: Callable[[], Any]) -> str:
         duckdb.Error,
     ) as error:
         return json.dumps({"error": str(error)})
+
+
+def audit_lines() -> str:
+    """The lines of the audit log, as a JSON array."""
+    return json.dumps(lines_of(audit_file()))
+
+
+def _record(action: str, **counts: int | str) -> None:
+    try:
+        record(action, **counts)
+    except AuditError as error:
+        # What is built and published is right all the same.
+        _LOGGER.warning(str(error))
 
 
 def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:

@@ -165,11 +165,12 @@ class Build:
         return self._marts.execute(sql).fetchall()
 
     def marts(self) -> list[str]:
-        """The published tables, with their schemas."""
+        """The published tables, with their schemas; but the log of the builds themselves."""
         return [
             f'"{schema}"."{table}"'
             for schema, table in self.rows(
-                "select table_schema, table_name from information_schema.tables order by all"
+                "select table_schema, table_name from information_schema.tables "
+                "where table_name <> 'audit_log' order by all"
             )
         ]
 

@@ -172,7 +172,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         def bury(query: str) -> str:
             def buried() -> int:
                 access.only_as_declared(erased=query)
-                rows = conn.cursor().execute(query).fetchall()
+                # Another project may have switched off models that it reads.
+                rows = conn.cursor().execute(query).fetchall() if query else []
                 # A request that meets no one may be misspelt, and would keep out whoever gets that
                 # reference later.
                 erased = [row[1:4] for row in rows if row[0] != REQUESTS]

@@ -25,6 +25,8 @@ import pytest
 import yaml
 from dbt_process import run_dbt
 
+from customer_segmentation import audit
+
 if TYPE_CHECKING:
     from rule_grammar_project import GrammarProject
 
@@ -121,6 +123,12 @@ ROLES = {
     "science": ["models"],
     "support": ["references", "quality"],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def audit_log_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests call in this process are not what users did in this folder."""
+    audit.HOME = tmp_path_factory.mktemp("audit")
 
 
 # --- Builds ----------------------------------------------------------------------------------

@@ -318,12 +318,13 @@ def proof_text(proof: Proof) -> Iterator[str]:
         f"Searched for {proof.references:,} references of the person, and {proof.traces:,} values "
         f"and keys in all that no one else has"
     )
-    yield f"{'hits':>40}{'before':>10}{'after':>10}{'control':>10}"
+    width = max(len(place.name) for place in proof.places)
+    yield f"{'hits in':<{width}}{'before':>10}{'after':>10}{'control':>10}"
     for place in proof.places:
         before, control = (
             "" if hits is None else f"{hits:,}" for hits in (place.before, place.control)
         )
-        yield f"{place.name:<40}{before:>10}{place.after:>10,}{control:>10}"
+        yield f"{place.name:<{width}}{before:>10}{place.after:>10,}{control:>10}"
         yield from (f"    still in {one}" for one in place.found)
     yield "Control: a customer who stays, searched in the same way after the build."
     yield ""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import pytest
 
 from customer_segmentation.erasure.erase import ErasureError, add_request
-from customer_segmentation.erasure.person import hashed_id
+from customer_segmentation.erasure.held import export_person
+from customer_segmentation.erasure.person import (
+    Person,
+    PersonError,
+    another_person,
+    find_person,
+    hashed_id,
+    open_working_file,
+)
 from customer_segmentation.erasure.search import (
     Traces,
     hits_in_bytes,
     hits_in_file,
     hits_in_tables,
+    traces_of,
     uncompressed_bytes,
 )
+from customer_segmentation.identity.identifiers import hashed_reference
 
 ID = hashed_id("crm", "c17")
 MIA = Traces(frozenset({"17", "mia@example.org"}), ("mia@example.org",), (ID,), (4711,))
@@ -113,3 +125,131 @@ def test_where_raw_tables_are_no_files_the_row_is_named(variables):
     said = add_request(variables, "crm", "c1", "2024-03-01")
     assert said.startswith("to insert into erasure_requests: source_system, customer_ref")
     assert "c1" not in said
+
+
+ADDRESS = hashed_reference("mia@example.org")
+KEYS = {
+    "orders": {"references": ["customer_ref"], "order_id": "order_id"},
+    "order_lines": {"references": [], "order_id": "order_id"},
+    "products": {"references": [], "order_id": None},
+    "events": {"references": ["customer_ref", "'visitor ' || anonymous_id"], "order_id": None},
+    "customers": {"references": ["customer_ref", "record_id"], "order_id": None},
+    "consents": {
+        "references": [
+            "case when contains(customer_ref, '@') then segmentation_hashed_reference(customer_ref)"
+            " else customer_ref end"
+        ],
+        "order_id": None,
+    },
+}
+# Mia has two records, an order, a visit before her log-in, and a device that she shares with Eve.
+WORKING_FILE = f"""
+    create schema input; create schema identity; create schema restricted; create schema marts;
+    create table input.reference_keys (source_table varchar, keys varchar);
+    create table input.orders as from (values
+        ('o-1', 'shop', 'mia-1', 'gift-77'), ('o-2', 'shop', 'eve-1', 'sale')
+    ) t(order_id, source_system, customer_ref, coupon);
+    create table input.order_lines as from (values
+        ('o-1', 'shop', 'p-only-hers'), ('o-1', 'shop', 'p-2'), ('o-2', 'shop', 'p-2')
+    ) t(order_id, source_system, product_id);
+    create table input.products as from (values ('p-only-hers'), ('p-2')) t(product_id);
+    create table input.events as from (values
+        ('e-1', 'shop', 'mia-1', 'cookie-of-mia'), ('e-2', 'shop', null, 'cookie-of-mia'),
+        ('e-3', 'shop', 'mia-1', 'cookie-of-both'), ('e-4', 'shop', 'eve-1', 'cookie-of-both')
+    ) t(event_id, source_system, customer_ref, anonymous_id);
+    create table input.customers as from (values
+        ('r-1', 'crm', 'mia-1', 'Mia Meier', 'Bonn', 'mia@example.org'),
+        ('r-2', 'crm', 'eve-9', 'Eve Eder', 'Bonn', 'eve@example.org')
+    ) t(record_id, source_system, customer_ref, name, city, email);
+    create table input.consents as from (values
+        ('Mia@example.org', 'news'), ('mia-1', 'elsewhere')
+    ) t(customer_ref, source_system);
+    create table identity.int_identity__references as from (values
+        ('shop', 'mia-1', 1), ('crm', 'mia-1', 1), ('shop', 'eve-1', 2), ('crm', 'eve-9', 2)
+    ) t(source_system, customer_ref, customer_key);
+    create table identity.int_identity__records as from (values
+        ('crm', 'r-1', 'mia-1', 11, 1, 'id-mia', true),
+        ('shop', 'mia-1', 'mia-1', 12, 1, 'id-mia', false),
+        ('crm', 'r-2', 'eve-9', 21, 2, 'id-eve', true)
+    ) t(source_system, record_id, customer_ref, record_key, customer_key, customer_id, is_in_crm);
+    create table restricted.int_identity__identifiers as from (values
+        ('crm', 11, 110, '{ADDRESS}', 'mia meier'), ('crm', 21, 210, 'h-shared', 'eve eder'),
+        ('crm', 22, 220, 'h-shared', 'old eder')
+    ) t(source_system, record_key, reference_key, email_key, given_name);
+    insert into identity.int_identity__records values ('crm', 'r-3', 'r-3', 22, 3, 'id-old', true);
+    create table restricted.base_events as select *, 'loaded' as fate from input.events;
+    create table restricted.base_identity_links as select * from restricted.base_events limit 0;
+    create table marts.customers as from (values ('id-mia', 5), ('id-eve', 6)) t(customer_id, n)
+"""
+
+
+@pytest.fixture
+def working(tmp_path):
+    path = tmp_path / "warehouse" / "shop.duckdb"
+    path.parent.mkdir()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(WORKING_FILE)
+        for table, keys in KEYS.items():
+            text = json.dumps({"table": table, "source_system": "source_system", **keys})
+            connection.execute("insert into input.reference_keys values (?, ?)", [table, text])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("system", "reference"),
+    [("shop", "mia-1"), ("crm", "mia-1"), ("crm", "r-1"), ("any", ADDRESS)],
+)
+def test_any_reference_means_the_whole_person(working, system, reference):
+    with open_working_file(working) as connection:
+        person = find_person(connection, system, reference)
+        assert another_person(connection, person).customer_id != "id-mia"
+    assert person == Person(
+        "id-mia",
+        (
+            ("crm", ADDRESS),
+            ("crm", "mia-1"),
+            ("crm", "r-1"),
+            ("shop", "mia-1"),
+            ("shop", "visitor cookie-of-mia"),
+        ),
+        (1, 11, 12, 110),
+    )
+
+
+def test_an_unknown_reference_is_no_one_and_a_shared_address_is_refused(working):
+    with open_working_file(working) as connection:
+        assert find_person(connection, "crm", "mia-2") is None
+        with pytest.raises(PersonError, match="2 customers have the e-mail address"):
+            find_person(connection, "crm", "h-shared")
+
+
+def test_traces_are_what_no_one_else_has(working):
+    with open_working_file(working) as connection:
+        traces = traces_of(connection, find_person(connection, "shop", "mia-1"))
+    # Not the town or the device she shares, the product of the catalogue, or the reference that
+    # means someone else in another system.
+    assert traces.cells == {
+        *("o-1", "gift-77", "e-1", "e-2", "e-3", "cookie-of-mia", "r-1"),
+        *("mia meier", "mia@example.org", "news"),
+    }
+    assert {"mia@example.org", "cookie-of-mia", "gift-77"} <= set(traces.parts)
+    assert "mia-1" not in (*traces.parts, *traces.cells)
+    # The hash of the address is a tombstone.
+    assert ADDRESS in traces.ids
+    assert ADDRESS not in traces.cells
+
+
+def test_an_export_has_the_rows_of_one_person_alone(working, tmp_path, monkeypatch):
+    monkeypatch.setattr("customer_segmentation.output.last_build.HOME", tmp_path)
+    held = export_person("crm", "r-1", {"dataset": "shop"}, tmp_path / "exports")
+    assert held.path.stat().st_mode & 0o777 == 0o600
+    written = json.loads(held.path.read_text())
+    assert written["raw"].keys() == {"orders", "order_lines", "events", "customers", "consents"}
+    assert [row["event_id"] for row in written["raw"]["events"]] == ["e-1", "e-2", "e-3"]
+    assert [row["source_system"] for row in written["raw"]["consents"]] == ["news"]
+    assert len(written["raw"]["order_lines"]) == 2
+    assert written["built"]["marts.customers"] == [{"customer_id": "id-mia", "n": 5}]
+    assert "eder" not in held.path.read_text().lower()
+    assert held.references == 5
+    with pytest.raises(PersonError, match="nothing is held on them"):
+        export_person("crm", "r-9", {"dataset": "shop"}, tmp_path / "exports")

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import duckdb
 
 from customer_segmentation.erasure.person import Person, note_person, raw_conditions
+from customer_segmentation.input.tombstones import is_email_reference
 from customer_segmentation.output.roles import remove
 from customer_segmentation.sql import identifier, literal
 
 # Shorter values are found inside others by chance, so they count as whole cells only.
 _LETTERS, _DIGITS = 6, 9
-# They keep the customer's ids for the message that deletes the customer in other systems.
+# They keep ids for the message that deletes the customer in other systems, or are tombstones.
 KEEP_IDS = ("activation_outbox", "int_identity__erasures", "tombstones")
 
 
@@ -25,7 +26,7 @@ class Traces(NamedTuple):
     Attributes:
         cells: Whole values, in lower case: ids of orders and events, texts.
         parts: Those long enough to be looked for inside other text and in bytes.
-        ids: The ids that the customer may have or have had.
+        ids: The ids that the customer may have or have had, and keyed hashes of the addresses.
         keys: Numbers that stand for the customer in the working file.
     """
 
@@ -65,9 +66,10 @@ def traces_of(connection: duckdb.DuckDBPyConnection, person: Person) -> Traces:
     found = connection.execute(
         "select distinct value from person_values where length(value) > 1 order by value"
     ).fetchall()
-    cells = [value for (value,) in found]
+    hashed = {text for _, text in person.references if is_email_reference(text)}
+    cells = [value for (value,) in found if value not in hashed]
     parts = [one for one in cells if len(one) >= (_DIGITS if one.isdigit() else _LETTERS)]
-    return Traces(frozenset(cells), tuple(parts), tuple(person.ids), person.keys)
+    return Traces(frozenset(cells), tuple(parts), (*person.ids, *sorted(hashed)), person.keys)
 
 
 def _raw_tables_of_no_one(connection: duckdb.DuckDBPyConnection) -> list[str]:

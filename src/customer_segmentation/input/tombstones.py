@@ -66,9 +66,14 @@ def tombstones_file(working_file: Path) -> Path:
     return working_file.with_suffix(".erased.json")
 
 
+def is_email_reference(reference: str) -> bool:
+    """Whether a reference is the keyed hash of a person's e-mail address."""
+    return _EMAIL_REFERENCE.fullmatch(reference) is not None
+
+
 def keyed_reference(source_system: str, reference: str) -> str:
     """What a tombstone holds of a reference in the form of staging."""
-    if _EMAIL_REFERENCE.fullmatch(reference):
+    if is_email_reference(reference):
         return reference
     return hashed_text(json.dumps(["reference", source_system, reference]))
 

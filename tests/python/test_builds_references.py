@@ -346,5 +346,7 @@ def test_make_erase_leaves_nothing_but_an_old_export_and_proves_it(
     log = [json.loads(line) for line in (build.folder / "audit/audit.jsonl").open()]
     assert [line["action"] for line in log] == ["build", "publish", "erase"]
     assert check(build.folder / "audit" / "audit.jsonl").lines == 3
+    # The publication can't be in what it publishes.
+    assert build.rows("select action from monitoring.audit_log") == [("build",)]
     requests = (build.folder / "raw" / "erasure_requests.csv").read_text().splitlines()
     assert requests[-1].startswith("default,c20,")

@@ -156,3 +156,20 @@ def test_the_customer_id_is_forgotten_after_30_days_and_not_learnt_again(file):
     assert {one.customer_id for one in read_erased(file).tombstones} == {None}
     assert add_erased(file, GONE, [], TODAY + dt.timedelta(days=31)) == 0
     assert len(read_erased(file).tombstones) == 2
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_after_the_demo_key_a_shop_begins_anew_unless_its_requests_may_be_gone(
+    tmp_path, monkeypatch, is_sealed
+):
+    path = tmp_path / "shop.erased.json"
+    monkeypatch.delenv("SEGMENTATION_HASH_KEY")
+    add_erased(path, GONE, [("default", "gone")], TODAY, is_sealed=is_sealed)
+    monkeypatch.setenv("SEGMENTATION_HASH_KEY", "own")
+    if is_sealed:
+        with pytest.raises(TombstoneError, match="another SEGMENTATION_HASH_KEY"):
+            read_erased(path)
+        return
+    assert read_erased(path).tombstones == ()
+    assert add_erased(path, GONE, [("default", "gone")], TODAY) == 2
+    assert len(read_erased(path).tombstones) == 2

@@ -309,15 +309,12 @@ def _holding(folder: Path, traces: Traces) -> list[str]:
 
 def proof_text(proof: Proof) -> Iterator[str]:
     """The proof as a page."""
-    kept = f"{proof.deletions:,} messages that delete the customer in other systems"
     yield f"Erasure in data set {proof.dataset}, requested {proof.requested_at} (UTC)"
     yield f"Reference, as a keyed hash: {proof.reference}"
     yield f"Built without the person as of {proof.as_of}. Request: {proof.request}"
     yield ""
-    yield (
-        f"Searched for {proof.references:,} references of the person, and {proof.traces:,} values "
-        f"and keys in all that no one else has"
-    )
+    yield f"References of the person: {proof.references:,}"
+    yield f"Values and keys that no one else has, which were searched for: {proof.traces:,}"
     width = max(len(place.name) for place in proof.places)
     yield f"{'hits in':<{width}}{'before':>10}{'after':>10}{'control':>10}"
     for place in proof.places:
@@ -328,7 +325,10 @@ def proof_text(proof: Proof) -> Iterator[str]:
         yield from (f"    still in {one}" for one in place.found)
     yield "Control: a customer who stays, searched in the same way after the build."
     yield ""
-    yield f"Kept on purpose: keyed hashes of the references; for 30 days {kept}."
+    yield (
+        f"Kept on purpose: keyed hashes of the references, and for 30 days the messages that delete "
+        f"the customer in other systems ({proof.deletions:,})."
+    )
     if proof.raw_rows:
         rows = ", ".join(f"{count:,} of {table}" for table, count in sorted(proof.raw_rows.items()))
         yield f"The raw data had {rows}. Builds leave them out: delete them at the source."

@@ -326,7 +326,7 @@ def proof_text(proof: Proof) -> Iterator[str]:
     yield "Control: a customer who stays, searched in the same way after the build."
     yield ""
     yield (
-        f"Kept on purpose: keyed hashes of the references, and for 30 days the messages that delete "
+        f"Kept on purpose: keyed hashes of the references, for 30 days the messages that delete "
         f"the customer in other systems ({proof.deletions:,})."
     )
     if proof.raw_rows:

@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -89,6 +89,17 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 # The secrets of destinations.yml are in the environment.
 deliver: $(INSTALLED) ## Send changes of segments to the tools in destinations.yml; count them first: make deliver DRY_RUN=1
 	@$(BIN)/customer-segmentation deliver $(if $(DRY_RUN),--dry-run) $(if $(RETRY),--retry-set-aside) $(CHOSEN)
+
+# In the environment, since all users may read the arguments of a process.
+erase export-person: export CUSTOMER_REF := $(value CUSTOMER_REF)
+erase: $(INSTALLED) ## Erase a customer, build, and prove it: make erase CUSTOMER_REF=c17 SOURCE=shop
+	@$(BIN)/customer-segmentation erase --source "$(or $(SOURCE),default)" $(CHOSEN)
+
+export-person: $(INSTALLED) ## Write all that is held on a customer to exports/: make export-person CUSTOMER_REF=c17 SOURCE=shop
+	@$(BIN)/customer-segmentation export-person --source "$(or $(SOURCE),default)" $(CHOSEN)
+
+check-audit: $(INSTALLED) ## Look for changed, missing or moved lines in the audit log
+	@$(BIN)/customer-segmentation check-audit
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
 	@$(BIN)/customer-segmentation explore $(CHOSEN)

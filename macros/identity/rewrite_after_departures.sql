@@ -10,18 +10,10 @@
 {% endmacro %}
 
 {% macro duckdb__rewrite_after_departures(results) %}
-    {% set built = [] %}
-    {% for result in results if result.status | string == 'success' %}
-        {% do built.append(result.node.unique_id) %}
-    {% endfor %}
     {#- Where a table was not built, the departed are still in it. -#}
-    {% for node in graph.nodes.values()
-        if node.package_name == 'customer_segmentation'
-        and node.resource_type == 'model'
-        and node.config.materialized != 'ephemeral'
-        and node.unique_id not in built %}
+    {% if not all_models_are_built(results) %}
         {{ return('') }}
-    {% endfor %}
+    {% endif %}
     {% set records = graph.nodes.get('model.customer_segmentation.int_identity__records') %}
     {% set erased = graph.nodes.get('model.customer_segmentation.int_identity__erased_references') %}
     {% if not (records and erased) %}
@@ -48,4 +40,20 @@
         {% do log('People have left the data: the working file is written anew without them when this run ends.', info=true) %}
     {% endif %}
     {% do run_query('create or replace table ' ~ held ~ ' as ' ~ now_held) %}
+{% endmacro %}
+
+
+{% macro all_models_are_built(results) %}
+    {% set built = [] %}
+    {% for result in results if result.status | string == 'success' %}
+        {% do built.append(result.node.unique_id) %}
+    {% endfor %}
+    {% for node in graph.nodes.values()
+        if node.package_name == 'customer_segmentation'
+        and node.resource_type == 'model'
+        and node.config.materialized != 'ephemeral'
+        and node.unique_id not in built %}
+        {{ return(false) }}
+    {% endfor %}
+    {{ return(true) }}
 {% endmacro %}

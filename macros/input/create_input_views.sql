@@ -16,7 +16,13 @@
     {% do keep_other_published_dataset() %}
     {% set text = dbt.type_string() %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'rejected_lines') ~ ' (source_table ' ~ text ~ ', line bigint, error ' ~ text ~ ')') %}
-    {% for table in contract %}
+    {% do run_query('create or replace table ' ~ input_relation(schema, 'kept_out') ~ ' (source_table ' ~ text ~ ', check_name ' ~ text ~ ', value bigint)') %}
+    {% do run_query('create or replace table ' ~ input_relation(schema, 'tombstones') ~ ' (reference ' ~ text ~ ', customer_id ' ~ text ~ ', erased_on date)') %}
+    {% do run_query('create or replace table ' ~ input_relation(schema, 'reference_keys') ~ ' (source_table ' ~ text ~ ', keys ' ~ text ~ ')') %}
+    {% do open_door(schema) %}
+    {#- Lines belong to the customer of their order, and the requests say whether all that were served are still there. -#}
+    {% set first = ['erasure_requests', 'orders'] %}
+    {% for table in (contract | selectattr('name', 'in', first) | list) + (contract | rejectattr('name', 'in', first) | list) %}
         {% do run_query(input_view(table, found.get(table.name))) %}
     {% endfor %}
     {% do warn_of_demo_hash_key() %}
@@ -69,12 +75,14 @@
 
 
 {#- Text is loaded first, so that unreadable lines are set aside and the others are kept. -#}
-{% macro raw_relation(file, schema) %}
-    {% if file.relation %}
-        {{ return(file.relation) }}
+{% macro raw_relation(table, found) %}
+    {% set keys = reference_keys(table, found.columns) %}
+    {% do run_query('insert into ' ~ input_relation(table.schema, 'reference_keys') ~ ' values (' ~ sql_literal(table.name) ~ ', ' ~ sql_literal(tojson(keys)) ~ ')') %}
+    {% if found.relation %}
+        {{ return(without_erased(table, found.relation, keys)) }}
     {% endif %}
-    {% set loaded = input_relation(schema, 'text_' ~ file.table) | string %}
-    {% do call_plugin('segmentation_load_raw_file', [tojson(file), loaded, input_relation(schema, 'rejected_lines') | string]) %}
+    {% set loaded = input_relation(table.schema, 'text_' ~ table.name) | string %}
+    {% do call_plugin('segmentation_load_raw_file', [tojson(found), loaded, input_relation(table.schema, 'rejected_lines') | string, tojson(keys)]) %}
     {{ return(loaded) }}
 {% endmacro %}
 
@@ -109,7 +117,7 @@
         {{ ',' if not loop.last }}
     {%- endfor %}
     {% if found %}
-    from {{ raw_relation(found, table.schema) }}
+    from {{ raw_relation(table, found) }}
     {% else %}
     from (select 1) as nothing
     where false

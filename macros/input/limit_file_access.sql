@@ -21,6 +21,7 @@
             'vars': invocation_args_dict.vars,
             'project': project_folder(),
             'model': setting('topics').model,
+            'erased': erased_query(),
         } %}
         {% set allowed = [] %}
         {% for folder in call_plugin('segmentation_limit_file_access', [tojson(request)]) %}

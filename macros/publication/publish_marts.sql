@@ -4,10 +4,12 @@
         {{ return('') }}
     {% endif %}
     {% do customer_segmentation.log_findings(results) %}
+    {% do customer_segmentation.record_in_audit_log(results) %}
     {% set reason = customer_segmentation.reason_not_to_publish(results) %}
     {% set lost_rows = none %}
     {% if not reason %}
         {% do customer_segmentation.record_data_tests(results) %}
+        {% do customer_segmentation.fill_audit_log() %}
         {% set request = {
             'path': path,
             'allow_empty': var('allow_empty_publish'),
@@ -45,6 +47,40 @@
         {% do rows.append("('" ~ result.node.name ~ "', '" ~ result.status ~ "', " ~ result.failures ~ ", '" ~ reads | sort | join(', ') ~ "')") %}
     {% endfor %}
     {% do run_query('insert into ' ~ table.relation ~ ' (test_name, verdict, findings, reads) values ' ~ rows | sort | join(', ')) if rows %}
+{% endmacro %}
+
+
+{% macro fill_audit_log() %}
+    {% set mart = graph.nodes.get('model.customer_segmentation.audit_log') %}
+    {% if mart %}
+        {% do run_query(
+            "insert into " ~ mart.relation_name ~ " select cast(line ->> '$.number' as bigint), cast(cast(line ->> '$.at' as timestamptz) at time zone 'UTC' as timestamp), "
+            ~ "line ->> '$.user', line ->> '$.action', line ->> '$.counts', line ->> '$.previous' "
+            ~ "from (select unnest(from_json(segmentation_audit_log(), '[\"json\"]')) as line) as lines"
+        ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro record_in_audit_log(results) %}
+    {% do return(adapter.dispatch('record_in_audit_log', 'customer_segmentation')(results)) %}
+{% endmacro %}
+
+{% macro default__record_in_audit_log(results) %}
+{% endmacro %}
+
+{% macro duckdb__record_in_audit_log(results) %}
+    {% set unsuccessful = [] %}
+    {% for result in results if result.status | string in ['error', 'fail', 'skipped'] %}
+        {% do unsuccessful.append(result.node.name) %}
+    {% endfor %}
+    {% do customer_segmentation.call_plugin('segmentation_record_build', [tojson({
+        'command': flags.WHICH,
+        'dataset': var('dataset'),
+        'target': target.name,
+        'nodes': results | length,
+        'unsuccessful': unsuccessful | length,
+    })]) %}
 {% endmacro %}
 
 

@@ -1,4 +1,5 @@
--- One row per table and reference of an erased person: those of the requests, and those that identity links to them.
+-- One row per table and reference of an erased person: those of the requests, and those that identity links to them. An e-mail
+-- address of their records is a reference, too, unless another customer has it.
 
 {{ config(schema='restricted') }}
 
@@ -26,6 +27,10 @@ remembered_records as (
     select * from {{ ref('int_identity__records') }}
 ),
 
+identifiers as (
+    select * from {{ ref('int_identity__identifiers') }}
+),
+
 customer_references as (
     select * from {{ ref('int_identity__references') }}
 ),
@@ -50,6 +55,14 @@ forgotten_records as (
             source_records.source_system = remembered_records.source_system
             and source_records.record_id = remembered_records.record_id
     where remembered_records.record_id is null
+),
+
+forgotten_emails as (
+    select
+        source_system,
+        {{ hashed_reference('email') }} as reference
+    from forgotten_records
+    where email is not null
 ),
 
 erased_references as (
@@ -83,6 +96,14 @@ erased_references as (
         customer_ref as reference
     from forgotten_records
     where customer_ref is not null
+    union distinct
+    select
+        'emails' as source_table,
+        forgotten_emails.source_system,
+        forgotten_emails.reference
+    from forgotten_emails
+    left join identifiers on forgotten_emails.reference = identifiers.email_key
+    where {{ is_email_reference('forgotten_emails.reference') }} and identifiers.email_key is null
 )
 
 select * from erased_references

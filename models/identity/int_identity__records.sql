@@ -23,6 +23,10 @@ erasure_requests as (
     select * from {{ ref('stg_erasure_requests') }}
 ),
 
+tombstones as (
+    select * from {{ ref('stg_tombstones') }}
+),
+
 people as (
     select
         merged.left_key as record_key,
@@ -86,10 +90,15 @@ people_by_email as (
     having count(distinct person_key) = 1
 ),
 
+-- The address of an erased person stays erased: it may come back with a record of another id or system.
 requests_by_email as (
     select people_by_email.person_key
     from other_requests
     inner join people_by_email on other_requests.customer_ref = people_by_email.email_key
+    union distinct
+    select people_by_email.person_key
+    from tombstones
+    inner join people_by_email on tombstones.reference = people_by_email.email_key
 ),
 
 erased_people as (

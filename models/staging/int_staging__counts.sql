@@ -107,6 +107,13 @@ sales_turned_returns as (
 counts as (
     select * from raw_counts
     union all
+    select
+        source_table,
+        check_name,
+        sum(value) as value
+    from {{ source('input_door', 'kept_out') }}
+    group by source_table, check_name
+    union all
     select * from sales_turned_returns
     {%- for table, checks in checks_of.items() %}
     union all

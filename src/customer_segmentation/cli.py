@@ -26,6 +26,11 @@ from customer_segmentation.activation.destinations import DestinationError, read
 from customer_segmentation.activation.messages import Published
 from customer_segmentation.activation.receipts import ReceiptsError, receipts_file
 from customer_segmentation.activation.state import State, StateError
+from customer_segmentation.audit import AuditError, audit_file, record
+from customer_segmentation.audit import check as check_log
+from customer_segmentation.erasure.erase import ErasureError, erase, proof_text
+from customer_segmentation.erasure.held import export_person
+from customer_segmentation.erasure.person import PersonError
 from customer_segmentation.experiments.assign import (
     AssignError,
     assign_experiment,
@@ -34,6 +39,7 @@ from customer_segmentation.experiments.assign import (
 from customer_segmentation.experiments.plan import PlanError, plan_experiment, plan_text
 from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
+from customer_segmentation.input.tombstones import TombstoneError
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
@@ -106,6 +112,7 @@ def export(
     name = f"{re.sub('[^A-Za-z0-9_-]+', '_', segment)}.{format}"
     path = (target or _exports(current)) / name
     written = export_segment(segment, format, current, path, with_refs=with_refs)
+    record("export", segment=segment, customers=written.customers, rows=written.rows)
     references = f" with {written.rows:,} references" if with_refs else ""
     print(
         f"{written.path}: {written.customers:,} customers{references}; left out: "
@@ -117,6 +124,53 @@ def export(
             "No customer of this data set has stated whether they consent to activation. Var "
             "activation_consent: opt_out hands over customers without a statement."
         )
+
+
+def erase_person(source_system: str, dataset: str | None, target: Path) -> None:
+    proof = erase(source_system, _given_reference(), vars_of(dataset, target), target)
+    text = "\n".join(proof_text(proof)) + "\n"
+    folder = HOME / "erasures"
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    page = folder / f"{proof.dataset}_{proof.requested_at[:10]}_{proof.reference[:12]}.txt"
+    page.write_text(text, encoding="utf-8")
+    record(
+        "erase",
+        dataset=proof.dataset,
+        reference=proof.reference,
+        references=proof.references,
+        raw_rows=sum(proof.raw_rows.values()),
+        still_found=sum(place.after for place in proof.places) + len(proof.exports),
+    )
+    print(text + f"Written to {page}")
+    if not proof.is_complete:
+        raise SystemExit(1)
+
+
+def export_held(source_system: str, dataset: str | None, build: Path, target: Path) -> None:
+    variables = vars_of(dataset, build)
+    held = export_person(source_system, _given_reference(), variables, target)
+    rows = sum(held.rows.values())
+    record("export-person", dataset=str(variables.get("dataset", "demo")), rows=rows)
+    print(
+        f"{held.path}: {rows:,} rows of {len(held.rows)} tables, {held.references} references. "
+        f"The file names the person: hand it over safely, then delete it."
+    )
+
+
+def _given_reference() -> str:
+    # In the environment, since the arguments of a process are readable by all users.
+    reference = os.environ.get("CUSTOMER_REF", "").strip()
+    if not reference:
+        raise PersonError(
+            "CUSTOMER_REF is empty. Expected a reference of the customer: make erase "
+            "CUSTOMER_REF=c17 SOURCE=shop."
+        )
+    return reference
+
+
+def check_audit() -> None:
+    end = check_log(audit_file())
+    print(f"{audit_file()}: {end.lines:,} lines hold together. Hash of the last one: {end.hash}")
 
 
 def deliver_messages(
@@ -140,6 +194,9 @@ def deliver_messages(
             if retry_set_aside:
                 kept.retry_set_aside()
             done = deliver(source, declared, kept, receipts)
+            for name, result in done.items():
+                messages = result.delivered.total()
+                record("deliver", dataset=source.dataset, destination=name, messages=messages)
             print(*report(done), sep="\n")
             print(f"Receipts for the next build: {receipts}")
             listed = state / f"{source.dataset}_set_aside.csv"
@@ -162,6 +219,7 @@ def explore(published: Path | None, dataset: str | None) -> None:
             raise NoBuildError(
                 f"{file} was published by another version, which had other marts. Run `make build`."
             ) from error
+    record("explore", file=written.path.as_posix(), pages=len(written.pages))
     print(f"{written.path}: {len(written.pages)} pages, {written.size / 1e6:.1f} MB")
 
 
@@ -280,6 +338,7 @@ _POWER = "--power", {"type": float, "default": 0.8, "help": "chance of finding i
 _EXPERIMENT = "experiment", {"help": "a name of var experiments"}
 _BUILD = "--build", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
 _PLATFORM = "platform", {"choices": sorted(PLATFORMS), "help": "where the tables are"}
+_SOURCE = "--source", {"default": "default", "dest": "source_system", "help": "its source_system"}
 _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
@@ -296,6 +355,17 @@ COMMANDS = {
         "write a segment's members to a file",
         [_SEGMENT, _FORMAT, _PUBLISHED, _DATASET, _FOLDER, _WITH_REFS],
     ),
+    "erase": Command(
+        erase_person,
+        "erase the customer of the environment variable CUSTOMER_REF, build, and search the rest",
+        [_SOURCE, _DATASET, _TARGET],
+    ),
+    "export-person": Command(
+        export_held,
+        "write all that is held on the customer of the environment variable CUSTOMER_REF",
+        [_SOURCE, _DATASET, _BUILD, _FOLDER],
+    ),
+    "check-audit": Command(check_audit, "look for changes in the audit log", []),
     "deliver": Command(
         deliver_messages,
         "send the messages of the outbox to the destinations",
@@ -330,6 +400,7 @@ COMMANDS = {
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError),
+    *(PersonError, ErasureError, TombstoneError, AuditError),
 )
 
 

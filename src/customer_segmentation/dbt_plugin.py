@@ -39,6 +39,7 @@ except metadata.PackageNotFoundError:
         "pip install ./dbt_packages/customer_segmentation"
     ) from None
 
+from customer_segmentation.audit import AuditError, audit_file, lines_of, record
 from customer_segmentation.code_hash import code_hash, modules_of
 from customer_segmentation.fits.embeddings import EmbeddingsError, model_key
 from customer_segmentation.fits.predictions.trees import require_xgboost
@@ -53,10 +54,19 @@ from customer_segmentation.input.contract import ContractTable
 from customer_segmentation.input.raw_files import (
     RawFile,
     find_raw_files,
-    load_raw_file,
     relation_of,
 )
 from customer_segmentation.input.text_files import RawFileError
+from customer_segmentation.input.tombstones import (
+    REQUESTS,
+    Door,
+    Erased,
+    ReferenceKeys,
+    TombstoneError,
+    add_erased,
+    read_erased,
+    tombstones_file,
+)
 from customer_segmentation.output.last_build import LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
@@ -84,6 +94,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._path: Path | None = None
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         if creds.path == ":memory:":
@@ -128,14 +139,50 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             return _answer(report)
 
-        def load(file: str, table: str, rejected_lines: str) -> str:
+        # What a run reads first decides what it leaves out of the other raw tables.
+        doors: list[Door] = []
+
+        def open_door(tombstones: str, counts: str) -> str:
+            def opened() -> None:
+                access.only_at_the_start()
+                held = read_erased(tombstones_file(self._path)) if self._path else Erased()
+                cursor = conn.cursor()
+                for tombstone in held.tombstones:
+                    cursor.execute(f"insert into {tombstones} values (?, ?, ?)", tombstone)
+                doors[:] = [Door(cursor, held, counts)]
+
+            return _answer(opened)
+
+        def keep(relation: str, keys: str, copy: str) -> str:
+            def kept() -> str:
+                access.only_at_the_start()
+                return doors[0].keep(relation, ReferenceKeys.from_json(keys), copy)
+
+            return _answer(kept)
+
+        def load(file: str, table: str, rejected_lines: str, keys: str) -> str:
             def loaded() -> None:
                 access.only_at_the_start()
-                # Rejected lines are kept in tables of the connection, so each table gets its own.
+                # Rejected lines are kept in tables of the connection.
                 found = RawFile(**json.loads(file))
-                load_raw_file(conn.cursor(), found, table, rejected_lines)
+                doors[0].load(found, table, rejected_lines, ReferenceKeys.from_json(keys))
 
             return _answer(loaded)
+
+        def bury(query: str) -> str:
+            def buried() -> int:
+                access.only_as_declared(erased=query)
+                # Another project may have switched off models that it reads.
+                rows = conn.cursor().execute(query).fetchall() if query else []
+                # A request that meets no one may be misspelt, and would keep out whoever gets that
+                # reference later.
+                erased = [row[1:4] for row in rows if row[0] != REQUESTS]
+                requests = [row[1:3] for row in rows if row[0] == REQUESTS]
+                if not (erased and self._path):
+                    return 0
+                return add_erased(tombstones_file(self._path), erased, requests, rows[0][4])
+
+            return _answer(buried)
 
         def read_data_set(path: str) -> str:
             def read() -> tuple[str, str, str] | None:
@@ -153,13 +200,18 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             def published() -> str | None:
                 access.only_as_declared(publish_path=wanted["path"], roles=wanted["roles"])
-                return publish(
+                reason = publish(
                     conn.cursor(),
                     tables,
                     wanted["path"],
                     allow_empty=wanted["allow_empty"],
                     roles=wanted["roles"],
                 )
+                if reason is None:
+                    dataset, _, as_of = data_set(wanted["path"]) or ("", "", "")
+                    files = {"file": wanted["path"], "roles": len(wanted["roles"])}
+                    _record("publish", dataset=dataset, as_of=as_of, tables=len(tables), **files)
+                return reason
 
             return _answer(published)
 
@@ -177,6 +229,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
             return json.dumps({"result": page})
+
+        def note_build(request: str) -> str:
+            wanted = json.loads(request)
+            return _answer(lambda: _record("build", **wanted))
 
         def hash_of_project(folder: str) -> str:
             def made() -> str:
@@ -202,8 +258,15 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         )
         conn.create_function("segmentation_check_input", check, [text], text, side_effects=True)
         conn.create_function(
-            "segmentation_load_raw_file", load, [text, text, text], text, side_effects=True
+            "segmentation_load_raw_file", load, [text, text, text, text], text, side_effects=True
         )
+        conn.create_function(
+            "segmentation_open_door", open_door, [text, text], text, side_effects=True
+        )
+        conn.create_function(
+            "segmentation_keep_out", keep, [text, text, text], text, side_effects=True
+        )
+        conn.create_function("segmentation_bury", bury, [text], text, side_effects=True)
         conn.create_function("segmentation_code_hash", hash_of_project, [text], text)
         conn.create_function(
             "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text
@@ -220,6 +283,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         conn.create_function(
             "segmentation_limit_file_access", limit, [text], text, side_effects=True
         )
+        conn.create_function(
+            "segmentation_record_build", note_build, [text], text, side_effects=True
+        )
+        conn.create_function("segmentation_audit_log", audit_lines, [], text, side_effects=True)
         conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)
         # It reads the tables at each call, so it must be neither folded nor cached.
         conn.create_function(
@@ -238,7 +305,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         # The file is released with the last of them.
         for connection in (*self._cursors, conn):
             connection.close()
-        if is_due:
+        if is_due and self._path:
             _rewrite(self._path, self._config)
 
 
@@ -318,11 +385,25 @@ def _answer(work: Callable[[], Any]) -> str:
         EmbeddingsError,
         RawFileError,
         PublicationError,
+        TombstoneError,
         ModuleNotFoundError,
         OSError,
         duckdb.Error,
     ) as error:
         return json.dumps({"error": str(error)})
+
+
+def audit_lines() -> str:
+    """The lines of the audit log, as a JSON array."""
+    return json.dumps(lines_of(audit_file()))
+
+
+def _record(action: str, **counts: int | str) -> None:
+    try:
+        record(action, **counts)
+    except AuditError as error:
+        # What is built and published is right all the same.
+        _LOGGER.warning(str(error))
 
 
 def _wait_until_usable(path: Path, config: dict[str, Any]) -> None:

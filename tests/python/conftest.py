@@ -28,6 +28,8 @@ import reliability
 import yaml
 from dbt_process import run_dbt
 
+from customer_segmentation import audit
+
 if TYPE_CHECKING:
     from rule_grammar_project import GrammarProject
 
@@ -152,6 +154,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         reliability.write(page, session.config.stash[_RESULTS])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def audit_log_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Commands that tests call in this process are not what users did in this folder."""
+    audit.HOME = tmp_path_factory.mktemp("audit")
+
+
 # --- Builds ----------------------------------------------------------------------------------
 
 
@@ -196,11 +204,12 @@ class Build:
         return self._marts.execute(sql).fetchall()
 
     def marts(self) -> list[str]:
-        """The published tables, with their schemas."""
+        """The published tables, with their schemas; but the log of the builds themselves."""
         return [
             f'"{schema}"."{table}"'
             for schema, table in self.rows(
-                "select table_schema, table_name from information_schema.tables order by all"
+                "select table_schema, table_name from information_schema.tables "
+                "where table_name <> 'audit_log' order by all"
             )
         ]
 

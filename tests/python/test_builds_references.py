@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import duckdb
 import pytest
 from conftest import Build, Workshop, scenario
 from rich.console import Console
 
+from customer_segmentation.audit import check
+from customer_segmentation.erasure.person import hashed_id
 from customer_segmentation.output.summary import print_summary
 
 # A thousand customers with an order each, 60 orders of a collective account, and guests in words.
@@ -237,3 +242,111 @@ def test_the_bytes_of_people_who_left_the_data_leave_the_working_file(
         }
     assert len(columns) > 300
     assert held == set()
+
+
+@scenario("odd_references")
+def brought_back(workshop: Workshop, odd_references: Build) -> Build:
+    """The request is gone, all old files are back, and the past is built anew."""
+    folder = workshop.folder("brought-back")
+    for part in ("warehouse", "published"):
+        shutil.copytree(odd_references.passed().folder / part, folder / part)
+    files = {
+        **FILES,
+        "erasure_requests.csv": FILES["erasure_requests.csv"].replace("crm,r0,2024-03-01\n", ""),
+        # The same person, with a record of another system.
+        "customers.csv": FILES["customers.csv"] + "newer,n1,,Mia,Mia@canary.example\n",
+    }
+    backfill = {"backfill_from": "2024-01-01", "backfill_to": "2024-12-31"}
+    arguments = ["--exclude-resource-type", "test"]
+    return workshop.build(folder, files, backfill, arguments)
+
+
+def test_an_old_file_brings_no_erased_person_back(
+    odd_references: Build, brought_back: Build
+) -> None:
+    file = brought_back.passed().folder / "warehouse" / "trial.duckdb"
+    with duckdb.connect(str(file), read_only=True) as working:
+        records = working.execute(
+            "select source_system, record_id from identity.int_identity__records "
+            "where is_in_crm order by all"
+        ).fetchall()
+        counted = working.execute(
+            "select source_table, value from segmentation.source_coverage "
+            "where check_name = 'tombstoned' order by all"
+        ).fetchall()
+        deleted = working.execute(
+            "select count(*) from segmentation.activation_outbox where message = 'deleted'"
+        ).fetchall()
+        raw = working.execute("select * from input.customers").fetchall()
+    assert records == [("crm", "r1"), ("crm", "r2"), ("crm", "r3"), ("shop", "r4")]
+    # Of the person: a record; two statements by reference and address; an event.
+    assert counted == [("consents", 2), ("customers", 1), ("events", 1)]
+    # The record r0, its reference, and the two references of requests that meet nobody.
+    assert deleted == [(2 + 3,)]
+    assert len(raw) == 5
+    assert b"r0" not in b"".join(str(row).encode() for row in raw)
+
+
+def test_tombstones_hold_no_reference(odd_references: Build) -> None:
+    file = odd_references.passed().folder / "warehouse" / "trial.erased.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_text().lower()
+    assert "canary" not in text
+    assert '"r0"' not in text
+
+
+@scenario("odd_references")
+def erased_by_command(workshop: Workshop, odd_references: Build) -> Build:
+    """A customer with an order and two events, of whom an old export is left."""
+    folder = workshop.folder("erased-by-command")
+    for part in ("raw", "warehouse", "published", "target"):
+        shutil.copytree(odd_references.passed().folder / part, folder / part)
+    (folder / "exports").mkdir()
+    (folder / "exports" / "old.csv").write_text(f"customer_id\n{hashed_id('default', 'c20')}\n")
+    project = str(workshop.builder.project)
+    places = {"DBT_PROJECT_DIR": project, "DBT_PROFILES_DIR": project, "SEGMENTATION_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "customer_segmentation.cli", "erase"],
+        cwd=folder,
+        env={**os.environ, **places, "CUSTOMER_REF": "c20"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Build(folder, done.returncode, done.stdout + done.stderr)
+
+
+def test_make_erase_leaves_nothing_but_an_old_export_and_proves_it(
+    odd_references: Build, erased_by_command: Build
+) -> None:
+    build = erased_by_command
+    (page,) = (build.folder / "erasures").iterdir()
+    proof = page.read_text()
+    # The export alone keeps the erasure from being complete.
+    assert build.status == 1, build.output[-3000:]
+    assert "exports/old.csv holds the person" in proof
+    assert "still in" not in proof
+    found = {
+        name: [int(hits.replace(",", "")) for hits in numbers.split()]
+        for name, numbers in re.findall(r"^(\S.*?\.duckdb.*?)  +([\d, ]+)$", proof, re.MULTILINE)
+    }
+    cells = found["cells of warehouse/trial.duckdb"]
+    assert cells[0] > 10 < cells[2]
+    assert cells[1] == 0
+    copy = found["bytes of warehouse/trial.duckdb, uncompressed"]
+    assert copy[0] > 0 < copy[2]
+    assert [numbers[1] for numbers in found.values()] == [0] * len(found)
+    assert "canary" not in proof
+    assert "c20" not in proof.replace(page.stem, "")
+    id_ = hashed_id("default", "c20")
+    counted = "select count(*) from {} where customer_id = '" + id_ + "'"
+    assert odd_references.rows(counted.format("customers")) == [(1,)]
+    assert build.rows(counted.format("customers")) == [(0,)]
+    assert build.rows(counted.format("activation_outbox")) == [(1,)]
+    log = [json.loads(line) for line in (build.folder / "audit/audit.jsonl").open()]
+    assert [line["action"] for line in log] == ["build", "publish", "erase"]
+    assert check(build.folder / "audit" / "audit.jsonl").lines == 3
+    # The publication can't be in what it publishes.
+    assert build.rows("select action from monitoring.audit_log") == [("build",)]
+    requests = (build.folder / "raw" / "erasure_requests.csv").read_text().splitlines()
+    assert requests[-1].startswith("default,c20,")

@@ -58,6 +58,7 @@ def test_a_role_has_the_tables_of_its_kinds_and_the_data_set(
         assert set(found) == {
             "main.customer_id_changes",
             "main.customer_records",
+            "monitoring.audit_log",
             "monitoring.data_set",
             "monitoring.quarantined_records",
             "monitoring.data_tests",

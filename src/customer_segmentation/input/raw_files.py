@@ -11,7 +11,7 @@ file without a header holds personal data.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -199,7 +199,11 @@ def relation_of(file: RawFile) -> str:
 
 
 def load_raw_file(
-    connection: duckdb.DuckDBPyConnection, file: RawFile, table: str, rejected_lines: str
+    connection: duckdb.DuckDBPyConnection,
+    file: RawFile,
+    table: str,
+    rejected_lines: str,
+    kept: Callable[[str], str | None] = lambda relation: None,
 ) -> None:
     """Loads the text files of a table as text, and records the lines that can't be read.
 
@@ -208,6 +212,7 @@ def load_raw_file(
         file: The files, with their columns.
         table: Quoted name of the table to make.
         rejected_lines: Quoted name of a table (source_table, line, error) to insert into.
+        kept: A query of the rows of a relation to load; None for all of them.
 
     Raises:
         RawFileError: A file as a whole can't be read, or lines of it would be lost.
@@ -216,9 +221,14 @@ def load_raw_file(
     connection.execute(f"create or replace table {table} ({columns})")
     for part, by_folder in file.parts:
         load_text(connection, Path(part), file.format, file.one_line)
+        # With all columns of the table, also those that this part lacks.
+        rows = (
+            f"(select * from {table} where false union all by name "
+            f"select *{_added(by_folder)} from part_rows)"
+        )
         connection.execute(
             f"""
-            insert into {table} by name select *{_added(by_folder)} from part_rows;
+            insert into {table} by name select * from {kept(rows) or rows};
             insert into {rejected_lines} select {literal(file.table)}, line, error from part_errors;
             drop table part_rows;
             drop table part_errors

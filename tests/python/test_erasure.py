@@ -1,0 +1,255 @@
+"""What is looked for of an erased person, and how it is found."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pytest
+
+from customer_segmentation.erasure.erase import ErasureError, add_request
+from customer_segmentation.erasure.held import export_person
+from customer_segmentation.erasure.person import (
+    Person,
+    PersonError,
+    another_person,
+    find_person,
+    hashed_id,
+    open_working_file,
+)
+from customer_segmentation.erasure.search import (
+    Traces,
+    hits_in_bytes,
+    hits_in_file,
+    hits_in_tables,
+    traces_of,
+    uncompressed_bytes,
+)
+from customer_segmentation.identity.identifiers import hashed_reference
+
+ID = hashed_id("crm", "c17")
+MIA = Traces(frozenset({"17", "mia@example.org"}), ("mia@example.org",), (ID,), (4711,))
+EVE = Traces(frozenset({"eve@example.org"}), ("eve@example.org",), (), ())
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "held.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            f"""
+            create schema facts;
+            create table facts.orders as
+            select 4711::bigint as customer_key, 17 as number, '17' as order_id, 'x' as note
+            union all
+            select 4712, 4711, '170', 'about MIA@example.org and others';
+            create table facts.sets as select [4711::bigint, 1] as keys, ['a', ' 17'] as words;
+            create table activation_outbox as select '{ID}' as customer_id, '{{"{ID}"}}' as payload;
+            create table history as select 'say {ID}' as text;
+            create table many as select 'eve@example.org' as email from range(5000)
+            """
+        )
+    return path
+
+
+def test_hashed_ids_are_those_of_the_macro():
+    # md5 of 3:crm3:c17
+    assert duckdb.sql("select md5('3:crm3:c17')").fetchall()[0][0] == ID
+
+
+def test_whole_cells_parts_of_text_keys_and_ids_are_found_by_column(file):
+    assert hits_in_tables(file, MIA) == {
+        "facts.orders.customer_key": 1,
+        "facts.orders.note": 1,
+        "facts.orders.order_id": 1,
+        "facts.sets.keys": 1,
+        "main.history.text": 1,
+    }
+
+
+def test_bytes_of_a_compressed_file_are_found_in_a_copy(file):
+    assert hits_in_bytes(file.read_bytes(), EVE) in (0, 1)
+    copy = file.with_name("copy.duckdb")
+    content = uncompressed_bytes(file, copy)
+    assert hits_in_bytes(content, EVE) == 1
+    assert hits_in_bytes(content, MIA) == 1
+    assert not copy.exists()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update facts.orders set note = 'x'; checkpoint")
+    assert hits_in_bytes(uncompressed_bytes(file, copy), MIA) == 0
+
+
+def test_exports_of_any_format_are_searched(tmp_path):
+    names = {"a.csv": f"customer_id\n{ID}\n", "b.csv": "customer_id\n17\n", "c.json": '"x"'}
+    for name, text in names.items():
+        (tmp_path / name).write_text(text)
+    duckdb.sql(f"copy (select '{ID}' as customer_id) to '{tmp_path}/d.parquet'")
+    found = {path.name: hits_in_file(path, MIA) for path in sorted(tmp_path.iterdir())}
+    assert found == {"a.csv": 1, "b.csv": 0, "c.json": 0, "d.parquet": 1}
+
+
+def test_a_request_goes_into_the_raw_table_where_it_is_a_file(tmp_path):
+    variables = {"raw_dir": str(tmp_path)}
+    file = tmp_path / "erasure_requests.csv"
+    for reference in ('a"1', "b,2"):
+        assert add_request(variables, "crm", reference, "2024-03-01 10:00:00") == file.as_posix()
+    assert duckdb.sql(f"from read_csv('{file}', all_varchar = true)").fetchall() == [
+        ("crm", 'a"1', "2024-03-01 10:00:00"),
+        ("crm", "b,2", "2024-03-01 10:00:00"),
+    ]
+
+
+def test_a_request_keeps_the_columns_of_the_table(tmp_path):
+    file = tmp_path / "erasure_requests.csv"
+    file.write_text("\ufeffCustomer_Ref,note,requested_at\nc1,x,2024-01-01")
+    add_request({"raw_dir": str(tmp_path)}, "default", "c2", "2024-03-01")
+    assert file.read_text(encoding="utf-8-sig").splitlines()[1:] == [
+        "c1,x,2024-01-01",
+        "c2,,2024-03-01",
+    ]
+    with pytest.raises(ErasureError, match="lacks the column source_system"):
+        add_request({"raw_dir": str(tmp_path)}, "crm", "c3", "2024-03-01")
+    parquet = tmp_path / "p" / "erasure_requests.parquet"
+    parquet.parent.mkdir()
+    duckdb.sql(
+        "copy (select 1 as customer_ref, 'crm' as source_system, "
+        f"timestamp '2024-01-01' as requested_at) to '{parquet}'"
+    )
+    add_request({"raw_dir": str(parquet.parent)}, "crm", "2", "2024-03-01 10:00:00")
+    rows = duckdb.sql(f"select customer_ref, cast(requested_at as varchar) from '{parquet}'")
+    assert rows.fetchall() == [(1, "2024-01-01 00:00:00"), (2, "2024-03-01 10:00:00")]
+
+
+@pytest.mark.parametrize("variables", [{"raw_schema": "raw", "raw_dir": "x"}, {"raw_dir": None}])
+def test_where_raw_tables_are_no_files_the_row_is_named(variables):
+    said = add_request(variables, "crm", "c1", "2024-03-01")
+    assert said.startswith("to insert into erasure_requests: source_system, customer_ref")
+    assert "c1" not in said
+
+
+ADDRESS = hashed_reference("mia@example.org")
+KEYS = {
+    "orders": {"references": ["customer_ref"], "order_id": "order_id"},
+    "order_lines": {"references": [], "order_id": "order_id"},
+    "products": {"references": [], "order_id": None},
+    "events": {"references": ["customer_ref", "'visitor ' || anonymous_id"], "order_id": None},
+    "customers": {"references": ["customer_ref", "record_id"], "order_id": None},
+    "consents": {
+        "references": [
+            "case when contains(customer_ref, '@') then segmentation_hashed_reference(customer_ref)"
+            " else customer_ref end"
+        ],
+        "order_id": None,
+    },
+}
+# Mia has two records, an order, a visit before her log-in, and a device that she shares with Eve.
+WORKING_FILE = f"""
+    create schema input; create schema identity; create schema restricted; create schema marts;
+    create table input.reference_keys (source_table varchar, keys varchar);
+    create table input.orders as from (values
+        ('o-1', 'shop', 'mia-1', 'gift-77'), ('o-2', 'shop', 'eve-1', 'sale')
+    ) t(order_id, source_system, customer_ref, coupon);
+    create table input.order_lines as from (values
+        ('o-1', 'shop', 'p-only-hers'), ('o-1', 'shop', 'p-2'), ('o-2', 'shop', 'p-2')
+    ) t(order_id, source_system, product_id);
+    create table input.products as from (values ('p-only-hers'), ('p-2')) t(product_id);
+    create table input.events as from (values
+        ('e-1', 'shop', 'mia-1', 'cookie-of-mia'), ('e-2', 'shop', null, 'cookie-of-mia'),
+        ('e-3', 'shop', 'mia-1', 'cookie-of-both'), ('e-4', 'shop', 'eve-1', 'cookie-of-both')
+    ) t(event_id, source_system, customer_ref, anonymous_id);
+    create table input.customers as from (values
+        ('r-1', 'crm', 'mia-1', 'Mia Meier', 'Bonn', 'mia@example.org'),
+        ('r-2', 'crm', 'eve-9', 'Eve Eder', 'Bonn', 'eve@example.org')
+    ) t(record_id, source_system, customer_ref, name, city, email);
+    create table input.consents as from (values
+        ('Mia@example.org', 'news'), ('mia-1', 'elsewhere')
+    ) t(customer_ref, source_system);
+    create table identity.int_identity__references as from (values
+        ('shop', 'mia-1', 1), ('crm', 'mia-1', 1), ('shop', 'eve-1', 2), ('crm', 'eve-9', 2)
+    ) t(source_system, customer_ref, customer_key);
+    create table identity.int_identity__records as from (values
+        ('crm', 'r-1', 'mia-1', 11, 1, 'id-mia', true),
+        ('shop', 'mia-1', 'mia-1', 12, 1, 'id-mia', false),
+        ('crm', 'r-2', 'eve-9', 21, 2, 'id-eve', true)
+    ) t(source_system, record_id, customer_ref, record_key, customer_key, customer_id, is_in_crm);
+    create table restricted.int_identity__identifiers as from (values
+        ('crm', 11, 110, '{ADDRESS}', 'mia meier'), ('crm', 21, 210, 'h-shared', 'eve eder'),
+        ('crm', 22, 220, 'h-shared', 'old eder')
+    ) t(source_system, record_key, reference_key, email_key, given_name);
+    insert into identity.int_identity__records values ('crm', 'r-3', 'r-3', 22, 3, 'id-old', true);
+    create table restricted.base_events as select *, 'loaded' as fate from input.events;
+    create table restricted.base_identity_links as select * from restricted.base_events limit 0;
+    create table marts.customers as from (values ('id-mia', 5), ('id-eve', 6)) t(customer_id, n)
+"""
+
+
+@pytest.fixture
+def working(tmp_path):
+    path = tmp_path / "warehouse" / "shop.duckdb"
+    path.parent.mkdir()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(WORKING_FILE)
+        for table, keys in KEYS.items():
+            text = json.dumps({"table": table, "source_system": "source_system", **keys})
+            connection.execute("insert into input.reference_keys values (?, ?)", [table, text])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("system", "reference"),
+    [("shop", "mia-1"), ("crm", "mia-1"), ("crm", "r-1"), ("any", ADDRESS)],
+)
+def test_any_reference_means_the_whole_person(working, system, reference):
+    with open_working_file(working) as connection:
+        person = find_person(connection, system, reference)
+        assert another_person(connection, person).customer_id != "id-mia"
+    assert person == Person(
+        "id-mia",
+        (
+            ("crm", ADDRESS),
+            ("crm", "mia-1"),
+            ("crm", "r-1"),
+            ("shop", "mia-1"),
+            ("shop", "visitor cookie-of-mia"),
+        ),
+        (1, 11, 12, 110),
+    )
+
+
+def test_an_unknown_reference_is_no_one_and_a_shared_address_is_refused(working):
+    with open_working_file(working) as connection:
+        assert find_person(connection, "crm", "mia-2") is None
+        with pytest.raises(PersonError, match="2 customers have the e-mail address"):
+            find_person(connection, "crm", "h-shared")
+
+
+def test_traces_are_what_no_one_else_has(working):
+    with open_working_file(working) as connection:
+        traces = traces_of(connection, find_person(connection, "shop", "mia-1"))
+    # Not the town or the device she shares, the product of the catalogue, or the reference that
+    # means someone else in another system.
+    assert traces.cells == {
+        *("o-1", "gift-77", "e-1", "e-2", "e-3", "cookie-of-mia", "r-1"),
+        *("mia meier", "mia@example.org", "news"),
+    }
+    assert {"mia@example.org", "cookie-of-mia", "gift-77"} <= set(traces.parts)
+    assert "mia-1" not in (*traces.parts, *traces.cells)
+    # The hash of the address is a tombstone.
+    assert ADDRESS in traces.ids
+    assert ADDRESS not in traces.cells
+
+
+def test_an_export_has_the_rows_of_one_person_alone(working, tmp_path, monkeypatch):
+    monkeypatch.setattr("customer_segmentation.output.last_build.HOME", tmp_path)
+    held = export_person("crm", "r-1", {"dataset": "shop"}, tmp_path / "exports")
+    assert held.path.stat().st_mode & 0o777 == 0o600
+    written = json.loads(held.path.read_text())
+    assert written["raw"].keys() == {"orders", "order_lines", "events", "customers", "consents"}
+    assert [row["event_id"] for row in written["raw"]["events"]] == ["e-1", "e-2", "e-3"]
+    assert [row["source_system"] for row in written["raw"]["consents"]] == ["news"]
+    assert len(written["raw"]["order_lines"]) == 2
+    assert written["built"]["marts.customers"] == [{"customer_id": "id-mia", "n": 5}]
+    assert "eder" not in held.path.read_text().lower()
+    assert held.references == 5
+    with pytest.raises(PersonError, match="nothing is held on them"):
+        export_person("crm", "r-9", {"dataset": "shop"}, tmp_path / "exports")

@@ -51,6 +51,8 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
+from customer_segmentation.serving.errors import ServeError
+from customer_segmentation.serving.server import serve
 from explorer.build import explorer_file, write_explorer
 
 
@@ -151,6 +153,12 @@ def deliver_messages(
                 print(f"Segments in the outbox that no destination takes: {len(untaken)}")
         if not all(result.is_complete for result in done.values()):
             raise SystemExit(1)
+
+
+def serve_published(
+    readers: Path, host: str, port: int, published: Path | None, dataset: str | None
+) -> None:
+    serve(_current(published, dataset), readers, host, port)
 
 
 def explore(published: Path | None, dataset: str | None) -> None:
@@ -254,6 +262,12 @@ _STATE = (
 )
 _DRY_RUN = "--dry-run", {"action": "store_true", "help": "count what would be sent, send nothing"}
 _RETRY = "--retry-set-aside", {"action": "store_true", "help": "send what was set aside, too"}
+_READERS = (
+    "--readers",
+    {"type": Path, "default": Path("readers.yml"), "help": "who may ask, by which key"},
+)
+_HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
+_PORT = "--port", {"type": int, "default": 8000}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
 _RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
 _WITH_REFS = (
@@ -293,6 +307,11 @@ COMMANDS = {
         "send the messages of the outbox to the destinations",
         [_DESTINATIONS, _RECEIPTS, _STATE, _DRY_RUN, _RETRY, _PUBLISHED, _DATASET],
     ),
+    "serve": Command(
+        serve_published,
+        "answer questions about customers and segments over HTTP",
+        [_READERS, _HOST, _PORT, _PUBLISHED, _DATASET],
+    ),
     "explore": Command(
         explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
@@ -321,7 +340,7 @@ COMMANDS = {
 
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
-    *(DestinationError, ReceiptsError, StateError),
+    *(DestinationError, ReceiptsError, StateError, ServeError),
 )
 
 

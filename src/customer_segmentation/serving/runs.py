@@ -1,0 +1,249 @@
+"""What one build published, indexed so that each answer is one lookup.
+
+The views of a published file compute reasons and spells when they are read, which is too slow for
+single requests. Loading reads them once, into a private SQLite database in the folder for temporary
+files: it takes memory only as a cache, and is gone when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from customer_segmentation.output.export import LEFT_OUT, MEMBERS
+from customer_segmentation.serving.errors import NothingToServeError, ServeError
+
+# DuckDB's share while loading; what is beyond it goes to the folder for temporary files.
+_MEMORY = "1GB"
+_ROWS_AT_A_TIME = 5_000
+
+# One row per customer: the parts of an answer, as JSON.
+_CUSTOMERS = """
+    with segments as (
+        select
+            memberships.customer_id,
+            list({
+                'segment_key': memberships.segment_key,
+                'scheme': memberships.scheme,
+                'since': spells.valid_from,
+                'reason': memberships.reason
+            } order by memberships.segment_key) as rows
+        from segment_memberships as memberships
+        left join segment_history as spells
+            on
+                memberships.customer_id = spells.customer_id
+                and memberships.segment_key = spells.segment_key
+                and spells.valid_to is null
+        group by memberships.customer_id
+    ),
+
+    predictions as (
+        select
+            customer_id,
+            list({
+                'target': target,
+                'model_id': model_id,
+                'probability': probability,
+                'decile': decile,
+                'rank_percent': rank_percent,
+                'is_likely': is_likely,
+                'reasons': list_filter(
+                    [reason_1, reason_2, reason_3], lambda reason: reason is not null
+                )
+            } order by target) as rows
+        from customer_predictions
+        group by customer_id
+    )
+
+    select
+        customers.customer_id,
+        customers.may_be_contacted,
+        to_json({
+            'customers': customers,
+            'customer_features':
+                case when customer_features.customer_id is not null then customer_features end,
+            'customer_segments':
+                case when customer_segments.customer_id is not null then customer_segments end
+        }) as profile,
+        coalesce(to_json(segments.rows), '[]') as segments,
+        coalesce(to_json(predictions.rows), '[]') as predictions
+    from customers
+    left join customer_features using (customer_id)
+    left join customer_segments using (customer_id)
+    left join segments using (customer_id)
+    left join predictions using (customer_id)
+    order by customers.customer_id
+"""
+_SEGMENTS = f"""
+    with counts as (
+        select segment_key, count(distinct customer_id) as customers, {LEFT_OUT}
+        from ({MEMBERS.format(references="", join="")}) as members
+        group by segment_key
+    )
+
+    select
+        segments.segment_key,
+        to_json(segments),
+        coalesce(counts.customers, 0),
+        coalesce(counts.exported, 0),
+        coalesce(counts.withdrawn, 0),
+        coalesce(counts.unstated, 0),
+        coalesce(counts.held_out, 0)
+    from segments
+    left join counts using (segment_key)
+    order by segments.segment_key
+"""
+_CONTACTABLE = f"""
+    select segment_key, customer_id
+    from ({MEMBERS.format(references="", join="")}) as members
+    where may_be_contacted
+    order by all
+"""
+
+
+class Customer(NamedTuple):
+    """What is known of a customer; all but ``may_be_contacted`` is JSON."""
+
+    may_be_contacted: bool
+    profile: str
+    segments: str
+    predictions: str
+
+    def membership(self, segment_key: str) -> dict[str, str] | None:
+        """The membership in a segment."""
+        rows: list[dict[str, str]] = json.loads(self.segments)
+        return next((row for row in rows if row["segment_key"] == segment_key), None)
+
+
+class Segment(NamedTuple):
+    """A segment, as JSON, and its customers.
+
+    Attributes:
+        row: Its row of the mart ``segments``.
+        customers: Its members.
+        exported: Those of them who may be contacted, which an export would have.
+        withdrawn: Those who withdrew their consent to activation.
+        unstated: Those who never gave or refused it, where it takes a consent.
+        held_out: Those in the global holdout.
+    """
+
+    row: str
+    customers: int
+    exported: int
+    withdrawn: int
+    unstated: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one build published.
+
+    Attributes:
+        name: Made of the file's time and size: another for each build, the same for a copy.
+        as_of: The date the data set is as of.
+        size: How many customers it has.
+        segments: Each segment by its key.
+    """
+
+    name: str
+    as_of: str
+    size: int
+    segments: dict[str, Segment]
+    _rows: sqlite3.Connection
+
+    def customer(self, customer_id: str) -> Customer | None:
+        found = self._rows.execute(
+            "select may_be_contacted, profile, segments, predictions from customers"
+            " where customer_id = ?",
+            [customer_id],
+        ).fetchone()
+        return Customer(bool(found[0]), *found[1:]) if found else None
+
+    def members(self, segment_key: str, after: str, limit: int) -> list[str]:
+        """Members who may be contacted, by customer_id, from the first one after an id."""
+        rows = self._rows.execute(
+            "select customer_id from members where segment_key = ? and customer_id > ?"
+            " order by customer_id limit ?",
+            [segment_key, after, limit],
+        )
+        return [customer_id for (customer_id,) in rows]
+
+
+def load(file: Path) -> Run:
+    """Reads a published file, or the file of a role.
+
+    Raises:
+        ServeError: There is no such file, or no customers are in it.
+    """
+    try:
+        facts = file.stat()
+        with (
+            tempfile.TemporaryDirectory() as spill,
+            duckdb.connect(str(file), read_only=True) as connection,
+        ):
+            connection.execute("set memory_limit = ?", [_MEMORY])
+            connection.execute("set temp_directory = ?", [spill])
+            return _load(connection, f"{facts.st_mtime_ns} {facts.st_size}")
+    except FileNotFoundError as error:
+        raise NothingToServeError(
+            f"{file} does not exist. Expected the file of a build."
+        ) from error
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise NothingToServeError(
+            f"{file} has no customers to serve: it is of a role without the kind `customers`, or "
+            f"of another version. Expected `customers` among the role's kinds, or a new build."
+        ) from error
+    except (OSError, duckdb.Error, sqlite3.Error) as error:
+        raise ServeError(
+            f"{file} can't be loaded: {str(error).splitlines()[0]}. Expected a published file, and "
+            f"room for twice its size in {tempfile.gettempdir()}."
+        ) from error
+
+
+def _load(connection: duckdb.DuckDBPyConnection, state: str) -> Run:
+    ((as_of,),) = connection.execute(
+        "select cast(as_of as varchar) from monitoring.data_set"
+    ).fetchall()
+    # Without a name, SQLite's database is in a file that no one else can open.
+    rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    rows.execute("pragma journal_mode = off")
+    rows.execute("pragma synchronous = off")
+    rows.execute(
+        "create table customers (customer_id text primary key, may_be_contacted integer,"
+        " profile text, segments text, predictions text)"
+    )
+    rows.execute(
+        "create table members (segment_key text, customer_id text,"
+        " primary key (segment_key, customer_id)) without rowid"
+    )
+    rows.execute("begin")
+    for batch in _batches(connection, _CUSTOMERS):
+        rows.executemany("insert into customers values (?, ?, ?, ?, ?)", batch)
+    for batch in _batches(connection, _CONTACTABLE):
+        rows.executemany("insert into members values (?, ?)", batch)
+    rows.execute("commit")
+    ((size,),) = rows.execute("select count(*) from customers").fetchall()
+    segments = {key: Segment(*rest) for key, *rest in connection.execute(_SEGMENTS).fetchall()}
+    name = f"{as_of}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+    return Run(name, as_of, size, segments, rows)
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, sql: str
+) -> Iterator[list[tuple[str | bool, ...]]]:
+    cursor = connection.cursor().execute(sql)
+    while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
+        yield batch
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -161,9 +161,10 @@ def main() -> None:
                 )
                 + f" longest {waits[-1] * 1000:.0f} ms; {used:.0%} of a core"
             )
+            most = memory(process, "VmHWM")
             print(
-                f"start {started:.1f} s; memory {resting:.0f} MB after it, {memory(process, 'VmHWM'):.0f} MB"
-                f" at most; file {served.stat().st_size / 1e6:.0f} MB"
+                f"start {started:.1f} s; memory {resting:.0f} MB after it, {most:.0f} MB at most;"
+                f" file {served.stat().st_size / 1e6:.0f} MB"
             )
         finally:
             process.terminate()

@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all docs clean check-input try export deliver serve explore plan-experiment assign grants bench conventions hooks
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -89,6 +89,10 @@ export: $(INSTALLED) ## Write the members of a segment to exports/: make export 
 # The secrets of destinations.yml are in the environment.
 deliver: $(INSTALLED) ## Send changes of segments to the tools in destinations.yml; count them first: make deliver DRY_RUN=1
 	@$(BIN)/customer-segmentation deliver $(if $(DRY_RUN),--dry-run) $(if $(RETRY),--retry-set-aside) $(CHOSEN)
+
+# The keys of readers.yml are in the environment.
+serve: $(INSTALLED) ## Answer questions about customers and segments over HTTP: make serve PORT=8000
+	@$(BIN)/customer-segmentation serve --port "$(or $(PORT),8000)" $(CHOSEN)
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
 	@$(BIN)/customer-segmentation explore $(CHOSEN)

@@ -41,9 +41,9 @@ def multiply(published: Path, target: Path, copies: int) -> None:
         connection.execute("create table segments as from demo.main.segments")
         for table in TABLES:
             connection.execute(
-                f"create table {table} as select demo.main.{table}.* replace"
+                f"create table {table} as select source.* replace"
                 f" (md5(customer_id || copies.range) as customer_id)"
-                f" from range({copies}) as copies cross join demo.main.{table}"
+                f" from range({copies}) as copies cross join demo.main.{table} as source"
             )
 
 

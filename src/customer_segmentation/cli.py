@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import re
@@ -34,6 +35,7 @@ from customer_segmentation.experiments.assign import (
 from customer_segmentation.experiments.plan import PlanError, plan_experiment, plan_text
 from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
+from customer_segmentation.output.alerts import AlertError, alerts, send
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
@@ -161,6 +163,32 @@ def serve_published(
     serve(_current(published, dataset), readers, host, port)
 
 
+def alert(
+    hours: float,
+    webhook: str | None,
+    state: Path,
+    published: Path | None,
+    dataset: str | None,
+    target: Path,
+) -> None:
+    # Without the line on stderr: cron mails whatever is printed.
+    file = _file(published, dataset, target)
+    held = data_set(file)
+    found = alerts(
+        file,
+        target,
+        state / f"{held[0] if held else dataset}.sqlite",
+        hours,
+        dt.datetime.now(dt.UTC),
+    )
+    if found:
+        said = [f"Data set {held[0]}, as of {held[2]}:" if held else "Segmentation:", *found]
+        print(*said, sep="\n")
+        if webhook:
+            send(said, webhook)
+        raise SystemExit(1)
+
+
 def explore(published: Path | None, dataset: str | None) -> None:
     file = _current(published, dataset)
     with open_to_read(file) as connection:
@@ -222,16 +250,21 @@ def write_model_cards(published: Path | None, dataset: str | None, target: Path)
     print(f"{folder}: {len(cards)} model cards")
 
 
+def _file(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
+    """The published file that a command reads."""
+    if published is not None:
+        return published
+    try:
+        return published_file(vars_of(dataset, target))
+    except NoBuildError:
+        if dataset is not None:
+            raise
+        return published_file({})
+
+
 def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
     """The published file that a command reads. Says on stderr which data set it holds."""
-    if published is None:
-        try:
-            variables = vars_of(dataset, target)
-        except NoBuildError:
-            if dataset is not None:
-                raise
-            variables = {}
-        published = published_file(variables)
+    published = _file(published, dataset, target)
     if published.exists() and (held := data_set(published)):
         print(f"Data set {held[0]} from {held[1]}, as of {held[2]}", file=sys.stderr)
     return published
@@ -268,6 +301,11 @@ _READERS = (
 )
 _HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
 _PORT = "--port", {"type": int, "default": 8000}
+_HOURS = (
+    "--hours",
+    {"type": float, "default": 26, "help": "how old the published file may be; default: 26"},
+)
+_WEBHOOK = "--webhook", {"help": "environment variable with the address to post to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
 _RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
 _WITH_REFS = (
@@ -312,6 +350,11 @@ COMMANDS = {
         "answer questions about customers and segments over HTTP",
         [_READERS, _HOST, _PORT, _PUBLISHED, _DATASET],
     ),
+    "alert": Command(
+        alert,
+        "say what failed, is late or was not delivered; nothing if all is well",
+        [_HOURS, _WEBHOOK, _STATE, _PUBLISHED, _DATASET, _TARGET],
+    ),
     "explore": Command(
         explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
@@ -340,7 +383,7 @@ COMMANDS = {
 
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
-    *(DestinationError, ReceiptsError, StateError, ServeError),
+    *(DestinationError, ReceiptsError, StateError, ServeError, AlertError),
 )
 
 

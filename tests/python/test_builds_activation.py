@@ -1,4 +1,4 @@
-"""docs/activation.md and docs/serving.md, run as printed, and what the next build makes of receipts."""
+"""docs/activation.md and docs/serving.md, run as printed, and the next build."""
 
 import json
 import re

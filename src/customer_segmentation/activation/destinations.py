@@ -125,7 +125,7 @@ def _destination(
                 f"{', '.join(FILE_FORMATS)}."
             )
     else:
-        _check_url(name, given["address"])
+        check_url(f"The address of destination '{name}'", given["address"])
         settings["secret"] = _secret(name, given.get("secret"), environment)
     return Destination(name=name, **settings)
 
@@ -162,18 +162,19 @@ def _fields(name: str, given: Any) -> dict[str, str]:
     return {str(target): source for target, source in given.items()}
 
 
-def _check_url(name: str, address: str) -> None:
+def check_url(said: str, address: str) -> None:
+    """Raises a DestinationError unless an address is safe to send to; ``said`` is whose it is."""
     try:
         url = urlsplit(address)
     except ValueError as error:
         # The address is not repeated: it may hold a key.
-        raise DestinationError(f"The address of destination '{name}' is no URL: {error}.") from None
+        raise DestinationError(f"{said} is no URL: {error}.") from None
     if url.scheme == "https" and url.hostname:
         return
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
         raise DestinationError(
-            f"The address of destination '{name}' begins with '{address[:8]}'. Expected https://, "
-            f"or http:// to this machine: messages are of customers."
+            f"{said} begins with '{address[:8]}'. Expected https://, or http:// to this machine: "
+            f"messages are of customers."
         )
 
 

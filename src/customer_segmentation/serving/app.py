@@ -188,7 +188,8 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
     async def segments_of(request: Request, customer_id: CustomerId) -> Response:
         """The segments a customer is in, why, and since when."""
         customer = _customer(request, customer_id)
-        parts = [_contact(customer), f'"segments":{customer.segments}']
+        run: Run = request.state.run
+        parts = [_contact(customer), f'"segments":{run.memberships(customer_id)}']
         return _answer(request, customer_id, parts)
 
     @app.get(
@@ -198,7 +199,7 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
         """Whether a customer is in a segment."""
         customer = _customer(request, customer_id)
         _segment(request, segment_key)
-        found = customer.membership(segment_key)
+        found = request.state.run.membership(customer_id, segment_key)
         checked = {
             "segment_key": segment_key,
             "is_member": found is not None,
@@ -210,8 +211,9 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
     @app.get("/v1/customers/{customer_id}/predictions", response_model=Predictions, **about_one)
     async def predictions(request: Request, customer_id: CustomerId) -> Response:
         """What a customer is predicted to do, and why."""
-        customer = _customer(request, customer_id)
-        return _answer(request, customer_id, [f'"predictions":{customer.predictions}'])
+        _customer(request, customer_id)
+        run: Run = request.state.run
+        return _answer(request, customer_id, [f'"predictions":{run.predictions(customer_id)}'])
 
     @app.post(
         "/v1/lookup",
@@ -227,7 +229,8 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
             if customer := run.customer(customer_id):
                 found.append(
                     f'{{"customer_id":{as_json(customer_id)},{_contact(customer)},'
-                    f'"segments":{customer.segments},"predictions":{customer.predictions}}}'
+                    f'"segments":{run.memberships(customer_id)},'
+                    f'"predictions":{run.predictions(customer_id)}}}'
                 )
             else:
                 unknown.append(customer_id)

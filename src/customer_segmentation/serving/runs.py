@@ -11,7 +11,6 @@ import hashlib
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,44 +24,9 @@ from customer_segmentation.serving.errors import NothingToServeError, ServeError
 _MEMORY = "1GB"
 _ROWS_AT_A_TIME = 5_000
 
-# One row per customer: the parts of an answer, as JSON.
+# Rows of an answer, as JSON, by what they are looked up by. SQLite sorts them: in DuckDB a list per
+# customer of all reasons would not fit into the memory.
 _CUSTOMERS = """
-    with segments as (
-        select
-            memberships.customer_id,
-            list({
-                'segment_key': memberships.segment_key,
-                'scheme': memberships.scheme,
-                'since': spells.valid_from,
-                'reason': memberships.reason
-            } order by memberships.segment_key) as rows
-        from segment_memberships as memberships
-        left join segment_history as spells
-            on
-                memberships.customer_id = spells.customer_id
-                and memberships.segment_key = spells.segment_key
-                and spells.valid_to is null
-        group by memberships.customer_id
-    ),
-
-    predictions as (
-        select
-            customer_id,
-            list({
-                'target': target,
-                'model_id': model_id,
-                'probability': probability,
-                'decile': decile,
-                'rank_percent': rank_percent,
-                'is_likely': is_likely,
-                'reasons': list_filter(
-                    [reason_1, reason_2, reason_3], lambda reason: reason is not null
-                )
-            } order by target) as rows
-        from customer_predictions
-        group by customer_id
-    )
-
     select
         customers.customer_id,
         customers.may_be_contacted,
@@ -72,15 +36,49 @@ _CUSTOMERS = """
                 case when customer_features.customer_id is not null then customer_features end,
             'customer_segments':
                 case when customer_segments.customer_id is not null then customer_segments end
-        }) as profile,
-        coalesce(to_json(segments.rows), '[]') as segments,
-        coalesce(to_json(predictions.rows), '[]') as predictions
+        })
     from customers
     left join customer_features using (customer_id)
     left join customer_segments using (customer_id)
-    left join segments using (customer_id)
-    left join predictions using (customer_id)
-    order by customers.customer_id
+"""
+_MEMBERSHIPS = """
+    select
+        memberships.customer_id,
+        memberships.segment_key,
+        to_json({
+            'segment_key': memberships.segment_key,
+            'scheme': memberships.scheme,
+            'since': spells.valid_from,
+            'reason': memberships.reason
+        })
+    from segment_memberships as memberships
+    left join segment_history as spells
+        on
+            memberships.customer_id = spells.customer_id
+            and memberships.segment_key = spells.segment_key
+            and spells.valid_to is null
+"""
+_PREDICTIONS = """
+    select
+        customer_id,
+        target,
+        to_json({
+            'target': target,
+            'model_id': model_id,
+            'probability': probability,
+            'decile': decile,
+            'rank_percent': rank_percent,
+            'is_likely': is_likely,
+            'reasons': list_filter(
+                [reason_1, reason_2, reason_3], lambda reason: reason is not null
+            )
+        })
+    from customer_predictions
+"""
+_MEMBERS = f"""
+    select segment_key, customer_id
+    from ({MEMBERS.format(references="", join="")}) as members
+    where may_be_contacted
 """
 _SEGMENTS = f"""
     with counts as (
@@ -101,26 +99,20 @@ _SEGMENTS = f"""
     left join counts using (segment_key)
     order by segments.segment_key
 """
-_CONTACTABLE = f"""
-    select segment_key, customer_id
-    from ({MEMBERS.format(references="", join="")}) as members
-    where may_be_contacted
-    order by all
-"""
+# Table, its columns, what fills it, and what it is looked up by.
+_TABLES = (
+    ("customers", ("customer_id", "may_be_contacted", "profile"), _CUSTOMERS, 1),
+    ("memberships", ("customer_id", "segment_key", "membership"), _MEMBERSHIPS, 2),
+    ("predictions", ("customer_id", "target", "prediction"), _PREDICTIONS, 2),
+    ("members", ("segment_key", "customer_id"), _MEMBERS, 2),
+)
 
 
 class Customer(NamedTuple):
-    """What is known of a customer; all but ``may_be_contacted`` is JSON."""
+    """A customer: may_be_contacted, and the profile as JSON."""
 
     may_be_contacted: bool
     profile: str
-    segments: str
-    predictions: str
-
-    def membership(self, segment_key: str) -> dict[str, str] | None:
-        """The membership in a segment."""
-        rows: list[dict[str, str]] = json.loads(self.segments)
-        return next((row for row in rows if row["segment_key"] == segment_key), None)
 
 
 class Segment(NamedTuple):
@@ -162,11 +154,31 @@ class Run:
 
     def customer(self, customer_id: str) -> Customer | None:
         found = self._rows.execute(
-            "select may_be_contacted, profile, segments, predictions from customers"
-            " where customer_id = ?",
-            [customer_id],
+            "select may_be_contacted, profile from customers where customer_id = ?", [customer_id]
         ).fetchone()
-        return Customer(bool(found[0]), *found[1:]) if found else None
+        return Customer(bool(found[0]), found[1]) if found else None
+
+    def memberships(self, customer_id: str) -> str:
+        """The customer's segments, as a JSON list by segment_key."""
+        return self._list(
+            "select membership from memberships where customer_id = ? order by segment_key",
+            customer_id,
+        )
+
+    def membership(self, customer_id: str, segment_key: str) -> dict[str, str] | None:
+        """The customer's membership in a segment."""
+        found = self._rows.execute(
+            "select membership from memberships where customer_id = ? and segment_key = ?",
+            [customer_id, segment_key],
+        ).fetchone()
+        membership: dict[str, str] | None = json.loads(found[0]) if found else None
+        return membership
+
+    def predictions(self, customer_id: str) -> str:
+        """The customer's predictions, as a JSON list by target."""
+        return self._list(
+            "select prediction from predictions where customer_id = ? order by target", customer_id
+        )
 
     def members(self, segment_key: str, after: str, limit: int) -> list[str]:
         """Members who may be contacted, by customer_id, from the first one after an id."""
@@ -176,6 +188,10 @@ class Run:
             [segment_key, after, limit],
         )
         return [customer_id for (customer_id,) in rows]
+
+    def _list(self, sql: str, customer_id: str) -> str:
+        rows = self._rows.execute(sql, [customer_id]).fetchall()
+        return f"[{','.join(row for (row,) in rows)}]"
 
 
 def load(file: Path) -> Run:
@@ -217,32 +233,19 @@ def _load(connection: duckdb.DuckDBPyConnection, state: str) -> Run:
     rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
     rows.execute("pragma journal_mode = off")
     rows.execute("pragma synchronous = off")
-    rows.execute(
-        "create table customers (customer_id text primary key, may_be_contacted integer,"
-        " profile text, segments text, predictions text)"
-    )
-    rows.execute(
-        "create table members (segment_key text, customer_id text,"
-        " primary key (segment_key, customer_id)) without rowid"
-    )
-    rows.execute("begin")
-    for batch in _batches(connection, _CUSTOMERS):
-        rows.executemany("insert into customers values (?, ?, ?, ?, ?)", batch)
-    for batch in _batches(connection, _CONTACTABLE):
-        rows.executemany("insert into members values (?, ?)", batch)
-    rows.execute("commit")
+    for table, columns, sql, keys in _TABLES:
+        rows.execute(f"create table {table} ({', '.join(columns)})")
+        rows.execute("begin")
+        marks = ", ".join("?" * len(columns))
+        cursor = connection.execute(sql)
+        while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
+            rows.executemany(f"insert into {table} values ({marks})", batch)
+        rows.execute(f"create unique index by_key_{table} on {table} ({', '.join(columns[:keys])})")
+        rows.execute("commit")
     ((size,),) = rows.execute("select count(*) from customers").fetchall()
     segments = {key: Segment(*rest) for key, *rest in connection.execute(_SEGMENTS).fetchall()}
     name = f"{as_of}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     return Run(name, as_of, size, segments, rows)
-
-
-def _batches(
-    connection: duckdb.DuckDBPyConnection, sql: str
-) -> Iterator[list[tuple[str | bool, ...]]]:
-    cursor = connection.cursor().execute(sql)
-    while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
-        yield batch
 
 
 def as_json(value: object) -> str:

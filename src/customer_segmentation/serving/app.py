@@ -309,7 +309,7 @@ def _customer(request: Request, customer_id: str) -> Customer:
             404,
             "Unknown customer",
             "customer_id",
-            f"Run {run.name} has no customer of this id.",
+            "There is no customer of this id.",
             "a customer_id of the mart customers",
             "Look the id up in customer_records; ids change when customers are merged or erased.",
         )
@@ -324,7 +324,7 @@ def _segment(request: Request, segment_key: str) -> Any:
             404,
             "Unknown segment",
             "segment_key",
-            f"Run {run.name} has no segment of this key. {did_you_mean(segment_key, run.segments)}",
+            f"There is no segment of this key. {did_you_mean(segment_key, run.segments)}",
             "a segment_key such as rfm:champions",
             "GET /v1/segments lists them.",
         )

@@ -1,16 +1,21 @@
 """What one build published, indexed so that each answer is one lookup.
 
 The views of a published file compute reasons and spells when they are read, which is too slow for
-single requests. Loading reads them once, into a private SQLite database in the folder for temporary
-files: it takes memory only as a cache, and is gone when the process ends, however it ends.
+single requests. Loading reads them once, into an SQLite database in the folder for temporary files.
+It has no name once it is open, so it is gone when the process ends, and memory is only its cache.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +28,7 @@ from customer_segmentation.serving.errors import NothingToServeError, ServeError
 # DuckDB's share while loading; what is beyond it goes to the folder for temporary files.
 _MEMORY = "1GB"
 _ROWS_AT_A_TIME = 5_000
+_NOTHING_TO_SERVE = 3  # exit code of the process that loads
 
 # Rows of an answer, as JSON, by what they are looked up by. SQLite sorts them: in DuckDB a list per
 # customer of all reasons would not fit into the memory.
@@ -105,6 +111,13 @@ _TABLES = (
     ("memberships", ("customer_id", "segment_key", "membership"), _MEMBERSHIPS, 2),
     ("predictions", ("customer_id", "target", "prediction"), _PREDICTIONS, 2),
     ("members", ("segment_key", "customer_id"), _MEMBERS, 2),
+    (
+        "segments",
+        ("segment_key", "row", "customers", "exported", "withdrawn", "unstated", "held_out"),
+        _SEGMENTS,
+        1,
+    ),
+    ("data_set", ("as_of",), "select cast(as_of as varchar) from monitoring.data_set", 1),
 )
 
 
@@ -194,59 +207,98 @@ class Run:
         return f"[{','.join(row for (row,) in rows)}]"
 
 
-def load(file: Path) -> Run:
-    """Reads a published file, or the file of a role.
+def write_rows(published: Path, target: Path) -> None:
+    """Writes what is looked up in a published file, or the file of a role, to an SQLite file.
 
     Raises:
         ServeError: There is no such file, or no customers are in it.
     """
     try:
-        facts = file.stat()
         with (
-            tempfile.TemporaryDirectory() as spill,
-            duckdb.connect(str(file), read_only=True) as connection,
+            duckdb.connect(str(published), read_only=True) as connection,
+            closing(sqlite3.connect(target, isolation_level=None)) as rows,
         ):
             connection.execute("set memory_limit = ?", [_MEMORY])
-            connection.execute("set temp_directory = ?", [spill])
-            return _load(connection, f"{facts.st_mtime_ns} {facts.st_size}")
-    except FileNotFoundError as error:
-        raise NothingToServeError(
-            f"{file} does not exist. Expected the file of a build."
-        ) from error
+            connection.execute("set temp_directory = ?", [str(target.parent)])
+            rows.execute("pragma journal_mode = off")
+            rows.execute("pragma synchronous = off")
+            for table, columns, sql, keys in _TABLES:
+                rows.execute(f"create table {table} ({', '.join(columns)})")
+                rows.execute("begin")
+                marks = ", ".join("?" * len(columns))
+                cursor = connection.execute(sql)
+                while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
+                    rows.executemany(f"insert into {table} values ({marks})", batch)
+                rows.execute(
+                    f"create unique index by_key_{table} on {table} ({', '.join(columns[:keys])})"
+                )
+                rows.execute("commit")
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise NothingToServeError(
-            f"{file} has no customers to serve: it is of a role without the kind `customers`, or "
-            f"of another version. Expected `customers` among the role's kinds, or a new build."
+            f"{published} has no customers to serve: it is of a role without the kind `customers`, "
+            f"or of another version. Expected `customers` among the role's kinds, or a new build."
         ) from error
     except (OSError, duckdb.Error, sqlite3.Error) as error:
+        if not published.exists():
+            raise NothingToServeError(
+                f"{published} does not exist. Expected the file of a build."
+            ) from error
         raise ServeError(
-            f"{file} can't be loaded: {str(error).splitlines()[0]}. Expected a published file, and "
-            f"room for twice its size in {tempfile.gettempdir()}."
+            f"{published} can't be loaded: {str(error).splitlines()[0]}. Expected a published "
+            f"file, and room for four times its size in {tempfile.gettempdir()}."
         ) from error
 
 
-def _load(connection: duckdb.DuckDBPyConnection, state: str) -> Run:
-    ((as_of,),) = connection.execute(
-        "select cast(as_of as varchar) from monitoring.data_set"
-    ).fetchall()
-    # Without a name, SQLite's database is in a file that no one else can open.
-    rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-    rows.execute("pragma journal_mode = off")
-    rows.execute("pragma synchronous = off")
-    for table, columns, sql, keys in _TABLES:
-        rows.execute(f"create table {table} ({', '.join(columns)})")
-        rows.execute("begin")
-        marks = ", ".join("?" * len(columns))
-        cursor = connection.execute(sql)
-        while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
-            rows.executemany(f"insert into {table} values ({marks})", batch)
-        rows.execute(f"create unique index by_key_{table} on {table} ({', '.join(columns[:keys])})")
-        rows.execute("commit")
-    ((size,),) = rows.execute("select count(*) from customers").fetchall()
-    segments = {key: Segment(*rest) for key, *rest in connection.execute(_SEGMENTS).fetchall()}
+def write_rows_aside(published: Path, target: Path) -> None:
+    """Does the same in a process that gives way to this one, which goes on answering.
+
+    Raises:
+        ServeError: As above.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-m", "customer_segmentation.serving.runs", published, target],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        kind = NothingToServeError if ran.returncode == _NOTHING_TO_SERVE else ServeError
+        raise kind(ran.stderr.strip())
+
+
+def load(published: Path, write: Callable[[Path, Path], None] = write_rows) -> Run:
+    """The run in a published file, or in the file of a role.
+
+    Raises:
+        ServeError: There is no such file, or no customers are in it.
+    """
+    # Only this user may open the folder. It is removed at the end; SQLite keeps the file open.
+    with tempfile.TemporaryDirectory(prefix="segmentation-") as folder:
+        file = Path(folder) / "rows.sqlite"
+        write(published, file)
+        rows = sqlite3.connect(f"file:{file}?immutable=1", uri=True, check_same_thread=False)
+        segments = {
+            key: Segment(*rest) for key, *rest in rows.execute("select * from segments order by 1")
+        }
+        ((as_of, size),) = rows.execute(
+            "select as_of, (select count(*) from customers) from data_set"
+        ).fetchall()
+    facts = published.stat()
+    state = f"{facts.st_mtime_ns} {facts.st_size}"
     name = f"{as_of}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     return Run(name, as_of, size, segments, rows)
 
 
 def as_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    os.nice(10)
+    try:
+        write_rows(*map(Path, sys.argv[1:]))
+    except ServeError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(
+            _NOTHING_TO_SERVE if isinstance(error, NothingToServeError) else 1
+        ) from None

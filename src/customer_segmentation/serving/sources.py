@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from customer_segmentation.output.roles import role_file
 from customer_segmentation.serving.errors import NothingToServeError, ServeError
 from customer_segmentation.serving.readers import Reader
-from customer_segmentation.serving.runs import Run, load
+from customer_segmentation.serving.runs import Run, load, write_rows, write_rows_aside
 
 SECONDS_TO_RETRY = 30.0
 _LOG = logging.getLogger("customer_segmentation.serving")
@@ -33,7 +33,7 @@ class Source:
     _seen: tuple[int, int] | None = field(default=None, repr=False)
     _retry_at: float = 0.0
 
-    def load(self) -> None:
+    def load(self, write: Callable[[Path, Path], None] = write_rows) -> None:
         """Loads the file as it is now.
 
         Raises:
@@ -41,7 +41,7 @@ class Source:
         """
         self._seen = self._state()
         try:
-            self.run, self._retry_at = load(self.file), 0.0
+            self.run, self._retry_at = load(self.file, write), 0.0
         except ServeError as error:
             self.failures += 1
             self._retry_at = time.monotonic() + SECONDS_TO_RETRY
@@ -55,7 +55,7 @@ class Source:
         if self._state() == self._seen and not is_due:
             return
         try:
-            self.load()
+            self.load(write_rows_aside)
         except ServeError as error:
             _LOG.error("%s", error)
         else:

@@ -40,7 +40,7 @@ with DAG(
         project_dir=str(ROOT),
         profile_config=ProfileConfig(
             profile_name="customer_segmentation",
-            target_name="dev",
+            target_name="local",
             profiles_yml_filepath=ROOT / "profiles.yml",
         ),
         dbt_executable_path=str(ROOT / ".venv" / "bin" / "dbt"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from customer_segmentation.serving.access import LOG
 from customer_segmentation.serving.errors import ServeError
@@ -26,6 +28,9 @@ def serve(published: Path, readers_file: Path, host: str, port: int) -> None:
         raise ServeError(
             f"The Python package {error.name} is missing. Install customer-segmentation[serve]."
         ) from error
+    # An end like any other, which removes the folder of a file that is being read. uvicorn, which has
+    # a handler of its own meanwhile, sends the signal again when it is done.
+    signal.signal(signal.SIGTERM, _leave)
     readers = read_readers(readers_file)
     sources = open_sources(published, readers)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
@@ -50,3 +55,7 @@ def serve(published: Path, readers_file: Path, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -535,6 +537,29 @@ def test_nothing_starts_without_keys_or_customers(
     with pytest.raises(SystemExit, match="2"):
         main(command)
     assert "without the kind `customers`" in capsys.readouterr().err
+
+
+def test_a_service_that_is_stopped_leaves_no_files(tmp_path: Path) -> None:
+    published = publish(tmp_path / "segments.duckdb")
+    (tmp_path / "readers.yml").write_text("readers: {shop: {key: SHOP_KEY}}")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "customer_segmentation.cli", "serve", "--port", str(port)]
+    command += ["--published", str(published), "--readers", str(tmp_path / "readers.yml")]
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, **KEYS, "TMPDIR": str(tmp_path / "temporary")}
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{port}/v1/customers/004"
+    retries = urllib3.Retry(600, backoff_factor=0.2, backoff_max=0.2)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answered = urllib3.request("GET", url, headers=headers, retries=retries)
+    assert answered.status == 200
+    assert list((tmp_path / "temporary").iterdir()) == []
+    running.terminate()
+    log, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert json.loads(log)["customer_id"] == "004"
 
 
 def test_a_key_is_its_readers_alone(tmp_path: Path) -> None:

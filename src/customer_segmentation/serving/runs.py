@@ -245,7 +245,7 @@ def write_rows(published: Path, target: Path) -> None:
             ) from error
         raise ServeError(
             f"{published} can't be loaded: {str(error).splitlines()[0]}. Expected a published "
-            f"file, and room for four times its size in {tempfile.gettempdir()}."
+            f"file, and some kilobytes per customer in {tempfile.gettempdir()}."
         ) from error
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from customer_segmentation.activation.messages import PAYLOAD_FIELDS
+from customer_segmentation.declared import declared
 from customer_segmentation.near_names import did_you_mean
 
 HTTP_TYPES = ("webhook", "hubspot", "klaviyo")
@@ -70,20 +69,8 @@ def read_destinations(
     Raises:
         DestinationError: The file is missing or a destination in it is wrong.
     """
-    if not path.exists():
-        raise DestinationError(
-            f"There is no {path}. Expected the destinations, as in docs/activation.md."
-        )
-    try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DestinationError(f"{path} is no YAML: {error}") from error
-    if not isinstance(declared, dict) or list(declared) != ["destinations"]:
-        raise DestinationError(f"{path} has to begin with `destinations:` and hold nothing else.")
-    named = declared["destinations"]
-    if not isinstance(named, dict) or not named:
-        raise DestinationError(f"{path} declares no destination. Expected name: {{type: ..}}.")
-    return [_destination(str(name), given, segments, environment) for name, given in named.items()]
+    named = declared(path, "destination", "{type: ..}", "docs/activation.md", DestinationError)
+    return [_destination(name, given, segments, environment) for name, given in named.items()]
 
 
 def _destination(

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from customer_segmentation.declared import declared
 from customer_segmentation.near_names import did_you_mean
 from customer_segmentation.serving.errors import ServeError
 
@@ -79,21 +78,8 @@ def read_readers(path: Path, environment: Mapping[str, str] = os.environ) -> lis
     Raises:
         ServeError: The file is missing or a reader in it is wrong.
     """
-    if not path.exists():
-        raise ServeError(
-            f"There is no {path}. Expected the programs that may ask, as in docs/serving.md: "
-            f"without a key nothing is served."
-        )
-    try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ServeError(f"{path} is no YAML: {error}") from error
-    if not isinstance(declared, dict) or list(declared) != ["readers"]:
-        raise ServeError(f"{path} has to begin with `readers:` and hold nothing else.")
-    named = declared["readers"]
-    if not isinstance(named, dict) or not named:
-        raise ServeError(f"{path} declares no reader. Expected name: {{key: ..}}.")
-    readers = [_reader(str(name), given, environment) for name, given in named.items()]
+    named = declared(path, "reader", "{key: ..}", "docs/serving.md", ServeError)
+    readers = [_reader(name, given, environment) for name, given in named.items()]
     owners: dict[bytes, str] = {}
     for reader in readers:
         if (other := owners.setdefault(reader.key_hash, reader.name)) != reader.name:

@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -100,6 +100,14 @@ export-person: $(INSTALLED) ## Write all that is held on a customer to exports/:
 
 check-audit: $(INSTALLED) ## Look for changed, missing or moved lines in the audit log
 	@$(BIN)/customer-segmentation check-audit
+
+# The keys of readers.yml are in the environment.
+serve: $(INSTALLED) ## Answer questions about customers and segments over HTTP: make serve PORT=8000
+	@$(BIN)/customer-segmentation serve --port "$(or $(PORT),8000)" $(CHOSEN)
+
+# Silent if all is well, so that cron mails findings alone. WEBHOOK is the name of an environment variable.
+alert: $(INSTALLED) ## Say what failed, is late or was not delivered: make alert HOURS=26 WEBHOOK=CHAT_ADDRESS
+	@$(BIN)/customer-segmentation alert --hours "$(or $(HOURS),26)" $(if $(WEBHOOK),--webhook "$(WEBHOOK)") $(CHOSEN)
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build
 	@$(BIN)/customer-segmentation explore $(CHOSEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import re
@@ -40,6 +41,7 @@ from customer_segmentation.experiments.plan import PlanError, plan_experiment, p
 from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.input.tombstones import TombstoneError
+from customer_segmentation.output.alerts import AlertError, alerts, send
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
@@ -57,6 +59,8 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
+from customer_segmentation.serving.errors import ServeError
+from customer_segmentation.serving.server import serve
 from explorer.build import explorer_file, write_explorer
 
 
@@ -210,6 +214,38 @@ def deliver_messages(
             raise SystemExit(1)
 
 
+def serve_published(
+    readers: Path, host: str, port: int, published: Path | None, dataset: str | None
+) -> None:
+    serve(_current(published, dataset), readers, host, port)
+
+
+def alert(
+    hours: float,
+    webhook: str | None,
+    state: Path,
+    published: Path | None,
+    dataset: str | None,
+    target: Path,
+) -> None:
+    # Without the line on stderr: cron mails whatever is printed.
+    file = _file(published, dataset, target)
+    held = data_set(file)
+    found = alerts(
+        file,
+        target,
+        state / f"{held[0] if held else dataset}.sqlite",
+        hours,
+        dt.datetime.now(dt.UTC),
+    )
+    if found:
+        said = [f"Data set {held[0]}, as of {held[2]}:" if held else "Segmentation:", *found]
+        print(*said, sep="\n")
+        if webhook:
+            send(said, webhook)
+        raise SystemExit(1)
+
+
 def explore(published: Path | None, dataset: str | None) -> None:
     file = _current(published, dataset)
     with open_to_read(file) as connection:
@@ -277,16 +313,21 @@ def _exports(published: Path) -> Path:
     return Path("exports", held[0]) if held else Path("exports")
 
 
+def _file(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
+    """The published file that a command reads."""
+    if published is not None:
+        return published
+    try:
+        return published_file(vars_of(dataset, target))
+    except NoBuildError:
+        if dataset is not None:
+            raise
+        return published_file({})
+
+
 def _current(published: Path | None, dataset: str | None, target: Path = TARGET) -> Path:
     """The published file that a command reads. Says on stderr which data set it holds."""
-    if published is None:
-        try:
-            variables = vars_of(dataset, target)
-        except NoBuildError:
-            if dataset is not None:
-                raise
-            variables = {}
-        published = published_file(variables)
+    published = _file(published, dataset, target)
     if published.exists() and (held := data_set(published)):
         print(f"Data set {held[0]} from {held[1]}, as of {held[2]}", file=sys.stderr)
     return published
@@ -320,6 +361,17 @@ _STATE = (
 )
 _DRY_RUN = "--dry-run", {"action": "store_true", "help": "count what would be sent, send nothing"}
 _RETRY = "--retry-set-aside", {"action": "store_true", "help": "send what was set aside, too"}
+_READERS = (
+    "--readers",
+    {"type": Path, "default": Path("readers.yml"), "help": "who may ask, by which key"},
+)
+_HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
+_PORT = "--port", {"type": int, "default": 8000}
+_HOURS = (
+    "--hours",
+    {"type": float, "default": 26, "help": "how old the published file may be; default: 26"},
+)
+_WEBHOOK = "--webhook", {"help": "environment variable with the address to post to"}
 _FORMAT = "--format", {"choices": FORMATS, "default": "csv"}
 _RESULT_FORMAT = "--format", {"choices": RESULT_FORMATS, "default": "table"}
 _WITH_REFS = (
@@ -371,6 +423,16 @@ COMMANDS = {
         "send the messages of the outbox to the destinations",
         [_DESTINATIONS, _RECEIPTS, _STATE, _DRY_RUN, _RETRY, _PUBLISHED, _DATASET],
     ),
+    "serve": Command(
+        serve_published,
+        "answer questions about customers and segments over HTTP",
+        [_READERS, _HOST, _PORT, _PUBLISHED, _DATASET],
+    ),
+    "alert": Command(
+        alert,
+        "say what failed, is late or was not delivered; nothing if all is well",
+        [_HOURS, _WEBHOOK, _STATE, _PUBLISHED, _DATASET, _TARGET],
+    ),
     "explore": Command(
         explore, "write a page of charts from the published file", [_PUBLISHED, _DATASET]
     ),
@@ -399,7 +461,7 @@ COMMANDS = {
 
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
-    *(DestinationError, ReceiptsError, StateError),
+    *(DestinationError, ReceiptsError, StateError, ServeError, AlertError),
     *(PersonError, ErasureError, TombstoneError, AuditError),
 )
 

@@ -1,16 +1,19 @@
-"""docs/activation.md, run as printed, and what the next build makes of the receipts."""
+"""docs/activation.md and docs/serving.md, run as printed, and the next build."""
 
+import json
 import re
 import shlex
 import socket
 
 import duckdb
+import pytest
 from dbt_process import run_dbt
 from printed_examples import block, copy_project, run
 
 from customer_segmentation.activation.messages import Published
 
 PAGE = "docs/activation.md"
+SERVING = "docs/serving.md"
 
 
 def free_port() -> int:
@@ -19,14 +22,31 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def test_what_a_webhook_got_is_gone_from_the_outbox_of_the_next_build(tmp_path):
-    folder = copy_project(tmp_path)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """The folder of the shop, built, and the words of the build's command."""
+    folder = copy_project(tmp_path_factory.mktemp("shop"))
     before, dbt, _ = re.split(
         r"^\.venv/bin/dbt (.*)\n", block(PAGE, "shop", "bash"), flags=re.MULTILINE
     )
     assert run(before, folder).returncode == 0
     build = shlex.split(dbt)
     assert run_dbt(folder, build) == 0, (folder / "output.txt").read_text()
+    return folder, build
+
+
+def test_the_service_answers_as_printed(shop):
+    folder, _ = shop
+    asking = block(SERVING, "readers", "bash") + block(SERVING, "asking", "bash")
+    made = run(asking.replace("8000", str(free_port())), folder)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stdout == block(SERVING, "answers", "text")
+    log = (folder / "access.log").read_text().splitlines()
+    assert [json.loads(line)["status"] for line in log] == [200, 200, 404]
+
+
+def test_what_a_webhook_got_is_gone_from_the_outbox_of_the_next_build(shop):
+    folder, build = shop
     delivery = block(PAGE, "destinations", "bash") + block(PAGE, "receiver", "bash")
     made = run(delivery.replace("8787", str(free_port())), folder)
     assert made.returncode == 0, made.stdout + made.stderr

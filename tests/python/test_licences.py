@@ -12,7 +12,7 @@ A_CHOICE = {"text-unidecode": "Artistic License"}
 
 def run_time_packages():
     """Names of the package's installed dependencies, with theirs."""
-    found, waiting = set(), [Requirement("customer-segmentation[demo]")]
+    found, waiting = set(), [Requirement("customer-segmentation[demo,serve]")]
     while waiting:
         wanted = waiting.pop()
         entry = (re.sub(r"[-_.]+", "-", wanted.name).lower(), frozenset(wanted.extras))
@@ -37,7 +37,7 @@ def licence_of(name):
 
 def test_no_package_of_run_time_is_copyleft_or_without_a_licence():
     licences = {name: licence_of(name) for name in run_time_packages()}
-    assert {"dbt-core", "duckdb", "scikit-learn", "faker"} <= set(licences)
+    assert {"dbt-core", "duckdb", "scikit-learn", "faker", "uvicorn"} <= set(licences)
     wrong = {
         name: licence
         for name, licence in licences.items()

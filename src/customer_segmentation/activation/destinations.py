@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from customer_segmentation.activation.messages import PAYLOAD_FIELDS
+from customer_segmentation.declared import declared
 from customer_segmentation.near_names import did_you_mean
 
 HTTP_TYPES = ("webhook", "hubspot", "klaviyo")
@@ -70,20 +69,8 @@ def read_destinations(
     Raises:
         DestinationError: The file is missing or a destination in it is wrong.
     """
-    if not path.exists():
-        raise DestinationError(
-            f"There is no {path}. Expected the destinations, as in docs/activation.md."
-        )
-    try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DestinationError(f"{path} is no YAML: {error}") from error
-    if not isinstance(declared, dict) or list(declared) != ["destinations"]:
-        raise DestinationError(f"{path} has to begin with `destinations:` and hold nothing else.")
-    named = declared["destinations"]
-    if not isinstance(named, dict) or not named:
-        raise DestinationError(f"{path} declares no destination. Expected name: {{type: ..}}.")
-    return [_destination(str(name), given, segments, environment) for name, given in named.items()]
+    named = declared(path, "destination", "{type: ..}", "docs/activation.md", DestinationError)
+    return [_destination(name, given, segments, environment) for name, given in named.items()]
 
 
 def _destination(
@@ -125,7 +112,7 @@ def _destination(
                 f"{', '.join(FILE_FORMATS)}."
             )
     else:
-        _check_url(name, given["address"])
+        check_url(f"The address of destination '{name}'", given["address"])
         settings["secret"] = _secret(name, given.get("secret"), environment)
     return Destination(name=name, **settings)
 
@@ -162,18 +149,19 @@ def _fields(name: str, given: Any) -> dict[str, str]:
     return {str(target): source for target, source in given.items()}
 
 
-def _check_url(name: str, address: str) -> None:
+def check_url(said: str, address: str) -> None:
+    """Raises a DestinationError unless an address is safe to send to; ``said`` is whose it is."""
     try:
         url = urlsplit(address)
     except ValueError as error:
         # The address is not repeated: it may hold a key.
-        raise DestinationError(f"The address of destination '{name}' is no URL: {error}.") from None
+        raise DestinationError(f"{said} is no URL: {error}.") from None
     if url.scheme == "https" and url.hostname:
         return
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
         raise DestinationError(
-            f"The address of destination '{name}' begins with '{address[:8]}'. Expected https://, "
-            f"or http:// to this machine: messages are of customers."
+            f"{said} begins with '{address[:8]}'. Expected https://, or http:// to this machine: "
+            f"messages are of customers."
         )
 
 

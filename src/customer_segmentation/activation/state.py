@@ -249,6 +249,14 @@ class State:
         declared = {one.name for one in destinations}
         return {name: count for name, count in rows.fetchall() if name not in declared}
 
+    def undelivered(self) -> list[tuple[str, int, int]]:
+        """Destinations with messages that wait or were set aside, and how many of each."""
+        return self._run(
+            "select destination, sum(status = 'waiting'), sum(status = 'set_aside') "
+            "from deliveries where status in ('waiting', 'set_aside') "
+            "group by destination order by destination"
+        ).fetchall()
+
     def receipts(self) -> list[tuple[str, str]]:
         """Messages handed over, with the first time.
 

@@ -17,7 +17,7 @@ FORMATS = ("csv", "parquet")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 # Members of all kinds of consent; the columns of _NOT_EXPORTED are left out of the file.
-_MEMBERS = """
+MEMBERS = """
     select
         memberships.customer_id,
         {references}
@@ -34,7 +34,15 @@ _MEMBERS = """
     inner join customers using (customer_id)
     inner join customer_features as features using (customer_id)
     {join}
-    where memberships.segment_key = ?
+"""
+# Of members, those who may be contacted and why others may not.
+LEFT_OUT = """
+    count(distinct customer_id) filter (may_be_contacted) as exported,
+    count(distinct customer_id) filter (not activation_consent) as withdrawn,
+    count(distinct customer_id)
+        filter (activation_consent is null and not (may_be_contacted or is_held_out)) as unstated,
+    count(distinct customer_id)
+        filter (activation_consent is not false and is_held_out) as held_out
 """
 _NOT_EXPORTED = ("activation_consent", "is_held_out", "may_be_contacted")
 # Several records of a system may have one reference.
@@ -98,21 +106,19 @@ def export_segment(
     keys = ["customer_id", *(["source_system", "customer_ref"] if with_refs else [])]
     with open_to_read(published) as connection:
         _check_segment(connection, segment_key)
-        members = _MEMBERS.format(
+        members = MEMBERS.format(
             references="".join(f"records.{key}," for key in keys[1:]),
             join=_JOIN_REFERENCES if with_refs else "",
         )
-        connection.execute(f"create temporary table members as {members}", [segment_key])
+        connection.execute(
+            f"create temporary table members as {members} where memberships.segment_key = ?",
+            [segment_key],
+        )
         counted = connection.execute(
-            """
+            f"""
             select
                 count(*) filter (may_be_contacted),
-                count(distinct customer_id) filter (may_be_contacted),
-                count(distinct customer_id) filter (not activation_consent),
-                count(distinct customer_id)
-                    filter (activation_consent is null and not (may_be_contacted or is_held_out)),
-                count(distinct customer_id)
-                    filter (activation_consent is not false and is_held_out),
+                {LEFT_OUT},
                 exists (select 1 from customers where activation_consent is not null)
             from members
             """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,3 +97,14 @@ def open_to_read(file: Path) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(file), read_only=True)
     except duckdb.IOException as error:
         raise NoBuildError(f"{file} is in use by another process. Try again later.") from error
+
+
+def was_not_replaced(published: Path, target: Path) -> bool:
+    """Whether dbt's last command was a build that left the published file as it was."""
+    try:
+        results = read_artifact(target, "run_results")
+    except NoBuildError:
+        return False
+    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
+    is_build = results["args"].get("which") == "build"
+    return is_build and published.stat().st_mtime < started.timestamp()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import date, datetime
+from datetime import date
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from customer_segmentation.output.last_build import (
-    NoBuildError,
     last_build,
     open_to_read,
     published_file,
-    read_artifact,
     vars_of,
+    was_not_replaced,
     working_file,
 )
 from customer_segmentation.output.rfm_flips import rfm_flips
@@ -185,7 +184,7 @@ def print_summary(
             working,
             console,
             full=full,
-            is_earlier=_was_not_replaced(published, target),
+            is_earlier=was_not_replaced(published, target),
         )
 
 
@@ -195,17 +194,6 @@ def _warned(published: Path) -> list[tuple[str, int, str]]:
         return connection.execute(
             "select test_name, findings, '' from monitoring.data_tests where verdict = 'warn'"
         ).fetchall()
-
-
-def _was_not_replaced(published: Path, target: Path) -> bool:
-    """Whether dbt's last command was a build that left the published file as it was."""
-    try:
-        results = read_artifact(target, "run_results")
-    except NoBuildError:
-        return False
-    started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
-    is_build = results["args"].get("which") == "build"
-    return is_build and published.stat().st_mtime < started.timestamp()
 
 
 def summary_of_build(

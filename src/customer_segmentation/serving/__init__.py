@@ -1,0 +1,1 @@
+"""Answers questions about customers and segments over HTTP, from the published file."""

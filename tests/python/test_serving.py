@@ -26,9 +26,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from customer_segmentation.audit import audit_file
 from customer_segmentation.cli import main
 from customer_segmentation.output.export import export_segment
-from customer_segmentation.serving.access import LOG
+from customer_segmentation.serving.access import LOG, record_reads
 from customer_segmentation.serving.app import make_app
 from customer_segmentation.serving.errors import ServeError
 from customer_segmentation.serving.readers import Reader, read_readers, reader_of
@@ -398,6 +399,20 @@ def test_the_log_has_no_path_as_it_was_asked_for(service: Service) -> None:
     # A line is written when its answer has gone out.
     wait_for(lambda: any(expected.items() <= json.loads(line).items() for line in service.lines))
     assert not any("anna" in line or KEY in line for line in service.lines)
+
+
+def test_sums_of_requests_are_in_the_audit_log(service: Service) -> None:
+    record_reads()
+    before = audit_file().read_text().count("\n") if audit_file().exists() else 0
+    for _ in range(3):
+        service.ok("/v1/customers/004")
+    service("/v1/customers/none")
+    record_reads()
+    record_reads()
+    (line,) = audit_file().read_text().splitlines()[before:]
+    route = "/v1/customers/{customer_id}"
+    said = {"reader": "shop", "route": route, "requests": 3, "customers": 3}
+    assert (json.loads(line)["action"], json.loads(line)["counts"]) == ("read", said)
 
 
 def test_metrics_count_requests_by_reader_and_route(service: Service) -> None:

@@ -1,12 +1,18 @@
-"""Which program read what: one line of JSON per request."""
+"""Which program read what: one line of JSON per request, and their sums in the audit log."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import logging
+from collections import Counter
+
+from customer_segmentation.audit import AuditError, record
 
 LOG = logging.getLogger("customer_segmentation.access")
+# Requests and customers by reader and route, since the sums were last recorded.
+_requests: Counter[tuple[str, str]] = Counter()
+_customers: Counter[tuple[str, str]] = Counter()
 
 
 def log_access(
@@ -35,3 +41,19 @@ def log_access(
         "customer_id": customer_id,
     }
     LOG.info("%s", json.dumps(entry))
+    if customers:
+        _requests[reader, route] += 1
+        _customers[reader, route] += customers
+
+
+def record_reads() -> None:
+    """Puts the sums since the last call into the audit log: a line a request would slow answers."""
+    for (reader, route), requests in sorted(_requests.items()):
+        customers = _customers[reader, route]
+        try:
+            record("read", reader=reader, route=route, requests=requests, customers=customers)
+        except AuditError as error:
+            # They stay in the sums, and in the access log.
+            LOG.error("%s", error)
+            return
+        del _requests[reader, route], _customers[reader, route]

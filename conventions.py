@@ -104,7 +104,7 @@ def python_models_only_call(model: Model) -> RuleViolation | None:
 @rule
 def macros_that_others_call_are_described(macro: Macro) -> RuleViolation | None:
     """A macro has a description; engine-specific bodies and generic tests need none."""
-    is_body = re.match(r"(default|duckdb)__|test_", macro.name)
+    is_body = re.match(r"(default|duckdb|spark)__|test_", macro.name)
     if macro.description or is_body:
         return None
     return RuleViolation("No description in the _macros.yml of its folder.")

@@ -17,6 +17,40 @@
     )
 {%- endmacro %}
 
+{% macro spark__folded_text(expression) -%}
+    nullif(
+        trim(
+            case
+                when {{ regex_matches(expression, '^[ -~]*$') }} then lower({{ expression }})
+                else {{ spark__fold_text(expression) }}
+            end
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{#- As fold_text of identity/identifiers.py, with ICU, which comes with Spark. -#}
+{% macro spark__fold_text(expression) -%}
+    array_join(
+        transform(
+            split({{ regex_replace(spark__case_folded(expression), '\\p{Cf}', '') }}, {{ spark__pattern('[\\s\\x1c-\\x1f\\x85\\p{Z}]+') }}),
+            word -> case
+                when word rlike '[a-z]' then translate(word, 'асеорхуіјѕԁһӏьвнкмтαορντικυχγ', 'aceopxyijsdhlbbhkmtaopvtikuxy')
+                else word
+            end
+        ),
+        ' '
+    )
+{%- endmacro %}
+
+{#- NFKC and Unicode's full case folding. reflect fails on null. -#}
+{% macro spark__case_folded(expression) -%}
+    case
+        when {{ expression }} is not null
+            then reflect('com.ibm.icu.lang.UCharacter', 'foldCase', reflect('com.ibm.icu.text.Normalizer', 'compose', {{ expression }}, true), true)
+    end
+{%- endmacro %}
+
 
 {% macro plain_words(expression) -%}
     nullif(trim({{ regex_replace(

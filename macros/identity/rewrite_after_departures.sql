@@ -6,6 +6,7 @@
     {{ return('') }}
 {% endmacro %}
 
+{#- Elsewhere a table made anew is new files; when old ones are removed is a matter of the storage. -#}
 {% macro default__rewrite_after_departures(results) %}
 {% endmacro %}
 

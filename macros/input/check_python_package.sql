@@ -8,6 +8,7 @@
     {% do return(adapter.dispatch('check_python_package', 'customer_segmentation')()) %}
 {% endmacro %}
 
+{#- Only on DuckDB does SQL call functions of the package. -#}
 {% macro default__check_python_package() %}
 {% endmacro %}
 

@@ -3,6 +3,7 @@
     {% do return(adapter.dispatch('limit_file_access', 'customer_segmentation')()) %}
 {% endmacro %}
 
+{#- Elsewhere, SQL reads with the rights of the database user, which dbt can't narrow. -#}
 {% macro default__limit_file_access() %}
 {% endmacro %}
 

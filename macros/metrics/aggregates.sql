@@ -63,3 +63,7 @@
 {% macro duckdb__value_on_last_day(value, day) -%}
     arg_max({{ value }}, row({{ day }}, {{ value }}))
 {%- endmacro %}
+
+{% macro spark__value_on_last_day(value, day) -%}
+    max_by({{ value }}, case when {{ value }} is not null then struct({{ day }}, {{ value }}) end)
+{%- endmacro %}

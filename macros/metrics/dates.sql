@@ -16,6 +16,10 @@
     {{- return('(' ~ date_sql ~ ' - ' ~ (days if days is integer else 'cast(' ~ days ~ ' as integer)') ~ ')') -}}
 {% endmacro %}
 
+{% macro spark__days_before(date_sql, days) %}
+    {{- return('date_sub(' ~ date_sql ~ ', cast(' ~ days ~ ' as integer))') -}}
+{% endmacro %}
+
 
 {% macro days_after(date_sql, days) %}
     {{- return(adapter.dispatch('days_after', 'customer_segmentation')(date_sql, days)) -}}
@@ -23,6 +27,10 @@
 
 {% macro duckdb__days_after(date_sql, days) %}
     {{- return('(' ~ date_sql ~ ' + ' ~ (days if days is integer else 'cast(' ~ days ~ ' as integer)') ~ ')') -}}
+{% endmacro %}
+
+{% macro spark__days_after(date_sql, days) %}
+    {{- return('date_add(' ~ date_sql ~ ', cast(' ~ days ~ ' as integer))') -}}
 {% endmacro %}
 
 

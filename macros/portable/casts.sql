@@ -6,6 +6,21 @@
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
+{#- By way of text, since Spark refuses whole queries for casts such as boolean to timestamp. A double becomes a decimal as on DuckDB, by its product with a power of ten: 1.005 is 1.00. -#}
+{% macro spark__try_cast(expression, type) -%}
+    {%- set text, scale = 'cast(' ~ expression ~ ' as string)', modules.re.search('decimal[(][0-9]+, *([0-9]+)[)]', type) -%}
+    {%- if scale -%}
+        {%- set power = 10 ** (scale.group(1) | int) -%}
+    case
+        when typeof({{ expression }}) in ('float', 'double')
+            then try_cast(try_divide(try_cast(round(try_cast({{ text }} as double) * {{ power }}) as decimal(38, 0)), {{ power }}) as {{ type }})
+        else try_cast({{ text }} as {{ type }})
+    end
+    {%- else -%}
+    try_cast({{ text }} as {{ type }})
+    {%- endif -%}
+{%- endmacro %}
+
 
 {#- The type of the raw column is known when the query is planned, so that only one branch of these is run. -#}
 {% macro to_text(expression) %}
@@ -23,6 +38,24 @@
             when typeof({{ expression }}) = 'BLOB' then trim(decode({{ try_cast(text, 'blob') }}))
             when regexp_full_match({{ text }}, '[!-~]([ -~]*[!-~])?') then {{ text }}
             else regexp_replace({{ text }}, '^[\s\p{Z}\p{C}]+|[\s\p{Z}\p{C}]+$', '', 'g')
+        end,
+        ''
+    )
+{%- endmacro %}
+
+{% macro spark__to_text(expression) -%}
+    {%- set text = 'cast(' ~ expression ~ ' as string)' -%}
+    {%- set number = 'try_cast(' ~ text ~ ' as double)' -%}
+    {%- set whole = 'try_cast(' ~ number ~ ' as decimal(38, 0))' -%}
+    nullif(
+        case
+            when typeof({{ expression }}) in ('float', 'double') and cast({{ whole }} as double) = {{ number }} then cast({{ whole }} as string)
+            when typeof({{ expression }}) in ('float', 'double') and isnan({{ number }}) then 'nan'
+            when typeof({{ expression }}) in ('float', 'double') and abs({{ number }}) = double('infinity')
+                then case when {{ number }} > 0 then 'inf' else '-inf' end
+            when typeof({{ expression }}) like 'decimal%' then {{ regex_replace(text, '[.]0+$', '') }}
+            when {{ regex_matches(text, '^[!-~]([ -~]*[!-~])?$') }} then {{ text }}
+            else {{ regex_replace(text, '^[\\s\\p{Z}\\p{C}]+|[\\s\\p{Z}\\p{C}]+$', '') }}
         end,
         ''
     )
@@ -59,6 +92,20 @@
     end
 {%- endmacro %}
 
+{% macro spark__key_text(expression) -%}
+    {%- set text = 'cast(' ~ expression ~ ' as string)' -%}
+    case
+        when {{ has_inexact_key([expression]) }} then null
+        when typeof({{ expression }}) <> 'string' then {{ to_text(expression) }}
+        when not {{ regex_matches(text, '[^!-~]|[.]0$') }} then nullif({{ text }}, '')
+        else {{ regex_replace(
+            "nullif(" ~ regex_replace(text, '^[\\s\\p{Z}\\p{C}]+|[\\p{Cc}\\p{Cf}]|[\\s\\p{Z}\\p{C}]+$', '') ~ ", '')",
+            '^(-?[0-9]+)[.]0$',
+            '\\1'
+        ) }}
+    end
+{%- endmacro %}
+
 
 {#- From 2^53 on, a double can't tell a whole number from the next. NaN, which compares as the greatest, is no number at all. -#}
 {% macro has_inexact_key(expressions) %}
@@ -70,6 +117,15 @@
         {%- for expression in expressions %}
         {%- set number = try_cast('cast(' ~ expression ~ ' as varchar)', 'double') %}
         {{ 'or ' if not loop.first }}coalesce(typeof({{ expression }}) in ('FLOAT', 'DOUBLE') and abs({{ number }}) >= 9007199254740992 and not isnan({{ number }}), false)
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro spark__has_inexact_key(expressions) -%}
+    (
+        {%- for expression in expressions %}
+        {%- set number = try_cast(expression, 'double') %}
+        {{ 'or ' if not loop.first }}coalesce(typeof({{ expression }}) in ('float', 'double') and abs({{ number }}) >= 9007199254740992 and not isnan({{ number }}), false)
         {%- endfor %}
     )
 {%- endmacro %}
@@ -91,6 +147,13 @@
     end
 {%- endmacro %}
 
+{% macro spark__to_number(expression) -%}
+    case
+        when {{ is_plain_number(expression) }} and abs({{ try_cast(expression, 'double') }}) < double('infinity')
+            then {{ try_cast(expression, 'double') }}
+    end
+{%- endmacro %}
+
 
 {#- The cast also reads true as 1, 1_000 as 1000 and 1e-3 as 0.00. -#}
 {% macro is_plain_number(expression) %}
@@ -99,6 +162,12 @@
 
 {% macro duckdb__is_plain_number(expression) -%}
     (typeof({{ expression }}) <> 'BOOLEAN' and (typeof({{ expression }}) <> 'VARCHAR' or not regexp_matches(cast({{ expression }} as varchar), '_|[eE]-')))
+{%- endmacro %}
+
+{#- Spark's cast also reads 1d, a double in Java, as 1. -#}
+{% macro spark__is_plain_number(expression) -%}
+    {%- set number = '^\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+]?[0-9]+)?\\s*$' -%}
+    (typeof({{ expression }}) <> 'boolean' and (typeof({{ expression }}) <> 'string' or {{ regex_matches('cast(' ~ expression ~ ' as string)', number) }}))
 {%- endmacro %}
 
 
@@ -140,6 +209,36 @@ case when isfinite({{ stamp }}) then make_timestamptz(epoch_us({{ stamp }})) end
     {%- else -%}
 {{ finite_instant("timezone('" ~ setting('raw_timezone') ~ "', " ~ stamp ~ ")") }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Spark's cast wants seconds where there is an offset. -#}
+{% macro spark__to_instant(expression) -%}
+    {%- set text = 'trim(cast(' ~ expression ~ ' as string))' -%}
+    {%- set date = '\\d{4}-\\d{2}-\\d{2}' -%}
+    {%- set stamp = date ~ '[ T]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?' -%}
+    {%- set offset = ' ?(Z|UTC|[+-](0\\d|1[0-4])(:?[0-5]\\d)?)' -%}
+    case
+        when typeof({{ expression }}) = 'timestamp' then {{ try_cast(text, 'timestamp') }}
+        when typeof({{ expression }}) = 'timestamp_ntz'
+            then {{ spark__instant_of_stamp(try_cast(text, 'timestamp'), setting('raw_timezone')) }}
+        when {{ regex_matches(text, '^' ~ date ~ '$') }}
+            then {{ spark__instant_of_stamp(try_cast(text, 'timestamp'), setting('timezone')) }}
+        when {{ regex_matches(text, '^' ~ stamp ~ '$') }}
+            then {{ spark__instant_of_stamp(try_cast(text, 'timestamp'), setting('raw_timezone')) }}
+        when {{ regex_matches(text, '^' ~ stamp ~ offset ~ '$') }}
+            then {{ try_cast(regex_replace("replace(replace(" ~ text ~ ", ' +', '+'), ' -', '-')", '^(.{10}[ T][0-9]{2}:[0-9]{2})([^:])', '\\1:00\\2'), 'timestamp') }}
+    end
+{%- endmacro %}
+
+{#- Where clocks go back, a time of day comes twice. Spark reads the first, DuckDB the second, which has the offset of three hours later. -#}
+{% macro spark__instant_of_stamp(stamp, zone) -%}
+    {%- if zone == 'UTC' -%}
+        {{- return(stamp) -}}
+    {%- endif -%}
+    {%- set first = "to_utc_timestamp(" ~ stamp ~ ", '" ~ zone ~ "')" -%}
+    {%- set later = first ~ ' + interval 3 hours' -%}
+    {%- set second = stamp ~ " - (from_utc_timestamp(" ~ later ~ ", '" ~ zone ~ "') - (" ~ later ~ '))' -%}
+    case when from_utc_timestamp({{ second }}, '{{ zone }}') = {{ stamp }} then {{ second }} else {{ first }} end
 {%- endmacro %}
 
 {% macro finite_instant(expression) -%}

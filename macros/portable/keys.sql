@@ -18,6 +18,10 @@
     cast('0x' || substr({{ hashed_id }}, 1, 15) as bigint)
 {%- endmacro %}
 
+{% macro spark__compact_key(hashed_id) -%}
+    cast(conv(substr({{ hashed_id }}, 1, 15), 16, 10) as bigint)
+{%- endmacro %}
+
 
 {#- A compact key has 60 bits. -#}
 {% macro hashed_share(expressions) -%}
@@ -41,6 +45,11 @@
     end
 {%- endmacro %}
 
+{% macro spark__safe_reference(expression) -%}
+    {%- set unsafe = '[^!-~]|@|%40|^\\+|^(tel|mailto|TEL|MAILTO):|^.{65}|^[(0-9][0-9]*[()./-]+[0-9()./-]{5,}$' -%}
+    case when {{ regex_matches(expression, unsafe) }} then {{ hashed_reference(expression) }} else {{ expression }} end
+{%- endmacro %}
+
 
 {% macro hashed_reference(expression) %}
     {{- return(adapter.dispatch('hashed_reference', 'customer_segmentation')(expression)) -}}
@@ -50,6 +59,18 @@
     segmentation_hashed_reference({{ expression }})
 {%- endmacro %}
 
+{#- As hashed_reference of identity/identifiers.py. -#}
+{% macro spark__hashed_reference(expression) -%}
+    {%- set blanks = '[\\s\\p{Z}\\p{Cc}]+' -%}
+    {%- set email = regex_replace(regex_replace(spark__fold_text(expression), blanks, ''), '^mailto:', '') -%}
+    {%- set is_email = regex_matches(email, '^' ~ email_form() ~ '$') -%}
+    {%- set without_tag = regex_replace(email, '(.)[+][^@]*@', '\\1@') -%}
+    {%- set role = '^(accounts|admin|billing|contact|customerservice|enquiries|hello|help|hr|info|jobs|mail|marketing|no-?reply|office|orders|post|postmaster|reception|sales|service|shop|support|team|webmaster)@' -%}
+    {%- set other = regex_replace(regex_replace(spark__case_folded(expression), '^' ~ blanks ~ '|' ~ blanks ~ '$', ''), '^mailto:', '') -%}
+    case when {{ is_email }} and not {{ regex_matches(without_tag, role) }} then 'e-' else 'h-' end
+    || {{ hashed_text('case when ' ~ is_email ~ ' then ' ~ without_tag ~ ' else ' ~ other ~ ' end') }}
+{%- endmacro %}
+
 
 {% macro hashed_text(expression) %}
     {{- return(adapter.dispatch('hashed_text', 'customer_segmentation')(expression)) -}}
@@ -57,6 +78,28 @@
 
 {% macro duckdb__hashed_text(expression) -%}
     segmentation_hashed_text({{ expression }})
+{%- endmacro %}
+
+{#-
+    HMAC-SHA-256 (RFC 2104) of sha2. The key is read where the query runs, from the environment of the executors, so that it
+    is in no SQL text, plan or log; a variable that isn't set comes as the text null. The lambda reads it once per row.
+-#}
+{% macro spark__hashed_text(expression) -%}
+    {%- set key = "coalesce(nullif(nullif(reflect('java.lang.System', 'getenv', 'SEGMENTATION_HASH_KEY'), 'null'), ''), 'demo-key-set-SEGMENTATION_HASH_KEY-for-real-data')" -%}
+    {%- set padded = {} -%}
+    {%- for pad in [54, 92] -%}
+        {%- do padded.update({pad: "unhex(array_join(transform(sequence(1, 127, 2), place -> lpad(hex(cast(conv(substr(key, place, 2), 16, 10) as bigint) ^ " ~ pad ~ "), 2, '0')), ''))"}) -%}
+    {%- endfor -%}
+    element_at(
+        transform(
+            transform(
+                array({{ key }}),
+                given -> rpad(case when octet_length(given) > 64 then sha2(given, 256) else hex(encode(given, 'UTF-8')) end, 128, '0')
+            ),
+            key -> left(sha2(concat({{ padded[92] }}, unhex(sha2(concat({{ padded[54] }}, encode({{ expression }}, 'UTF-8')), 256))), 256), 32)
+        ),
+        1
+    )
 {%- endmacro %}
 
 
@@ -72,6 +115,11 @@
 
 {% macro duckdb__quick_hash(columns) -%}
     hash(hash({{ columns | join(', ') }}))
+{%- endmacro %}
+
+{#- xxhash64 passes over nulls, so (null, a) would be (a, null). -#}
+{% macro spark__quick_hash(columns) -%}
+    xxhash64({% for column in columns %}{{ column }}, {{ column }} is null{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
 

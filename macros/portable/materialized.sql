@@ -7,6 +7,10 @@
     not materialized
 {%- endmacro %}
 
+{#- Spark has no such words: it keeps no CTE. -#}
+{% macro spark__not_materialized() -%}
+{%- endmacro %}
+
 
 {% macro materialized() %}
     {{- return(adapter.dispatch('materialized', 'customer_segmentation')()) -}}
@@ -14,4 +18,7 @@
 
 {% macro duckdb__materialized() -%}
     materialized
+{%- endmacro %}
+
+{% macro spark__materialized() -%}
 {%- endmacro %}

@@ -6,3 +6,8 @@
 {% macro default__sql_literal(text) %}
     {{- return("'" ~ (text | string).replace("'", "''") ~ "'") -}}
 {% endmacro %}
+
+{#- Spark reads backslashes as escapes, and fills in settings for ${name}. -#}
+{% macro spark__sql_literal(text) %}
+    {{- return("'" ~ (text | string).replace('\\', '\\\\').replace("'", "\\'").replace('${', '$\\u007B') ~ "'") -}}
+{% endmacro %}

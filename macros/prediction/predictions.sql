@@ -226,3 +226,18 @@ list_transform(
     lambda effect: effect.words || case when effect.size > 0 then ' (raises the probability)' else ' (lowers the probability)' end
 )
 {%- endmacro %}
+
+{% macro spark__strongest_effects(sizes, words) -%}
+transform(
+    array_sort(filter(
+        array(
+            {%- for size in sizes %}
+            named_struct('rank', -abs({{ size }}), 'position', {{ loop.index }}, 'size', {{ size }}, 'words', {{ words[loop.index0] }})
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        effect -> effect.rank < 0
+    )),
+    effect -> effect.words || case when effect.size > 0 then ' (raises the probability)' else ' (lowers the probability)' end
+)
+{%- endmacro %}

@@ -15,3 +15,11 @@
     {%- set matching = 'list_filter([\n    ' ~ numbers | join(',\n    ') ~ '\n], lambda number: number is not null)' -%}
     {{- return('list_extract([' ~ keys | join(', ') ~ '], unnest(' ~ matching ~ '))') -}}
 {% endmacro %}
+
+{% macro spark__matching_segments(keys, numbers) %}
+    {%- if not keys -%}
+        {{- return('explode(cast(array() as array<string>))') -}}
+    {%- endif -%}
+    {%- set matching = 'filter(array(\n    ' ~ numbers | join(',\n    ') ~ '\n), number -> number is not null)' -%}
+    {{- return('explode(transform(' ~ matching ~ ', number -> element_at(array(' ~ keys | join(', ') ~ '), number)))') -}}
+{% endmacro %}

@@ -120,3 +120,8 @@ fates as (
         '[^ -~]', '?', 'g'
     )
 {%- endmacro %}
+
+{% macro spark__masked(expression) -%}
+    {%- set start = 'left(' ~ regex_replace('cast(' ~ expression ~ ' as string)', '^\\p{Zs}+|\\p{Zs}+$', '') ~ ', 20)' -%}
+    {{ regex_replace(regex_replace(regex_replace(start, '\\p{L}', 'x'), '\\p{N}', '9'), '[^ -~]', '?') }}
+{%- endmacro %}

@@ -9,6 +9,12 @@
     unnest(regexp_extract_all({{ words }}, '\pL{2,}'))
 {%- endmacro %}
 
+{% macro spark__words_of(expression) -%}
+    {%- set letters = regex_replace('lower(' ~ without_accents(expression) ~ ')', "[''`\u2019]", '') -%}
+    {%- set words = regex_replace(letters, '\\S*([0-9@/\\\\]|\\pL\\.\\pL)\\S*', ' ') -%}
+    explode(regexp_extract_all({{ words }}, {{ spark__pattern('\\pL{2,}') }}, 0))
+{%- endmacro %}
+
 
 {% macro topic_columns() %}
     {% set columns = [] %}

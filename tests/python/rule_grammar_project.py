@@ -12,7 +12,7 @@ from dbt.cli.main import dbtRunner
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 QUIET = ["--log-level", "none", "--log-level-file", "none", "--no-version-check"]
-QUIET += ["--no-write-json"]
+QUIET += ["--no-write-json", "--no-populate-cache"]
 MACROS = ("experiments", "features", "history", "identity", "input", "journeys", "metrics")
 MACROS += ("monitoring", "portable", "prediction", "rules", "scores", "settings", "staging")
 MACROS += ("value", "words")
@@ -34,10 +34,11 @@ def as_yaml(variables: dict[str, Any]) -> str:
 class GrammarProject:
     """Parses once; each call then renders one template with its own vars, in about 0.1 s.
 
-    A ref in a template, or in a macro it calls, is the plain name of the model.
+    A ref in a template, or in a macro it calls, is the plain name of the model. adapter is the
+    engine whose bodies are rendered. Spark's need dbt-spark, and neither Java nor pyspark.
     """
 
-    def __init__(self, folder: Path, plugins: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, plugins: Sequence[str] = (), adapter: str = "duckdb") -> None:
         (folder / "macros").mkdir()
         (folder / "models").mkdir()
         shutil.copy(ROOT / "models" / "staging" / "_input__sources.yml", folder / "models")
@@ -57,6 +58,8 @@ class GrammarProject:
         )
         output: dict[str, Any] = {"type": "duckdb", "path": ":memory:"}
         output["plugins"] = [{"module": module} for module in plugins]
+        if adapter == "spark":
+            output = {"type": "spark", "method": "session", "host": "none", "schema": "trial"}
         profile = {"memory": {"target": "memory", "outputs": {"memory": output}}}
         self._write(folder / "profiles.yml", profile)
         self.folder = folder

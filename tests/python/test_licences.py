@@ -2,6 +2,7 @@
 
 import re
 from importlib import metadata
+from importlib.util import find_spec
 
 from packaging.requirements import Requirement
 
@@ -12,7 +13,8 @@ A_CHOICE = {"text-unidecode": "Artistic License"}
 
 def run_time_packages():
     """Names of the package's installed dependencies, with theirs."""
-    found, waiting = set(), [Requirement("customer-segmentation[demo,serve]")]
+    extras = "demo,serve" + (",spark" if find_spec("pyspark") else "")
+    found, waiting = set(), [Requirement(f"customer-segmentation[{extras}]")]
     while waiting:
         wanted = waiting.pop()
         entry = (re.sub(r"[-_.]+", "-", wanted.name).lower(), frozenset(wanted.extras))

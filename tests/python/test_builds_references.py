@@ -305,6 +305,8 @@ def erased_by_command(workshop: Workshop, odd_references: Build) -> Build:
     (folder / "exports" / "old.csv").write_text(f"customer_id\n{hashed_id('default', 'c20')}\n")
     project = str(workshop.builder.project)
     places = {"DBT_PROJECT_DIR": project, "DBT_PROFILES_DIR": project, "SEGMENTATION_THREADS": "1"}
+    # Beside the project, which other builds use meanwhile.
+    places |= {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
     done = subprocess.run(
         [sys.executable, "-m", "customer_segmentation.cli", "erase"],
         cwd=folder,

@@ -19,8 +19,8 @@
         when typeof({{ expression }}) <> 'string'
             then case when {{ regex_matches('cast(' ~ expression ~ ' as string)', '^\\d{4}-') }} then {{ try_cast(expression, 'date') }} end
         {%- for condition, formats in date_formats_by_system(source_system) %}
-        when {{ condition }} and {{ earliest_reading(expression, formats) }} = {{ latest_reading(expression, formats) }}
-            then {{ earliest_reading(expression, formats) }}
+        when {{ condition }} and {{ reading('least', expression, formats) }} = {{ reading('greatest', expression, formats) }}
+            then {{ reading('least', expression, formats) }}
         {%- endfor %}
     end
 {%- endmacro %}

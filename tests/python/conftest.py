@@ -561,7 +561,6 @@ def guarded(workshop: Workshop, one_mart: tuple[Build, list[str]]) -> dict[str, 
             "variables": {"dataset": "another", "replace_other_dataset": True}
         },
         "no rows": {"tables": {"orders.csv": HEADER}},
-        "a closed folder": {"variables": {"publish_path": "/proc/published/segments.duckdb"}},
         "a failing test": {"tables": {"orders.csv": ONE_ORDER + "2,other,2024-03-01,,EUR\n"}},
     }
     return {

@@ -89,9 +89,9 @@ final as (
         explained.score >= coalesce(own.score, everyone.score) as is_likely,
 
         -- words
-        {{ list_element('explained.reasons', 1) }} as reason_1,
-        {{ list_element('explained.reasons', 2) }} as reason_2,
-        {{ list_element('explained.reasons', 3) }} as reason_3
+        cast({{ list_element('explained.reasons', 1) }} as {{ dbt.type_string() }}) as reason_1,
+        cast({{ list_element('explained.reasons', 2) }} as {{ dbt.type_string() }}) as reason_2,
+        cast({{ list_element('explained.reasons', 3) }} as {{ dbt.type_string() }}) as reason_3
     from explained
     left join thresholds as everyone
         on

@@ -1,4 +1,4 @@
-"""What is said when builds, freshness, gates or deliveries need somebody."""
+"""What is said when builds, freshness, gates or deliveries need attention."""
 
 import datetime as dt
 import json

@@ -433,7 +433,7 @@ CELLS: dict[str, tuple[dict[str, str], str | dict[str, Any]]] = {
     "another currency": ({"currency": "USD"}, "other_currency"),
     "a currency's sign": ({"currency": "€"}, "other_currency"),
     "a currency in small letters": ({"currency": "eur"}, {"currency": "EUR"}),
-    "a status nobody declared": ({"status": "lost"}, "unknown_status"),
+    "an undeclared status": ({"status": "lost"}, "unknown_status"),
     "a status in Cyrillic letters": ({"status": "соmpleted"}, "unknown_status"),
     "a completed return": ({"amount": "-5"}, "negative_completed"),
     "a return that pays": ({"status": "returned"}, "positive_return"),

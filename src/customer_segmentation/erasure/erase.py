@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from customer_segmentation.audit import record
 from customer_segmentation.erasure.person import (
     Person,
     PersonError,
@@ -30,7 +31,7 @@ from customer_segmentation.erasure.search import (
     hits_in_file,
     hits_in_tables,
     traces_of,
-    uncompressed_bytes,
+    uncompressed,
 )
 from customer_segmentation.input.tombstones import (
     add_erased,
@@ -159,6 +160,7 @@ def erase(
     requested_at = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(" ", "seconds")
     request = add_request(variables, source_system, customer_ref, requested_at)
     bury(tombstones, person, (source_system, reference), as_of)
+    record("erase-begun", dataset=str(variables.get("dataset", "demo")), reference=keyed)
     known = 0
     # Identity may link more to the person in the raw data of today than in the last build.
     while known != (known := len(read_erased(tombstones).tombstones)):
@@ -282,21 +284,23 @@ def build(variables: Mapping[str, Any]) -> None:
     if done.returncode:
         raise ErasureError(
             "The build failed, so the published file still holds the person. Their raw rows are "
-            "left out from now on: mend what the build complains of, then `make build`."
+            "left out from now on. Fix the error above, then run `make build`. Nothing was "
+            "searched, so there is no proof."
         )
 
 
 def _search(file: Path, *wanted: Traces) -> dict[str, list[tuple[int, list[str]]]]:
     """The hits of each of the wanted in a database, by way to search, with the columns."""
-    copy = uncompressed_bytes(file, file.with_name(f".{file.name}.searched"))
-    stored = file.read_bytes()
     cells = [hits_in_tables(file, traces) for traces in wanted]
     name = file.as_posix()
-    return {
+    found: dict[str, list[tuple[int, list[str]]]] = {
         f"cells of {name}": [(sum(found.values()), sorted(found)) for found in cells],
-        f"bytes of {name}": [(hits_in_bytes(stored, traces), []) for traces in wanted],
-        f"bytes of {name}, uncompressed": [(hits_in_bytes(copy, one), []) for one in wanted],
+        f"bytes of {name}": [(hits_in_bytes(file, traces), []) for traces in wanted],
     }
+    with uncompressed(file, file.with_name(f".{file.name}.searched")) as copy:
+        return found | {
+            f"bytes of {name}, uncompressed": [(hits_in_bytes(copy, one), []) for one in wanted]
+        }
 
 
 def _holding(folder: Path, traces: Traces) -> list[str]:

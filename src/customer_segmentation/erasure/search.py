@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from customer_segmentation.sql import identifier, literal
 
 # Shorter values are found inside others by chance, so they count as whole cells only.
 _LETTERS, _DIGITS = 6, 9
+_PIECE = 2**24
 # They keep ids for the message that deletes the customer in other systems, or are tombstones.
 KEEP_IDS = ("activation_outbox", "int_identity__erasures", "tombstones")
 
@@ -138,15 +140,27 @@ def _pattern(texts: Iterable[str]) -> str:
     return "|".join(re.escape(text) for text in texts) or r"[^\s\S]"
 
 
-def hits_in_bytes(content: bytes, traces: Traces, *, with_ids: bool = False) -> int:
-    """How many of the traces are in the bytes, whatever their case."""
-    lower = content.lower()
-    wanted = [*traces.parts, *(traces.ids if with_ids else ())]
-    return sum(text.encode() in lower for text in wanted)
+def hits_in_bytes(file: Path, traces: Traces, *, with_ids: bool = False) -> int:
+    """How many of the traces are in the bytes of a file, whatever their case.
+
+    It is read in pieces, since a working file may be larger than the memory.
+    """
+    wanted = {*traces.parts, *(traces.ids if with_ids else ())}
+    # A letter has up to four bytes, and a piece may end within a trace.
+    overlap = 4 * max(map(len, wanted), default=0)
+    found: set[str] = set()
+    with file.open("rb") as content:
+        before = b""
+        while piece := content.read(_PIECE):
+            text = (before + piece).decode("utf-8", "replace").lower()
+            found |= {one for one in wanted - found if one in text}
+            before = (before + piece)[-overlap:] if overlap else b""
+    return len(found)
 
 
-def uncompressed_bytes(file: Path, copy: Path) -> bytes:
-    """The bytes of a copy of a database in which text can be found; the copy is removed."""
+@contextmanager
+def uncompressed(file: Path, copy: Path) -> Iterator[Path]:
+    """A copy of a database in whose bytes text can be found; it is removed."""
     remove(copy)
     try:
         with duckdb.connect(":memory:", config={"force_compression": "uncompressed"}) as connection:
@@ -162,7 +176,7 @@ def uncompressed_bytes(file: Path, copy: Path) -> bytes:
                 name = identifier(schema, table)
                 connection.execute(f"create table copied.{name} as from whole.{name}")
             connection.execute("checkpoint copied")
-        return copy.read_bytes()
+        yield copy
     finally:
         remove(copy)
 
@@ -170,7 +184,7 @@ def uncompressed_bytes(file: Path, copy: Path) -> bytes:
 def hits_in_file(file: Path, traces: Traces) -> int:
     """The hits in any file: cells of a table, or traces in the bytes."""
     if file.suffix != ".parquet":
-        return hits_in_bytes(file.read_bytes(), traces, with_ids=True)
+        return hits_in_bytes(file, traces, with_ids=True)
     with duckdb.connect() as connection:
         connection.execute(f"create table held as from read_parquet({literal(file.as_posix())})")
         return sum(_hits(connection, traces).values())

@@ -54,6 +54,6 @@ def record_reads() -> None:
             record("read", reader=reader, route=route, requests=requests, customers=customers)
         except AuditError as error:
             # They stay in the sums, and in the access log.
-            LOG.error("%s", error)
+            logging.getLogger("customer_segmentation.serving").error("%s", error)
             return
         del _requests[reader, route], _customers[reader, route]

@@ -19,7 +19,7 @@
     {% do run_query('create or replace table ' ~ input_relation(schema, 'kept_out') ~ ' (source_table ' ~ text ~ ', check_name ' ~ text ~ ', value bigint)') %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'tombstones') ~ ' (reference ' ~ text ~ ', customer_id ' ~ text ~ ', erased_on date)') %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'reference_keys') ~ ' (source_table ' ~ text ~ ', keys ' ~ text ~ ')') %}
-    {% do open_door(schema) %}
+    {% do load_tombstones(schema) %}
     {#- Lines belong to the customer of their order, and the requests say whether all that were served are still there. -#}
     {% set first = ['erasure_requests', 'orders'] %}
     {% for table in (contract | selectattr('name', 'in', first) | list) + (contract | rejectattr('name', 'in', first) | list) %}

@@ -1,17 +1,17 @@
 {#- Rows of erased people are left out before anything of them is stored: a raw file may be an old one. -#}
-{% macro open_door(schema) %}
-    {% do return(adapter.dispatch('open_door', 'customer_segmentation')(schema)) %}
+{% macro load_tombstones(schema) %}
+    {% do return(adapter.dispatch('load_tombstones', 'customer_segmentation')(schema)) %}
 {% endmacro %}
 
-{% macro default__open_door(schema) %}
+{% macro default__load_tombstones(schema) %}
 {% endmacro %}
 
-{% macro duckdb__open_door(schema) %}
+{% macro duckdb__load_tombstones(schema) %}
     {#- Copies of raw data that this run doesn't make again would keep whoever was in them. -#}
     {% for row in run_query("select table_name from information_schema.tables where table_schema = " ~ sql_literal(schema) ~ " and regexp_matches(table_name, '^(text|kept)_')") if row[0] != 'kept_out' %}
         {% do run_query('drop table ' ~ input_relation(schema, row[0])) %}
     {% endfor %}
-    {% do call_plugin('segmentation_open_door', [input_relation(schema, 'tombstones') | string, input_relation(schema, 'kept_out') | string]) %}
+    {% do call_plugin('segmentation_load_tombstones', [input_relation(schema, 'tombstones') | string, input_relation(schema, 'kept_out') | string]) %}
 {% endmacro %}
 
 
@@ -47,20 +47,20 @@
 
 
 {#- The erased of a request that came in the usual way, and with them what identity links to it. -#}
-{% macro bury_erased(results) %}
+{% macro record_tombstones(results) %}
     {% if execute and flags.WHICH == 'build' %}
-        {% do adapter.dispatch('bury_erased', 'customer_segmentation')(results) %}
+        {% do adapter.dispatch('record_tombstones', 'customer_segmentation')(results) %}
     {% endif %}
     {{ return('') }}
 {% endmacro %}
 
-{% macro default__bury_erased(results) %}
+{% macro default__record_tombstones(results) %}
 {% endmacro %}
 
-{% macro duckdb__bury_erased(results) %}
-    {% set buried = call_plugin('segmentation_bury', [erased_query()]) if all_models_are_built(results) else 0 %}
-    {% if buried %}
-        {% do log(buried ~ ' references of erased people are remembered as keyed hashes. When a request is gone, builds leave out their raw rows.', info=true) %}
+{% macro duckdb__record_tombstones(results) %}
+    {% set recorded = call_plugin('segmentation_record_tombstones', [erased_query()]) if all_models_are_built(results) else 0 %}
+    {% if recorded %}
+        {% do log(recorded ~ ' references of erased people are remembered as keyed hashes. When a request is gone, builds leave out their raw rows.', info=true) %}
     {% endif %}
 {% endmacro %}
 

@@ -59,10 +59,10 @@ from customer_segmentation.input.raw_files import (
 from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.input.tombstones import (
     REQUESTS,
-    Door,
     Erased,
     ReferenceKeys,
     TombstoneError,
+    TombstoneFilter,
     add_erased,
     read_erased,
     tombstones_file,
@@ -140,23 +140,23 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             return _answer(report)
 
         # What a run reads first decides what it leaves out of the other raw tables.
-        doors: list[Door] = []
+        filters: list[TombstoneFilter] = []
 
-        def open_door(tombstones: str, counts: str) -> str:
+        def load_tombstones(tombstones: str, counts: str) -> str:
             def opened() -> None:
                 access.only_at_the_start()
                 held = read_erased(tombstones_file(self._path)) if self._path else Erased()
                 cursor = conn.cursor()
                 for tombstone in held.tombstones:
                     cursor.execute(f"insert into {tombstones} values (?, ?, ?)", tombstone)
-                doors[:] = [Door(cursor, held, counts)]
+                filters[:] = [TombstoneFilter(cursor, held, counts)]
 
             return _answer(opened)
 
         def keep(relation: str, keys: str, copy: str) -> str:
             def kept() -> str:
                 access.only_at_the_start()
-                return doors[0].keep(relation, ReferenceKeys.from_json(keys), copy)
+                return filters[0].keep(relation, ReferenceKeys.from_json(keys), copy)
 
             return _answer(kept)
 
@@ -165,12 +165,12 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 access.only_at_the_start()
                 # Rejected lines are kept in tables of the connection.
                 found = RawFile(**json.loads(file))
-                doors[0].load(found, table, rejected_lines, ReferenceKeys.from_json(keys))
+                filters[0].load(found, table, rejected_lines, ReferenceKeys.from_json(keys))
 
             return _answer(loaded)
 
-        def bury(query: str) -> str:
-            def buried() -> int:
+        def add_tombstones(query: str) -> str:
+            def recorded() -> int:
                 access.only_as_declared(erased=query)
                 # Another project may have switched off models that it reads.
                 rows = conn.cursor().execute(query).fetchall() if query else []
@@ -182,7 +182,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                     return 0
                 return add_erased(tombstones_file(self._path), erased, requests, rows[0][4])
 
-            return _answer(buried)
+            return _answer(recorded)
 
         def read_data_set(path: str) -> str:
             def read() -> tuple[str, str, str] | None:
@@ -261,12 +261,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             "segmentation_load_raw_file", load, [text, text, text, text], text, side_effects=True
         )
         conn.create_function(
-            "segmentation_open_door", open_door, [text, text], text, side_effects=True
+            "segmentation_load_tombstones", load_tombstones, [text, text], text, side_effects=True
         )
         conn.create_function(
             "segmentation_keep_out", keep, [text, text, text], text, side_effects=True
         )
-        conn.create_function("segmentation_bury", bury, [text], text, side_effects=True)
+        conn.create_function(
+            "segmentation_record_tombstones", add_tombstones, [text], text, side_effects=True
+        )
         conn.create_function("segmentation_code_hash", hash_of_project, [text], text)
         conn.create_function(
             "segmentation_require_xgboost", lambda: _answer(require_xgboost), [], text

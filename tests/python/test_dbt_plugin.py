@@ -154,9 +154,11 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         "segmentation_find_raw_files": [str(outside), "[]", "[]"],
         "segmentation_check_input": ['{"raw_dir": "/", "raw_roots": [], "contract": []}'],
         "segmentation_load_raw_file": [json.dumps(file), "read_back", "rejected", "{}"],
-        "segmentation_open_door": ["tombstones", "counts"],
+        "segmentation_load_tombstones": ["tombstones", "counts"],
         "segmentation_keep_out": [f"read_csv('{outside}/orders.csv')", "{}", "read_back"],
-        "segmentation_bury": ["select 'orders', 'default', 'c1', null, date '2024-03-01'"],
+        "segmentation_record_tombstones": [
+            "select 'orders', 'default', 'c1', null, date '2024-03-01'"
+        ],
         "segmentation_published_data_set": [str(outside / "any.duckdb")],
         "segmentation_limit_file_access": [json.dumps({**limits, "folders": ["/"]})],
         "segmentation_publish": [request(outside / "new" / "stolen.duckdb")],

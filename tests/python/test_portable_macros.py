@@ -832,8 +832,12 @@ NO_VALUE = {
     "check_python_package": "No SQL on Spark calls the Python package.",
     "rewrite_after_departures": "A table made anew on Spark is new files.",
     "parsed_expressions": "Spark can't parse a condition without its tables; the build finds it.",
-    # Its input door is still to come.
+    # Its input door is still to come, and with it erasure and publication.
     "raw_columns": "Reads information_schema, which Spark has not.",
+    "load_tombstones": "Tombstones are applied by the Python package.",
+    "without_erased": "Tombstones are applied by the Python package.",
+    "record_tombstones": "Tombstones are written by the Python package.",
+    "record_in_audit_log": "The audit log is written by the Python package.",
 }
 
 

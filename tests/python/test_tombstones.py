@@ -12,9 +12,9 @@ from customer_segmentation.identity.identifiers import hashed_reference
 from customer_segmentation.input.contract import CONTRACT, read_contract
 from customer_segmentation.input.raw_files import find_raw_files, relation_of
 from customer_segmentation.input.tombstones import (
-    Door,
     ReferenceKeys,
     TombstoneError,
+    TombstoneFilter,
     add_erased,
     read_erased,
 )
@@ -78,17 +78,17 @@ def through_the_door(folder, form, erased, tables=FILES):
             "create table counts (source_table varchar, check_name varchar, value bigint); "
             "create table rejected (source_table varchar, line bigint, error varchar)"
         )
-        door = Door(connection, erased, "counts")
+        kept_out = TombstoneFilter(connection, erased, "counts")
         left = {}
         for name in LEFT:
             if name not in found:
                 continue
             with_keys = keys(name, tables[name][0])
             if found[name].format == "parquet":
-                relation = door.keep(relation_of(found[name]), with_keys, f"kept_{name}")
+                relation = kept_out.keep(relation_of(found[name]), with_keys, f"kept_{name}")
             else:
                 relation = f"text_{name}"
-                door.load(found[name], relation, "rejected", with_keys)
+                kept_out.load(found[name], relation, "rejected", with_keys)
             first = tables[name][0].split(",")[0]
             rows = connection.execute(f"select {first} from {relation} order by all").fetchall()
             left[name] = [row[0] for row in rows]

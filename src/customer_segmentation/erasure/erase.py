@@ -159,7 +159,7 @@ def erase(
     }
     requested_at = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(" ", "seconds")
     request = add_request(variables, source_system, customer_ref, requested_at)
-    bury(tombstones, person, (source_system, reference), as_of)
+    add_tombstones(tombstones, person, (source_system, reference), as_of)
     record("erase-begun", dataset=str(variables.get("dataset", "demo")), reference=keyed)
     known = 0
     # Identity may link more to the person in the raw data of today than in the last build.
@@ -213,7 +213,7 @@ def _deletions(published: Path, person: Person) -> int:
     return int(count)
 
 
-def bury(path: Path, person: Person, request: tuple[str, str], as_of: dt.date) -> None:
+def add_tombstones(path: Path, person: Person, request: tuple[str, str], as_of: dt.date) -> None:
     """Notes all references of a person, so that the next build leaves out their raw rows."""
     add_erased(
         path,

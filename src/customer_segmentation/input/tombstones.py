@@ -203,11 +203,11 @@ class ReferenceKeys:
         return cls(**json.loads(text))
 
 
-class Door:
+class TombstoneFilter:
     """Leaves out the raw rows of erased people. Requests come first, and orders before lines."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, erased: Erased, counts: str) -> None:
-        """Opens the door.
+        """Reads who was erased.
 
         Args:
             connection: A connection to the working database, used for nothing else meanwhile.

@@ -30,12 +30,17 @@
 
 {% macro reference_keys(table, columns) %}
     {% set references = [] %}
-    {% for column in ['customer_ref', 'record_id'] if column in table.columns and column in columns %}
-        {% do references.append(safe_reference(to_key(column))) %}
-    {% endfor %}
+    {#- No reference has a blank. The id of a record may be another customer's reference, and a device may be used by others later. -#}
+    {% set has_reference = 'customer_ref' in table.columns and 'customer_ref' in columns %}
+    {% if has_reference %}
+        {% do references.append(safe_reference(to_key('customer_ref'))) %}
+    {% endif %}
+    {% if 'record_id' in table.columns and 'record_id' in columns %}
+        {% do references.append("'record ' || " ~ safe_reference(to_key('record_id'))) %}
+    {% endif %}
     {% if 'anonymous_id' in table.columns and 'anonymous_id' in columns %}
-        {#- No reference has a blank. -#}
-        {% do references.append("'visitor ' || " ~ to_key('anonymous_id')) %}
+        {% set visitor = "'visitor ' || " ~ to_key('anonymous_id') %}
+        {% do references.append('case when ' ~ to_key('customer_ref') ~ ' is null then ' ~ visitor ~ ' end' if has_reference else visitor) %}
     {% endif %}
     {{ return({
         'table': table.name,
@@ -71,7 +76,6 @@
         {%- do relations.update({name: graph.nodes['model.customer_segmentation.' ~ name].relation_name}) if 'model.customer_segmentation.' ~ name in graph.nodes -%}
     {%- endfor -%}
     {%- if relations | length < 5 -%}{{ return('') }}{%- endif -%}
-    {%- set customer_id = hashed_id(['erased.source_system', 'erased.reference']) -%}
     with erased as (
         select
             source_table,
@@ -102,17 +106,23 @@
     ),
 
     all_references as (
-        select * from erased
+        select
+            source_table,
+            source_system,
+            case when source_table = 'records' then 'record ' || reference else reference end as reference,
+            {{ hashed_id(['source_system', 'reference']) }} as possible_id
+        from erased
         union all
         select
             'visitors' as source_table,
             source_system,
-            'visitor ' || anonymous_id as reference
+            'visitor ' || anonymous_id as reference,
+            cast(null as {{ dbt.type_string() }}) as possible_id
         from visitors
     )
 
     select distinct erased.source_table, erased.source_system, erased.reference, erasures.customer_id, calendar.as_of
     from all_references as erased
     inner join {{ relations['int_staging__calendar'] }} as calendar on calendar.is_current
-    left join {{ relations['int_identity__erasures'] }} as erasures on {{ customer_id }} = erasures.customer_id
+    left join {{ relations['int_identity__erasures'] }} as erasures on erased.possible_id = erasures.customer_id
 {%- endmacro %}

@@ -85,17 +85,21 @@ erased_references as (
     where customer_references.customer_key is null
     union distinct
     select
-        'customers' as source_table,
+        'records' as source_table,
         source_system,
         record_id as reference
     from forgotten_records
     union distinct
     select
         'customers' as source_table,
-        source_system,
-        customer_ref as reference
+        forgotten_records.source_system,
+        forgotten_records.customer_ref as reference
     from forgotten_records
-    where customer_ref is not null
+    left join customer_references
+        on
+            forgotten_records.source_system = customer_references.source_system
+            and forgotten_records.customer_ref = customer_references.customer_ref
+    where forgotten_records.customer_ref is not null and customer_references.customer_key is null
     union distinct
     select
         'emails' as source_table,

@@ -83,14 +83,16 @@ requests_by_record as (
 people_by_email as (
     select
         email_key,
-        min(person_key) as person_key
+        min(person_key) as person_key,
+        case when count(created_at) = count(*) then min({{ local_date('created_at') }}) end as created_on
     from records
     where email is not null and is_email_of_one
     group by email_key
     having count(distinct person_key) = 1
 ),
 
--- The address of an erased person stays erased: it may come back with a record of another id or system.
+-- The address of an erased person stays erased: it may come back with an old record of another id or system. Records made
+-- after the erasure are of someone who came back, or of another person.
 requests_by_email as (
     select people_by_email.person_key
     from other_requests
@@ -98,7 +100,10 @@ requests_by_email as (
     union distinct
     select people_by_email.person_key
     from tombstones
-    inner join people_by_email on tombstones.reference = people_by_email.email_key
+    inner join people_by_email
+        on
+            tombstones.reference = people_by_email.email_key
+            and coalesce(people_by_email.created_on <= tombstones.erased_on, true)
 ),
 
 erased_people as (

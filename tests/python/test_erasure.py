@@ -17,6 +17,7 @@ from customer_segmentation.erasure.person import (
     find_person,
     hashed_id,
     open_working_file,
+    raw_rows,
 )
 from customer_segmentation.erasure.search import (
     Traces,
@@ -145,8 +146,14 @@ KEYS = {
     "orders": {"references": ["customer_ref"], "order_id": "order_id"},
     "order_lines": {"references": [], "order_id": "order_id"},
     "products": {"references": [], "order_id": None},
-    "events": {"references": ["customer_ref", "'visitor ' || anonymous_id"], "order_id": None},
-    "customers": {"references": ["customer_ref", "record_id"], "order_id": None},
+    "events": {
+        "references": [
+            "customer_ref",
+            "case when customer_ref is null then 'visitor ' || anonymous_id end",
+        ],
+        "order_id": None,
+    },
+    "customers": {"references": ["customer_ref", "'record ' || record_id"], "order_id": None},
     "consents": {
         "references": [
             "case when contains(customer_ref, '@') then segmentation_hashed_reference(customer_ref)"
@@ -221,7 +228,7 @@ def test_any_reference_means_the_whole_person(working, system, reference):
         (
             ("crm", ADDRESS),
             ("crm", "mia-1"),
-            ("crm", "r-1"),
+            ("crm", "record r-1"),
             ("shop", "mia-1"),
             ("shop", "visitor cookie-of-mia"),
         ),
@@ -250,6 +257,39 @@ def test_traces_are_what_no_one_else_has(working):
     # The hash of the address is a tombstone.
     assert ADDRESS in traces.ids
     assert ADDRESS not in traces.cells
+
+
+def test_a_record_whose_id_is_the_reference_of_someone_else_is_not_theirs(working):
+    with duckdb.connect(str(working)) as connection:
+        connection.execute(
+            """
+            insert into input.orders values ('o-9', 'crm', 'r-1', 'of eve');
+            insert into input.customers values ('r-9', 'crm', 'r-1', 'Eve Eder', 'Bonn', null);
+            insert into identity.int_identity__references values ('crm', 'r-1', 2);
+            insert into identity.int_identity__records
+                values ('crm', 'r-9', 'r-1', 23, 2, 'id-eve', true);
+            """
+        )
+    with open_working_file(working) as connection:
+        # Without the record, the reference means Eve.
+        assert find_person(connection, "crm", "r-1").customer_id == "id-eve"
+        mia = find_person(connection, "shop", "mia-1")
+        assert ("crm", "r-1") not in mia.references
+        rows = raw_rows(connection, mia)
+        assert [row["order_id"] for row in rows["orders"]] == ["o-1"]
+        assert [row["record_id"] for row in rows["customers"]] == ["r-1"]
+        eve = raw_rows(connection, find_person(connection, "crm", "r-9"))
+        assert {row["record_id"] for row in eve["customers"]} == {"r-2", "r-9"}
+
+
+def test_a_device_of_the_person_may_be_used_by_someone_else(working):
+    with duckdb.connect(str(working)) as connection:
+        connection.execute(
+            "insert into input.events values ('e-5', 'shop', 'new', 'cookie-of-mia')"
+        )
+    with open_working_file(working) as connection:
+        rows = raw_rows(connection, find_person(connection, "shop", "mia-1"))
+    assert {row["event_id"] for row in rows["events"]} == {"e-1", "e-2", "e-3"}
 
 
 def test_an_export_has_the_rows_of_one_person_alone(working, tmp_path, monkeypatch):

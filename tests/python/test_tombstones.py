@@ -20,8 +20,9 @@ from customer_segmentation.input.tombstones import (
 )
 
 TODAY = dt.date(2024, 3, 1)
+RECORD = "'record ' || record_id"
 MIA = hashed_reference("mia@example.org")
-GONE = [("default", "gone", "id-gone"), ("crm", MIA, None)]
+GONE = [("default", "gone", "id-gone"), ("default", "record gone", "id-gone"), ("crm", MIA, None)]
 FILES = {
     "orders": ("order_id,customer_ref", ["1,gone", "2,stays", "3,gone"]),
     "order_lines": ("order_id,line_number", ["1,1", "1,2", "2,1", "4,1"]),
@@ -45,7 +46,11 @@ def keys(table: str, columns: str) -> ReferenceKeys:
     return ReferenceKeys(
         table,
         "coalesce(source_system, 'default')" if "source_system" in names else "'default'",
-        [name for name in ("customer_ref", "record_id") if name in names],
+        [
+            key
+            for name, key in {"customer_ref": "customer_ref", "record_id": RECORD}.items()
+            if name in names
+        ],
         "order_id" if table in ("orders", "order_lines") else None,
     )
 
@@ -99,7 +104,7 @@ def through_the_door(folder, form, erased, tables=FILES):
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "warehouse" / "shop.erased.json"
-    assert add_erased(path, GONE, [("default", "gone")], TODAY) == 2
+    assert add_erased(path, GONE, [("default", "gone")], TODAY) == 3
     return path
 
 
@@ -155,7 +160,7 @@ def test_the_customer_id_is_forgotten_after_30_days_and_not_learnt_again(file):
     assert add_erased(file, GONE, [], TODAY + dt.timedelta(days=30)) == 0
     assert {one.customer_id for one in read_erased(file).tombstones} == {None}
     assert add_erased(file, GONE, [], TODAY + dt.timedelta(days=31)) == 0
-    assert len(read_erased(file).tombstones) == 2
+    assert len(read_erased(file).tombstones) == 3
 
 
 @pytest.mark.parametrize("is_sealed", [False, True])
@@ -171,5 +176,5 @@ def test_after_the_demo_key_a_shop_begins_anew_unless_its_requests_may_be_gone(
             read_erased(path)
         return
     assert read_erased(path).tombstones == ()
-    assert add_erased(path, GONE, [("default", "gone")], TODAY) == 2
-    assert len(read_erased(path).tombstones) == 2
+    assert add_erased(path, GONE, [("default", "gone")], TODAY) == 3
+    assert len(read_erased(path).tombstones) == 3

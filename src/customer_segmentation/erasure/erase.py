@@ -23,6 +23,7 @@ from customer_segmentation.erasure.person import (
     find_person,
     hashed_id,
     open_working_file,
+    plain,
     raw_rows,
 )
 from customer_segmentation.erasure.search import (
@@ -138,7 +139,8 @@ def erase(
         keyed = keyed_reference(source_system, reference)
         person = find_person(connection, source_system, customer_ref)
         if person is None:
-            if keyed in {one.reference for one in read_erased(tombstones).tombstones}:
+            known_as = {keyed, keyed_reference(source_system, f"record {reference}")}
+            if known_as & {one.reference for one in read_erased(tombstones).tombstones}:
                 raise PersonError("This customer was erased before, and no build has them since.")
             raise PersonError(
                 f"No customer of the last build has the customer_ref '{customer_ref}' in the "
@@ -217,7 +219,10 @@ def add_tombstones(path: Path, person: Person, request: tuple[str, str], as_of: 
     """Notes all references of a person, so that the next build leaves out their raw rows."""
     add_erased(
         path,
-        [(*reference, hashed_id(*reference)) for reference in person.references],
+        [
+            (system, reference, hashed_id(system, plain(reference)))
+            for system, reference in person.references
+        ],
         [request],
         as_of,
         is_sealed=True,

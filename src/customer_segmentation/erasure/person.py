@@ -28,8 +28,9 @@ class Person(NamedTuple):
 
     Attributes:
         customer_id: The id in all marts.
-        references: Source system and reference of all records, orders, log-ins, visitors and
-            e-mail addresses that are this person's alone, in the form of staging.
+        references: Source system and reference of all records (``record 17``), orders, log-ins,
+            visitors (``visitor x``) and e-mail addresses that are this person's alone, in the
+            form of staging.
         keys: The numbers that stand for the customer and the records in the working file.
     """
 
@@ -40,8 +41,13 @@ class Person(NamedTuple):
     @property
     def ids(self) -> list[str]:
         """All ids that the customer may have or have had."""
-        found = [hashed_id(*reference) for reference in self.references]
+        found = [hashed_id(system, plain(reference)) for system, reference in self.references]
         return sorted({self.customer_id, *found})
+
+
+def plain(reference: str) -> str:
+    """A reference without the word that says what it is of; no reference has a blank."""
+    return reference.rpartition(" ")[2]
 
 
 def hashed_id(*values: str) -> str:
@@ -144,9 +150,16 @@ def _person(connection: duckdb.DuckDBPyConnection, customer_key: int) -> Person:
         ),
 
         named as (
-            select source_system, record_id as reference from records
+            select source_system, 'record ' || record_id as reference from records
+            where is_in_crm
             union
-            select source_system, customer_ref from records
+            -- A manual decision may split two records of one reference.
+            select records.source_system, records.customer_ref from records
+            anti join identity.int_identity__references as others
+                on
+                    records.source_system = others.source_system
+                    and records.customer_ref = others.customer_ref
+                    and others.customer_key <> $1
             union
             select source_system, customer_ref from identity.int_identity__references
             where customer_key = $1

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from customer_segmentation.erasure.person import Person, note_person, raw_conditions
+from customer_segmentation.erasure.person import Person, note_person, plain, raw_conditions
 from customer_segmentation.input.tombstones import is_email_reference
 from customer_segmentation.output.roles import remove
 from customer_segmentation.sql import identifier, literal
@@ -56,7 +56,7 @@ def traces_of(connection: duckdb.DuckDBPyConnection, person: Person) -> Traces:
     references = [reference for _, reference in person.references]
     connection.executemany(
         "insert into person_values values (lower(?))",
-        [[reference.removeprefix("visitor ")] for reference in references],
+        [[plain(reference)] for reference in references],
     )
     # Towns, words and products that others have as well say nothing about the person.
     for table, where in tables:

@@ -11,7 +11,7 @@ RUN uv sync --frozen --no-dev --extra serve --no-editable
 
 FROM python:3.13.9-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin segmentation \
-    && install -d -o 10001 -g 10001 /var/lib/segmentation /var/tmp/segmentation
+    && install -d -o 10001 -g 10001 /var/lib/segmentation /var/lib/segmentation/audit /var/tmp/segmentation
 WORKDIR /srv/segmentation
 COPY --from=install /srv/segmentation/.venv .venv
 COPY src src

@@ -114,7 +114,7 @@ serve: $(INSTALLED) ## Answer questions about customers and segments over HTTP: 
 	@$(BIN)/customer-segmentation serve --port "$(or $(PORT),8000)" $(CHOSEN)
 
 # Silent if all is well, so that cron mails findings alone. WEBHOOK is the name of an environment variable.
-alert: $(INSTALLED) ## Say what failed, is late or was not delivered: make alert HOURS=26 WEBHOOK=CHAT_ADDRESS
+alert: $(INSTALLED) ## Report failed, late or undelivered work: make alert HOURS=26 WEBHOOK=CHAT_ADDRESS
 	@$(BIN)/customer-segmentation alert --hours "$(or $(HOURS),26)" $(if $(WEBHOOK),--webhook "$(WEBHOOK)") $(CHOSEN)
 
 explore: $(INSTALLED) ## Write the explorer, a page of charts, of the last build

@@ -1,18 +1,20 @@
 """The project in Airflow, by Cosmos: a nightly build of everything, then delivery; alerts."""
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from cosmos import ProfileConfig
+from cosmos.constants import InvocationMode
 from cosmos.operators.local import DbtBuildLocalOperator
 
 ROOT = Path(os.environ.get("SEGMENTATION_PROJECT", Path(__file__).resolve().parents[2]))
 DATASET = os.environ.get("DATASET", "demo")
-COMMAND = f"cd {ROOT} && .venv/bin/customer-segmentation"
-PUBLISHED = ROOT / "published" / "segments.duckdb"
+COMMAND = ".venv/bin/customer-segmentation"
 
 VARIABLES = (
     "{<<: [{dataset: " + DATASET + "}"
@@ -21,6 +23,17 @@ VARIABLES = (
     "{% endif %}"
     ", " + (ROOT / "datasets" / f"{DATASET}.yml").read_text(encoding="utf-8") + "]}"
 )
+
+
+def keep_results(copy: str, **_: object) -> None:
+    """Copies what dbt says of a run from Cosmos' temporary copy to where alerts read it.
+
+    DBT_TARGET_PATH would leave a parsed project there too, with paths of the copy.
+    """
+    (ROOT / "target").mkdir(exist_ok=True)
+    for file in Path(copy, "target").glob("*.json"):
+        shutil.copy(file, ROOT / "target")
+
 
 with DAG(
     "customer_segmentation",
@@ -44,18 +57,30 @@ with DAG(
             profiles_yml_filepath=ROOT / "profiles.yml",
         ),
         dbt_executable_path=str(ROOT / ".venv" / "bin" / "dbt"),
+        # Otherwise Cosmos takes the dbt of Airflow's environment, which lacks the project.
+        invocation_mode=InvocationMode.SUBPROCESS,
         vars=VARIABLES,
         # Cosmos works in a copy of links: without it new files would stay there.
-        env={"SEGMENTATION_HOME": str(ROOT)},
+        env={"SEGMENTATION_HOME": str(ROOT), "DBT_LOG_PATH": str(ROOT / "logs")},
         append_env=True,
+        # Called after a failed run too.
+        callback=keep_results,
     )
     deliver = BashOperator(
-        task_id="deliver", bash_command=f"{COMMAND} deliver --published {PUBLISHED}"
+        task_id="deliver",
+        bash_command=f"[ ! -e destinations.yml ] || {COMMAND} deliver --dataset {DATASET}",
+        cwd=str(ROOT),
     )
+    # It fails if anything needs attention, also after a green build.
     alert = BashOperator(
         task_id="alert",
-        bash_command=f"{COMMAND} alert --webhook SEGMENTATION_ALERTS --published {PUBLISHED}",
-        trigger_rule="one_failed",
+        bash_command=f"{COMMAND} alert --dataset {DATASET}"
+        " ${SEGMENTATION_ALERTS:+--webhook SEGMENTATION_ALERTS}",
+        cwd=str(ROOT),
+        trigger_rule="all_done",
     )
-    build >> deliver
-    [build, deliver] >> alert
+    # The last tasks decide on a run: without this one, an alert that finds nothing would turn a
+    # failed build green.
+    done = EmptyOperator(task_id="done")
+    build >> deliver >> [alert, done]
+    build >> alert

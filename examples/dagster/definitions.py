@@ -35,7 +35,8 @@ def everything(
     variables = {"dataset": DATASET, **yaml.safe_load(file.read_text(encoding="utf-8"))}
     variables |= {key: value for key, value in config.model_dump().items() if value}
     arguments = ["build", "--vars", json.dumps(variables, default=str)]
-    yield from dbt.cli(arguments, context=context).stream()
+    # Where alerts look: by default each run has a folder of its own.
+    yield from dbt.cli(arguments, context=context, target_path=ROOT / "target").stream()
 
 
 @dg.op
@@ -71,8 +72,23 @@ def after_a_green_build(context: dg.RunStatusSensorContext) -> dg.RunRequest:
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
 def after_a_failure(context: dg.RunFailureSensorContext) -> None:
+    _alert(context)
+
+
+# A green run may leave stale tables, gates and deliveries that wait.
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[delivery],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def after_a_delivery(context: dg.RunStatusSensorContext) -> None:
+    _alert(context)
+
+
+def _alert(context: dg.RunStatusSensorContext) -> None:
     webhook = ["--webhook", WEBHOOK] if os.environ.get(WEBHOOK) else []
-    context.log.error(_run(["alert", *webhook], check=False))
+    if said := _run(["alert", *webhook], check=False):
+        context.log.error(said)
 
 
 def _run(arguments: list[str], *, check: bool) -> str:
@@ -94,7 +110,7 @@ defs = dg.Definitions(
             default_status=dg.DefaultScheduleStatus.RUNNING,
         )
     ],
-    sensors=[after_a_green_build, after_a_failure],
+    sensors=[after_a_green_build, after_a_delivery, after_a_failure],
     resources={
         "dbt": DbtCliResource(
             project_dir=str(ROOT),

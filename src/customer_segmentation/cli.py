@@ -231,15 +231,12 @@ def alert(
     # Without the line on stderr: cron mails whatever is printed.
     file = _file(published, dataset, target)
     held = data_set(file)
-    found = alerts(
-        file,
-        target,
-        state / f"{held[0] if held else dataset}.sqlite",
-        hours,
-        dt.datetime.now(dt.UTC),
-    )
+    name = dataset or (held and held[0])
+    now = dt.datetime.now(dt.UTC)
+    found = alerts(file, target, state / f"{name}.sqlite", hours, now, dataset)
     if found:
-        said = [f"Data set {held[0]}, as of {held[2]}:" if held else "Segmentation:", *found]
+        as_of = f", as of {held[2]}" if held and held[0] == name else ""
+        said = [f"Data set {name}{as_of}:" if name else "Segmentation:", *found]
         print(*said, sep="\n")
         if webhook:
             send(said, webhook)
@@ -368,7 +365,7 @@ _READERS = (
     {"type": Path, "default": Path("readers.yml"), "help": "who may ask, by which key"},
 )
 _HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
-_PORT = "--port", {"type": int, "default": 8000}
+_PORT = "--port", {"type": int, "default": 8000, "help": "port to listen on; default: 8000"}
 _HOURS = (
     "--hours",
     {"type": float, "default": 26, "help": "how old the published file may be; default: 26"},
@@ -432,7 +429,7 @@ COMMANDS = {
     ),
     "alert": Command(
         alert,
-        "say what failed, is late or was not delivered; nothing if all is well",
+        "report failed, late or undelivered work; nothing if all is well",
         [_HOURS, _WEBHOOK, _STATE, _PUBLISHED, _DATASET, _TARGET],
     ),
     "explore": Command(

@@ -90,21 +90,37 @@ def test_a_build_that_failed_is_named_without_quoting_data(folder: Path) -> None
 def test_a_build_that_never_came_shows_in_the_age_of_the_file(folder: Path) -> None:
     assert said(folder, 26) == []
     (line,) = said(folder, 50)
-    assert line.startswith("Nothing has been published for 50 hours, expected every 26:")
+    assert line == "Last published 50 hours ago (limit 26 hours)."
     assert said(folder, 50, hours=168) == []
     (folder / "segments.duckdb").unlink()
     assert said(folder)[0].startswith("Nothing has been published to ")
 
 
-def test_freshness_and_gates_are_said_in_words(folder: Path) -> None:
+def test_another_data_set_in_the_file_is_the_finding(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    insert(folder, "segment_warnings", ("c", "size", "grew"))
+    command = ["alert", "--published", str(folder / "segments.duckdb"), "--state", str(folder)]
+    command += ["--target", str(folder), "--hours", "1000000", "--dataset"]
+    with pytest.raises(SystemExit, match="1"):
+        main([*command, "toys"])
+    title, line = capsys.readouterr().out.splitlines()
+    assert title == "Data set toys:"
+    assert " holds the data set shop. Expected toys: build it, or set its publish_path." in line
+    with pytest.raises(SystemExit, match="1"):
+        main([*command, "shop"])
+    assert capsys.readouterr().out == "Data set shop, as of 2026-11-01:\nGate size: c.\n"
+
+
+def test_freshness_and_gates_are_named_without_figures(folder: Path) -> None:
     insert(folder, "source_coverage", ("orders", "days_old", "warn", 5, 2))
-    insert(folder, "segment_warnings", ("rule:b", "drift", "has changed"))
-    insert(folder, "segment_warnings", ("rule:a", "drift", "has changed"), ("c", "size", "grew"))
+    insert(folder, "segment_warnings", ("rule:b", "drift", "has 6 members"))
+    insert(folder, "segment_warnings", ("rule:a", "drift", "has 6 members"), ("c", "size", "grew"))
     assert said(folder) == [
         "Not fresh: orders: the newest row is 5 days older than as_of, expected at most 2 (var "
         "freshness_days).",
-        "Gate drift: rule:a has changed, and 1 more.",
-        "Gate size: c grew.",
+        "Gate drift: rule:a, and 1 more.",
+        "Gate size: c.",
     ]
 
 
@@ -147,7 +163,7 @@ def test_the_command_is_silent_or_says_it_and_posts_it(
     insert(folder, "segment_warnings", ("c", "size", "grew"))
     with pytest.raises(SystemExit, match="1"):
         main(command)
-    expected = "Data set shop, as of 2026-11-01:\nGate size: c grew."
+    expected = "Data set shop, as of 2026-11-01:\nGate size: c."
     assert capsys.readouterr() == (f"{expected}\n", "")
     assert posted == [{"text": expected}]
     monkeypatch.setenv("CHAT_ADDRESS", f"http://127.0.0.1:{chat.server_port}/other")

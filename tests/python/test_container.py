@@ -122,6 +122,12 @@ def test_only_the_builder_writes_what_the_api_reads() -> None:
     home = "segmentation:/var/lib/segmentation"
     assert home in SERVICES["builder"]["volumes"]
     assert f"{home}:ro" in SERVICES["api"]["volumes"]
+    # One audit log for both. Docker makes no folder to mount on in what is read-only.
+    for service in SERVICES.values():
+        assert "audit:/var/lib/segmentation/audit" in service["volumes"]
+    assert set(COMPOSE["volumes"]) == {"segmentation", "audit", "temporary"}
+    (made,) = re.findall(r"install -d -o 10001 -g 10001 (.*)", DOCKERFILE)
+    assert "/var/lib/segmentation/audit" in made.split()
     assert "SEGMENTATION_HOME=/var/lib/segmentation " in DOCKERFILE
     _, command = instructions(DOCKERFILE)[-1]
     assert json.loads(command)[-1] == "/var/lib/segmentation/published/segments.duckdb"

@@ -161,7 +161,7 @@ def check_url(said: str, address: str) -> None:
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
         raise DestinationError(
             f"{said} begins with '{address[:8]}'. Expected https://, or http:// to this machine: "
-            f"messages are of customers."
+            f"what is sent must not be readable on the way."
         )
 
 

@@ -18,6 +18,7 @@ from customer_segmentation.output.last_build import (
     read_artifact,
     was_not_replaced,
 )
+from customer_segmentation.output.publication import data_set
 
 _MOST = 5  # of a kind; a build whose first model fails skips hundreds
 _STALE = """
@@ -28,9 +29,10 @@ _STALE = """
     where check_name = 'days_old' and verdict = 'warn'
     order by source_table
 """
+# Without the warning, which may count few customers.
 _GATES = """
     select
-        gate || ': ' || min_by(segment_key || ' ' || warning, segment_key)
+        gate || ': ' || min(segment_key)
         || case when count(*) > 1 then ', and ' || count(*) - 1 || ' more' else '' end
     from monitoring.segment_warnings
     group by gate
@@ -42,7 +44,14 @@ class AlertError(ValueError):
     """The alert can't be sent; the message says what to change."""
 
 
-def alerts(published: Path, target: Path, state: Path, hours: float, now: dt.datetime) -> list[str]:
+def alerts(
+    published: Path,
+    target: Path,
+    state: Path,
+    hours: float,
+    now: dt.datetime,
+    dataset: str | None = None,
+) -> list[str]:
     """Whether builds publish, tables are fresh, segments pass their gates, deliveries get through.
 
     A build that stops before dbt writes its results, or that never starts, shows in the age of the
@@ -54,21 +63,29 @@ def alerts(published: Path, target: Path, state: Path, hours: float, now: dt.dat
         state: The state of deliveries, which need not exist.
         hours: How old the published file may be.
         now: The time to judge its age by.
+        dataset: The data set it should hold; None: any.
 
     Returns:
-        A line for each finding, none of which names a customer or quotes data. Empty if all is
-        well.
+        A line for each finding, none of which names a customer or has figures of customers. Empty
+        if all is well.
     """
+    undelivered = list(_undelivered(state)) if state.exists() else []
     if not published.exists():
-        return [f"Nothing has been published to {published} yet.", *_failed(target)]
+        return [f"Nothing has been published to {published} yet.", *_failed(target), *undelivered]
+    held = data_set(published)
+    if held and dataset not in (None, held[0]):
+        # What is in the file is of another data set, so nothing else in it counts.
+        return [
+            f"{published} holds the data set {held[0]}. Expected {dataset}: build it, or set its "
+            f"publish_path.",
+            *_failed(target),
+            *undelivered,
+        ]
     since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
     found = []
     if (now - since) > dt.timedelta(hours=hours):
         age = (now - since) / dt.timedelta(hours=1)
-        found.append(
-            f"Nothing has been published for {age:.0f} hours, expected every {hours:g}: readers "
-            f"have the file of {since:%Y-%m-%d %H:%M} UTC."
-        )
+        found.append(f"Last published {age:.0f} hours ago (limit {hours:g} hours).")
     if was_not_replaced(published, target):
         found += [
             f"The last build published nothing: readers have the file of {since:%Y-%m-%d %H:%M} "
@@ -78,9 +95,7 @@ def alerts(published: Path, target: Path, state: Path, hours: float, now: dt.dat
     with open_to_read(published) as connection:
         found += _in_short("Not fresh: ", connection, _STALE)
         found += _in_short("Gate ", connection, _GATES)
-    if state.exists():
-        found += _undelivered(state)
-    return found
+    return found + undelivered
 
 
 def send(found: Sequence[str], variable: str, environment: Mapping[str, str] = os.environ) -> None:

@@ -210,6 +210,9 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         ):
             recorded = call("segmentation_record_build", json.dumps({**line, **other}))
             assert "SQL of a var" in recorded["error"], other
+        before = len(json.loads(dbt_plugin.audit_lines()))
+        assert call("segmentation_record_build", json.dumps(line)) == {"result": None}
+        assert len(json.loads(dbt_plugin.audit_lines())) == before + 1
         assert {path.name for path in outside.iterdir()} == {"orders.csv"}
         assert not (tmp_path / "last_build.json").exists()
         assert call("segmentation_publish", request(published)) == {"result": None}

@@ -23,6 +23,9 @@
             'project': project_folder(),
             'model': setting('topics').model,
             'erased': erased_query(),
+            'command': flags.WHICH,
+            'dataset': var('dataset'),
+            'target_name': target.name,
         } %}
         {% set allowed = [] %}
         {% for folder in call_plugin('segmentation_limit_file_access', [tojson(request)]) %}

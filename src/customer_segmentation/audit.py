@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import getpass
 import hashlib
 import json
 import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from customer_segmentation.output.last_build import HOME
 
-_LONGEST_LINE = 2**16
+_LONGEST_LINE = 2**16  # bytes: the last line is found without reading the log
 _COLUMNS = {"number", "at", "user", "action", "counts", "previous"}
 
 
@@ -50,7 +52,7 @@ def record(action: str, **counts: int | str) -> None:
             of people.
 
     Raises:
-        AuditError: The log can't be written.
+        AuditError: The log can't be written, or the line is too long.
     """
     append(audit_file(), action, counts)
 
@@ -59,7 +61,7 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
     """Appends a line to a log of any path; see `record`."""
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         with os.fdopen(descriptor, "r+b") as log:
             # Held until the file is closed, also by a kill.
             fcntl.flock(log, fcntl.LOCK_EX)
@@ -67,19 +69,24 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
             line = {
                 "number": number + 1,
                 "at": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
-                "user": getpass.getuser(),
+                "user": _user(),
                 "action": action,
                 "counts": counts,
                 "previous": _hash(last) if last else START.hash,
             }
             text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-            if last and not last.endswith(b"\n"):
-                # Half a line that a full disk left is found by the check, and stays one.
-                text = b"\n" + text
-            log.write(text)
-            log.flush()
-            os.fsync(log.fileno())
-            _note_end(path, End(number + 1, _hash(text.lstrip(b"\n"))))
+            if len(text) > _LONGEST_LINE:
+                raise AuditError(
+                    f"A line for {path} would have {len(text):,} bytes. What was done is not "
+                    f"recorded. Expected at most {_LONGEST_LINE:,}: shorter names and paths."
+                )
+            with _whole_or_nothing(descriptor):
+                if last and not last.endswith(b"\n"):
+                    # Half a line that a kill left is found by the check, and stays one.
+                    _write(descriptor, b"\n")
+                _write(descriptor, text)
+                os.fsync(descriptor)
+                _note_end(path, End(number + 1, _hash(text)))
     except OSError as error:
         raise AuditError(
             f"{path} can't be written: {error.strerror}. What was done is not recorded. Expected a "
@@ -88,7 +95,7 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log that can be read, as they were written; none without a file."""
+    """The lines of a log but those that were damaged or edited to another form."""
     if not path.exists():
         return []
     parsed = (_parsed(text) for text in path.read_bytes().splitlines())
@@ -147,10 +154,37 @@ def _last_line(log: IO[bytes]) -> tuple[int, bytes]:
     log.seek(max(0, size - _LONGEST_LINE))
     last = (log.readlines() or [b""])[-1]
     line = _parsed(last)
-    if line is not None and isinstance(line["number"], int):
+    if line is not None:
         return line["number"], last
     log.seek(0)
-    return len(log.readlines()), last
+    lines = log.readlines()
+    return len(lines), lines[-1] if lines else b""
+
+
+@contextmanager
+def _whole_or_nothing(descriptor: int) -> Iterator[None]:
+    """Takes back what was written before an error such as a full disk."""
+    size = os.fstat(descriptor).st_size
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    # Without a buffer, which would be written once more when the file is closed.
+    while text:
+        text = text[os.write(descriptor, text) :]
+
+
+def _user() -> str:
+    """Name of the user of this process; variables of the environment may hold any other."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _hash(text: bytes) -> str:
@@ -158,11 +192,26 @@ def _hash(text: bytes) -> str:
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
+    """A line as `append` writes it; None for any other, which the mart could not hold."""
     try:
         line = json.loads(text)
-    except ValueError:
+        if not isinstance(line, dict) or line.keys() != _COLUMNS:
+            return None
+        # Neither NaN nor half a character.
+        json.dumps(line, ensure_ascii=False, allow_nan=False).encode()
+        at = dt.datetime.fromisoformat(line["at"])
+    except (ValueError, TypeError, RecursionError):
         return None
-    return line if isinstance(line, dict) and line.keys() == _COLUMNS else None
+    texts = line["user"], line["action"], line["previous"]
+    is_whole = (
+        type(line["number"]) is int
+        and 0 < line["number"] < 2**63
+        and at.utcoffset() == dt.timedelta(0)
+        and at.isoformat(timespec="microseconds") == line["at"]
+        and all(isinstance(text, str) for text in texts)
+        and isinstance(line["counts"], dict)
+    )
+    return line if is_whole else None
 
 
 def _note(path: Path) -> Path:

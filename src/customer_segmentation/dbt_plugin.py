@@ -232,7 +232,12 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
         def note_build(request: str) -> str:
             wanted = json.loads(request)
-            return _answer(lambda: _record("build", **wanted))
+
+            def noted() -> None:
+                access.only_counts_of_this_run(wanted)
+                _record("build", **wanted)
+
+            return _answer(noted)
 
         def hash_of_project(folder: str) -> str:
             def made() -> str:
@@ -352,6 +357,20 @@ class _FileAccess:
                     f"SQL of a var or a model called a function with another {name} than this "
                     f"run began with. Expected calls by the macros of this project alone."
                 )
+
+    def only_counts_of_this_run(self, line: dict[str, Any]) -> None:
+        """Refuses anything else for the audit log, which may hold no data of people."""
+        counts = "nodes", "unsuccessful"
+        if line.keys() != {"command", "dataset", "target", *counts} or any(
+            type(line[name]) is not int for name in counts
+        ):
+            raise PermissionError(
+                "SQL of a var or a model called a function that records runs. Expected calls by "
+                "the macros of this project alone, with the counts of a run."
+            )
+        self.only_as_declared(
+            command=line["command"], dataset=line["dataset"], target_name=line["target"]
+        )
 
 
 def project_hash(folder: str) -> str:

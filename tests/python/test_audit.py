@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import pwd
+import resource
 import shutil
 from pathlib import Path
 
+import duckdb
+import jinja2
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_segmentation.audit import START, AuditError, append, check
+from customer_segmentation import audit
+from customer_segmentation.audit import START, AuditError, append, audit_file, check, lines_of
+from customer_segmentation.dbt_plugin import audit_lines
 
 LINES = 8
 
@@ -103,6 +111,128 @@ def test_a_folder_that_is_a_file_is_said(tmp_path):
     (tmp_path / "audit").write_text("")
     with pytest.raises(AuditError, match=r"can't be written.*is not recorded"):
         append(tmp_path / "audit" / "audit.jsonl", "build", {})
+
+
+def test_the_user_is_that_of_the_process(tmp_path, monkeypatch):
+    path = tmp_path / "audit.jsonl"
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "someone-else")
+    append(path, "build", {})
+    # A container may run as a user who has no name.
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    append(path, "build", {})
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert [line["user"] for line in lines_of(path)] == [user, str(2**31 - 7)]
+
+
+def _append_to_a_full_disk(path: Path, room: int) -> None:
+    most = path.stat().st_size + room
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    with pytest.raises(AuditError, match=r"can't be written.*is not recorded"):
+        append(path, "export", {"segment": "rule:lapsed"})
+
+
+@pytest.mark.parametrize("room", [0, 1, 50])
+def test_a_full_disk_leaves_no_half_line(log, room):
+    path = copied(log)
+    before = path.read_bytes()
+    process = multiprocessing.get_context("fork").Process(
+        target=_append_to_a_full_disk, args=(path, room)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert path.read_bytes() == before
+    append(path, "build", {})
+    assert check(path).lines == LINES + 1
+
+
+def test_a_line_whose_end_cant_be_noted_is_taken_back(log):
+    path = copied(log)
+    draft = path.with_name("audit.jsonl.draft")
+    draft.mkdir()
+    with pytest.raises(AuditError, match="is not recorded"):
+        append(path, "build", {})
+    assert check(path).lines == LINES
+    draft.rmdir()
+    append(path, "build", {})
+    assert check(path).lines == LINES + 1
+
+
+def test_a_line_is_at_most_as_long_as_is_read_back(log):
+    path = copied(log)
+    append(path, "export", {"file": ""})
+    around = len(path.read_bytes().splitlines(keepends=True)[-1])
+    # The number of the next line has one digit more.
+    with pytest.raises(AuditError, match=r"65,537 bytes.*is not recorded. Expected at most 65,536"):
+        append(path, "export", {"file": "x" * (2**16 - around)})
+    assert check(path).lines == LINES + 1
+    for number in (2, 3):
+        append(path, "export", {"file": "x" * (2**16 - around - 1)})
+        assert check(path).lines == LINES + number
+
+
+EDITED = {
+    "number": ["1", 1.5, None, True, 0, -1, 2**63, 10**400, [1]],
+    "at": [
+        "yesterday",
+        "2026-11-30",
+        "2026-11-30T10:00:00",
+        "2026-W49-1T10:00:00+00:00",
+        "2026-11-30T10:00:00.000000+01:00",
+        "",
+        None,
+        7,
+    ],
+    "user": [None, 7, "\ud800"],
+    "action": [None, ["build"]],
+    "counts": [None, "{}", [], {"customers": float("nan")}, {"customers": float("inf")}],
+    "previous": [None, 0],
+}
+
+
+def test_a_line_that_was_edited_by_hand_stops_no_publication(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "HOME", tmp_path)
+    path = audit_file()
+    append(path, "build", {"dataset": "shop", "nodes": 9})
+    whole = json.loads(path.read_text())
+    path.write_text("")
+    for name, values in EDITED.items():
+        for value in values:
+            with path.open("a") as lines:
+                lines.write(json.dumps({**whole, name: value}) + "\n")
+            with pytest.raises(AuditError):
+                check(path)
+    unusual = {"number": 2**63 - 1, "user": "a\0b", "counts": {"deep": 1e300, "n": 10**400}}
+    with path.open("a") as lines:
+        lines.write('{"half\n[1]\nnull\n' + "[" * 100_000 + "\n")
+        lines.write(json.dumps({**whole, **unusual}) + "\n")
+        lines.write(json.dumps(whole) + "\n")
+    # The macro's own SQL, into a table as the mart's contract makes it.
+    statements = []
+    macros = (ROOT / "macros" / "publication" / "publish_marts.sql").read_text()
+    engine = jinja2.Environment(extensions=["jinja2.ext.do"])
+    mart = {"model.customer_segmentation.audit_log": {"relation_name": "audit_log"}}
+    engine.from_string(macros).make_module(
+        {"execute": True, "graph": {"nodes": mart}, "run_query": statements.append}
+    ).fill_audit_log()
+    table = """
+        create table audit_log (
+            line_number bigint not null, recorded_at timestamp not null, user_name varchar not null,
+            action varchar not null, counts varchar not null, previous_hash varchar not null
+        )
+    """
+    with duckdb.connect() as connection:
+        connection.execute(table)
+        connection.create_function(
+            "segmentation_audit_log", audit_lines, [], duckdb.sqltype("VARCHAR"), side_effects=True
+        )
+        for statement in statements:
+            connection.execute(statement)
+        rows = connection.execute("select * from audit_log order by line_number").fetchall()
+    assert [row[0] for row in rows] == [1, 2**63 - 1]
+    assert rows[0][1].isoformat(timespec="microseconds") + "+00:00" == whole["at"]
+    assert json.loads(rows[0][4]) == whole["counts"]
 
 
 def _write(path: Path, number: int) -> None:

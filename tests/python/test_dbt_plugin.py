@@ -148,7 +148,11 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         "project": str(tmp_path / "project"),
         "model": None,
         "erased": "",
+        "command": "build",
+        "dataset": "shop",
+        "target_name": "local",
     }
+    line = {"command": "build", "dataset": "shop", "target": "local", "nodes": 9, "unsuccessful": 0}
     file = {"table": "orders", "path": str(outside / "orders.csv"), "format": "csv"}
     calls = {
         "segmentation_find_raw_files": [str(outside), "[]", "[]"],
@@ -164,6 +168,7 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         "segmentation_publish": [request(outside / "new" / "stolen.duckdb")],
         "segmentation_code_hash": [str(outside)],
         "segmentation_embedding_model": [str(outside)],
+        "segmentation_record_build": [json.dumps({**line, "dataset": "anna@example.org"})],
     }
     with duckdb.connect() as connection:
         plugin(tmp_path / "demo.duckdb").configure_connection(connection)
@@ -196,6 +201,18 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
         ):
             summary = json.dumps({**of_this_build, **elsewhere})
             assert "SQL of a var" in call("segmentation_summary", summary)["result"]
+        for other in (
+            {"command": "anna@example.org"},
+            {"target": "anna@example.org"},
+            {"nodes": "anna@example.org"},
+            {"unsuccessful": True},
+            {"more": "anna@example.org"},
+        ):
+            recorded = call("segmentation_record_build", json.dumps({**line, **other}))
+            assert "SQL of a var" in recorded["error"], other
+        before = len(json.loads(dbt_plugin.audit_lines()))
+        assert call("segmentation_record_build", json.dumps(line)) == {"result": None}
+        assert len(json.loads(dbt_plugin.audit_lines())) == before + 1
         assert {path.name for path in outside.iterdir()} == {"orders.csv"}
         assert not (tmp_path / "last_build.json").exists()
         assert call("segmentation_publish", request(published)) == {"result": None}

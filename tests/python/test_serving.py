@@ -31,8 +31,9 @@ from customer_segmentation.cli import main
 from customer_segmentation.output.export import export_segment
 from customer_segmentation.serving.access import LOG, record_reads
 from customer_segmentation.serving.app import make_app
-from customer_segmentation.serving.errors import ServeError
+from customer_segmentation.serving.errors import NothingToServeError, ServeError
 from customer_segmentation.serving.readers import Reader, read_readers, reader_of
+from customer_segmentation.serving.runs import load, write_rows
 from customer_segmentation.serving.sources import Source, open_sources
 
 KEY, ROLE_KEY, SLOW_KEY = "k" * 32, "r" * 32, "s" * 32
@@ -378,6 +379,13 @@ def test_a_wrong_request_is_explained(
     assert check_problem(service(path, **given), status)["where"] == where
 
 
+@pytest.mark.parametrize("path", ["/v1/segments/", "/v1/customers/004/", "/health/"])
+def test_no_answer_leads_to_the_host_that_a_request_names(service: Service, path: str) -> None:
+    answered = service(path, headers={"Host": "elsewhere.example"})
+    assert check_problem(answered, 404)["where"] == "path"
+    assert "location" not in answered.headers
+
+
 def test_a_misspelt_segment_gets_a_suggestion(service: Service) -> None:
     problem = check_problem(service("/v1/segments/rule:al/members"), 404)
     assert "Did you mean rule:all" in problem["detail"]
@@ -504,6 +512,35 @@ def test_a_file_that_cannot_be_read_leaves_the_run_before(tmp_path: Path) -> Non
     publish(source.file, 1)
     source.refresh()
     assert source.run.size == 31
+
+
+def test_a_run_is_not_named_after_a_file_that_is_published_while_it_is_loaded(
+    tmp_path: Path,
+) -> None:
+    published = publish(tmp_path / "segments.duckdb")
+
+    def replace(how_many: int) -> None:
+        """As of the same day, with other customers."""
+        with duckdb.connect(str(publish(tmp_path / "next.duckdb"))) as connection:
+            connection.execute(f"delete from customers where customer_id >= '{how_many:03}'")
+        os.replace(tmp_path / "next.duckdb", published)
+
+    def write(file: Path, target: Path) -> None:
+        write_rows(file, target)
+        replace(9)
+
+    during, after = load(published, write), load(published)
+    assert (during.size, after.size) == (30, 9)
+    assert during.name != after.name
+    assert load(published).name == after.name
+
+    def remove(file: Path, target: Path) -> None:
+        write_rows(file, target)
+        file.unlink()
+
+    assert load(published, remove).name == after.name
+    with pytest.raises(NothingToServeError, match="does not exist"):
+        load(published)
 
 
 # --- Start -----------------------------------------------------------------------------------

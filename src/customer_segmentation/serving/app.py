@@ -170,6 +170,8 @@ def make_app(sources: dict[str, Source], readers: Sequence[Reader]) -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # They would lead to whatever host the request names.
+        redirect_slashes=False,
     )
     app.add_middleware(Gate, readers=readers, sources=sources, metrics=metrics)
     app.add_exception_handler(ProblemError, _problem)

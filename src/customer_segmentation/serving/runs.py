@@ -240,13 +240,15 @@ def write_rows(published: Path, target: Path) -> None:
         ) from error
     except (OSError, duckdb.Error, sqlite3.Error) as error:
         if not published.exists():
-            raise NothingToServeError(
-                f"{published} does not exist. Expected the file of a build."
-            ) from error
+            raise _missing(published) from error
         raise ServeError(
             f"{published} can't be loaded: {str(error).splitlines()[0]}. Expected a published "
             f"file, and some kilobytes per customer in {tempfile.gettempdir()}."
         ) from error
+
+
+def _missing(published: Path) -> NothingToServeError:
+    return NothingToServeError(f"{published} does not exist. Expected the file of a build.")
 
 
 def write_rows_aside(published: Path, target: Path) -> None:
@@ -272,6 +274,16 @@ def load(published: Path, write: Callable[[Path, Path], None] = write_rows) -> R
     Raises:
         ServeError: There is no such file, or no customers are in it.
     """
+    try:
+        # Before the rows: if a build publishes while they are read, the name must not be that of
+        # the new file, whose own rows are loaded next.
+        facts = published.stat()
+    except FileNotFoundError as error:
+        raise _missing(published) from error
+    except OSError as error:
+        raise ServeError(
+            f"{published} can't be read: {error.strerror}. Expected a file that this user may read."
+        ) from error
     # Only this user may open the folder. It is removed at the end; SQLite keeps the file open.
     with tempfile.TemporaryDirectory(prefix="segmentation-") as folder:
         file = Path(folder) / "rows.sqlite"
@@ -283,7 +295,6 @@ def load(published: Path, write: Callable[[Path, Path], None] = write_rows) -> R
         ((as_of, size),) = rows.execute(
             "select as_of, (select count(*) from customers) from data_set"
         ).fetchall()
-    facts = published.stat()
     state = f"{facts.st_mtime_ns} {facts.st_size}"
     name = f"{as_of}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     return Run(name, as_of, size, segments, rows)

@@ -346,9 +346,12 @@ def test_make_erase_leaves_nothing_but_an_old_export_and_proves_it(
     assert build.rows(counted.format("customers")) == [(0,)]
     assert build.rows(counted.format("activation_outbox")) == [(1,)]
     log = [json.loads(line) for line in (build.folder / "audit/audit.jsonl").open()]
-    assert [line["action"] for line in log] == ["build", "publish", "erase"]
-    assert check(build.folder / "audit" / "audit.jsonl").lines == 3
+    assert [line["action"] for line in log] == ["erase-begun", "build", "publish", "erase"]
+    assert check(build.folder / "audit" / "audit.jsonl").lines == 4
     # The publication can't be in what it publishes.
-    assert build.rows("select action from monitoring.audit_log") == [("build",)]
+    assert build.rows("select action from monitoring.audit_log order by line_number") == [
+        ("erase-begun",),
+        ("build",),
+    ]
     requests = (build.folder / "raw" / "erasure_requests.csv").read_text().splitlines()
     assert requests[-1].startswith("default,c20,")

@@ -103,7 +103,7 @@ requests_by_email as (
     inner join people_by_email
         on
             tombstones.reference = people_by_email.email_key
-            and coalesce(people_by_email.created_on <= tombstones.erased_on, true)
+            and coalesce(tombstones.erased_on >= people_by_email.created_on, true)
 ),
 
 erased_people as (

@@ -162,7 +162,6 @@
         {% endif %}
     {% endfor %}
     {% set details, readers = {}, {} %}
-    {% set periods = graph.nodes['model.customer_segmentation.int_periods'].relation_name %}
     {% for result in results if result.node.unique_id in views %}
         {% set definition = namespace(sql=result.node.compiled_code) %}
         {% for unique_id in result.node.depends_on.nodes %}
@@ -175,7 +174,7 @@
                 {% do detail.columns.pop(column, none) %}
             {% endfor %}
             {% set exclude = ' exclude (' ~ meta.published_without | join(', ') ~ ')' if 'published_without' in meta else '' %}
-            {% set current = ' inner join ' ~ periods ~ ' as periods on rows.as_of = periods.as_of where periods.is_current' if meta.get('published_rows') == 'current' else '' %}
+            {% set current = ' inner join ' ~ graph.nodes['model.customer_segmentation.int_periods'].relation_name ~ ' as periods on rows.as_of = periods.as_of where periods.is_current' if meta.get('published_rows') == 'current' else '' %}
             {#- Whoever may read the view needs the table, whatever it is where it is published by itself. -#}
             {% do detail.update({
                 'relation': '(select rows.*' ~ exclude ~ ' from ' ~ detail.relation ~ ' as rows' ~ current ~ ')',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,36 @@ def declared(path: Path, kind: str, form: str, page: str, error: type[Exception]
     if not isinstance(named, dict) or not named:
         raise error(f"{path} declares no {kind}. Expected name: {form}.")
     return {str(name): entry for name, entry in named.items()}
+
+
+def secret_of(
+    kind: str,
+    name: str,
+    what: str,
+    variable: Any,
+    environment: Mapping[str, str],
+    error: type[Exception],
+) -> str:
+    """The secret in the environment variable that an entry names.
+
+    Args:
+        kind: What the entry is, such as destination.
+        name: Its name.
+        what: What the secret is to the entry, such as key.
+        variable: The name of the environment variable, as declared.
+        environment: Where it is.
+        error: Raised where there is none.
+    """
+    if not isinstance(variable, str) or not variable:
+        raise error(
+            f"{kind.capitalize()} '{name}' names no {what}. Expected the name of an environment "
+            f"variable."
+        )
+    # Files of secrets often end in a line break.
+    secret = environment.get(variable, "").strip()
+    if not secret:
+        # The name is not repeated: by mistake it may be the secret itself.
+        raise error(
+            f"The environment variable that {kind} '{name}' names as its {what} is not set."
+        )
+    return secret

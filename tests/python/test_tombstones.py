@@ -30,7 +30,7 @@ FILES = {
     "consents": ("customer_ref,purpose,granted", [f"{MIA},activation,no", "gone,activation,no"]),
     "erasure_requests": ("customer_ref,source_system", ["gone,default"]),
 }
-# What is left of them while the request is missing or the file is sealed.
+# The rows that remain while the request is missing or the file is sealed.
 LEFT = {
     "erasure_requests": [],
     "orders": ["2"],
@@ -56,7 +56,7 @@ def keys(table: str, columns: str) -> ReferenceKeys:
 
 
 def through_the_door(folder, form, erased, tables=FILES):
-    """The first column of what is left of each table, and what was counted."""
+    """The first column of the remaining rows of each table, and the counts."""
     raw = folder / "raw"
     raw.mkdir()
     for name, (header, rows) in tables.items():

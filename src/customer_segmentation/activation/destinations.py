@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from customer_segmentation.activation.messages import PAYLOAD_FIELDS
-from customer_segmentation.declared import declared
+from customer_segmentation.declared import declared, secret_of
 from customer_segmentation.near_names import did_you_mean
 
 HTTP_TYPES = ("webhook", "hubspot", "klaviyo")
@@ -166,17 +166,7 @@ def check_url(said: str, address: str) -> None:
 
 
 def _secret(name: str, variable: Any, environment: Mapping[str, str]) -> str:
-    if not isinstance(variable, str) or not variable:
-        raise DestinationError(
-            f"Destination '{name}' names no secret. Expected the name of an environment variable."
-        )
-    # Files of secrets often end in a line break.
-    secret = environment.get(variable, "").strip()
-    if not secret:
-        # The name is not repeated: by mistake it may be the secret itself.
-        raise DestinationError(
-            f"The environment variable that destination '{name}' names as its secret is not set."
-        )
+    secret = secret_of("destination", name, "secret", variable, environment, DestinationError)
     if not (secret.isascii() and secret.isprintable()):
         # Checked here, since the error of a later step would repeat the secret.
         raise DestinationError(

@@ -1,4 +1,4 @@
-"""Erases a person: request, tombstones, a build, and a proof of what is left."""
+"""Erases a person: request, tombstones, a build, and a search for remaining traces."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Place(NamedTuple):
 
     Attributes:
         name: What was searched, and how.
-        before: Hits of the person before the erasure; None where only what is left matters.
+        before: Hits of the person before the erasure; None where only remaining traces count.
         after: The same after it.
         control: Hits of a customer who stays, after it.
         found: Columns or files that the person is still in.
@@ -119,7 +119,7 @@ class Proof(NamedTuple):
 def erase(
     source_system: str, customer_ref: str, variables: Mapping[str, Any], target: Path
 ) -> Proof:
-    """Erases the customer that a reference means, builds, and searches what is left.
+    """Erases the customer that a reference means, builds, and searches for remaining traces.
 
     Args:
         source_system: System of the reference.

@@ -41,7 +41,7 @@ class TombstoneError(ValueError):
 
 
 class Tombstone(NamedTuple):
-    """What is left of a reference of an erased person.
+    """The keyed hash of an erased person's reference.
 
     Attributes:
         reference: Its keyed hash; an e-mail address as staging hashes it.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customer_segmentation.declared import declared
+from customer_segmentation.declared import declared, secret_of
 from customer_segmentation.near_names import did_you_mean
 from customer_segmentation.serving.errors import ServeError
 
@@ -114,17 +114,7 @@ def _reader(name: str, given: Any, environment: Mapping[str, str]) -> Reader:
 
 
 def _key(name: str, variable: Any, environment: Mapping[str, str]) -> str:
-    if not isinstance(variable, str) or not variable:
-        raise ServeError(
-            f"Reader '{name}' names no key. Expected the name of an environment variable."
-        )
-    # Files of secrets often end in a line break.
-    key = environment.get(variable, "").strip()
-    if not key:
-        # The name is not repeated: by mistake it may be the key itself.
-        raise ServeError(
-            f"The environment variable that reader '{name}' names as its key is not set."
-        )
+    key = secret_of("reader", name, "key", variable, environment, ServeError)
     if len(key) < SHORTEST_KEY or not (key.isascii() and key.isprintable() and " " not in key):
         raise ServeError(
             f"The key of reader '{name}' can be guessed, or no header can carry it. Expected "

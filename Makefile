@@ -100,8 +100,9 @@ deliver: $(INSTALLED) ## Send changes of segments to the tools in destinations.y
 
 # In the environment, since all users may read the arguments of a process.
 erase export-person: export CUSTOMER_REF := $(value CUSTOMER_REF)
+# YES=1: also one with many records.
 erase: $(INSTALLED) ## Erase a customer, build, and prove it: make erase CUSTOMER_REF=c17 SOURCE=shop
-	@$(BIN)/customer-segmentation erase --source "$(or $(SOURCE),default)" $(CHOSEN)
+	@$(BIN)/customer-segmentation erase --source "$(or $(SOURCE),default)" $(if $(YES),--yes) $(CHOSEN)
 
 export-person: $(INSTALLED) ## Write all that is held on a customer to exports/: make export-person CUSTOMER_REF=c17 SOURCE=shop
 	@$(BIN)/customer-segmentation export-person --source "$(or $(SOURCE),default)" $(CHOSEN)

@@ -94,6 +94,7 @@
         'checks': checks | sort,
         'vars': invocation_args_dict.vars,
         'target': flags.TARGET_PATH or 'target',
+        'target_name': target.name,
     } %}
     {{ return(customer_segmentation.call_plugin('segmentation_summary', [tojson(request)])) }}
 {% endmacro %}

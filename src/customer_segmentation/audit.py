@@ -36,6 +36,18 @@ class End(NamedTuple):
 START = End(0, "0" * 64)
 
 
+class Checked(NamedTuple):
+    """A log that holds together.
+
+    Attributes:
+        end: Where it ends.
+        torn: Where in the file there is the beginning of a line that a kill ended, from 1.
+    """
+
+    end: End
+    torn: list[int]
+
+
 def audit_file() -> Path:
     """The log of all data sets of this folder. A file beside it notes where the log ends."""
     return HOME / "audit" / "audit.jsonl"
@@ -65,14 +77,14 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
         with os.fdopen(descriptor, "r+b") as log:
             # Held until the file is closed, also by a kill.
             fcntl.flock(log, fcntl.LOCK_EX)
-            number, last = _last_line(log)
+            end, is_torn = _end_of(log, path)
             line = {
-                "number": number + 1,
+                "number": end.lines + 1,
                 "at": dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"),
                 "user": _user(),
                 "action": action,
                 "counts": counts,
-                "previous": _hash(last) if last else START.hash,
+                "previous": end.hash,
             }
             text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
             if len(text) > _LONGEST_LINE:
@@ -81,12 +93,12 @@ def append(path: Path, action: str, counts: dict[str, int | str]) -> None:
                     f"recorded. Expected at most {_LONGEST_LINE:,}: shorter names and paths."
                 )
             with _whole_or_nothing(descriptor):
-                if last and not last.endswith(b"\n"):
-                    # Half a line that a kill left is found by the check, and stays one.
+                if is_torn:
+                    # The half line that a kill left stays one, and the check says so.
                     _write(descriptor, b"\n")
                 _write(descriptor, text)
                 os.fsync(descriptor)
-                _note_end(path, End(number + 1, _hash(text)))
+                _note_end(path, End(end.lines + 1, _hash(text)))
     except OSError as error:
         raise AuditError(
             f"{path} can't be written: {error.strerror}. What was done is not recorded. Expected a "
@@ -102,8 +114,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [line for line in parsed if line is not None]
 
 
-def check(path: Path) -> End:
+def check(path: Path) -> Checked:
     """Where a log ends that holds together.
+
+    The beginning of a line is skipped: its process was killed before what it did was recorded.
 
     Raises:
         AuditError: A line was changed, removed, added or moved.
@@ -111,15 +125,19 @@ def check(path: Path) -> End:
     noted = _noted_end(path)
     if not path.exists():
         if noted == START:
-            return START
+            return Checked(START, [])
         raise AuditError(f"{path} is missing. Expected {noted.lines} lines: restore it.")
     before = end = START
+    torn = []
     with path.open("rb") as log:
         fcntl.flock(log, fcntl.LOCK_SH)
         noted = _noted_end(path)
-        for text in log:
+        for place, text in enumerate(log, start=1):
             number = end.lines + 1
             line = _parsed(text)
+            if line is None and _is_torn(text):
+                torn.append(place)
+                continue
             if line is None:
                 raise AuditError(f"Line {number} of {path} is damaged. Expected a record.")
             if line["number"] != number:
@@ -135,7 +153,7 @@ def check(path: Path) -> End:
             before, end = end, End(number, _hash(text))
     # A process that is killed after its line leaves the note of the line before.
     if noted in (end, before):
-        return end
+        return Checked(end, torn)
     if noted.lines > end.lines:
         raise AuditError(
             f"{path} ends at line {end.lines}. Expected {noted.lines}: the last lines were removed."
@@ -148,17 +166,33 @@ def check(path: Path) -> End:
     )
 
 
-def _last_line(log: IO[bytes]) -> tuple[int, bytes]:
-    """Number and text of the last line, with the log at its end; a long log is not read."""
+def _end_of(log: IO[bytes], path: Path) -> tuple[End, bool]:
+    """The last whole line, and whether the log ends within a line; a long log is not read."""
     size = log.seek(0, os.SEEK_END)
-    log.seek(max(0, size - _LONGEST_LINE))
-    last = (log.readlines() or [b""])[-1]
-    line = _parsed(last)
-    if line is not None:
-        return line["number"], last
-    log.seek(0)
-    lines = log.readlines()
-    return len(lines), lines[-1] if lines else b""
+    for start in (max(0, size - 2 * _LONGEST_LINE), 0):
+        log.seek(start)
+        lines = log.readlines()
+        whole = next(
+            ((line, text) for text in reversed(lines) if (line := _parsed(text)) is not None), None
+        )
+        if whole:
+            break
+    end = End(whole[0]["number"], _hash(whole[1])) if whole else START
+    with suppress(AuditError):
+        # A line that was noted and is none any more was no half line: the check must miss it.
+        noted = _noted_end(path)
+        end = noted if noted.lines > end.lines else end
+    return end, bool(lines) and not lines[-1].endswith(b"\n")
+
+
+def _is_torn(text: bytes) -> bool:
+    """Whether a line is the beginning of one that `append` writes."""
+    first = b'{"number": '
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text.rstrip(b"\n")[: len(first)] == first[: len(text.rstrip(b"\n"))]
+    return False
 
 
 @contextmanager
@@ -188,7 +222,8 @@ def _user() -> str:
 
 
 def _hash(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
+    # A kill may come before the end of the line alone.
+    return hashlib.sha256(text.rstrip(b"\n") + b"\n").hexdigest()
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

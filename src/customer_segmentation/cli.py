@@ -130,8 +130,9 @@ def export(
         )
 
 
-def erase_person(source_system: str, dataset: str | None, target: Path) -> None:
-    proof = erase(source_system, _given_reference(), vars_of(dataset, target), target)
+def erase_person(source_system: str, dataset: str | None, target: Path, yes: bool) -> None:
+    variables = vars_of(dataset, target)
+    proof = erase(source_system, _given_reference(), variables, target, is_sure=yes)
     text = "\n".join(proof_text(proof)) + "\n"
     folder = HOME / "erasures"
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -173,8 +174,14 @@ def _given_reference() -> str:
 
 
 def check_audit() -> None:
-    end = check_log(audit_file())
+    end, torn = check_log(audit_file())
     print(f"{audit_file()}: {end.lines:,} lines hold together. Hash of the last one: {end.hash}")
+    if torn:
+        places = ", ".join(map(str, torn))
+        print(
+            f"Half lines, skipped: {places} of the file. Their processes were killed while they "
+            f"wrote what they had done."
+        )
 
 
 def deliver_messages(
@@ -379,6 +386,7 @@ _WITH_REFS = (
 )
 _RAW_DIR = "raw_dir", {"help": "folder of the raw files"}
 _FULL = "--full", {"action": "store_true", "help": "all segments, findings and verdicts"}
+_YES = "--yes", {"action": "store_true", "help": "erase a customer with many records, too"}
 _RULE = "rule", {"help": "as in rule_segments: '{metric: orders, at_least: 3}'"}
 _SEGMENT = "segment", {"help": "such as rule:recent_buyers"}
 _METRIC = "metric", {"help": "conversion, repeat_rate, response_rate or a customer_features column"}
@@ -409,7 +417,7 @@ COMMANDS = {
     "erase": Command(
         erase_person,
         "erase the customer of the environment variable CUSTOMER_REF, build, and search the rest",
-        [_SOURCE, _DATASET, _TARGET],
+        [_SOURCE, _DATASET, _TARGET, _YES],
     ),
     "export-person": Command(
         export_held,

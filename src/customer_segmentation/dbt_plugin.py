@@ -221,9 +221,13 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             path = Path(wanted["path"])
             try:
                 access.only_as_declared(
-                    publish_path=wanted["path"], target=wanted["target"], vars=wanted["vars"]
+                    publish_path=wanted["path"],
+                    target=wanted["target"],
+                    vars=wanted["vars"],
+                    target_name=wanted["target_name"],
                 )
-                record_build(LastBuild(wanted["vars"], wanted["checks"]), Path(wanted["target"]))
+                build = LastBuild(wanted["vars"], wanted["checks"], wanted["target_name"])
+                record_build(build, Path(wanted["target"]))
                 page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
             except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.

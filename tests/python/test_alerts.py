@@ -76,6 +76,15 @@ def test_nothing_is_said_when_all_is_well(folder: Path) -> None:
     assert said(folder) == []
 
 
+def test_a_build_of_another_data_set_says_nothing_about_this_one(folder: Path) -> None:
+    write_results(folder, PUBLISHED_AT + dt.timedelta(hours=1), "success")
+    results = json.loads((folder / "run_results.json").read_text())
+    for dataset, expected in {"other": 0, "shop": 1}.items():
+        results["args"]["vars"] = {"dataset": dataset}
+        (folder / "run_results.json").write_text(json.dumps(results))
+        assert len([line for line in said(folder) if "published nothing" in line]) == expected
+
+
 def test_a_build_that_failed_is_named_without_quoting_data(folder: Path) -> None:
     write_results(folder, PUBLISHED_AT + dt.timedelta(days=1), *["error"] * 7, "skipped", "pass")
     lines = said(folder)

@@ -17,7 +17,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_segmentation import audit
+from customer_segmentation import audit, cli
 from customer_segmentation.audit import START, AuditError, append, audit_file, check, lines_of
 from customer_segmentation.dbt_plugin import audit_lines
 
@@ -40,7 +40,7 @@ def copied(log: Path) -> Path:
 
 
 def test_a_log_holds_together(log):
-    assert check(log).lines == LINES
+    assert check(log).end.lines == LINES
     first = json.loads(log.read_text().splitlines()[0])
     assert (first["action"], first["counts"]) == ("export", {"segment": "rule:s0", "customers": 0})
     assert first["user"]
@@ -48,7 +48,7 @@ def test_a_log_holds_together(log):
 
 
 def test_there_may_be_no_log_yet(tmp_path):
-    assert check(tmp_path / "audit.jsonl") == START
+    assert check(tmp_path / "audit.jsonl").end == START
 
 
 @settings(max_examples=200, deadline=None)
@@ -102,9 +102,67 @@ def test_a_kill_between_a_line_and_its_note_is_no_tampering(log):
     note = path.with_name("audit.jsonl.end").read_bytes()
     append(path, "build", {})
     path.with_name("audit.jsonl.end").write_bytes(note)
-    assert check(path).lines == LINES + 1
+    assert check(path).end.lines == LINES + 1
     append(path, "build", {})
-    assert check(path).lines == LINES + 2
+    assert check(path).end.lines == LINES + 2
+
+
+def _append_and_die(path: Path, written: int) -> None:
+    """As a kill does in the middle of a write."""
+    write = os.write
+
+    def half(descriptor: int, text: bytes) -> int:
+        write(descriptor, text[:written])
+        os._exit(9)
+
+    os.write = half
+    append(path, "export", {"segment": "rule:lapsed"})
+
+
+@pytest.mark.parametrize("written", [1, 11, 60, -2])
+def test_a_kill_in_the_middle_of_a_line_leaves_the_others_verifiable(log, written, capsys):
+    path = copied(log)
+    process = multiprocessing.get_context("fork").Process(
+        target=_append_and_die, args=(path, written)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    assert not path.read_bytes().endswith(b"\n")
+    assert check(path) == (check(log).end, [LINES + 1])
+    for number in (1, 2):
+        append(path, "build", {})
+        assert check(path).end.lines == LINES + number
+        assert check(path).torn == [LINES + 1]
+    assert [line["number"] for line in lines_of(path)] == list(range(1, LINES + 3))
+
+
+def test_a_line_without_its_end_is_whole(log):
+    path = copied(log)
+    append(path, "build", {})
+    path.write_bytes(path.read_bytes()[:-1])
+    assert check(path) == ((LINES + 1, check(path).end.hash), [])
+    append(path, "build", {})
+    assert check(path).end.lines == LINES + 2
+
+
+def test_a_last_line_that_is_cut_by_hand_is_missed(log):
+    path = copied(log)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(AuditError, match="the last lines were removed"):
+        check(path)
+    append(path, "build", {})
+    with pytest.raises(AuditError, match=f"has the number {LINES + 1}. Expected {LINES}"):
+        check(path)
+
+
+def test_half_lines_are_said(log, monkeypatch, capsys):
+    path = copied(log)
+    with path.open("ab") as file:
+        file.write(b'{"number": 9, "at": "2026')
+    monkeypatch.setattr(cli, "audit_file", lambda: path)
+    cli.main(["check-audit"])
+    assert f"Half lines, skipped: {LINES + 1} of the file" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_a_file_is_said(tmp_path):
@@ -144,7 +202,7 @@ def test_a_full_disk_leaves_no_half_line(log, room):
     assert process.exitcode == 0
     assert path.read_bytes() == before
     append(path, "build", {})
-    assert check(path).lines == LINES + 1
+    assert check(path).end.lines == LINES + 1
 
 
 def test_a_line_whose_end_cant_be_noted_is_taken_back(log):
@@ -153,10 +211,10 @@ def test_a_line_whose_end_cant_be_noted_is_taken_back(log):
     draft.mkdir()
     with pytest.raises(AuditError, match="is not recorded"):
         append(path, "build", {})
-    assert check(path).lines == LINES
+    assert check(path).end.lines == LINES
     draft.rmdir()
     append(path, "build", {})
-    assert check(path).lines == LINES + 1
+    assert check(path).end.lines == LINES + 1
 
 
 def test_a_line_is_at_most_as_long_as_is_read_back(log):
@@ -166,10 +224,10 @@ def test_a_line_is_at_most_as_long_as_is_read_back(log):
     # The number of the next line has one digit more.
     with pytest.raises(AuditError, match=r"65,537 bytes.*is not recorded. Expected at most 65,536"):
         append(path, "export", {"file": "x" * (2**16 - around)})
-    assert check(path).lines == LINES + 1
+    assert check(path).end.lines == LINES + 1
     for number in (2, 3):
         append(path, "export", {"file": "x" * (2**16 - around - 1)})
-        assert check(path).lines == LINES + number
+        assert check(path).end.lines == LINES + number
 
 
 EDITED = {
@@ -248,4 +306,4 @@ def test_two_writers_at_a_time_lose_no_line(tmp_path):
         writer.start()
     for writer in writers:
         writer.join()
-    assert check(path).lines == 60
+    assert check(path).end.lines == 60

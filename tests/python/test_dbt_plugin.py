@@ -192,7 +192,7 @@ def test_sql_of_a_var_can_use_the_functions_for_no_file_but_the_published_one(tm
                 "SQL of a var" in call("segmentation_publish", request(published, other))["error"]
             )
         of_this_build = {"path": str(published), "checks": []} | {
-            name: limits[name] for name in ("target", "vars")
+            name: limits[name] for name in ("target", "target_name", "vars")
         }
         for elsewhere in (
             {"path": str(outside / "any.duckdb")},

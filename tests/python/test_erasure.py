@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from customer_segmentation.erasure import search
-from customer_segmentation.erasure.erase import ErasureError, add_request
+from customer_segmentation.erasure.erase import ErasureError, add_request, build_command, erase
 from customer_segmentation.erasure.held import export_person
 from customer_segmentation.erasure.person import (
     Person,
@@ -28,6 +28,7 @@ from customer_segmentation.erasure.search import (
     uncompressed,
 )
 from customer_segmentation.identity.identifiers import hashed_reference
+from customer_segmentation.output.last_build import LastBuild, record_build
 
 ID = hashed_id("crm", "c17")
 MIA = Traces(frozenset({"17", "mia@example.org"}), ("mia@example.org",), (ID,), (4711,))
@@ -132,6 +133,23 @@ def test_a_request_keeps_the_columns_of_the_table(tmp_path):
     add_request({"raw_dir": str(parquet.parent)}, "crm", "2", "2024-03-01 10:00:00")
     rows = duckdb.sql(f"select customer_ref, cast(requested_at as varchar) from '{parquet}'")
     assert rows.fetchall() == [(1, "2024-01-01 00:00:00"), (2, "2024-03-01 10:00:00")]
+
+
+def test_a_request_leaves_lines_of_another_encoding_as_they_are(tmp_path):
+    file = tmp_path / "erasure_requests.csv"
+    file.write_bytes("source_system,customer_ref\ncrm,m\xfcller\n".encode("latin-1"))
+    add_request({"raw_dir": str(tmp_path)}, "crm", "mül", "2024-03-01")
+    assert file.read_bytes().splitlines()[1:] == [b"crm,m\xfcller", "crm,mül".encode()]
+
+
+def test_a_table_with_other_separators_is_refused_by_name(tmp_path):
+    file = tmp_path / "erasure_requests.csv"
+    before = b"source_system;customer_ref;requested_at\ncrm;c1;2024-01-01\n"
+    file.write_bytes(before)
+    with pytest.raises(ErasureError, match=r"is separated by ';'. Expected commas"):
+        add_request({"raw_dir": str(tmp_path)}, "crm", "c2", "2024-03-01")
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("variables", [{"raw_schema": "raw", "raw_dir": "x"}, {"raw_dir": None}])
@@ -306,3 +324,44 @@ def test_an_export_has_the_rows_of_one_person_alone(working, tmp_path, monkeypat
     assert held.references == 5
     with pytest.raises(PersonError, match="nothing is held on them"):
         export_person("crm", "r-9", {"dataset": "shop"}, tmp_path / "exports")
+
+
+def test_raw_data_that_only_a_build_attaches_is_said(working, tmp_path, monkeypatch):
+    raw = tmp_path / "raw.duckdb"
+    with duckdb.connect(str(working)) as connection:
+        connection.execute(f"attach '{raw}' as company")
+        connection.execute("create table company.orders as from input.orders")
+        connection.execute("drop table input.orders")
+        connection.execute("create view input.orders as from company.orders")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("customer_segmentation.output.last_build.HOME", tmp_path)
+    variables = {"dataset": "shop", "raw_database": "company", "raw_schema": "main"}
+    for work in (
+        lambda: erase("shop", "mia-1", variables, tmp_path),
+        lambda: export_person("shop", "mia-1", variables, tmp_path),
+    ):
+        with pytest.raises(PersonError, match=r"in an attached database.*erasure_requests") as said:
+            work()
+        assert "mia" not in str(said.value)
+        assert "\n" not in str(said.value)
+
+
+def test_a_customer_with_many_records_is_erased_only_on_purpose(working, tmp_path, monkeypatch):
+    with duckdb.connect(str(working)) as connection:
+        connection.execute(
+            "insert into identity.int_identity__records select 'crm', 'c-' || n, 'mia-1', 100 + n,"
+            " 1, 'id-mia', true from range(5) as numbers (n)"
+        )
+    monkeypatch.setattr("customer_segmentation.output.last_build.HOME", tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ErasureError, match=r"one customer with 6 records.*YES=1.*Nothing was"):
+        erase("shop", "mia-1", {"dataset": "shop"}, tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_build_of_an_erasure_has_the_target_of_the_last_one(tmp_path):
+    variables = {"dataset": "shop"}
+    assert "--target" not in build_command(variables, tmp_path)
+    record_build(LastBuild(variables, [], "warehouse"), tmp_path)
+    assert build_command(variables, tmp_path)[-2:] == ["--target", "warehouse"]
+    assert "--target" not in build_command({"dataset": "other"}, tmp_path)

@@ -164,17 +164,18 @@ def test_the_customer_id_is_forgotten_after_30_days_and_not_learnt_again(file):
 
 
 @pytest.mark.parametrize("is_sealed", [False, True])
-def test_after_the_demo_key_a_shop_begins_anew_unless_its_requests_may_be_gone(
+def test_tombstones_under_the_demo_key_are_not_replaced_by_the_first_own_key(
     tmp_path, monkeypatch, is_sealed
 ):
     path = tmp_path / "shop.erased.json"
     monkeypatch.delenv("SEGMENTATION_HASH_KEY")
     add_erased(path, GONE, [("default", "gone")], TODAY, is_sealed=is_sealed)
+    before = path.read_bytes()
     monkeypatch.setenv("SEGMENTATION_HASH_KEY", "own")
-    if is_sealed:
-        with pytest.raises(TombstoneError, match="another SEGMENTATION_HASH_KEY"):
-            read_erased(path)
-        return
-    assert read_erased(path).tombstones == ()
+    with pytest.raises(TombstoneError, match=r"before SEGMENTATION_HASH_KEY was set.*delete"):
+        read_erased(path)
+    with pytest.raises(TombstoneError):
+        add_erased(path, GONE, [("default", "gone")], TODAY)
+    assert path.read_bytes() == before
+    path.unlink()
     assert add_erased(path, GONE, [("default", "gone")], TODAY) == 3
-    assert len(read_erased(path).tombstones) == 3

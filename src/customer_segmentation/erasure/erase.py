@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,8 @@ from customer_segmentation.input.tombstones import (
 )
 from customer_segmentation.output.last_build import (
     HOME,
+    NoBuildError,
+    last_build,
     open_to_read,
     published_file,
     working_file,
@@ -50,6 +53,8 @@ from customer_segmentation.sql import literal
 from explorer.build import explorer_file, write_explorer
 
 LOGS = Path(os.environ.get("DBT_LOG_PATH", "logs"))
+# Records of one customer_ref are one person. More than these may be the contacts of a firm.
+MANY_RECORDS = 5
 _COLUMNS = ("source_system", "customer_ref", "requested_at")
 
 
@@ -117,7 +122,12 @@ class Proof(NamedTuple):
 
 
 def erase(
-    source_system: str, customer_ref: str, variables: Mapping[str, Any], target: Path
+    source_system: str,
+    customer_ref: str,
+    variables: Mapping[str, Any],
+    target: Path,
+    *,
+    is_sure: bool = False,
 ) -> Proof:
     """Erases the customer that a reference means, builds, and searches for remaining traces.
 
@@ -126,10 +136,12 @@ def erase(
         customer_ref: A reference of orders, the id of a record or an e-mail address.
         variables: The vars of the build.
         target: dbt's target folder.
+        is_sure: Also a customer with more records than `MANY_RECORDS`.
 
     Raises:
         PersonError: The reference means no customer of the last build, or several.
-        ErasureError: The build failed, or the search can't be relied on.
+        ErasureError: The customer has many records, the build failed, or the search can't be
+            relied on.
         TombstoneError: The tombstones can't be used.
     """
     file, published = working_file(variables), published_file(variables)
@@ -147,6 +159,18 @@ def erase(
                 f"source system '{source_system}'. Expected one of orders, the id of a record or "
                 f"an e-mail address, spelt as there; new raw data needs a build first."
             )
+        records = person.records
+        if records > MANY_RECORDS and not is_sure:
+            raise ErasureError(
+                f"The reference means one customer with {records:,} records of the CRM, all of "
+                f"which would be erased. If all of them are this person's, repeat it with YES=1 "
+                f"(--yes). Nothing was erased."
+            )
+        print(
+            f"Erasing one customer with {records:,} records of the CRM and "
+            f"{len(person.references):,} references in all.",
+            flush=True,
+        )
         traces = traces_of(connection, person)
         held = raw_rows(connection, person)
         stays = another_person(connection, person)
@@ -166,7 +190,7 @@ def erase(
     known = 0
     # Identity may link more to the person in the raw data of today than in the last build.
     while known != (known := len(read_erased(tombstones).tombstones)):
-        build(variables)
+        build(variables, target)
     deletions = _deletions(published, person)
     places = [
         Place(name, before.get(name), left, others[0][0] if others else None, found)
@@ -266,32 +290,53 @@ def _write_with(row: Mapping[str, str], path: Path, draft: Path) -> None:
             connection.execute(f"insert into requests by name select {values}")
             connection.execute(f"copy requests to {literal(draft.as_posix())} (format parquet)")
         return
-    text = path.read_text(encoding="utf-8-sig") if path.exists() else ",".join(row) + "\n"
+    # A build sets lines aside that are not UTF-8; here they stay as they are.
+    text = (
+        path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        if path.exists()
+        else ",".join(row) + "\n"
+    )
     header = next(csv.reader(text.splitlines()))
     names = [name.strip().lower() for name in header]
     lacking = [name for name in ("customer_ref", "source_system") if name not in names]
     if lacking == ["source_system"] and row["source_system"] == "default":
         lacking = []
+    if lacking and len(names) == 1 and (separator := re.search("[;\t|]", names[0])):
+        raise ErasureError(
+            f"{path.as_posix()} is separated by {separator[0]!r}. Expected commas: write it again, "
+            f"and try again. Nothing was erased."
+        )
     if lacking:
         raise ErasureError(
             f"{path.as_posix()} lacks the column {', '.join(lacking)}. Expected it, to hold the "
             f"request: add it, and try again. Nothing was erased."
         )
-    with draft.open("w", newline="", encoding="utf-8") as file:
+    with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text if text.endswith("\n") else text + "\n")
         csv.writer(file, lineterminator="\n").writerow([row.get(name, "") for name in names])
 
 
-def build(variables: Mapping[str, Any]) -> None:
-    """Runs dbt as `make build` does."""
-    command = [str(Path(sys.executable).with_name("dbt")), "build", "--vars"]
-    done = subprocess.run([*command, json.dumps(variables, default=str)], check=False)
+def build(variables: Mapping[str, Any], target: Path) -> None:
+    """Runs dbt as the last build did."""
+    done = subprocess.run(build_command(variables, target), check=False)
     if done.returncode:
         raise ErasureError(
             "The build failed, so the published file still holds the person. Their raw rows are "
             "left out from now on. Fix the error above, then run `make build`. Nothing was "
             "searched, so there is no proof."
         )
+
+
+def build_command(variables: Mapping[str, Any], target: Path) -> list[str]:
+    """The command of a build with these vars, and the target of the last build of the data set."""
+    command = [str(Path(sys.executable).with_name("dbt")), "build", "--vars"]
+    command.append(json.dumps(variables, default=str))
+    try:
+        last = last_build(target)
+    except NoBuildError:
+        return command
+    is_same = working_file(last.vars) == working_file(variables)
+    return [*command, "--target", last.target_name] if is_same and last.target_name else command
 
 
 def _search(file: Path, *wanted: Traces) -> dict[str, list[tuple[int, list[str]]]]:

@@ -39,6 +39,11 @@ class Person(NamedTuple):
     keys: tuple[int, ...]
 
     @property
+    def records(self) -> int:
+        """Number of records of the CRM."""
+        return sum(reference.startswith("record ") for _, reference in self.references)
+
+    @property
     def ids(self) -> list[str]:
         """All ids that the customer may have or have had."""
         found = [hashed_id(system, plain(reference)) for system, reference in self.references]
@@ -57,8 +62,22 @@ def hashed_id(*values: str) -> str:
 
 
 def open_working_file(file: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection in which views of raw data and staging can be read."""
+    """A read-only connection in which views of raw data and staging can be read.
+
+    Raises:
+        PersonError: The raw data is in a database that only the profile of dbt attaches.
+    """
     connection = open_to_read(file)
+    try:
+        connection.execute("select 1 from input.orders limit 0")
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        connection.close()
+        raise PersonError(
+            "The raw data is in an attached database, which only a build can read. To erase "
+            "someone, insert source_system, customer_ref and requested_at into its table "
+            "erasure_requests and run `make build`; search that database yourself for what it "
+            "holds on them."
+        ) from error
     connection.execute("set TimeZone = 'UTC'")
     connection.create_function(
         "segmentation_hashed_reference", hashed_reference, ["VARCHAR"], "VARCHAR"

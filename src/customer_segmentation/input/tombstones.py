@@ -88,9 +88,6 @@ def keyed_reference(source_system: str, reference: str) -> str:
 def read_erased(path: Path) -> Erased:
     """Who was erased; no one without a file.
 
-    Hashes under the public demo key protect no one. A shop that sets a key of its own begins anew:
-    its requests are in the raw data, unless `make erase` was used.
-
     Raises:
         TombstoneError: The hashes were made with another key, so they would match no one, or the
             file is damaged.
@@ -108,8 +105,12 @@ def read_erased(path: Path) -> Erased:
             f"{path.as_posix()} is damaged. Expected the keyed hashes of erased people: restore it "
             f"from a backup. Without it, raw files bring them back."
         ) from error
-    if key != _name_of_key() and key == _NAME_OF_DEMO_KEY and not erased.is_sealed:
-        return Erased()
+    if key != _name_of_key() and key == _NAME_OF_DEMO_KEY:
+        raise TombstoneError(
+            f"{path.as_posix()} was written before SEGMENTATION_HASH_KEY was set, so erased people "
+            f"would not be recognised under the new key. Put the erasure requests of all these "
+            f"people into the raw data, delete the file, and build: the new one has the new key."
+        )
     if key != _name_of_key():
         raise TombstoneError(
             f"{path.as_posix()} was written with another SEGMENTATION_HASH_KEY, so erased people "

@@ -86,7 +86,7 @@ def alerts(
     if (now - since) > dt.timedelta(hours=hours):
         age = (now - since) / dt.timedelta(hours=1)
         found.append(f"Last published {age:.0f} hours ago (limit {hours:g} hours).")
-    if was_not_replaced(published, target):
+    if was_not_replaced(published, target, held[0] if held else None):
         found += [
             f"The last build published nothing: readers have the file of {since:%Y-%m-%d %H:%M} "
             f"UTC.",

@@ -27,10 +27,12 @@ class LastBuild(NamedTuple):
     Attributes:
         vars: Its ``--vars``.
         checks: Name, number of rows and SQL of the data tests that warned.
+        target_name: The target of its profile; None if an earlier version wrote it down.
     """
 
     vars: dict[str, Any]
     checks: list[tuple[str, int, str]]
+    target_name: str | None = None
 
 
 def record_build(build: LastBuild, target: Path) -> None:
@@ -48,7 +50,8 @@ def last_build(target: Path) -> LastBuild:
         NoBuildError: There was none.
     """
     recorded = read_artifact(target, "last_build")
-    return LastBuild(recorded["vars"], [tuple(check) for check in recorded["checks"]])
+    checks = [tuple(check) for check in recorded["checks"]]
+    return LastBuild(recorded["vars"], checks, recorded.get("target_name"))
 
 
 def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
@@ -99,12 +102,13 @@ def open_to_read(file: Path) -> duckdb.DuckDBPyConnection:
         raise NoBuildError(f"{file} is in use by another process. Try again later.") from error
 
 
-def was_not_replaced(published: Path, target: Path) -> bool:
-    """Whether dbt's last command was a build that left the published file as it was."""
+def was_not_replaced(published: Path, target: Path, dataset: str | None) -> bool:
+    """Whether dbt's last command was a build of this data set that left its file as it was."""
     try:
         results = read_artifact(target, "run_results")
     except NoBuildError:
         return False
     started = datetime.fromisoformat(results["metadata"]["invocation_started_at"])
-    is_build = results["args"].get("which") == "build"
+    asked = (results["args"].get("vars") or {}).get("dataset")
+    is_build = results["args"].get("which") == "build" and asked in (None, dataset)
     return is_build and published.stat().st_mtime < started.timestamp()

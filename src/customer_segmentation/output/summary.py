@@ -184,7 +184,7 @@ def print_summary(
             working,
             console,
             full=full,
-            is_earlier=was_not_replaced(published, target),
+            is_earlier=was_not_replaced(published, target, variables.get("dataset", "demo")),
         )
 
 

@@ -239,3 +239,30 @@ def test_each_scheme_is_fitted_or_used_again_by_itself(by, session, fitted_dates
     assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == first[:4]
     session.execute("delete from customers")
     assert build_schemes(cluster={"classes": 3}, journeys={"classes": 5}) == []
+
+
+def test_one_date_of_a_scheme_is_fitted_again(session, fitted_dates):
+    session.execute("alter table customers add column target text default 'lapses'")
+
+    def build_targets():
+        sample = session.sql(
+            "select *, bit_xor(hash(value)) over (partition by as_of) as sample_hash from customers"
+        )
+        found = fit_where_changed(
+            session,
+            sample,
+            stored="fits",
+            fit=FIT,
+            schemes={"lapses": {"classes": 3}},
+            by="target",
+        )
+        found.create("next_fits")
+        session.execute("create or replace table fits as from next_fits; drop table next_fits")
+        return session.sql("from fits order by all").fetchall()
+
+    before = build_targets()
+    session.execute("update customers set value = 9e9 where customer_key = 1 and month(as_of) = 4")
+    after = build_targets()
+    assert fitted_dates[1:] == [["2020-04-01"]]
+    assert [row for row in after if row[1].month == 1] == before[: len(before) // 2]
+    assert len(after) == len(before)

@@ -91,7 +91,10 @@ def _fit_where_changed(
     fresh = session.from_df(fitted)
     if not kept:
         return fresh
-    return session.table(stored).filter(own).filter(_is_one_of(kept)).union(fresh)
+    # Of schemes, the stored table has the column that names them as well.
+    columns = ", ".join(map(identifier, fresh.columns))
+    earlier = session.table(stored).filter(own).filter(_is_one_of(kept)).select(columns)
+    return earlier.union(fresh)
 
 
 def _stored_fits(

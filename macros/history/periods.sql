@@ -15,17 +15,23 @@
 {% macro periods_of_last_build() -%}
     {%- set stored = load_relation(this) if execute and not flags.FULL_REFRESH else none -%}
     {%- set columns = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
-    {%- if 'built_data_hash' in columns -%}
+    {%- if 'built_expiring_data_hash' in columns -%}
 select
     as_of,
+    retention,
+    expiring_data_hash,
     built_definition_hash,
-    built_data_hash
+    built_data_hash,
+    built_expiring_data_hash
 from {{ this }}
     {%- else -%}
 select
     cast(null as date) as as_of,
+    cast(null as {{ dbt.type_string() }}) as retention,
+    cast(null as decimal(38, 0)) as expiring_data_hash,
     cast(null as {{ dbt.type_string() }}) as built_definition_hash,
-    cast(null as decimal(38, 0)) as built_data_hash
+    cast(null as decimal(38, 0)) as built_data_hash,
+    cast(null as decimal(38, 0)) as built_expiring_data_hash
 where false
     {%- endif -%}
 {%- endmacro %}
@@ -115,6 +121,6 @@ select 0 as customers
         {{ return('') }}
     {% endfor %}
     {% set relation = api.Relation.create(database=periods.database, schema=periods.schema, identifier=periods.alias) %}
-    {% do run_query('update ' ~ relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash where is_built') %}
+    {% do run_query('update ' ~ relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash, built_expiring_data_hash = expiring_data_hash where is_built') %}
     {{ return('') }}
 {% endmacro %}

@@ -17,7 +17,8 @@
     {% endif %}
     {% set records = graph.nodes.get('model.customer_segmentation.int_identity__records') %}
     {% set erased = graph.nodes.get('model.customer_segmentation.int_identity__erased_references') %}
-    {% if not (records and erased) %}
+    {% set retention = graph.nodes.get('model.customer_segmentation.int_staging__retention') %}
+    {% if not (records and erased and retention) %}
         {{ return('') }}
     {% endif %}
     {% set schema = input_contract()[0].schema %}
@@ -29,6 +30,12 @@
         select cast(hash(source_table, source_system, reference) as varchar) as reference_hash
         from {{ erased.relation_name }}
         where source_table <> 'erasure_requests'
+        {%- for table in expiring_tables() %}
+        union
+        select cast(hash('retained from', '{{ table }}', min(retained_from)) as varchar) as reference_hash
+        from {{ retention.relation_name }}
+        where source_table = '{{ table }}'
+        {%- endfor %}
     {%- endset %}
     {#- A file of an earlier version may hold anyone. -#}
     {% set due = true %}
@@ -36,9 +43,9 @@
         {% set gone = run_query('select 1 from ' ~ held ~ ' where reference_hash not in (' ~ now_held ~ ') limit 1') %}
         {% set due = gone | length > 0 %}
     {% endif %}
-    {% if due %}
+    {% if delete_expired_copies() or due %}
         {% do run_query('create or replace table ' ~ rewrite_due ~ ' as select 1 as due') %}
-        {% do log('People have left the data: the working file is written anew without them when this run ends.', info=true) %}
+        {% do log('People or rows have left the data: the working file is written anew without them when this run ends.', info=true) %}
     {% endif %}
     {% do run_query('create or replace table ' ~ held ~ ' as ' ~ now_held) %}
 {% endmacro %}

@@ -40,6 +40,7 @@
         'oldest_plausible_age': count,
         'segmentation_consent': {'one_of': ['opt_out', 'opt_in']},
         'activation_consent': {'one_of': ['opt_in', 'opt_out']},
+        'retention': {'values': {'whole': [1, 1200], 'words': 'a whole number of months from 1 to 1200'}, 'named': expiring_tables() | list, 'may_be_empty': true},
         'identity_threshold': share,
         'identity_review_from': share,
         'identity_vetoes': {'items': {'one_of': ['given_name', 'birth_date']}, 'may_be_empty': true},

@@ -23,6 +23,7 @@
     {% for role in var('roles') %}
         {% do check('Var roles', 'the name of a role', role, name_kind()) %}
     {% endfor %}
+    {% do check_retention() %}
     {% do raw_warehouse() %}
     {% do backfill_range() %}
     {% do date_formats() %}

@@ -1,5 +1,22 @@
 {#- Only repeated keys go through the windows, which also separate keys with one hash. Hashes are cheaper to group by. -#}
-{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], offending_columns={}, keys_in=none) %}
+{% macro row_fates(relation, key, content, loaded_at=none, uncompared=[], offending_columns={}, keys_in=none, expiring=none) %}
+{%- set judged = relation -%}
+{%- if expiring in setting('retention') -%}
+{%- set relation = 'retained_rows' -%}
+dated_rows as {{ not_materialized() }} (
+    select
+        *,
+        {{ is_expired(expiring, expiring_tables()[expiring] ~ '_on', ref('int_staging__retention')) | indent(8) }} as is_expired
+    from {{ judged }}
+),
+
+{{ relation }} as {{ not_materialized() }} (
+    select *
+    from dated_rows
+    where not is_expired
+),
+
+{% endif -%}
 {%- set columns = key + content + uncompared -%}
 {%- set key_hash = quick_hash(key) -%}
 {%- set newest_first = loaded_at or 'cast(null as timestamp)' -%}
@@ -91,6 +108,16 @@ fates as (
             else 'deduplicated'
         end as fate
     from ordered_repeats
+    {%- if relation != judged %}
+    union all
+    select
+        {%- for column in columns + (['first_loaded_at'] if loaded_at else []) + ['failed_rule', 'masked_value'] %}
+        null as {{ column }},
+        {%- endfor %}
+        'expired' as fate
+    from dated_rows
+    where is_expired
+    {%- endif %}
 )
 {% endmacro %}
 

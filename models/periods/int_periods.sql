@@ -8,11 +8,15 @@
 -- Periods of earlier builds are a cache: a period is rebuilt when its inputs change: data, definitions, or the first date,
 -- from which hysteresis is replayed. The last build's row of a period holds the hashes of those inputs, written only after
 -- every model kept by period was built.
+--
+-- Rows that expire by var retention change no closed period: when its limits have moved since the last build, only data that can't
+-- expire is compared. What the last build knew to be outdated stays so.
 
 -- depends_on: {{ ref('int_identity__customers_resolved') }}
 
 {% set definition = definition_hash() -%}
 {% set backfill = backfill_range() -%}
+{% set retention = setting('retention') -%}
 {% set is_asked = "as_of between date '" ~ backfill[0] ~ "' and date '" ~ backfill[1] ~ "'" if backfill else 'false' -%}
 
 with calendar as (
@@ -76,7 +80,8 @@ in_force as (
 hashed as (
     select
         in_force.as_of,
-        coalesce(sum(day_hashes.hashed), 0) as data_hash
+        coalesce(sum(day_hashes.hashed), 0) as data_hash,
+        coalesce(sum(day_hashes.expiring_hashed), 0) as expiring_data_hash
     from in_force
     left join day_hashes on in_force.as_of > day_hashes.day
     group by in_force.as_of
@@ -93,13 +98,33 @@ compared as (
             'in_force.models_selected_as_of',
         ]) | indent(8) }} as definition_hash,
         hashed.data_hash,
+        hashed.expiring_data_hash,
+        {% if retention -%}
+        {{ sql_literal(tojson(retention, sort_keys=true)) }}
+        || cast(cast({{ dbt.date_trunc('month', 'max(in_force.as_of) over ()') }} as date) as {{ dbt.type_string() }})
+        {%- else -%}
+        'none'
+        {%- endif %} as retention,
         built.built_definition_hash,
         built.built_data_hash,
+        built.built_expiring_data_hash,
+        built.retention as built_retention,
+        built.expiring_data_hash as last_expiring_data_hash,
         departed.customers as departed_customers
     from in_force
     inner join hashed on in_force.as_of = hashed.as_of
     left join built on in_force.as_of = built.as_of
     cross join departed
+),
+
+differing as (
+    select
+        *,
+        built_data_hash <> data_hash
+        or built_expiring_data_hash
+        <> case when built_retention = retention then expiring_data_hash else last_expiring_data_hash end
+            as has_other_data
+    from compared
 ),
 
 asked as (
@@ -111,13 +136,13 @@ asked as (
             when departed_customers > 0 then 'customers_gone'
             when is_current then 'current'
             when
-                built_data_hash <> data_hash
+                has_other_data
                 and periods_ago <= {{ setting('rebuild_periods') }} + 1
                 then 'late_data'
             when {{ is_asked }} then 'backfill'
             when {{ setting('score_slack') }} > 0 then 'slack'
         end as build_reason
-    from compared
+    from differing
 ),
 
 -- Changes are derived from the previous period, so the period after a rebuilt one is built as well.
@@ -154,13 +179,19 @@ periods as (
         is_built
         or coalesce(lead(is_built) over (order by as_of), false)
         or coalesce(lead(is_built, 2) over (order by as_of), false) as is_measured,
-        coalesce(not is_built and built_data_hash <> data_hash, false) as is_outdated,
+        coalesce(not is_built and has_other_data, false) as is_outdated,
 
         -- what went into it
         definition_hash,
         data_hash,
+        expiring_data_hash,
+        retention,
         case when not is_built then built_definition_hash end as built_definition_hash,
-        case when not is_built then built_data_hash end as built_data_hash
+        case when not is_built then built_data_hash end as built_data_hash,
+        case
+            when not is_built and (has_other_data or built_retention = retention) then built_expiring_data_hash
+            when not is_built then expiring_data_hash
+        end as built_expiring_data_hash
     from decided
 )
 

@@ -4,6 +4,8 @@
 --
 -- The sum over the days before an as_of decides whether the period has to be rebuilt. A sum does not depend on the order in
 -- which rows arrived.
+--
+-- What var retention may change has a sum of its own. Events that expire also change since when customers are known.
 
 {% set attributes = rule_attributes() + ['customer_key', 'signed_up_on'] -%}
 {% set consents = ['customer_key', 'purpose', 'granted', 'stated_on'] -%}
@@ -45,6 +47,7 @@ hashed_days as (
     {% for table, columns, day, sign in days -%}
     select
         {{ day }} as day,
+        {{ 'false' if table in ['orders', 'lines', 'consents'] else 'true' }} as may_expire,
         sum({{ sign }}cast({{ quick_hash(columns) }} as decimal(38, 0))) as hashed
     from {{ table }}
     group by {{ day }}
@@ -54,6 +57,7 @@ hashed_days as (
 
 select
     day,
-    sum(hashed) as hashed
+    sum(case when may_expire then 0 else hashed end) as hashed,
+    sum(case when may_expire then hashed else 0 end) as expiring_hashed
 from hashed_days
 group by day

@@ -68,6 +68,10 @@ raw_counts as (
         {%- do checks.append('synthetic') %}
         count(case when fate = 'loaded' and is_synthetic then 1 end) as synthetic,
         {%- endif %}
+        {%- if table in setting('retention') %}
+        {%- do checks.append('expired') %}
+        count(case when fate = 'expired' then 1 end) as expired,
+        {%- endif %}
         count(case when fate = 'deduplicated' then 1 end) as deduplicated,
         count(case when fate = 'quarantined' then 1 end)
         + coalesce(

@@ -480,8 +480,8 @@ def _rewrite(path: Path, config: dict[str, Any]) -> None:
         rewrite(path, config)
     except (OSError, PublicationError, duckdb.Error) as error:
         _LOGGER.warning(
-            f"{path.as_posix()} still has bytes of people who left the data: it can't be written "
-            f"anew: {str(error).splitlines()[0]} The next run tries again."
+            f"{path.as_posix()} still has bytes of people or rows that left the data: it "
+            f"can't be written anew: {str(error).splitlines()[0]} The next run tries again."
         )
     else:
-        _LOGGER.info(f"{path.as_posix()} is written anew, without the people who left the data.")
+        _LOGGER.info(f"{path.as_posix()} is written anew, without what left the data.")

@@ -93,6 +93,11 @@ TABLES = {
                 ('customers', 'loaded', 2), ('customers', 'synthetic', 1)
         ) as coverage (source_table, check_name, value)
     """,
+    "monitoring.reidentification_risk": """
+        select * from (
+            values ('customers', 1.0), ('customer_features', .125)
+        ) as risks (mart, share_in_small_combinations)
+    """,
     "models.prediction_models": """
         select '' as target, '' as verdict, '' as status
         where false
@@ -195,6 +200,8 @@ def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
         "With fewer than 100 buyers a segment by rank or cluster holds a handful of customers:"
         " read those as a trial.",
         "Quarantined: 1 row of orders.",
+        "Re-identification: customers who share their attributes with fewer than var smallest_cell:"
+        " 12.5% in customer_features, 100.0% in customers.",
         "Since 2020-01-01 Entered Left Mostly by"
         " Largest segments by revenue, with their share of buyers",
         "rfm 2 1 behaviour Champions 100.0%",
@@ -256,7 +263,7 @@ def test_the_page_of_a_demo_fits_on_a_screen_without_terms_of_statistics(folder)
                 " from segment_kpis where segment_key = 'rfm:champions'"
             )
     printed = page(folder, [WARNED, PRIVATE])
-    assert len(printed) == 15
+    assert len(printed) == 16
     assert not any("ilhouette" in line for line in printed)
     assert "Read cluster and journeys as bands of a continuum" in printed[-1]
     assert any(line.startswith("cluster (weak) ") for line in printed)
@@ -309,6 +316,22 @@ def test_many_values_of_an_attribute_are_other(folder, values, shown, rest):
 def test_a_scheme_of_which_nothing_is_known_is_left_out(folder):
     assert not any(line.startswith("region") for line in lines(summary(folder, [])))
     assert not any(line.startswith("region") for line in page(folder))
+
+
+def test_says_what_retention_left_out(folder):
+    assert not any(line.startswith("Retention") for line in page(folder))
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as file:
+        file.execute("""
+            insert into monitoring.source_coverage
+            values
+                ('events', 'expired', 1234), ('events', 'retained_months', 25),
+                ('events', 'retained_from', 20160201), ('tickets', 'expired', 0),
+                ('tickets', 'retained_months', 1), ('tickets', 'retained_from', 20180101)
+        """)
+    assert [line for line in page(folder) if line.startswith("Retention")] == [
+        "Retention: 1,234 rows of events before 2016-02-01 left out (25 months are kept).",
+        "Retention: 0 rows of tickets before 2018-01-01 left out (1 month is kept).",
+    ]
 
 
 def test_says_what_is_predicted(folder):
@@ -377,7 +400,7 @@ def test_without_a_whole_period_nothing_is_said_of_what_members_bought(folder):
         file.execute("delete from segment_kpis where is_last_whole")
     printed = lines(summary(folder, []))
     assert "Scheme Segment Customers Of buyers Of revenue" in printed
-    assert page(folder)[5] == "Scheme Largest segments by revenue, with their share of buyers"
+    assert page(folder)[6] == "Scheme Largest segments by revenue, with their share of buyers"
 
 
 def test_counts_changes_by_scheme_and_never_over_schemes(folder):

@@ -35,6 +35,17 @@ BAD_VARS: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "validate_vars()",
+        {"retention": {"orders": 36}},
+        ["Var retention, at orders", "Allowed: the keys", "events"],
+    ),
+    ("validate_vars()", {"retention": {"events": 1.5}}, ["Var retention, at events", "found 1.5"]),
+    (
+        "validate_vars()",
+        {"retention": {"events": 25}, "score_slack": 0.1},
+        ["Var retention", "score_slack"],
+    ),
+    (
+        "validate_vars()",
         {"min_completeness": {"orders": {"customer": 0.5}}},
         ["Var min_completeness, at orders", "'customer'", "customer_ref"],
     ),
@@ -243,6 +254,8 @@ SHAPE_NO_HISTORY = {
     "activation_consent",
     "activation_triggers",
     "freshness_days",
+    # Closed periods stay as they were built.
+    "retention",
     "test_severity",
     "max_reject_rate",
     "publish_targets",

@@ -33,6 +33,10 @@ bot_days as (
     select * from {{ ref('int_staging__bot_days') }}
 ),
 
+retention as (
+    select * from {{ ref('int_staging__retention') }}
+),
+
 periods as (
     select *
     from {{ ref('int_periods') }}
@@ -55,7 +59,8 @@ after_as_of as (
 fates as (
     select
         source_table,
-        sum(case when check_name = 'rows' then value end) as raw_rows,
+        sum(case when check_name = 'rows' then value end)
+        - coalesce(sum(case when check_name = 'expired' then value end), 0) as raw_rows,
         sum(case when check_name = 'loaded' then value end) as loaded,
         sum(case when check_name = 'quarantined' then value end)
         - coalesce(sum(case when check_name = 'other_currency' then value end), 0) as quarantined
@@ -116,6 +121,18 @@ measured as (
         where check_name not like 'filled%' and check_name not in ('newest_day', 'sale_turned_return')
         union all
         select * from after_as_of
+        union all
+        select
+            source_table,
+            'retained_months' as check_name,
+            months as value
+        from retention
+        union all
+        select
+            source_table,
+            'retained_from' as check_name,
+            year(retained_from) * 10000 + month(retained_from) * 100 + 1 as value
+        from retention
         {%- for reason in ['declared', 'per_day', 'per_minute'] %}
         union all
         select

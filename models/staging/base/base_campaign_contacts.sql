@@ -39,7 +39,8 @@ judged as {{ not_materialized() }} (
     'judged',
     key=['campaign_id', 'source_system', 'customer_ref', 'contacted_at'],
     content=[],
-    uncompared=['contacted_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['contacted_on', 'is_synthetic', 'unusable_fields'],
+    expiring='campaign_contacts'
 ) }}
 
 select * from fates

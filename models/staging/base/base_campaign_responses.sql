@@ -50,7 +50,8 @@ judged as {{ not_materialized() }} (
     'judged',
     key=['campaign_id', 'source_system', 'customer_ref', 'response_type', 'responded_at', 'amount'],
     content=[],
-    uncompared=['responded_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['responded_on', 'is_synthetic', 'unusable_fields'],
+    expiring='campaign_responses'
 ) }}
 
 select * from fates

@@ -71,7 +71,8 @@ judged as {{ not_materialized() }} (
     ],
     loaded_at='loaded_at',
     uncompared=['loaded_at', 'sequence', 'occurred_on', 'is_synthetic', 'unusable_fields'],
-    offending_columns={'impossible_date': 'raw_occurred_at', 'implausible_date': 'raw_occurred_at'}
+    offending_columns={'impossible_date': 'raw_occurred_at', 'implausible_date': 'raw_occurred_at'},
+    expiring='events'
 ) }}
 
 select * from fates

@@ -41,7 +41,8 @@ judged as {{ not_materialized() }} (
     'judged',
     key=['source_system', 'customer_ref', 'anonymous_id', 'device_id', 'seen_at'],
     content=[],
-    uncompared=['seen_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['seen_on', 'is_synthetic', 'unusable_fields'],
+    expiring='identity_links'
 ) }}
 
 select * from fates

@@ -58,7 +58,8 @@ judged as {{ not_materialized() }} (
     'judged',
     key=['ticket_id', 'source_system'],
     content=['customer_ref', 'opened_at', 'channel', 'body', 'rating'],
-    uncompared=['opened_on', 'is_synthetic', 'unusable_fields']
+    uncompared=['opened_on', 'is_synthetic', 'unusable_fields'],
+    expiring='tickets'
 ) }}
 
 select * from fates

@@ -233,6 +233,8 @@ def _print(
         console.print(" ".join([opening, *_synthetic(connection, full)]))
         _print_customers(connection, console)
         _print_quarantined(connection, console, full)
+        _print_retention(connection, console)
+        _print_risk(connection, console)
         _print_predictions(connection, console)
         _print_experiments(connection, console)
         names = dict(connection.execute("select segment_key, name from segments").fetchall())
@@ -370,6 +372,47 @@ def _print_quarantined(connection: duckdb.DuckDBPyConnection, console: Console, 
     ).fetchall():
         of_rule = f", rule {broken}" if full else ""
         console.print(f"Quarantined: {_counted(rows, 'row')} of {source_table}{of_rule}.")
+
+
+def _print_retention(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """What var retention left out."""
+    limits = connection.execute(
+        """
+        select
+            source_table,
+            max(value) filter (check_name = 'expired'),
+            max(value) filter (check_name = 'retained_months'),
+            strptime(
+                max(cast(value as integer)) filter (check_name = 'retained_from')::varchar, '%Y%m%d'
+            )
+        from monitoring.source_coverage
+        where check_name in ('expired', 'retained_months', 'retained_from')
+        group by source_table
+        order by source_table
+        """
+    ).fetchall()
+    for table, rows, months, first in limits:
+        console.print(
+            f"Retention: {_counted(int(rows), 'row')} of {table} before {first.date()} left out "
+            f"({_counted(int(months), 'month')} {'is' if months == 1 else 'are'} kept)."
+        )
+
+
+def _print_risk(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """How many customers those who read the marts may recognise by their attributes."""
+    risks = connection.execute(
+        """
+        select mart, share_in_small_combinations
+        from monitoring.reidentification_risk
+        order by mart
+        """
+    ).fetchall()
+    if risks:
+        shares = ", ".join(f"{percent(share)} in {mart}" for mart, share in risks)
+        console.print(
+            f"Re-identification: customers who share their attributes with fewer than var "
+            f"smallest_cell: {shares}."
+        )
 
 
 def _print_predictions(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark vulnerabilities sbom
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -197,6 +197,15 @@ RUNS ?= 3
 
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
+
+vulnerabilities: $(INSTALLED) ## Ask the OSV database for known vulnerabilities of the locked run-time dependencies
+	$(BIN)/uv audit --frozen --no-dev
+
+sbom: SBOM = $(or $(DBT_TARGET_PATH),target)/sbom.json
+sbom: $(INSTALLED) ## Write the bill of materials, the locked run-time dependencies as CycloneDX: target/sbom.json
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 --output-file $(SBOM)
+	@echo "Wrote $(SBOM)"
 
 docs: SITE = $(or $(DBT_TARGET_PATH),target)/site
 docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/last_build.json)),,build) ## Write the documentation site, with what the last build made: target/site/index.html

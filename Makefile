@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark vulnerabilities sbom
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -129,9 +129,9 @@ assign: $(INSTALLED) ## Write who gets which variant to exports/: make assign EX
 	@$(BIN)/customer-segmentation assign "$(EXPERIMENT)" $(CHOSEN)
 
 # Tests build in a folder of their own, so that the last build, the working file and the published file stay as they are.
-conventions demo-pages unit-tests: export SEGMENTATION_HOME := target/scratch
-conventions demo-pages unit-tests: export DBT_TARGET_PATH := target/scratch/target
-conventions demo-pages unit-tests: export DBT_LOG_PATH := target/scratch/logs
+conventions demo-pages unit-tests unit-tests-alone: export SEGMENTATION_HOME := target/scratch
+conventions demo-pages unit-tests unit-tests-alone: export DBT_TARGET_PATH := target/scratch/target
+conventions demo-pages unit-tests unit-tests-alone: export DBT_LOG_PATH := target/scratch/logs
 
 # Two checks run at a time; each prints its output when it finishes.
 CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests
@@ -149,7 +149,7 @@ N ?= 200
 check check-kill: export KILLS := $(N)
 check: export ALL_EXAMPLES := 2000
 
-check: $(INSTALLED) ## Run the checks of reliability at full size; writes the table in docs/reliability.md
+check: $(INSTALLED) unit-tests-alone ## Run the checks of reliability at full size; writes the table in docs/reliability.md
 	$(BIN)/pytest -m check --page docs/reliability.md
 
 check-kill: $(INSTALLED) ## The check that kills builds alone: make check-kill N=200
@@ -178,15 +178,21 @@ hooks: $(INSTALLED) ## Check style before every commit
 demo-pages: build ## Compare what the documentation and the explorer show of the demo with its last build
 	$(BIN)/pytest tests/python/test_demo_pages.py tests/python/test_explorer_pages.py tests/python/test_site.py
 
-# dbt unit tests need the tables of a build, and assume the default vars.
-unit-tests: conventions demo-pages ## Run the dbt unit tests
-	$(DBT) test --select test_type:unit --vars '{raw_dir: data/demo}'
+# dbt unit tests need the tables of a build, and assume the default vars. Mutants are made of what they ran.
+UNIT_TESTS = $(DBT) test --select test_type:unit --vars '{raw_dir: data/demo}'
+
+unit-tests: conventions demo-pages ## Run the dbt unit tests, and see whether they notice faults in the SQL
+	$(UNIT_TESTS)
+	$(BIN)/pytest tests/python/test_mutants.py
+
+unit-tests-alone: build
+	$(UNIT_TESTS)
 
 build-tests: $(INSTALLED) ## Run the pytest files that build whole projects
 	$(BIN)/pytest tests/python/test_builds_*.py tests/python/test_readme.py
 
 function-tests: $(INSTALLED) ## Run all other pytest files
-	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py --ignore=tests/python/test_site.py
+	$(BIN)/pytest --ignore-glob='*/test_builds_*' --ignore=tests/python/test_readme.py --ignore=tests/python/test_mutants.py --ignore=tests/python/test_demo_pages.py --ignore=tests/python/test_explorer_pages.py --ignore=tests/python/test_site.py
 
 # Roles and tables have to exist there; nothing is run.
 grants: $(INSTALLED) ## Print the GRANT statements of var roles: make grants TARGET=postgres, snowflake, bigquery or databricks
@@ -198,6 +204,15 @@ RUNS ?= 3
 
 bench: $(INSTALLED) ## Compare with a bare script, pandas and openretailscience; writes bench/results.md
 	$(BIN)/python bench/run.py --sizes $(SIZES) --runs $(RUNS)
+
+vulnerabilities: $(INSTALLED) ## Ask the OSV database for known vulnerabilities of the locked run-time dependencies
+	$(BIN)/uv audit --frozen --no-dev
+
+sbom: SBOM = $(or $(DBT_TARGET_PATH),target)/sbom.json
+sbom: $(INSTALLED) ## Write the bill of materials, the locked run-time dependencies as CycloneDX: target/sbom.json
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 --output-file $(SBOM)
+	@echo "Wrote $(SBOM)"
 
 docs: SITE = $(or $(DBT_TARGET_PATH),target)/site
 docs: $(INSTALLED) $(if $(wildcard $(if $(CHOSEN),warehouse/$(DATASET).duckdb,target/last_build.json)),,build) ## Write the documentation site, with what the last build made: target/site/index.html

@@ -15,6 +15,7 @@
     {% if not all_models_are_built(results) %}
         {{ return('') }}
     {% endif %}
+    {% set dropped = drop_tables_no_longer_built() %}
     {% set records = graph.nodes.get('model.customer_segmentation.int_identity__records') %}
     {% set erased = graph.nodes.get('model.customer_segmentation.int_identity__erased_references') %}
     {% set retention = graph.nodes.get('model.customer_segmentation.int_staging__retention') %}
@@ -41,13 +42,47 @@
     {% set due = true %}
     {% if run_query("select 1 from information_schema.tables where table_schema = " ~ sql_literal(schema) ~ " and table_name = 'held_references'") | length %}
         {% set gone = run_query('select 1 from ' ~ held ~ ' where reference_hash not in (' ~ now_held ~ ') limit 1') %}
-        {% set due = gone | length > 0 %}
+        {% set due = gone | length > 0 or dropped %}
     {% endif %}
     {% if delete_expired_copies() or due %}
         {% do run_query('create or replace table ' ~ rewrite_due ~ ' as select 1 as due') %}
         {% do log('People or rows have left the data: the working file is written anew without them when this run ends.', info=true) %}
     {% endif %}
     {% do run_query('create or replace table ' ~ held ~ ' as ' ~ now_held) %}
+{% endmacro %}
+
+
+{#- What only earlier builds made is never built again, and would keep whoever was in it. -#}
+{% macro drop_tables_no_longer_built() %}
+    {% set schema = input_contract()[0].schema %}
+    {% set record = input_relation(schema, 'built_tables') %}
+    {% set built, ours = [], [] %}
+    {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.config.materialized != 'ephemeral' %}
+        {% set name = '(' ~ sql_literal(node.schema) ~ ', ' ~ sql_literal(node.alias) ~ ')' %}
+        {% do built.append(name) %}
+        {% do ours.append(name) if node.package_name == 'customer_segmentation' %}
+    {% endfor %}
+    {% set dropped = [] %}
+    {#- Not by the adapter's functions: they begin a transaction that nothing commits after a run. -#}
+    {% set there = 'from information_schema.tables where table_catalog = ' ~ sql_literal(target.database) ~ ' and ' %}
+    {% if run_query('select 1 ' ~ there ~ 'table_schema = ' ~ sql_literal(schema) ~ " and table_name = 'built_tables'") | length %}
+        {% set gone %}
+            select table_schema, table_name, table_type {{ there }}
+                (table_schema, table_name) in (select (table_schema, table_name) from {{ record }})
+                and (table_schema, table_name) not in ({{ built | join(', ') }})
+            order by table_schema, table_name
+        {% endset %}
+        {% for table in run_query(gone) %}
+            {% set kind = 'view' if table['table_type'] == 'VIEW' else 'table' %}
+            {% do run_query('drop ' ~ kind ~ ' ' ~ input_relation(table['table_schema'], table['table_name'])) %}
+            {% do dropped.append(table['table_schema'] ~ '.' ~ table['table_name']) %}
+        {% endfor %}
+    {% endif %}
+    {% if dropped %}
+        {% do log('Dropped from the working file, since no model makes it any more: ' ~ dropped | join(', '), info=true) %}
+    {% endif %}
+    {% do run_query('create or replace table ' ~ record ~ ' as select * from (values ' ~ ours | join(', ') ~ ') as ours (table_schema, table_name)') %}
+    {{ return(dropped | length > 0) }}
 {% endmacro %}
 
 

@@ -25,6 +25,11 @@ CHECKS = {
     "properties": "Random cases: customers are joined whatever the order of rows, scores and "
     "thresholds follow the values and treat equals alike, rules have the members that a slow "
     "evaluator finds, and history ends as if it had been built at once.",
+    "mutants": "Faults in the SQL of models whose every fault was examined, one at a time: a "
+    "comparison, a boundary, the kind of a join, a dropped filter, a swapped column, a wrong "
+    "window, a missing distinct. Survived means that a test noticed; the others change no result.",
+    "upgrade": "This version builds on the working and published file of an earlier one. The tables"
+    " are those of a build from nothing, and what no model makes any more is dropped and said.",
 }
 _HEADINGS = ["check", "what is tried", "tried", "survived", "seconds", "machine"]
 

@@ -1,10 +1,14 @@
-"""What is needed at run time may be used in a company: no copyleft, no licence left unsaid."""
+"""What is needed at run time may be used in a company: no copyleft, and listed for each release."""
 
+import json
+import os
 import re
+import subprocess
 from importlib import metadata
 from importlib.util import find_spec
 
 from packaging.requirements import Requirement
+from printed_examples import ROOT
 
 COPYLEFT = re.compile(r"\b[AL]?GPL|General Public|Affero|EUPL|SSPL|CDDL")
 # The Artistic License or the GPL, as the user chooses; needed by dbt-core.
@@ -52,3 +56,22 @@ def test_the_check_would_notice_a_copyleft_tool():
     """Such as yamllint, which checks our files and is in the group dev alone."""
     assert COPYLEFT.search(licence_of("yamllint"))
     assert "yamllint" not in run_time_packages()
+
+
+def test_the_bill_of_materials_has_what_is_needed_at_run_time_and_nothing_of_development(tmp_path):
+    environment = {**os.environ, "DBT_TARGET_PATH": str(tmp_path)}
+    subprocess.run(
+        ["make", "--old-file", ".venv/.installed", "sbom"], cwd=ROOT, env=environment, check=True
+    )
+    bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    listed = {(part["name"], part["version"]) for part in bill["components"]}
+    assert {(name, metadata.version(name)) for name in run_time_packages()} <= listed
+    assert not {"pytest", "ruff", "yamllint"} & {name for name, _ in listed}
+
+
+def test_workflows_name_their_actions_by_commit():
+    """A tag can be moved to other code later."""
+    workflows = (ROOT / ".github" / "workflows").glob("*.yml")
+    used = [use for file in workflows for use in re.findall(r"uses: (.*)", file.read_text())]
+    assert len(used) > 10
+    assert [use for use in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", use)] == []

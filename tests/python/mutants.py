@@ -1,0 +1,176 @@
+"""Mutants of the models: their SQL with one small fault, which a test has to notice.
+
+A mutant is described by words and texts, not by a position in a file, so that the same fault can be
+put into every form that a model's SQL takes: as built, and in each unit test with its own vars.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+# What dbt puts before the name of a CTE that stands for another model or for a unit test's rows.
+NOT_OF_THE_MODEL = "__dbt__cte__"
+OTHER_BOUNDARY = {exp.GT: exp.GTE, exp.GTE: exp.GT, exp.LT: exp.LTE, exp.LTE: exp.LT}
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """One fault: of the places in a CTE that read `before`, the one with this number, from 0."""
+
+    model: str
+    cte: str
+    kind: str
+    before: str
+    after: str
+    number: int = 0
+
+    def __str__(self) -> str:
+        place = f" ({self.number + 1})" if self.number else ""
+        return f"{self.model}, {self.cte}{place}: {self.kind}: {self.before} -> {self.after}"
+
+
+def parsed(sql: str) -> exp.Expression:
+    return sqlglot.parse_one(sql, dialect="duckdb")
+
+
+def text(tree: exp.Expression) -> str:
+    return tree.sql(dialect="duckdb")
+
+
+def mutants(model: str, sql: str) -> list[Mutant]:
+    """All mutants of a model."""
+    return [mutant for mutant, _, _ in _places(model, parsed(sql))]
+
+
+def mutated(mutant: Mutant, tree: exp.Expression) -> exp.Expression | None:
+    """A model with the fault, or None where its SQL has no such place."""
+    tree = tree.copy()
+    for found, node, changed in _places(mutant.model, tree, mutant.cte):
+        if found == mutant:
+            if changed is None:
+                node.pop()
+            elif node is tree:
+                tree = changed
+            else:
+                node.replace(changed)
+            return tree
+    return None
+
+
+def _places(
+    model: str, tree: exp.Expression, in_cte: str | None = None
+) -> Iterator[tuple[Mutant, exp.Expression, exp.Expression | None]]:
+    """Each mutant with the node it changes, and what it becomes: None where it is dropped."""
+    columns: ColumnsOfTables = defaultdict(set)
+    for column in tree.find_all(exp.Column):
+        columns[id(column.find_ancestor(exp.Select)), column.table].add(column.name)
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    for node in list(tree.walk()):
+        cte = _cte(node)
+        if cte.startswith(NOT_OF_THE_MODEL) or in_cte not in (None, cte):
+            continue
+        for kind, before, after, changed in _faults(node, columns):
+            place = (cte, kind, before, after)
+            yield Mutant(model, cte, kind, before, after, seen[place]), node, changed
+            seen[place] += 1
+
+
+def _cte(node: exp.Expression) -> str:
+    """The name of the CTE that a node is in; that of the outermost one, where they are nested."""
+    names = []
+    above: exp.Expression | None = node
+    while above := above.parent if above else None:
+        if isinstance(above, exp.CTE):
+            names.append(above.alias)
+    return names[-1] if names else "the last select"
+
+
+def _shown(node: exp.Expression) -> str:
+    """Its text, with tables under the bare names of their models."""
+
+    def bare(part: exp.Expression) -> exp.Expression:
+        if isinstance(part, exp.Table):
+            return exp.to_identifier(part.name.removeprefix(NOT_OF_THE_MODEL))
+        return part
+
+    return text(node.transform(bare) if node.find(exp.Table) else node)
+
+
+# Kind, before, after, and what the node becomes.
+Fault = tuple[str, str, str, exp.Expression | None]
+# The columns that a SELECT, by its id, reads of a table.
+ColumnsOfTables = dict[tuple[int, str], set[str]]
+
+
+def _faults(node: exp.Expression, columns: ColumnsOfTables) -> Iterator[Fault]:
+    """The faults that a node can have."""
+
+    def fault(kind: str, changed: exp.Expression) -> Fault:
+        return kind, _shown(node), _shown(changed), changed
+
+    if other := OTHER_BOUNDARY.get(type(node)):
+        yield fault("boundary", other(this=node.this.copy(), expression=node.expression.copy()))
+    elif isinstance(node, exp.EQ | exp.NEQ):
+        other = exp.NEQ if isinstance(node, exp.EQ) else exp.EQ
+        yield fault("comparison", other(this=node.this.copy(), expression=node.expression.copy()))
+    elif isinstance(node, exp.Join) and (node.args.get("on") or node.args.get("using")):
+        if node.side in ("", "LEFT") and node.kind in ("", "INNER"):
+            changed = node.copy()
+            changed.set("side", None if node.side else "LEFT")
+            changed.set("kind", None)
+            table = node.alias_or_name.removeprefix(NOT_OF_THE_MODEL)
+            sides = ("left join", "join") if node.side else ("join", "left join")
+            yield "join kind", f"{sides[0]} {table}", f"{sides[1]} {table}", changed
+    elif isinstance(node, exp.And):
+        above = node.find_ancestor(exp.Where, exp.Having, exp.Qualify, exp.Join, exp.Select)
+        if isinstance(above, exp.Where | exp.Having | exp.Qualify | exp.Join):
+            for kept, dropped in [(node.left, node.right), (node.right, node.left)]:
+                if not isinstance(dropped, exp.And):
+                    yield "dropped filter", _shown(dropped), "nothing", kept.copy()
+    elif isinstance(node, exp.Filter):
+        yield "dropped filter", _shown(node.expression), "nothing", node.this.copy()
+    elif isinstance(node, exp.Where | exp.Having | exp.Qualify):
+        if not isinstance(node.this, exp.And):
+            yield "dropped filter", _shown(node), "nothing", None
+    elif isinstance(node, exp.Column):
+        others = columns[id(node.find_ancestor(exp.Select)), node.table] - {node.name}
+        if node.table and others:
+            # The one that follows by name.
+            later = min((name for name in others if name > node.name), default=min(others))
+            yield fault("swapped column", exp.column(later, node.table))
+    elif isinstance(node, exp.Window):
+        yield from (fault("wrong window", changed) for changed in _windows(node))
+    elif isinstance(node, exp.Distinct) and isinstance(node.parent, exp.AggFunc):
+        changed = node.expressions[0].copy()
+        yield "missing distinct", _shown(node.parent), text(changed), changed
+    elif isinstance(node, exp.Select | exp.Union) and node.args.get("distinct"):
+        # Of a chain of unions the last one has effect.
+        if isinstance(node.parent, exp.Union) and node.parent.args.get("distinct"):
+            return
+        changed = node.copy()
+        changed.set("distinct", False)
+        words = ("select distinct", "select")
+        words = words if isinstance(node, exp.Select) else ("union", "union all")
+        yield "missing distinct", *words, changed
+
+
+def _windows(window: exp.Window) -> Iterator[exp.Expression]:
+    """Without what it is divided by, in the other order, and without its frame."""
+    if window.args.get("partition_by"):
+        changed = window.copy()
+        changed.set("partition_by", None)
+        yield changed
+    if order := window.args.get("order"):
+        changed = window.copy()
+        first = changed.args["order"].expressions[0]
+        first.set("desc", not order.expressions[0].args.get("desc"))
+        yield changed
+    if window.args.get("spec"):
+        changed = window.copy()
+        changed.set("spec", None)
+        yield changed

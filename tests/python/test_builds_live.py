@@ -22,15 +22,20 @@ import duckdb
 import live_shop
 import pytest
 import redis
-from conftest import ROOT, Build, Workshop, scenario
+from conftest import ROOT, VARS, Build, Workshop, scenario
 from other_processes import free_port
 
 from customer_segmentation.input.contract import read_contract
+from customer_segmentation.input.tombstones import keyed_reference
 from customer_segmentation.live.models import COMPUTED, Compiled, Models, take_snapshot
 from customer_segmentation.live.profiles import Profiles
 from customer_segmentation.live.state import NewBuild, State, state_file
 
 CONTRACT = read_contract(ROOT / "models/staging/_input__sources.yml")
+# A rule with stay_until reads what earlier builds tried.
+REGULARS = {"metric": "orders", "window_days": 60, "at_least": 2}
+REGULARS["stay_until"] = REGULARS | {"at_least": 1}
+RULES = {"rule_segments": {**VARS["rule_segments"], "regulars": REGULARS}}
 NEWS = live_shop.news(live_shop.shop(), seed=1)
 
 
@@ -77,9 +82,8 @@ def shop(workshop: Workshop) -> Shop:
     """Built, followed by the stream, and built again from what was loaded and streamed."""
     folder = workshop.folder("live")
     rows = live_shop.shop()
-    loaded = workshop.build(
-        folder, live_shop.frames(rows), live_shop.VARS, with_artifacts=True
-    ).passed()
+    variables = live_shop.VARS | RULES
+    loaded = workshop.build(folder, live_shop.frames(rows), variables, with_artifacts=True).passed()
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
     working = folder / "warehouse" / "trial.duckdb"
     take_snapshot(working, folder / "snapshot.duckdb", Compiled(manifest))
@@ -88,7 +92,7 @@ def shop(workshop: Workshop) -> Shop:
     with profiles(state_file(working), folder / "snapshot.duckdb", manifest) as (live, _):
         for message in range(0, len(NEWS), 40):
             live.take(stream(NEWS)[message : message + 40])
-    built = workshop.build(folder, live_shop.frames(rows + NEWS), live_shop.VARS).passed()
+    built = workshop.build(folder, live_shop.frames(rows + NEWS), variables).passed()
     return Shop(folder, home, manifest, loaded, built)
 
 
@@ -224,6 +228,23 @@ def test_poisoned_messages_are_counted_and_change_nothing(shop, tmp_path):
     assert b"a@b.c" not in written
     assert b"jane" not in written
     assert b"xxxxxxxxxx" not in written
+
+
+def test_a_message_about_an_erased_customer_is_counted_and_not_kept(shop, tmp_path):
+    snapshot = tmp_path / "snapshot.duckdb"
+    shutil.copy(shop.snapshot, snapshot)
+    with duckdb.connect(str(snapshot)) as build:
+        for reference in ("gone", "visitor device_gone"):
+            row = [keyed_reference("default", reference), None, live_shop.AS_OF]
+            build.execute("insert into staging.stg_tombstones values (?, ?, ?)", row)
+    order = {"order_id": "x1", "customer_ref": "gone", "ordered_at": "2024-05-02", "amount": 5}
+    event = {"event_id": "x2", "anonymous_id": "device_gone", "occurred_at": "2024-05-02"}
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, snapshot, shop.manifest) as (live, state):
+        live.take(stream([("orders", order), ("events", event | {"event_type": "page_view"})]))
+        assert state.reasons() == {"erased_customer": 2}
+        assert list(state.records()) == []
+    assert b"gone" not in file.read_bytes()
 
 
 # --- With a broker -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from customer_segmentation.identity.identifiers import hashed_reference
+from customer_segmentation.input.tombstones import keyed_reference
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.sql import identifier, literal
 
@@ -48,12 +49,15 @@ _CUSTOMERS = "int_identity__customers_resolved"
 _SEGMENTS = "int_segmentation__segments"
 _PERIODS = "int_periods"
 _TRIALS = "int_segmentation__rule_trials"
-_ERASED = "int_identity__erased_references"
+_ERASED_REFERENCES = "int_identity__erased_references"
+_TOMBSTONES = "stg_tombstones"
 
 # A rejected row changes no other, but one that contradicts another row does.
 _COUNTS = "(failed_rule is null or failed_rule = 'conflicting_repeat')"
 _CARRIERS = {"orders": "coupon", "events": "campaign_id"}
 _KEYS = {"orders": "order_id", "events": "event_id"}
+
+_ERASED = "erased_customer"
 
 Row = tuple[str, Mapping[str, str | None]]
 
@@ -100,7 +104,7 @@ class Compiled:
         }
         computed = {self.relation(name) for name in (*COMPUTED, *TABLES)}
         others = (_MEMBERSHIPS, _REFERENCES, _LINKS, _CUSTOMERS, _SEGMENTS, _PERIODS, _TRIALS)
-        named = {self.relation(name) for name in (*others, _ERASED)}
+        named = {self.relation(name) for name in (*others, _ERASED_REFERENCES, _TOMBSTONES)}
         named |= {self.relation(f"base_{table}") for table in TABLES}
         return sorted(found - computed | named)
 
@@ -310,8 +314,10 @@ class Models:
         )
         run.execute(
             f"create view erased as select source_system, reference as customer_ref "
-            f"from {self._build(_ERASED)} where source_table <> 'records'"
+            f"from {self._build(_ERASED_REFERENCES)} where source_table <> 'records'"
         )
+        rows = run.execute(f"select reference from {self._build(_TOMBSTONES)}").fetchall()
+        self._tombstones = {reference for (reference,) in rows}
 
     def add(self, rows: Mapping[str, Sequence[Row]]) -> Changed:
         """Takes in messages.
@@ -328,26 +334,45 @@ class Models:
         references: dict[str, str | None] = {}
         for table in TABLES:
             self._type(table, rows.get(table, ()))
-            for reason, which in {
-                "failed_rule": f"where not {_COUNTS}",
-                "'erased_customer'": "semi join erased using (source_system, customer_ref)",
-                "'unknown_reference'": "anti join names using (source_system, customer_ref) "
-                "where customer_ref is not null",
-            }.items():
-                found = run.execute(f"select message_id, {reason} from typed_{table} {which}")
-                aside |= {m: why for m, why in found.fetchall() if m not in aside}
+            found = run.execute(
+                f"select message_id, failed_rule from typed_{table} where not {_COUNTS}"
+            ).fetchall()
+            found += [(message_id, _ERASED) for message_id in self._erased(table)]
+            found += run.execute(
+                f"select message_id, 'unknown_reference' from typed_{table} "
+                f"anti join names using (source_system, customer_ref) "
+                f"where customer_ref is not null"
+            ).fetchall()
+            for message_id, reason in found:
+                aside.setdefault(message_id, reason)
             kept = run.execute(f"select message_id, customer_ref from typed_{table}")
             references |= dict(kept.fetchall())
-            run.execute(
-                f"delete from typed_{table} where not {_COUNTS} or message_id in "
-                f"(select message_id from typed_{table} "
-                f"semi join erased using (source_system, customer_ref))"
-            )
+            gone = [(i,) for i, reason in aside.items() if reason == _ERASED]
+            run.execute(f"delete from typed_{table} where not {_COUNTS}")
+            if gone:
+                run.executemany(f"delete from typed_{table} where message_id = ?", gone)
             run.execute(
                 f"insert into known.{table} by name "
                 f"select * exclude (message_id) from typed_{table}"
             )
         return Changed(self._customers_of_messages(), aside, references)
+
+    def _erased(self, table: str) -> list[str]:
+        """Ids of messages about people who were erased, with raw rows left or without."""
+        run = self._connection
+        found = run.execute(
+            f"select message_id from typed_{table} "
+            f"semi join erased using (source_system, customer_ref)"
+        ).fetchall()
+        if self._tombstones:
+            visitor = "'visitor ' || anonymous_id" if table == "events" else "null"
+            unknown = run.execute(
+                f"select message_id, source_system, coalesce(customer_ref, {visitor}) as reference "
+                f"from typed_{table} anti join names using (source_system, customer_ref) "
+                f"where reference is not null"
+            ).fetchall()
+            found += [(i,) for i, *whose in unknown if keyed_reference(*whose) in self._tombstones]
+        return [message_id for (message_id,) in found]
 
     def _type(self, table: str, rows: Sequence[Row]) -> None:
         """Runs the base model over the messages.

@@ -118,7 +118,7 @@ def run(home: Path, working: Path, messages: list[dict[str, str]], rate: int, pe
         follower = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         assert follower.stderr
         for line in follower.stderr:
-            if "profiles as of" in line:
+            if "Profiles as of" in line:
                 break
         with closing(sqlite3.connect(state_file(working))) as state:
             follow(client, state, messages, rate, people)

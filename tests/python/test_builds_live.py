@@ -357,7 +357,7 @@ def test_a_second_process_for_the_same_data_set_is_refused(broker, follower):
     _, start = follower
     first = start()
     line = ""
-    while "profiles as of" not in line:
+    while "Profiles as of" not in line:
         line = first.stderr.readline()
         assert line, "the first process ended"
     second = start("--until-empty")

@@ -260,13 +260,13 @@ class Models:
         )
 
     def _move(self, as_of: dt.date | None) -> None:
-        """Leaves the current period alone to be built, up to another date."""
+        """Ends the current period at another date."""
         run, periods = self._connection, self._here(_PERIODS)
         ((built,),) = run.execute(f"select as_of from {periods} where is_current").fetchall()
         self.as_of = as_of or built
         self._built_as_of = built
         # With score_slack, scores are replayed over all periods.
-        keeps_scores = "kept_recency_score" in self._sql["int_segmentation__customers_scored"]
+        self._builds_all = "kept_recency_score" in self._sql["int_segmentation__customers_scored"]
         if self.as_of < built:
             raise LiveError(
                 f"--as-of is {self.as_of}, but the build is as of {built}. Expected that or later."
@@ -289,8 +289,6 @@ class Models:
             )
         elif self.as_of != built:
             run.execute(f"update {periods} set as_of = ? where is_current", [self.as_of])
-        if not keeps_scores:
-            run.execute(f"update {periods} set is_built = is_current")
         if self.as_of != built:
             for table in ("all_buyers", "dates_with_events"):
                 run.execute(
@@ -538,6 +536,7 @@ class Models:
         }
         for table, condition in rows.items():
             self._judge(table, condition)
+        self._choose_periods()
         # With everyone on the same devices: whether one is shared decides whose an event is.
         run.execute(
             """
@@ -559,6 +558,27 @@ class Models:
                     f"update {here} set as_of = ? where as_of = ?",
                     [self.as_of, self._built_as_of],
                 )
+
+    def _choose_periods(self) -> None:
+        """Has the current period built, and those that a message is early enough to change.
+
+        A rule with stay_until depends on earlier periods. Of those that no message reaches, its
+        trials are in the build.
+        """
+        if self._builds_all:
+            return
+        self._connection.execute(
+            f"""
+            update {self._here(_PERIODS)} set is_built = is_current or as_of > (
+                select coalesce(min(day), date '9999-12-31')
+                from (
+                    select ordered_on as day from own_orders where is_new
+                    union all
+                    select occurred_on as day from own_events where is_new
+                )
+            )
+            """
+        )
 
     def _judge(self, table: str, condition: str) -> None:
         """Makes the base table of rows, each with its fate.

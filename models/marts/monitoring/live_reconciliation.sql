@@ -2,7 +2,7 @@
 -- other customers moved a cut point, or references were linked.
 
 with profiles as (
-    select * from {{ source('input_door', 'live_profiles') }}
+    select * from {{ ref('stg_live_profiles') }}
 ),
 
 memberships as (

@@ -353,13 +353,39 @@ def test_without_its_state_the_stream_is_read_again(shop, broker, follower):
         shutil.rmtree(state.parent)
 
 
+def wait_for_profiles(process: subprocess.Popen[str]) -> None:
+    assert process.stderr
+    for line in process.stderr:
+        if "Profiles as of" in line:
+            return
+    raise AssertionError("the process ended")
+
+
+def test_a_follower_starts_again_from_the_next_build(shop, broker, follower):
+    folder, start = follower
+    broker.send(map(fields, NEWS))
+    start("--until-empty").communicate()
+    state = state_file(folder / "warehouse" / "trial.duckdb")
+    with State(state) as before:
+        run, _ = before.build()
+    process = start()
+    wait_for_profiles(process)
+    # As a build leaves them: the published file, then the results.
+    os.utime(folder / "published" / "segments.duckdb")
+    time.sleep(0.05)
+    os.utime(folder / "target" / "run_results.json")
+    wait_for_profiles(process)
+    process.kill()
+    process.communicate()
+    assert state_of(state)[0] == expected_of(shop)
+    with State(state) as after:
+        assert after.build()[0] != run
+
+
 def test_a_second_process_for_the_same_data_set_is_refused(broker, follower):
     _, start = follower
     first = start()
-    line = ""
-    while "Profiles as of" not in line:
-        line = first.stderr.readline()
-        assert line, "the first process ended"
+    wait_for_profiles(first)
     second = start("--until-empty")
     _, log = second.communicate()
     first.kill()

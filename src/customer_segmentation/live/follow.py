@@ -72,8 +72,9 @@ def follow(
         source = Stream(stream, from_start=state.build() is None)
         batches = source.read(until_empty)
         try:
-            for profiles in _builds(state, as_of, variables, target, contract):
-                for batch in _until_replaced(batches, profiles, published_file(variables), target):
+            published = published_file(variables)
+            for run, profiles in _builds(state, as_of, variables, target, contract):
+                for batch in _until_replaced(run, batches, profiles, published, target):
                     messages, changes = messages + batch.messages, changes + batch.changes
                 if until_empty:
                     break
@@ -84,8 +85,8 @@ def follow(
 
 def _builds(
     state: State, as_of: dt.date | None, variables: dict[str, Any], target: Path, contract: Path
-) -> Iterator[Profiles]:
-    """The profiles of each build, beginning with the last one."""
+) -> Iterator[tuple[str, Profiles]]:
+    """The run and the profiles of each build, beginning with the last one."""
     published, working = published_file(variables), working_file(variables)
     tables = read_contract(contract)
     snapshot = state_file(working).with_suffix(".duckdb")
@@ -106,7 +107,7 @@ def _builds(
         build = NewBuild(run, models.as_of.isoformat(), f"{oldest}-0")
         profiles.recall(None if before == build[:2] else build)
         _LOG.info("Profiles as of %s, from a build that began %s", models.as_of, began)
-        yield profiles
+        yield run, profiles
 
 
 def _wait_for_snapshot(working: Path, snapshot: Path, compiled: Compiled) -> None:
@@ -125,13 +126,13 @@ def _wait_for_snapshot(working: Path, snapshot: Path, compiled: Compiled) -> Non
 
 
 def _until_replaced(
+    run: str,
     batches: Iterator[list[tuple[str, dict[str, str]]]],
     profiles: Profiles,
     published: Path,
     target: Path,
 ) -> Iterator[Batch]:
     """Takes in batches until another build was published and has ended."""
-    run = run_of(published)
     results = target / "run_results.json"
     said = time.monotonic()
     messages = 0

@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve alert install-spark vulnerabilities sbom
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -113,6 +113,10 @@ check-audit: $(INSTALLED) ## Look for changed, missing or moved lines in the aud
 # The keys of readers.yml are in the environment.
 serve: $(INSTALLED) ## Answer questions about customers and segments over HTTP: make serve PORT=8000
 	@$(BIN)/customer-segmentation serve --port "$(or $(PORT),8000)" $(CHOSEN)
+
+# The address of Redis, REDIS_URL, is in the environment.
+live: $(INSTALLED) ## Keep memberships up to date with the orders and events of a stream: make live STREAM=raw AS_OF=2026-12-02
+	@$(BIN)/customer-segmentation live --stream "$(or $(STREAM),raw)" $(if $(AS_OF),--as-of "$(AS_OF)") $(CHOSEN)
 
 # Silent if all is well, so that cron mails findings alone. WEBHOOK is the name of an environment variable.
 alert: $(INSTALLED) ## Report failed, late or undelivered work: make alert HOURS=26 WEBHOOK=CHAT_ADDRESS

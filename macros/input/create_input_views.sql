@@ -19,7 +19,9 @@
     {% do run_query('create or replace table ' ~ input_relation(schema, 'kept_out') ~ ' (source_table ' ~ text ~ ', check_name ' ~ text ~ ', value bigint)') %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'tombstones') ~ ' (reference ' ~ text ~ ', customer_id ' ~ text ~ ', erased_on date)') %}
     {% do run_query('create or replace table ' ~ input_relation(schema, 'reference_keys') ~ ' (source_table ' ~ text ~ ', keys ' ~ text ~ ')') %}
+    {% do run_query('create or replace table ' ~ input_relation(schema, 'live_profiles') ~ ' (customer_id ' ~ text ~ ', segment_key ' ~ text ~ ', as_of date)') %}
     {% do load_tombstones(schema) %}
+    {% do load_live_profiles(schema) %}
     {#- Lines belong to the customer of their order, and the requests say whether all that were served are still there. -#}
     {% set first = ['erasure_requests', 'orders'] %}
     {% for table in (contract | selectattr('name', 'in', first) | list) + (contract | rejectattr('name', 'in', first) | list) %}
@@ -28,6 +30,19 @@
     {% do warn_of_demo_hash_key() %}
     {% do limit_file_access() %}
     {{ return('') }}
+{% endmacro %}
+
+
+{#- What build and stream came to for the same customers: see live_reconciliation. -#}
+{% macro load_live_profiles(schema) %}
+    {% do return(adapter.dispatch('load_live_profiles', 'customer_segmentation')(schema)) %}
+{% endmacro %}
+
+{% macro default__load_live_profiles(schema) %}
+{% endmacro %}
+
+{% macro duckdb__load_live_profiles(schema) %}
+    {% do call_plugin('segmentation_load_live_profiles', [input_relation(schema, 'live_profiles') | string]) %}
 {% endmacro %}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import logging
 import os
 import re
 import shutil
@@ -41,6 +42,9 @@ from customer_segmentation.experiments.plan import PlanError, plan_experiment, p
 from customer_segmentation.input.check import check_folder
 from customer_segmentation.input.contract import CONTRACT, read_contract, read_var
 from customer_segmentation.input.tombstones import TombstoneError
+from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.follow import follow
+from customer_segmentation.live.state import read_live, run_of, state_file
 from customer_segmentation.output.alerts import AlertError, alerts, send
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
@@ -53,6 +57,7 @@ from customer_segmentation.output.last_build import (
     published_file,
     read_artifact,
     vars_of,
+    working_file,
 )
 from customer_segmentation.output.model_cards import model_cards
 from customer_segmentation.output.publication import data_set
@@ -193,11 +198,14 @@ def deliver_messages(
     published: Path | None,
     dataset: str | None,
 ) -> None:
-    with open_to_read(_current(published, dataset)) as connection:
-        source = Published(connection)
+    file = _current(published, dataset)
+    with open_to_read(file) as connection:
+        name = (data_set(file) or ("",))[0]
+        live = read_live(state_file(working_file({"dataset": name})), run_of(file))
+        source = Published(connection, live)
         declared = read_destinations(destinations, source.segments())
-        file = state / f"{source.dataset}.sqlite"
-        with State(Path(":memory:") if dry_run and not file.exists() else file) as kept:
+        place = state / f"{source.dataset}.sqlite"
+        with State(Path(":memory:") if dry_run and not place.exists() else place) as kept:
             if dry_run:
                 print(*plan_report(plan_delivery(source, declared, kept)), sep="\n")
                 return
@@ -225,6 +233,21 @@ def serve_published(
     readers: Path, host: str, port: int, published: Path | None, dataset: str | None
 ) -> None:
     serve(_current(published, dataset), readers, host, port)
+
+
+def live(
+    stream: str,
+    as_of: dt.date | None,
+    until_empty: bool,
+    dataset: str | None,
+    contract: Path,
+    target: Path,
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    done = follow(stream, as_of, vars_of(dataset, target), target, contract, until_empty)
+    print(f"{done.messages:,} messages, {done.changes:,} memberships changed")
+    for reason, count in done.reasons.items():
+        print(f"{count:,} without effect since the build: {reason}")
 
 
 def alert(
@@ -373,6 +396,15 @@ _READERS = (
 )
 _HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
 _PORT = "--port", {"type": int, "default": 8000, "help": "port to listen on; default: 8000"}
+_STREAM = "--stream", {"default": "raw", "help": "name of the Redis stream; default: raw"}
+_AS_OF = (
+    "--as-of",
+    {
+        "type": dt.date.fromisoformat,
+        "help": "date up to which rows count, exclusive; default: the build's",
+    },
+)
+_UNTIL_EMPTY = "--until-empty", {"action": "store_true", "help": "stop at the stream's end"}
 _HOURS = (
     "--hours",
     {"type": float, "default": 26, "help": "how old the published file may be; default: 26"},
@@ -435,6 +467,11 @@ COMMANDS = {
         "answer questions about customers and segments over HTTP",
         [_READERS, _HOST, _PORT, _PUBLISHED, _DATASET],
     ),
+    "live": Command(
+        live,
+        "keep memberships up to date with the orders and events of a Redis stream",
+        [_STREAM, _AS_OF, _UNTIL_EMPTY, _DATASET, _CONTRACT, _TARGET],
+    ),
     "alert": Command(
         alert,
         "report failed, late or undelivered work; nothing if all is well",
@@ -468,7 +505,7 @@ COMMANDS = {
 
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
-    *(DestinationError, ReceiptsError, StateError, ServeError, AlertError),
+    *(DestinationError, ReceiptsError, StateError, ServeError, AlertError, LiveError),
     *(PersonError, ErasureError, TombstoneError, AuditError),
 )
 

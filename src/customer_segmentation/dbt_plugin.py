@@ -67,6 +67,8 @@ from customer_segmentation.input.tombstones import (
     read_erased,
     tombstones_file,
 )
+from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.state import NO_CHANGES, read_live, state_file
 from customer_segmentation.output.last_build import LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
@@ -152,6 +154,16 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 filters[:] = [TombstoneFilter(cursor, held, counts)]
 
             return _answer(opened)
+
+        def load_live_profiles(table: str) -> str:
+            def loaded() -> None:
+                access.only_at_the_start()
+                live = read_live(state_file(self._path)) if self._path else NO_CHANGES
+                rows = [(*profile, live.as_of) for profile in live.profiles]
+                if rows:
+                    conn.cursor().executemany(f"insert into {table} values (?, ?, ?)", rows)
+
+            return _answer(loaded)
 
         def keep(relation: str, keys: str, copy: str) -> str:
             def kept() -> str:
@@ -271,6 +283,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         )
         conn.create_function(
             "segmentation_load_tombstones", load_tombstones, [text, text], text, side_effects=True
+        )
+        conn.create_function(
+            "segmentation_load_live_profiles", load_live_profiles, [text], text, side_effects=True
         )
         conn.create_function(
             "segmentation_keep_out", keep, [text, text, text], text, side_effects=True
@@ -408,6 +423,7 @@ def _answer(work: Callable[[], Any]) -> str:
         return json.dumps({"result": work()})
     except (
         EmbeddingsError,
+        LiveError,
         RawFileError,
         PublicationError,
         TombstoneError,

@@ -3,23 +3,19 @@
 import json
 import re
 import shlex
-import socket
+import shutil
 
 import duckdb
 import pytest
 from dbt_process import run_dbt
+from other_processes import free_port
 from printed_examples import block, copy_project, run
 
 from customer_segmentation.activation.messages import Published
 
 PAGE = "docs/activation.md"
+LIVE = "docs/live.md"
 SERVING = "docs/serving.md"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +39,19 @@ def test_the_service_answers_as_printed(shop):
     assert made.stdout == block(SERVING, "answers", "text")
     log = (folder / "access.log").read_text().splitlines()
     assert [json.loads(line)["status"] for line in log] == [200, 200, 404]
+
+
+def test_an_order_in_the_stream_is_delivered_as_printed(shop, tmp_path):
+    # What is delivered here would be missing from the other tests' outbox.
+    folder = tmp_path / "shop"
+    shutil.copytree(shop[0], folder, symlinks=True)
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is missing. Install it: apt-get install redis-server")
+    commands = "".join(block(LIVE, name, "bash") for name in ("broker", "message", "entry"))
+    made = run(commands.replace("6379", str(free_port())), folder)
+    assert made.returncode == 0, made.stdout + made.stderr
+    printed = block(LIVE, "message-output", "text") + block(LIVE, "entry-output", "text")
+    assert made.stdout == printed
 
 
 def test_what_a_webhook_got_is_gone_from_the_outbox_of_the_next_build(shop):

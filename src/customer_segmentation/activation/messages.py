@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
+from customer_segmentation.live.state import NO_CHANGES, LiveChanges
+
 PAYLOAD_FIELDS = (
     *("change_id", "message", "customer_id", "segment_key", "segment_name", "changed_on"),
     *("recommended_action", "channel", "offer"),
@@ -89,10 +91,12 @@ _OUTBOX = """
 
 
 class Published:
-    """The parts of a published file that matter here."""
+    """The parts of a published file that matter here, and what live profiles changed since."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, live: LiveChanges = NO_CHANGES
+    ) -> None:
+        self._connection, self._live = connection, live
         self.dataset, self.raw_data, timezone = self._rows(
             "select dataset, raw_data, timezone from monitoring.data_set"
         )[0]
@@ -105,11 +109,13 @@ class Published:
         rows = self._rows(
             "select distinct segment_key from activation_outbox where segment_key is not null"
         )
-        return {key for (key,) in rows}
+        return {key for (key,) in rows} | {entry.segment_key for entry in self._live.outbox}
 
     def outbox(self) -> Iterator[Message]:
-        """All messages, of a customer the removals first."""
-        return self._messages(_OUTBOX, [])
+        """All messages, of a customer the removals first and live changes last."""
+        yield from self._messages(_OUTBOX, [])
+        for entry in self._live.outbox:
+            yield Message(*entry[:5], self._midnight(dt.date.fromisoformat(entry.changed_on)))
 
     def members(self, segments: Sequence[str]) -> Iterator[Message]:
         """An entry of each member of the segments who may be contacted, handed over or not."""
@@ -128,27 +134,42 @@ class Published:
             {"customer_id": pa.array(customers, text), "segment_key": pa.array(segments, text)}
         )
         self._connection.register("asked", asked)
+        profiles = {
+            "customer_id": pa.array([customer for customer, _ in self._live.profiles], text),
+            "segment_key": pa.array([segment for _, segment in self._live.profiles], text),
+        }
+        self._connection.register("live", pa.table(profiles))
         found = self._connection.execute(
             """
             select distinct customer_id, segment_key
             from asked
             anti join (
                 select customer_id, segment_key
-                from segment_memberships
+                from (
+                    select customer_id, segment_key
+                    from segment_memberships
+                    where customer_id not in (select live.customer_id from live)
+                    union all
+                    select * from live
+                )
                 inner join customers using (customer_id)
                 where may_be_contacted
             ) as members using (customer_id, segment_key)
             """
         ).fetchall()
         self._connection.unregister("asked")
+        self._connection.unregister("live")
         return found
 
     def _messages(self, sql: str, parameters: list[list[str]]) -> Iterator[Message]:
         cursor = self._connection.cursor().execute(sql, parameters)
         while rows := cursor.fetchmany(10_000):
             for change_id, customer_id, segment_key, message, payload, day in rows:
-                midnight = dt.datetime(day.year, day.month, day.day, tzinfo=self._zone).isoformat()
+                midnight = self._midnight(day)
                 yield Message(change_id, customer_id, segment_key, message, payload, midnight)
+
+    def _midnight(self, day: dt.date) -> str:
+        return dt.datetime(day.year, day.month, day.day, tzinfo=self._zone).isoformat()
 
     def _rows(self, sql: str) -> list[tuple[str, ...]]:
         return self._connection.execute(sql).fetchall()

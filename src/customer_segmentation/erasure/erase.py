@@ -95,6 +95,7 @@ class Proof(NamedTuple):
         places: What was searched.
         exports: Files of the past that hold the person.
         deliveries: States of deliveries that name the person until the deletion was sent.
+        live: Files of live profiles that name the person until they start from the build.
         deletions: Messages in the outbox that delete the customer elsewhere.
     """
 
@@ -109,6 +110,7 @@ class Proof(NamedTuple):
     places: list[Place]
     exports: list[str]
     deliveries: list[str]
+    live: list[str]
     deletions: int
 
     @property
@@ -212,6 +214,7 @@ def erase(
         places=places,
         exports=_holding(Path("exports"), traces),
         deliveries=_holding(HOME / "deliveries", traces),
+        live=_holding(HOME / "live", traces),
         deletions=deletions,
     )
     if not proof.is_valid:
@@ -388,6 +391,8 @@ def proof_text(proof: Proof) -> Iterator[str]:
         yield f"The raw data had {rows}. Builds leave them out: delete them at the source."
     for file in proof.deliveries:
         yield f"{file} names the customer until `make deliver` has sent the deletion."
+    for file in proof.live:
+        yield f"{file} names the customer until `make live` has started from this build."
     for file in proof.exports:
         yield f"{file} holds the person. Delete it, and what was made of it elsewhere."
     yield "Complete: nothing was found." if proof.is_complete else "Not complete: see above."

@@ -1,0 +1,1 @@
+"""Memberships of single customers, minutes after their orders and visits."""

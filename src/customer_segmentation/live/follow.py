@@ -1,0 +1,155 @@
+"""Follows a stream from one build to the next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from customer_segmentation.input.contract import read_contract
+from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.models import Compiled, Models, take_snapshot
+from customer_segmentation.live.profiles import Batch, Profiles
+from customer_segmentation.live.state import NewBuild, State, run_of, state_file
+from customer_segmentation.output.last_build import (
+    NoBuildError,
+    published_file,
+    read_artifact,
+    was_not_replaced,
+    working_file,
+)
+
+# What the raw data of a build may lack although it came before: loads run late. Messages that a
+# build has already change nothing, so more than is needed does no harm.
+KEPT = dt.timedelta(days=2)
+_SECONDS_BETWEEN_REPORTS = 60.0
+_SECONDS_TO_WAIT = 60.0
+_LOG = logging.getLogger(__name__)
+
+
+class Done(NamedTuple):
+    """What a run came to.
+
+    Attributes:
+        messages: How many were new.
+        changes: How many memberships changed.
+        reasons: How many of all messages since the build change nothing, by reason.
+    """
+
+    messages: int
+    changes: int
+    reasons: dict[str, int]
+
+
+def follow(
+    stream: str,
+    as_of: dt.date | None,
+    variables: dict[str, Any],
+    target: Path,
+    contract: Path,
+    until_empty: bool,
+) -> Done:
+    """Takes in the messages of a stream, until it is interrupted.
+
+    Args:
+        stream: Name of the Redis stream.
+        as_of: Exclusive date up to which rows count; None: the as_of of the build.
+        variables: The vars of the build.
+        target: dbt's target folder.
+        contract: The declared sources.
+        until_empty: Whether to stop at the end of the stream.
+    """
+    # Redis is needed here alone.
+    from customer_segmentation.live.stream import Stream
+
+    messages = changes = 0
+    with State(state_file(working_file(variables))) as state:
+        source = Stream(stream, from_start=state.build() is None)
+        batches = source.read(until_empty)
+        try:
+            published = published_file(variables)
+            for run, profiles in _builds(state, as_of, variables, target, contract):
+                for batch in _until_replaced(run, batches, profiles, published, target):
+                    messages, changes = messages + batch.messages, changes + batch.changes
+                if until_empty:
+                    break
+        except KeyboardInterrupt:
+            state.rollback()
+        return Done(messages, changes, state.reasons())
+
+
+def _builds(
+    state: State, as_of: dt.date | None, variables: dict[str, Any], target: Path, contract: Path
+) -> Iterator[tuple[str, Profiles]]:
+    """The run and the profiles of each build, beginning with the last one."""
+    published, working = published_file(variables), working_file(variables)
+    tables = read_contract(contract)
+    snapshot = state_file(working).with_suffix(".duckdb")
+    while True:
+        results = read_artifact(target, "run_results")
+        if not published.exists() or was_not_replaced(published, target):
+            raise LiveError(
+                "The last build was not published, so its tables may be wrong. Build again first."
+            )
+        run, before = run_of(published), state.build()
+        compiled = Compiled(read_artifact(target, "manifest"))
+        if not (before and before[0] == run and snapshot.exists()):
+            _wait_for_snapshot(working, snapshot, compiled)
+        models = Models(snapshot, compiled, as_of)
+        profiles = Profiles(state, models, tables)
+        began = dt.datetime.fromisoformat(results["metadata"]["invocation_started_at"])
+        oldest = int((began - KEPT).timestamp() * 1000)
+        build = NewBuild(run, models.as_of.isoformat(), f"{oldest}-0")
+        profiles.recall(None if before == build[:2] else build)
+        _LOG.info("Profiles as of %s, from a build that began %s", models.as_of, began)
+        yield run, profiles
+
+
+def _wait_for_snapshot(working: Path, snapshot: Path, compiled: Compiled) -> None:
+    """The build that has just published holds its file until it has ended."""
+    until = time.monotonic() + _SECONDS_TO_WAIT
+    while True:
+        try:
+            take_snapshot(working, snapshot, compiled)
+            return
+        except duckdb.IOException as error:
+            if time.monotonic() > until:
+                raise NoBuildError(
+                    f"{working} is in use by another process. Try again later."
+                ) from error
+            time.sleep(1)
+
+
+def _until_replaced(
+    run: str,
+    batches: Iterator[list[tuple[str, dict[str, str]]]],
+    profiles: Profiles,
+    published: Path,
+    target: Path,
+) -> Iterator[Batch]:
+    """Takes in batches until another build was published and has ended."""
+    results = target / "run_results.json"
+    said = time.monotonic()
+    messages = 0
+    lags: list[float] = []
+    for batch in batches:
+        if batch:
+            done = profiles.take(batch)
+            now = time.time() * 1000
+            lags += [now - int(message_id.partition("-")[0]) for message_id, _ in batch]
+            messages += done.messages
+            yield done
+        if time.monotonic() - said > _SECONDS_BETWEEN_REPORTS and lags:
+            lags.sort()
+            late = lags[int(0.95 * (len(lags) - 1))]
+            _LOG.info("%d messages, 95%% of them taken in within %.0f ms", messages, late)
+            said, messages, lags = time.monotonic(), 0, []
+        is_replaced = published.exists() and run_of(published) != run
+        # dbt writes its results last.
+        if is_replaced and results.stat().st_mtime_ns > published.stat().st_mtime_ns:
+            return

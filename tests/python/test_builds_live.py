@@ -1,0 +1,394 @@
+"""Live profiles of a small shop against builds from the same raw rows."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import live_shop
+import pytest
+import redis
+from conftest import ROOT, VARS, Build, Workshop, scenario
+from other_processes import free_port
+
+from customer_segmentation.input.contract import read_contract
+from customer_segmentation.input.tombstones import keyed_reference
+from customer_segmentation.live.models import COMPUTED, Compiled, Models, take_snapshot
+from customer_segmentation.live.profiles import Profiles
+from customer_segmentation.live.state import NewBuild, State, state_file
+
+CONTRACT = read_contract(ROOT / "models/staging/_input__sources.yml")
+# A rule with stay_until reads what earlier builds tried.
+REGULARS = {"metric": "orders", "window_days": 60, "at_least": 2}
+REGULARS["stay_until"] = REGULARS | {"at_least": 1}
+RULES = {"rule_segments": {**VARS["rule_segments"], "regulars": REGULARS}}
+NEWS = live_shop.news(live_shop.shop(), seed=1)
+
+
+@dataclass
+class Shop:
+    """A shop that was built, followed by the stream, and built again from all rows.
+
+    home: The folder as it was after the first build.
+    """
+
+    folder: Path
+    home: Path
+    manifest: dict[str, Any]
+    loaded: Build
+    built: Build
+
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "snapshot.duckdb"
+
+
+def fields(message: live_shop.Message) -> dict[str, str]:
+    table, record = message
+    return {"table": table, "record": json.dumps(record)}
+
+
+def stream(messages: Sequence[live_shop.Message]) -> list[tuple[str, dict[str, str]]]:
+    """As a broker would deliver them."""
+    return [(f"{1000 + n}-0", fields(message)) for n, message in enumerate(messages)]
+
+
+@contextmanager
+def profiles(file: Path, snapshot: Path, manifest: dict[str, Any]) -> Iterator[Any]:
+    with State(file) as state:
+        models = Models(snapshot, Compiled(manifest))
+        new = NewBuild("first", models.as_of.isoformat(), "0-0")
+        made = Profiles(state, models, CONTRACT)
+        made.recall(None if state.build() else new)
+        yield made, state
+
+
+@scenario()
+def shop(workshop: Workshop) -> Shop:
+    """Built, followed by the stream, and built again from what was loaded and streamed."""
+    folder = workshop.folder("live")
+    rows = live_shop.shop()
+    variables = live_shop.VARS | RULES
+    loaded = workshop.build(folder, live_shop.frames(rows), variables, with_artifacts=True).passed()
+    manifest = json.loads((folder / "target" / "manifest.json").read_text())
+    working = folder / "warehouse" / "trial.duckdb"
+    take_snapshot(working, folder / "snapshot.duckdb", Compiled(manifest))
+    home = folder.with_name("live_loaded")
+    shutil.copytree(folder, home)
+    with profiles(state_file(working), folder / "snapshot.duckdb", manifest) as (live, _):
+        for message in range(0, len(NEWS), 40):
+            live.take(stream(NEWS)[message : message + 40])
+    built = workshop.build(folder, live_shop.frames(rows + NEWS), variables).passed()
+    return Shop(folder, home, manifest, loaded, built)
+
+
+def state_of(file: Path) -> tuple[Any, Any]:
+    with State(file) as state:
+        return state.all_memberships(), state.outbox()
+
+
+def live_state(shop: Shop, tmp_path: Path, batches: Sequence[Any]) -> State:
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, shop.snapshot, shop.manifest) as (live, _):
+        for batch in batches:
+            live.take(batch)
+    return State(file)
+
+
+def test_live_memberships_are_those_of_a_build_from_the_same_rows(shop):
+    compared = shop.built.query("select * from monitoring.live_reconciliation")
+    assert compared["is_comparable"].all()
+    assert compared["in_both"].sum() > 300
+    assert compared[compared["only_live"] + compared["only_built"] > 0].empty, compared.to_string()
+
+
+# Whose a reference is, when parameters are fitted and on what, and order lines wait for the build.
+AS_OF_THE_BUILD = re.compile(
+    "int_identity__.*|int_periods.*|int_staging__(calendar|email_references)|(base_|stg_|)customers|"
+    "int_facts__(lines|touchpoints|tickets|ticket_terms)|int_value__model.*|"
+    "int_segmentation__(.*_(fit|sample|outcomes|parameters)|cutpoints|spend_breaks)|"
+    "int_segmentation__prediction_scores"
+)
+
+
+def test_every_model_between_messages_and_memberships_is_computed_or_named_here(shop):
+    reads = {
+        node["name"]: {
+            one.split(".")[-1] for one in node["depends_on"]["nodes"] if one.startswith("model.")
+        }
+        for node in shop.manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+
+    @functools.cache
+    def ancestors(name: str) -> set[str]:
+        return {name}.union(*(ancestors(one) for one in reads[name]))
+
+    above = ancestors("int_segmentation__memberships")
+    between = {one for one in above if ancestors(one) & {"base_orders", "base_events"}}
+    assert set(COMPUTED) <= above | {"int_features__treated"}
+    assert [one for one in between - {*COMPUTED} if not AS_OF_THE_BUILD.fullmatch(one)] == []
+
+
+def test_entries_and_exits_have_the_ids_that_the_build_gives_them(shop):
+    _, outbox = state_of(state_file(shop.folder / "warehouse" / "trial.duckdb"))
+    built = dict(
+        shop.built.rows(
+            "select change_id, change from segment_changes where changed_on = '2024-05-20'"
+        )
+    )
+    with duckdb.connect(str(shop.home / "published/segments.duckdb"), read_only=True) as loaded:
+        before = {
+            (customer, segment)
+            for customer, segment in loaded.execute(
+                "select customer_id, segment_key from segment_memberships"
+            ).fetchall()
+        }
+    now = set(shop.built.rows("select customer_id, segment_key from segment_memberships"))
+    assert {entry.message for entry in outbox} == {"entered", "exited"}
+    last = {(entry.customer_id, entry.segment_key): entry for entry in outbox}
+    for pair, entry in last.items():
+        assert entry.message == ("entered" if pair in now else "exited")
+        assert json.loads(entry.payload)["change_id"] == entry.change_id
+    # A later message may have undone a change.
+    assert now ^ before <= last.keys()
+    assert sum(entry.change_id in built for entry in last.values()) > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_repeats_and_the_size_of_batches_do_not_matter(shop, tmp_path, seed):
+    rng = random.Random(seed)
+    messages = stream(NEWS)
+    messages += rng.sample(messages, len(messages) // 4)
+    rng.shuffle(messages)
+    cuts = sorted(rng.sample(range(len(messages)), 6))
+    batches = [
+        messages[start:end] for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True)
+    ]
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, shop.snapshot, shop.manifest) as (live, _):
+        for batch in batches[:3]:
+            live.take(batch)
+    # A restart, after which the broker delivers the last batch again.
+    with profiles(file, shop.snapshot, shop.manifest) as (live, _):
+        for batch in batches[2:]:
+            live.take(batch)
+    expected, _ = state_of(state_file(shop.folder / "warehouse" / "trial.duckdb"))
+    assert state_of(file)[0] == expected
+
+
+def test_profiles_are_computed_again_from_the_log(shop, tmp_path):
+    file = tmp_path / "trial.sqlite"
+    shutil.copy(state_file(shop.folder / "warehouse" / "trial.duckdb"), file)
+    before, _ = state_of(file)
+    with profiles(file, shop.snapshot, shop.manifest) as (live, state):
+        live.recall(NewBuild("second", live_shop.AS_OF, "0-0"))
+        assert state.build() == ("second", live_shop.AS_OF)
+    assert state_of(file)[0] == before
+
+
+def test_poisoned_messages_are_counted_and_change_nothing(shop, tmp_path):
+    order = {"order_id": "x1", "customer_ref": "c1", "ordered_at": "2024-05-02", "amount": 5}
+    poison = {
+        "malformed_json": {"table": "orders", "record": '{"order_id": '},
+        "unknown_table": {"table": "customers", "record": "{}"},
+        "unknown_column": {"table": "orders", "record": json.dumps(order | {"e_mail": "a@b.c"})},
+        "wrong_type": {"table": "orders", "record": json.dumps(order | {"amount": [5]})},
+        "too_large": {"table": "orders", "record": json.dumps(order | {"coupon": "x" * 70_000})},
+        "impossible_date": fields(("orders", order | {"ordered_at": "tomorrow"})),
+        "invalid_amount": fields(("orders", order | {"amount": "NaN"})),
+        "missing_order_id": fields(("orders", order | {"order_id": None})),
+        "future_date": fields(("orders", order | {"ordered_at": "2087-01-01"})),
+        "unknown_reference": fields(("orders", order | {"customer_ref": "stranger"})),
+        "missing_event_type": fields(("events", {"event_id": "x2", "occurred_at": "2024-05-02"})),
+    }
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, shop.snapshot, shop.manifest) as (live, state):
+        live.take([(f"{n}-0", message) for n, message in enumerate(poison.values(), start=1)])
+        assert state.reasons() == dict.fromkeys(sorted(poison), 1)
+        assert (state.all_memberships(), state.outbox()) == ([], [])
+        named = order | {"customer_ref": "jane@example.com"}
+        live.take([("99-0", fields(("orders", named)))])
+        assert state.reasons()["unknown_reference"] == 2
+    written = file.read_bytes()
+    assert b"a@b.c" not in written
+    assert b"jane" not in written
+    assert b"xxxxxxxxxx" not in written
+
+
+def test_a_message_about_an_erased_customer_is_counted_and_not_kept(shop, tmp_path):
+    snapshot = tmp_path / "snapshot.duckdb"
+    shutil.copy(shop.snapshot, snapshot)
+    with duckdb.connect(str(snapshot)) as build:
+        for reference in ("gone", "visitor device_gone"):
+            row = [keyed_reference("default", reference), None, live_shop.AS_OF]
+            build.execute("insert into staging.stg_tombstones values (?, ?, ?)", row)
+    order = {"order_id": "x1", "customer_ref": "gone", "ordered_at": "2024-05-02", "amount": 5}
+    event = {"event_id": "x2", "anonymous_id": "device_gone", "occurred_at": "2024-05-02"}
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, snapshot, shop.manifest) as (live, state):
+        live.take(stream([("orders", order), ("events", event | {"event_type": "page_view"})]))
+        assert state.reasons() == {"erased_customer": 2}
+        assert list(state.records()) == []
+    assert b"gone" not in file.read_bytes()
+
+
+# --- With a broker -----------------------------------------------------------------------------
+
+
+class Broker:
+    """A Redis of the test's own, which keeps what it acknowledged when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self._folder = free_port(), folder
+        self.client = redis.Redis(port=self.port)
+        self.start()
+
+    def start(self) -> None:
+        options = ["--port", str(self.port), "--dir", str(self._folder), "--save", ""]
+        options += ["--appendonly", "yes", "--appendfsync", "always", "--bind", "127.0.0.1"]
+        self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+        while True:
+            with suppress(redis.ConnectionError):
+                self.client.ping()
+                return
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, messages: Iterable[dict[Any, Any]]) -> None:
+        """At least once: after an error it is not known whether the broker has the message."""
+        for message in messages:
+            while True:
+                try:
+                    self.client.xadd("raw", message)
+                    break
+                except redis.ConnectionError:
+                    time.sleep(0.05)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is missing. Install it: apt-get install redis-server")
+    one = Broker(tmp_path)
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def follower(shop, broker, tmp_path):
+    """Starts `live` as a process in a copy of the shop as it was loaded."""
+    folder = tmp_path / "shop"
+    shutil.copytree(shop.home, folder)
+    command = [sys.executable, "-m", "customer_segmentation.cli", "live"]
+    command += ["--contract", str(ROOT / "models/staging/_input__sources.yml")]
+    environment = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{broker.port}"}
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*command, *arguments], cwd=folder, env=environment, **pipes)
+
+    return folder, start
+
+
+def expected_of(shop: Shop) -> Any:
+    return state_of(state_file(shop.folder / "warehouse" / "trial.duckdb"))[0]
+
+
+def test_a_follower_and_a_broker_that_are_killed_lose_nothing(shop, broker, follower):
+    folder, start = follower
+    rng = random.Random(5)
+    writer = threading.Thread(target=lambda: broker.send(dripping(NEWS)))
+    writer.start()
+    for _ in range(4):
+        process = start()
+        time.sleep(rng.uniform(2, 8))
+        process.kill()
+        process.communicate()
+        if rng.random() < 0.5:
+            broker.kill()
+            broker.start()
+    writer.join()
+    said, log = start("--until-empty").communicate()
+    assert " memberships changed" in said, log
+    state = state_file(folder / "warehouse" / "trial.duckdb")
+    assert state_of(state)[0] == expected_of(shop)
+    assert broker.client.xpending("raw", "customer_segmentation")["pending"] == 0
+    assert not any(reference in said + log for reference in ("c1", "device", "o100"))
+
+
+def dripping(messages: Sequence[live_shop.Message]) -> Iterator[dict[str, str]]:
+    for message in messages:
+        time.sleep(0.02)
+        yield fields(message)
+
+
+def test_without_its_state_the_stream_is_read_again(shop, broker, follower):
+    folder, start = follower
+    broker.send(map(fields, NEWS))
+    broker.send([{"table": b"\xff", "record": b"{}"}, {"table": "orders", "record": b'{"\xff":1}'}])
+    for _ in range(2):
+        said, log = start("--until-empty").communicate()
+        assert said.startswith(f"{len(NEWS) + 2} messages"), said + log
+        assert "1 without effect since the build: unknown_table" in said
+        state = state_file(folder / "warehouse" / "trial.duckdb")
+        assert state_of(state)[0] == expected_of(shop)
+        shutil.rmtree(state.parent)
+
+
+def wait_for_profiles(process: subprocess.Popen[str]) -> None:
+    assert process.stderr
+    for line in process.stderr:
+        if "Profiles as of" in line:
+            return
+    raise AssertionError("the process ended")
+
+
+def test_a_follower_starts_again_from_the_next_build(shop, broker, follower):
+    folder, start = follower
+    broker.send(map(fields, NEWS))
+    start("--until-empty").communicate()
+    state = state_file(folder / "warehouse" / "trial.duckdb")
+    with State(state) as before:
+        run, _ = before.build()
+    process = start()
+    wait_for_profiles(process)
+    # As a build leaves them: the published file, then the results.
+    os.utime(folder / "published" / "segments.duckdb")
+    time.sleep(0.05)
+    os.utime(folder / "target" / "run_results.json")
+    wait_for_profiles(process)
+    process.kill()
+    process.communicate()
+    assert state_of(state)[0] == expected_of(shop)
+    with State(state) as after:
+        assert after.build()[0] != run
+
+
+def test_a_second_process_for_the_same_data_set_is_refused(broker, follower):
+    _, start = follower
+    first = start()
+    wait_for_profiles(first)
+    second = start("--until-empty")
+    _, log = second.communicate()
+    first.kill()
+    first.communicate()
+    assert second.returncode == 2
+    assert "Another process follows this data set" in log

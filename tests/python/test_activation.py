@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import duckdb
 import pytest
@@ -40,6 +41,7 @@ from customer_segmentation.cli import main
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBjYW1wYWlnbiB0b29sISEh"
 VARIABLE = "CAMPAIGN_TOOL_SECRET"
 SEGMENTS = ["rfm:champions", "rule:cart_abandoners", "rule:recent_buyers"]
+ABANDONERS = "rule:cart_abandoners"
 BUYERS = "rule:recent_buyers"
 Row = tuple[str, str | None, str]  # customer, segment, message
 
@@ -906,3 +908,201 @@ def test_klaviyo_gets_events(shop: Shop, tool: CampaignTool) -> None:
     shop.declare(mail=webhook(tool, type="klaviyo", address=tool.address))
     assert shop.deliver() == 0
     assert {one.json["data"]["attributes"]["unique_id"] for one in tool.taken} == {*shop.receipts()}
+
+
+def token(text: str, seconds: int) -> list[bytes]:
+    """An answer with a token, as OAuth 2.0 has it."""
+    body = json.dumps(
+        {"access_token": text, "token_type": "Bearer", "expires_in": seconds}
+    ).encode()
+    return [
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    ]
+
+
+def salesforce_at(tool: CampaignTool) -> dict[str, Any]:
+    return {
+        **webhook(tool, type="salesforce", address=tool.address),
+        "token_address": f"{tool.address}/v2/token",
+        "client_id": "client",
+        "data_extension": "Segment Members",
+    }
+
+
+def test_salesforce_gets_rows_of_a_data_extension(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def checked(taken: Taken) -> Answer:
+        if taken.path == "/v2/token":
+            assert taken.json == {
+                "grant_type": "client_credentials",
+                "client_id": "client",
+                "client_secret": SECRET,
+            }
+            return token("t1", 1_080)
+        assert taken.path == "/hub/v1/dataevents/key:Segment%20Members/rowset"
+        assert taken.headers["authorization"] == "Bearer t1"
+        assert 1 <= len(taken.json) <= 50
+        for row in taken.json:
+            assert row.keys() == {"keys", "values"}
+            assert row["keys"].keys() == {"customer_id", "segment_key"}
+        return (400 if any(row["keys"]["customer_id"] == "a0" for row in taken.json) else 200), {}
+
+    tool.answer = checked
+    rows: list[Row] = [("b0", None, "suppressed"), ("z9", None, "deleted")]
+    shop.publish(
+        MEMBERS, [*[(*pair, "entered") for pair in MEMBERS if pair[0] < "b"], *rows], silent="b"
+    )
+    shop.declare(
+        journeys=salesforce_at(tool) | {"segments": ["rule:*"], "fields": {"Offer": "offer"}}
+    )
+    assert shop.deliver() == 1
+    said = capsys.readouterr().out
+    assert "journeys: 2 set aside: answered 400" in said
+    assert "journeys: 1 set aside: Marketing Cloud deletes contacts by its own key" in said
+    assert "journeys: 11 messages (10 entered, 1 suppressed) delivered" in said
+    members: dict[tuple[str, str], dict[str, str]] = {}
+    for taken in tool.accepted:
+        for row in taken.json:
+            key = row["keys"]["customer_id"], row["keys"]["segment_key"]
+            members.setdefault(key, {}).update(row["values"])
+    assert {key: row["is_member"] for key, row in members.items() if key[0] in ("b0", "c2")} == {
+        ("b0", ABANDONERS): "false",
+        ("b0", BUYERS): "false",
+        ("c2", ABANDONERS): "true",
+        ("c2", BUYERS): "true",
+    }
+    assert members["c2", BUYERS].keys() == {"is_member", "Offer"}
+    # A suppression has no offer to set.
+    assert members["b0", BUYERS].keys() == {"is_member"}
+    assert sum(one.path == "/v2/token" for one in tool.taken) == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 3_600])
+def test_a_token_is_renewed_when_it_ends_or_is_withdrawn(
+    shop: Shop, tool: CampaignTool, seconds: int
+) -> None:
+    """One of a second is over before the next batch; one of an hour is withdrawn after a batch."""
+    given: list[str] = []
+
+    def answer(taken: Taken) -> Answer:
+        if taken.path == "/v2/token":
+            given.append(f"t{len(given)}")
+            return token(given[-1], seconds)
+        is_withdrawn = taken.headers["authorization"] == "Bearer t0" and bool(tool.accepted)
+        assert is_withdrawn == (seconds == 3_600 and bool(tool.accepted) and len(given) == 1)
+        return (401 if is_withdrawn else 200), {}
+
+    tool.answer = answer
+    shop.publish([("a1", ABANDONERS), ("a1", BUYERS)])
+    shop.declare(journeys=salesforce_at(tool))
+    assert shop.deliver() == 0
+    assert given == ["t0", "t1"]
+    assert len(shop.receipts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((400, {}), "gave no token: answered 400"),
+        ((401, {}), "gave no token: answered 401"),
+        ((200, {}), "gave no token: its answer is not as OAuth 2.0 describes"),
+        (token("line\nbreak", 60), "gave no token: its answer is not as OAuth 2.0 describes"),
+    ],
+)
+def test_without_a_token_all_messages_wait(
+    shop: Shop,
+    tool: CampaignTool,
+    capsys: pytest.CaptureFixture[str],
+    answer: Answer,
+    expected: str,
+) -> None:
+    tool.answer = lambda _: answer
+    shop.publish([("a1", BUYERS)])
+    shop.declare(journeys=salesforce_at(tool))
+    assert shop.deliver() == 1
+    said = capsys.readouterr().out
+    assert f"1 wait for the next run, since it {expected}" in said
+    assert len(tool.taken) == 1
+
+
+def test_adobe_gets_experience_events(shop: Shop, tool: CampaignTool) -> None:
+    schema = {
+        "id": "https://ns.adobe.com/acme/schemas/1",
+        "contentType": "application/vnd.adobe.xed-full+json;version=1",
+    }
+
+    def checked(taken: Taken) -> Answer:
+        if taken.path == "/ims/token/v3":
+            assert taken.headers["content-type"] == "application/x-www-form-urlencoded"
+            assert parse_qs(taken.body.decode()) == {
+                "grant_type": ["client_credentials"],
+                "client_id": ["client"],
+                "client_secret": [SECRET],
+                "scope": ["openid,AdobeID"],
+            }
+            return token("t1", 86_399)
+        assert taken.path == "/collection/batch/c0ffee"
+        assert taken.headers["authorization"] == "Bearer t1"
+        assert taken.headers["x-sandbox-name"] == "prod"
+        assert taken.json.keys() == {"messages"}
+        for message in taken.json["messages"]:
+            assert message["header"] == {
+                "schemaRef": schema,
+                "imsOrgId": "acme@AdobeOrg",
+                "datasetId": "d1",
+                "source": {"name": "customer_segmentation"},
+            }
+            assert message["body"]["xdmMeta"] == {"schemaRef": schema}
+            event = message["body"]["xdmEntity"]
+            assert event.keys() == {"_id", "timestamp", "eventType", "identityMap", "_acme"}
+            assert dt.datetime.fromisoformat(event["timestamp"]).tzinfo
+            (identity,) = event["identityMap"]["customer_id"]
+            assert identity["primary"] is True
+            assert event["_acme"]["segmentation"]["customer_id"] == identity["id"]
+            assert event["eventType"] == "segment." + event["_acme"]["segmentation"]["message"]
+        return 200, {}
+
+    tool.answer = checked
+    shop.publish([("a1", BUYERS)], [("a1", BUYERS, "entered"), ("b1", BUYERS, "exited")])
+    shop.declare(
+        platform={
+            **webhook(tool, type="adobe", address=f"{tool.address}/collection/batch/c0ffee"),
+            "token_address": f"{tool.address}/ims/token/v3",
+            "client_id": "client",
+            "scope": "openid,AdobeID",
+            "organisation": "acme@AdobeOrg",
+            "sandbox": "prod",
+            "dataset": "d1",
+            "schema": schema["id"],
+            "tenant": "acme",
+        }
+    )
+    assert shop.deliver() == 0
+    (events,) = [one.json["messages"] for one in tool.accepted]
+    assert {one["body"]["xdmEntity"]["_id"] for one in events} == {*shop.receipts()}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"data_extension": None}, "Destination 'journeys' has no usable data_extension."),
+        ({"client_id": "ключ"}, "Destination 'journeys' has no usable client_id."),
+        (
+            {"token_address": "http://elsewhere/token"},
+            "The token_address of destination 'journeys' begins with 'http://e'",
+        ),
+        ({"data_extensoin": "x"}, "has the key 'data_extensoin'"),
+    ],
+)
+def test_a_wrong_setting_of_a_type_is_named(
+    shop: Shop,
+    tool: CampaignTool,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, Any],
+    expected: str,
+) -> None:
+    shop.publish([("a1", BUYERS)])
+    shop.declare(journeys=salesforce_at(tool) | changed)
+    assert shop.deliver() == 2
+    assert expected in capsys.readouterr().err

@@ -41,17 +41,6 @@ contacts as (
     select * from {{ ref('int_facts__contacts') }}
 ),
 
-customers as (
-    select
-        history.as_of,
-        {{ compact_key('history.customer_id') }} as customer_key,
-        history.frequency,
-        history.monetary,
-        history.is_buyer
-    from history
-    inner join spans on history.as_of = spans.as_of and spans.is_all_days
-),
-
 period_orders as (
     select
         spans.as_of,
@@ -90,38 +79,62 @@ period_contacts as (
     group by spans.as_of, spans.days, contacts.customer_key
 ),
 
+-- Facts are joined to customers before customers are joined to their memberships, of which each has a dozen: the largest
+-- table that a join holds in memory is that of customers.
+customers as (
+    select
+        history.as_of,
+        spans.days,
+        spans.is_all_days,
+        {{ compact_key('history.customer_id') }} as customer_key,
+        history.frequency,
+        history.monetary,
+        history.is_buyer
+    from history
+    inner join spans on history.as_of = spans.as_of
+),
+
+customers_with_facts as (
+    select
+        customers.*,
+        period_orders.revenue as period_revenue,
+        period_orders.orders as period_orders,
+        period_sessions.sessions,
+        period_contacts.has_responded
+    from customers
+    {%- for facts in ['period_orders', 'period_sessions', 'period_contacts'] %}
+    left join {{ facts }}
+        on
+            customers.as_of = {{ facts }}.as_of
+            and customers.days = {{ facts }}.days
+            and customers.customer_key = {{ facts }}.customer_key
+    {%- endfor %}
+),
+
 sums as (
     select
         memberships.as_of,
         memberships.segment_key,
         memberships.scheme,
-        spans.days,
-        spans.is_all_days,
+        customers.days,
+        customers.is_all_days,
         count(*) as customers,
         count(case when customers.is_buyer then 1 end) as buyers,
         sum(customers.monetary) as revenue,
         sum(customers.frequency) as orders,
-        sum(period_orders.revenue) as period_revenue,
-        sum(period_orders.orders) as period_orders,
-        count(case when period_orders.orders >= 1 then 1 end) as converted,
-        count(case when period_orders.orders >= 2 then 1 end) as repeated,
-        coalesce(sum(period_sessions.sessions), 0) as sessions,
-        count(period_contacts.has_responded) as contacted,
-        sum(period_contacts.has_responded) as responded
+        sum(customers.period_revenue) as period_revenue,
+        sum(customers.period_orders) as period_orders,
+        count(case when customers.period_orders >= 1 then 1 end) as converted,
+        count(case when customers.period_orders >= 2 then 1 end) as repeated,
+        coalesce(sum(customers.sessions), 0) as sessions,
+        count(customers.has_responded) as contacted,
+        sum(customers.has_responded) as responded
     from memberships
-    inner join spans on memberships.as_of = spans.as_of
-    inner join customers
+    inner join customers_with_facts as customers
         on
             memberships.as_of = customers.as_of
             and memberships.customer_key = customers.customer_key
-    {%- for facts in ['period_orders', 'period_sessions', 'period_contacts'] %}
-    left join {{ facts }}
-        on
-            spans.as_of = {{ facts }}.as_of
-            and spans.days = {{ facts }}.days
-            and memberships.customer_key = {{ facts }}.customer_key
-    {%- endfor %}
-    group by memberships.as_of, memberships.segment_key, memberships.scheme, spans.days, spans.is_all_days
+    group by memberships.as_of, memberships.segment_key, memberships.scheme, customers.days, customers.is_all_days
 )
 
 select * from sums

@@ -15,11 +15,19 @@ from customer_segmentation.activation.messages import PAYLOAD_FIELDS
 from customer_segmentation.declared import declared, secret_of
 from customer_segmentation.near_names import did_you_mean
 
-HTTP_TYPES = ("webhook", "hubspot", "klaviyo")
+HTTP_TYPES = ("webhook", "hubspot", "klaviyo", "salesforce", "adobe")
 TYPES = (*HTTP_TYPES, "file")
 FILE_FORMATS = ("csv", "parquet")
 _KEYS = {"type", "address", "segments", "fields"}
 _HTTP_KEYS = {*_KEYS, "secret", "per_second", "timeout_seconds", "max_bytes"}
+# What a type needs beside: where its tokens come from, and where in the system messages go.
+_OWN_KEYS = {
+    "salesforce": ("token_address", "client_id", "data_extension"),
+    "adobe": (
+        *("token_address", "client_id", "scope"),
+        *("organisation", "sandbox", "dataset", "schema", "tenant"),
+    ),
+}
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -37,7 +45,8 @@ class Destination:
         address: A URL, or the folder of a file drop.
         segments: Keys of the segments it gets, sorted.
         fields: Name at the destination -> field of the payload; empty: the payload as it is.
-        secret: The signing secret or key; empty for a file drop.
+        secret: The signing secret, key or client secret; empty for a file drop.
+        own: Settings that this type alone has.
         per_second: Requests a second at most.
         timeout_seconds: How long to wait for a connection, and for an answer.
         max_bytes: Size of a request's body at most.
@@ -50,6 +59,7 @@ class Destination:
     segments: tuple[str, ...]
     fields: Mapping[str, str] = field(default_factory=dict)
     secret: str = field(default="", repr=False)
+    own: Mapping[str, str] = field(default_factory=dict)
     per_second: float = 10
     timeout_seconds: float = 10
     max_bytes: int = 65_536
@@ -83,13 +93,15 @@ def _destination(
         raise DestinationError(
             f"Destination '{name}' has the type {kind!r}. Expected one of {', '.join(TYPES)}."
         )
-    allowed = {*_KEYS, "format"} if kind == "file" else _HTTP_KEYS
+    own_keys = _OWN_KEYS.get(kind, ())
+    allowed = {*_KEYS, "format"} if kind == "file" else {*_HTTP_KEYS, *own_keys}
     if unknown := sorted(map(str, given.keys() - allowed)):
         raise DestinationError(
             f"Destination '{name}' has the key '{unknown[0]}', which the type {kind} does not "
             f"have. {did_you_mean(unknown[0], sorted(allowed))}"
         )
-    settings = {key: value for key, value in given.items() if key != "secret"}
+    settings = {key: value for key, value in given.items() if key not in ("secret", *own_keys)}
+    settings["own"] = {key: _word(name, key, given.get(key)) for key in own_keys}
     settings["segments"] = _segments(name, given.get("segments"), segments)
     settings["fields"] = _fields(name, given.get("fields", {}))
     if not isinstance(given.get("address"), str) or not given["address"]:
@@ -113,8 +125,20 @@ def _destination(
             )
     else:
         check_url(f"The address of destination '{name}'", given["address"])
+        if own_keys:
+            address = settings["own"]["token_address"]
+            check_url(f"The token_address of destination '{name}'", address)
         settings["secret"] = _secret(name, given.get("secret"), environment)
     return Destination(name=name, **settings)
+
+
+def _word(name: str, key: str, given: Any) -> str:
+    if not isinstance(given, str) or not (given.isascii() and given.isprintable() and given):
+        raise DestinationError(
+            f"Destination '{name}' has no usable {key}. Expected a text of printable ASCII "
+            f"characters, as in docs/activation.md."
+        )
+    return given
 
 
 def _segments(name: str, given: Any, segments: Sequence[str]) -> tuple[str, ...]:

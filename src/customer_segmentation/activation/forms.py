@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 from customer_segmentation.activation.destinations import Destination, DestinationError
 from customer_segmentation.activation.messages import Message
@@ -79,9 +80,8 @@ def hubspot(messages: Sequence[Message], to: Destination, now: int) -> Request:
     for message in messages:
         if message.message == "deleted":
             raise NotTakenError("HubSpot deletes contacts by its own id or e-mail: delete by hand")
-        keys = to.segments if message.segment_key is None else [message.segment_key]
         is_member = json.dumps(message.message == "entered")
-        properties = {f"segment_{key.replace(':', '_')}": is_member for key in keys}
+        properties = {f"segment_{key.replace(':', '_')}": is_member for key in _keys(message, to)}
         if message.message == "entered" and to.fields:
             properties |= {name: value or "" for name, value in mapped(message, to).items()}
         inputs.append(
@@ -127,6 +127,100 @@ def klaviyo(messages: Sequence[Message], to: Destination, now: int) -> Request:
     )
 
 
+def salesforce(messages: Sequence[Message], to: Destination, now: int) -> Request:
+    """An upsert of rows of a data extension in Marketing Cloud, by customer_id and segment_key.
+
+    ``fields`` are further columns, set by entries. ``to.secret`` is a token.
+    """
+    rows: list[dict[str, Any]] = []
+    for message in messages:
+        if message.message == "deleted":
+            raise NotTakenError("Marketing Cloud deletes contacts by its own key: delete by hand")
+        values = {"is_member": json.dumps(message.message == "entered")}
+        if message.message == "entered" and to.fields:
+            values |= {name: value or "" for name, value in mapped(message, to).items()}
+        rows += [
+            {"keys": {"customer_id": message.customer_id, "segment_key": key}, "values": values}
+            for key in _keys(message, to)
+        ]
+    extension = quote(to.own["data_extension"], safe="")
+    return Request(
+        f"{to.address.rstrip('/')}/hub/v1/dataevents/key:{extension}/rowset",
+        {"authorization": f"Bearer {to.secret}"},
+        _json(rows),
+    )
+
+
+def salesforce_token(to: Destination) -> Request:
+    """The request for a token, by the client credentials of an installed package."""
+    return Request(
+        to.own["token_address"],
+        {},
+        _json(
+            {
+                "grant_type": "client_credentials",
+                "client_id": to.own["client_id"],
+                "client_secret": to.secret,
+            }
+        ),
+    )
+
+
+def adobe(messages: Sequence[Message], to: Destination, now: int) -> Request:
+    """A batch of experience events for the streaming ingestion of Adobe Experience Platform.
+
+    ``_id`` is the idempotency key. ``to.secret`` is a token.
+    """
+    schema = {
+        "id": to.own["schema"],
+        "contentType": "application/vnd.adobe.xed-full+json;version=1",
+    }
+    header = {
+        "schemaRef": schema,
+        "imsOrgId": to.own["organisation"],
+        "datasetId": to.own["dataset"],
+        "source": {"name": "customer_segmentation"},
+    }
+    events = []
+    for message in messages:
+        if message.message == "deleted":
+            raise NotTakenError("Adobe deletes by a request of its own: delete by hand")
+        event = {
+            "_id": message.change_id,
+            "timestamp": message.occurred_at,
+            "eventType": f"segment.{message.message}",
+            "identityMap": {"customer_id": [{"id": message.customer_id, "primary": True}]},
+            f"_{to.own['tenant']}": {"segmentation": mapped(message, to)},
+        }
+        body = {"xdmMeta": {"schemaRef": schema}, "xdmEntity": event}
+        events.append({"header": header, "body": body})
+    return Request(
+        to.address,
+        {"authorization": f"Bearer {to.secret}", "x-sandbox-name": to.own["sandbox"]},
+        _json({"messages": events}),
+    )
+
+
+def adobe_token(to: Destination) -> Request:
+    """The request for a token, by an OAuth server-to-server credential."""
+    credential = {
+        "grant_type": "client_credentials",
+        "client_id": to.own["client_id"],
+        "client_secret": to.secret,
+        "scope": to.own["scope"],
+    }
+    return Request(
+        to.own["token_address"],
+        {"content-type": "application/x-www-form-urlencoded"},
+        urlencode(credential).encode(),
+    )
+
+
+def _keys(message: Message, to: Destination) -> Sequence[str]:
+    """The segments that a message is about."""
+    return to.segments if message.segment_key is None else [message.segment_key]
+
+
 def mapped(message: Message, to: Destination) -> dict[str, Any]:
     """The payload under the destination's names."""
     payload: dict[str, Any] = json.loads(message.payload)
@@ -140,10 +234,24 @@ def _json(value: Any) -> bytes:
 
 
 class Form(NamedTuple):
-    """How messages become a request, and how many at a time."""
+    """How messages become a request.
+
+    Attributes:
+        request: Makes the request.
+        size: Messages at a time at most.
+        token: Makes the request for a token, which takes the place of the secret.
+    """
 
     request: Callable[[Sequence[Message], Destination, int], Request]
     size: int
+    token: Callable[[Destination], Request] | None = None
 
 
-FORMS = {"webhook": Form(webhook, 1), "hubspot": Form(hubspot, 100), "klaviyo": Form(klaviyo, 1)}
+FORMS = {
+    "webhook": Form(webhook, 1),
+    "hubspot": Form(hubspot, 100),
+    "klaviyo": Form(klaviyo, 1),
+    # Salesforce advises 50 rows a call.
+    "salesforce": Form(salesforce, 50, salesforce_token),
+    "adobe": Form(adobe, 50, adobe_token),
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 import logging
 import os
 import random
@@ -13,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from customer_segmentation.activation.destinations import Destination
-from customer_segmentation.activation.forms import FORMS, mapped, signing_key
+from customer_segmentation.activation.forms import FORMS, Request, mapped, signing_key
 from customer_segmentation.activation.messages import PAYLOAD_FIELDS, Message
 from customer_segmentation.output.export import FORMULA_STARTS
 
@@ -33,6 +35,7 @@ TRIES = 5
 BACKOFF_SECONDS = 0.5  # before the second try; twice as long before each further one
 PATIENCE_SECONDS = 60  # a destination that wants a longer pause gets it until the next run
 SKEW_SECONDS = 300  # as old as Standard Webhooks allows a signature to be
+SECONDS_BEFORE_END = 60  # so long before its end a token is renewed
 ANSWER_BYTES = 65_536  # of an answer's body at most; what is longer costs the connection
 _AGAIN = (408, 425, 429)
 # About the destination as a whole, not about a message.
@@ -113,6 +116,27 @@ class _OnTimeTlsPool(HTTPSConnectionPool):
     ConnectionCls = _OnTimeTls
 
 
+class _Answer(NamedTuple):
+    """What came of a request.
+
+    Attributes:
+        status: 0 if there was no answer.
+        reason: What to say of it; empty if it was taken.
+        pause: Seconds that the receiver wants to have passed before the next one.
+        body: As far as it was read.
+    """
+
+    status: int
+    reason: str = ""
+    pause: float = 0
+    body: bytes = b""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the same request may be taken later. An interim answer says nothing about it."""
+        return self.status < 200 or self.status in _AGAIN or self.status >= 500
+
+
 class HttpChannel:
     """Requests in the form of the destination's type, at its rate."""
 
@@ -125,8 +149,9 @@ class HttpChannel:
         jitter: random.Random | None = None,
     ) -> None:
         self._to = destination
-        self._form, size = FORMS[destination.type]
-        self.size: int | None = size
+        self._form = FORMS[destination.type]
+        self.size: int | None = self._form.size
+        self._token, self._token_ends = "", 0.0
         if destination.type == "webhook":
             signing_key(destination)
         self._clock, self._sleep = clock, sleep
@@ -142,27 +167,64 @@ class HttpChannel:
         self._pool.pool_classes_by_scheme = {"http": _OnTimePool, "https": _OnTimeTlsPool}
 
     def send(self, messages: Sequence[Message]) -> None:
-        reason, answered, pause = "", False, 0.0
+        answer = _Answer(0)
         for attempt in range(TRIES):
             if attempt:
                 longest = BACKOFF_SECONDS * 2 ** (attempt - 1)
-                self._sleep(max(pause, longest * self._jitter.uniform(0.5, 1)))
-            reason, answered, pause = self._try(messages)
-            if not reason:
+                self._sleep(max(answer.pause, longest * self._jitter.uniform(0.5, 1)))
+            answer = self._try(messages)
+            if not answer.reason:
                 return
-            if pause > PATIENCE_SECONDS:
-                raise ClosedError(f"{reason} and asks for a pause of {pause:,.0f} seconds")
-        raise UnavailableError(reason, answered=answered)
+            if answer.pause > PATIENCE_SECONDS:
+                raise ClosedError(
+                    f"{answer.reason} and asks for a pause of {answer.pause:,.0f} seconds"
+                )
+        raise UnavailableError(answer.reason, answered=answer.status >= 200)
 
-    def _try(self, messages: Sequence[Message]) -> tuple[str, bool, float]:
-        """Why to try again (empty: done), whether there was an answer, seconds to wait at least."""
-        self._keep_to_the_rate()
+    def _try(self, messages: Sequence[Message]) -> _Answer:
+        """An answer that says to try again, or one without a reason: done."""
+        is_new = bool(self._form.token) and self._clock() >= self._token_ends
+        if is_new and (answer := self._renew_token()).reason:
+            return answer
+        to = replace(self._to, secret=self._token) if self._form.token else self._to
         now = self._clock()
-        url, headers, body = self._form(messages, self._to, int(now))
-        if len(body) > self._to.max_bytes:
+        request = self._form.request(messages, to, int(now))
+        if len(request.body) > to.max_bytes:
             raise RefusedError(
-                f"the request has {len(body):,} bytes, of {self._to.max_bytes:,} at most"
+                f"the request has {len(request.body):,} bytes, of {to.max_bytes:,} at most"
             )
+        answer = self._post(request, now)
+        if answer.status == 401 and self._form.token and not is_new:
+            # A token may be withdrawn before its end.
+            self._token_ends = 0
+        elif answer.reason and not answer.may_change:
+            is_closed = answer.status in _CLOSED or 300 <= answer.status < 400
+            raise (ClosedError if is_closed else RefusedError)(answer.reason)
+        return answer
+
+    def _renew_token(self) -> _Answer:
+        assert self._form.token
+        now = self._clock()
+        answer = self._post(self._form.token(self._to), now)
+        if answer.reason:
+            answer = answer._replace(reason=f"gave no token: {answer.reason}")
+            if not answer.may_change:
+                raise ClosedError(answer.reason)
+            return answer
+        try:
+            given = json.loads(answer.body)
+            token, seconds = given["access_token"], float(given["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            token, seconds = "", 0
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable() and token):
+            # The answer is not repeated: part of it may be a token.
+            raise ClosedError("gave no token: its answer is not as OAuth 2.0 describes")
+        self._token, self._token_ends = token, now + seconds - SECONDS_BEFORE_END
+        return answer
+
+    def _post(self, request: Request, now: float) -> _Answer:
+        self._keep_to_the_rate()
+        url, headers, body = request
         headers = {"content-type": "application/json", "user-agent": "customer-segmentation"} | {
             **headers
         }
@@ -171,36 +233,31 @@ class HttpChannel:
                 "POST", url, body=body, headers=headers, redirect=False, preload_content=False
             )
         except urllib3.exceptions.ReadTimeoutError:
-            return "timed out", False, 0
+            return _Answer(0, "timed out")
         except urllib3.exceptions.HTTPError as error:
             # Its text would repeat the address, which may hold a key.
-            return f"connection failed ({type(error).__name__})", False, 0
-        self._finish(answer)
-        status = answer.status
+            return _Answer(0, f"connection failed ({type(error).__name__})")
+        read = self._finish(answer)
         # A multi-status, 207, is a batch that was taken in part.
-        if 200 <= status < 300 and status != 207:
-            return "", True, 0
-        reason = f"answered {status}{self._skew(answer.headers.get('date'), now)}"
-        if status < 200 or status in _AGAIN or status >= 500:
-            # An interim answer, 1xx, says nothing about the message.
-            return reason, status >= 200, self._pause(answer.headers.get("retry-after"))
-        if status in _CLOSED or 300 <= status < 400:
-            raise ClosedError(reason)
-        raise RefusedError(reason)
+        if 200 <= answer.status < 300 and answer.status != 207:
+            return _Answer(answer.status, body=read)
+        reason = f"answered {answer.status}{self._skew(answer.headers.get('date'), now)}"
+        return _Answer(answer.status, reason, self._pause(answer.headers.get("retry-after")))
 
-    def _finish(self, answer: urllib3.BaseHTTPResponse) -> None:
-        """Reads the body away, so that the connection can be used again, or closes it.
+    def _finish(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """Reads the body, so that the connection can be used again, or closes it.
 
         An answer is complete with its status; no receiver may hold up a delivery after that.
         """
-        until, left = time.monotonic() + self._to.timeout_seconds, ANSWER_BYTES
+        until, body = time.monotonic() + self._to.timeout_seconds, b""
         with suppress(urllib3.exceptions.HTTPError, OSError):
-            while answer.status >= 200 and left > 0 and time.monotonic() < until:
-                read = len(answer.read1(left, decode_content=False))
+            while answer.status >= 200 and len(body) < ANSWER_BYTES and time.monotonic() < until:
+                read = answer.read1(ANSWER_BYTES - len(body), decode_content=False)
                 if not read:
-                    return
-                left -= read
+                    return body
+                body += read
         answer.close()
+        return body
 
     def _keep_to_the_rate(self) -> None:
         now = time.monotonic()

@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -136,6 +136,10 @@ assign: $(INSTALLED) ## Write who gets which variant to exports/: make assign EX
 conventions demo-pages unit-tests unit-tests-alone: export SEGMENTATION_HOME := target/scratch
 conventions demo-pages unit-tests unit-tests-alone: export DBT_TARGET_PATH := target/scratch/target
 conventions demo-pages unit-tests unit-tests-alone: export DBT_LOG_PATH := target/scratch/logs
+
+# A local session; needs Java. make test doesn't run these.
+test-spark: $(SPARK) $(DEMO_FILES) ## Compare the macros and the SQL models on Apache Spark with DuckDB, on the demo
+	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py
 
 # Two checks run at a time; each prints its output when it finishes.
 CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests

@@ -35,8 +35,8 @@
     {%- endfor -%}
     {%- set momentum = {} -%}
     {%- for metric in ['orders', 'revenue'] -%}
-        {%- set now = 'greatest(' ~ metric ~ '__90d, 0) / 90.0' -%}
-        {%- set before = 'greatest(' ~ metric ~ '__365d_to_90d, 0) / (least(tenure_days__all, 365) - 90.0)' -%}
+        {%- set now = 'cast(greatest(' ~ metric ~ '__90d, 0) as double) / 90' -%}
+        {%- set before = 'cast(greatest(' ~ metric ~ '__365d_to_90d, 0) as double) / (least(tenure_days__all, 365) - 90)' -%}
         {%- do momentum.update({metric: 'case when tenure_days__all >= 180 then ' ~ now ~ ' / nullif(' ~ now ~ ' + ' ~ before ~ ', 0) end'}) -%}
     {%- endfor -%}
     {%- set order_span = '(tenure_days__all - recency_days__all)' -%}
@@ -48,7 +48,7 @@
         'engagement_score': {
             'sessions': 'case when has_events then ' ~ saturating_score('sessions__30d', 'sessions') ~ ' end',
             'depth': 'case when has_events then ' ~ saturating_score('coalesce(session_depth__30d, 0)', 'depth') ~ ' end',
-            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ setting('score_half_points').recency ~ '.0), 0) end',
+            'recency': 'case when has_events then coalesce(power(0.5, session_recency_days__all / ' ~ setting('score_half_points').recency ~ '), 0) end',
         },
         'momentum_score': momentum,
         'loyalty_score': {
@@ -118,7 +118,7 @@
 
 
 {% macro saturating_score(column, part) %}
-    {{- return(column ~ ' / (' ~ column ~ ' + ' ~ setting('score_half_points')[part] ~ '.0)') -}}
+    {{- return('cast(' ~ column ~ ' as double) / (' ~ column ~ ' + ' ~ setting('score_half_points')[part] ~ ')') -}}
 {% endmacro %}
 
 

@@ -25,17 +25,17 @@
     {#- 0 on the last day of the window. -#}
     {%- set age = '(' ~ dbt.datediff(day, as_of, 'day') ~ ' - ' ~ (window.to_days_ago + 1) ~ ')' -%}
     {%- if metric.aggregate == 'decayed_sum' -%}
-        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '.0))')) -}}
+        {{- return(rounded('sum(' ~ value ~ ' * power(0.5, ' ~ age ~ ' / ' ~ setting('half_life_days') ~ '))')) -}}
     {%- elif metric.aggregate in ['monthly_mean', 'monthly_trend'] -%}
         {%- set days = window.from_days_ago - window.to_days_ago -%}
         {%- if metric.aggregate == 'monthly_mean' -%}
-            {{- return(rounded('sum(' ~ value ~ ') * 30.0 / ' ~ days)) -}}
+            {{- return(rounded('cast(sum(' ~ value ~ ') * 30 as double) / ' ~ days)) -}}
         {%- endif -%}
         {#- Least squares: monthly sums times distances from the middle, over the squared distances, (n^3 - n) / 12 for n months. -#}
         {%- set months = days // 30 -%}
-        {%- set distance = (months - 1) / 2 ~ ' - floor(' ~ age ~ ' / 30.0)' -%}
+        {%- set distance = (months - 1) / 2 ~ ' - floor(' ~ age ~ ' / 30)' -%}
         {%- set in_month = 'case when ' ~ age ~ ' < ' ~ 30 * months ~ ' then ' ~ distance ~ ' end' -%}
-        {{- return(rounded('sum(' ~ value ~ ' * ' ~ in_month ~ ') / ' ~ (months ** 3 - months) / 12)) -}}
+        {{- return(rounded('cast(sum(' ~ value ~ ' * ' ~ in_month ~ ') as double) / ' ~ (months ** 3 - months) / 12)) -}}
     {%- elif metric.aggregate == 'mean' -%}
         {{- return('avg(' ~ value ~ ')') -}}
     {%- elif metric.aggregate == 'last' -%}

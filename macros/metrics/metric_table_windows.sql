@@ -9,7 +9,11 @@ select
     facts.customer_key
     {%- for window in windows %}
     {%- set metric = declared[window.metric] %}
-    {%- set aggregate = metric_aggregate(metric, window) %},
+    {%- set aggregate = metric_aggregate(metric, window) %}
+    {#- The cast of a double would round otherwise on Spark, as in rounded(). -#}
+    {%- if metric.unit == 'currency' and metric.aggregate in ['mean', 'decayed_sum', 'monthly_mean', 'monthly_trend'] %}
+    {%- set aggregate = rounded(aggregate, 2) %}
+    {%- endif %},
     {{ 'cast(' ~ aggregate ~ ' as decimal(18, 2))' if metric.unit == 'currency' else aggregate }} as {{ window.column }}
     {%- endfor %}
 from {{ periods }} as periods

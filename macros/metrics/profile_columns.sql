@@ -63,8 +63,9 @@
 {% endmacro %}
 
 
+{#- Spark rounds a double as it is written, so that its 1.005 would be 1.01. Whole numbers are rounded alike. -#}
 {% macro rounded(expression, digits=6) -%}
-round(cast({{ expression }} as double), {{ digits }})
+(round(cast({{ expression }} as double) * {{ 10 ** digits }}) / {{ 10 ** digits }})
 {%- endmacro %}
 
 

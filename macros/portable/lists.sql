@@ -17,6 +17,20 @@
 {%- endmacro %}
 
 
+{#- dbt.listagg leaves out the order on Spark. -#}
+{% macro joined_list(list, separator) %}
+    {{- return(adapter.dispatch('joined_list', 'customer_segmentation')(list, separator)) -}}
+{% endmacro %}
+
+{% macro default__joined_list(list, separator) -%}
+    array_to_string({{ list }}, {{ sql_literal(separator) }})
+{%- endmacro %}
+
+{% macro spark__joined_list(list, separator) -%}
+    array_join({{ list }}, {{ sql_literal(separator) }})
+{%- endmacro %}
+
+
 {% macro dot_product(left, right) %}
     {{- return(adapter.dispatch('dot_product', 'customer_segmentation')(left, right)) -}}
 {% endmacro %}

@@ -161,17 +161,20 @@
 
 
 {#- As the fit sees them: gaps filled, then logarithm, caps, centre and scale, rounded so that trees split the same everywhere. -#}
-{% macro prediction_vector(customers, parameters) -%}
-[
-    {%- for feature in cluster_features('prediction_features') %}
-    {%- set value = 'coalesce(cast(' ~ customers ~ '.' ~ feature.column ~ ' as double), ' ~ list_element(parameters ~ '.fill', loop.index) ~ ')' %}
-    round((least(greatest(
-        case when {{ list_element(parameters ~ '.log_used', loop.index) }} = 1 then ln(1 + greatest({{ value }}, 0)) else {{ value }} end,
-        {{ list_element(parameters ~ '.lower_cap', loop.index) }}
-    ), {{ list_element(parameters ~ '.upper_cap', loop.index) }}) - {{ list_element(parameters ~ '.centre', loop.index) }}) / {{ list_element(parameters ~ '.scale', loop.index) }}, 4)
-    {{- ',' if not loop.last }}
-    {%- endfor %}
-]
+{% macro prediction_vector(customers, parameters) %}
+    {%- set values = [] -%}
+    {%- for feature in cluster_features('prediction_features') -%}
+        {%- do values.append(prediction_value(customers ~ '.' ~ feature.column, parameters, loop.index)) -%}
+    {%- endfor -%}
+    {{- return(dbt.array_construct(values, 'double')) -}}
+{% endmacro %}
+
+{% macro prediction_value(column, parameters, place) -%}
+    {%- set value = 'coalesce(cast(' ~ column ~ ' as double), ' ~ list_element(parameters ~ '.fill', place) ~ ')' %}
+    {{ rounded('(least(greatest(
+        case when ' ~ list_element(parameters ~ '.log_used', place) ~ ' = 1 then ln(1 + greatest(' ~ value ~ ', 0)) else ' ~ value ~ ' end,
+        ' ~ list_element(parameters ~ '.lower_cap', place) ~ '
+    ), ' ~ list_element(parameters ~ '.upper_cap', place) ~ ') - ' ~ list_element(parameters ~ '.centre', place) ~ ') / ' ~ list_element(parameters ~ '.scale', place), 4) }}
 {%- endmacro %}
 
 

@@ -2,7 +2,7 @@
 {% macro decile(expression, part) -%}
 cast(
     1 + floor(
-        10.0 * (rank() over (partition by {{ part }} order by {{ expression }}) - 1)
+        10 * (rank() over (partition by {{ part }} order by {{ expression }}) - 1)
         / count(*) over (partition by {{ part }})
     ) as integer
 )

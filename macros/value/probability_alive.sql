@@ -9,7 +9,7 @@ case
     else 1 / (1 + exp(least(
         ln({{ models }}.a / ({{ models }}.b + {{ histories }}.repeat_days - 1))
         + ({{ models }}.r + {{ histories }}.repeat_days) * ln(
-            ({{ models }}.alpha + {{ histories }}.age_days / 7.0) / ({{ models }}.alpha + {{ histories }}.active_days / 7.0)
+            ({{ models }}.alpha + {{ histories }}.age_days / 7) / ({{ models }}.alpha + {{ histories }}.active_days / 7)
         ),
         690
     )))

@@ -16,7 +16,7 @@
 -- (Takahasi and Mori 1974). Nodes from -10 to 10 in steps of 1/20 leave a relative error below 1e-9, which
 -- tests/python/test_lifetime_value_sql.py measures.
 
-{% set nodes_per_side, steps_per_node = 200, 20.0 -%}
+{% set nodes_per_side, steps_per_node = 200, 20 -%}
 {% set horizons = ['quarter_1', 'quarter_2', 'quarter_3', 'quarter_4', 'holdout'] -%}
 
 with histories as (
@@ -41,11 +41,11 @@ horizons as (
         as_of,
         models_fitted_as_of,
         {%- for quarter in range(1, 5) %}
-        case when is_built then {{ quarter * 91.25 }} / 7.0 end as quarter_{{ quarter }},
+        case when is_built then cast({{ quarter * 91.25 }} as double) / 7 end as quarter_{{ quarter }},
         {%- endfor %}
         case
             when models_fitted_as_of = as_of and as_of < newest_as_of
-                then {{ dbt.datediff('as_of', 'newest_as_of', 'day') }} / 7.0  -- noqa: LT05
+                then {{ dbt.datediff('as_of', 'newest_as_of', 'day') }} / 7  -- noqa: LT05
         end as holdout
     from periods
 ),
@@ -66,7 +66,7 @@ known as (
         horizons.{{ horizon }},
         {%- endfor %}
         models.r + kinds.repeat_days as shape,
-        models.alpha + kinds.age_days / 7.0 as rate,
+        models.alpha + kinds.age_days / 7 as rate,
         models.a,
         models.b + kinds.repeat_days as b
     from kinds

@@ -76,8 +76,10 @@ valued as (
         -- what is expected
         {{ rounded('spends.alive') }} as probability_alive,
         {{ rounded('spends.alive * if_alive.quarter_4') }} as expected_purchases,
-        cast(round(spends.spend, 2) as decimal(18, 2)) as expected_spend,
-        cast(round(spends.alive * if_alive.discounted_purchases * spends.spend, 2) as decimal(18, 2)) as expected_value
+        cast({{ rounded('spends.spend', 2) }} as decimal(18, 2)) as expected_spend,
+        cast(
+            {{ rounded('spends.alive * if_alive.discounted_purchases * spends.spend', 2) }} as decimal(18, 2)
+        ) as expected_value
     from spends
     left join if_alive
         on

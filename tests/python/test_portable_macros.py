@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib.util
 import math
 import os
 import random
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -25,6 +23,7 @@ import duckdb
 import pytest
 from rapidfuzz.distance import DamerauLevenshtein
 from rule_grammar_project import DEFAULTS, GrammarProject, as_yaml
+from spark_session import local_session
 
 from customer_segmentation.identity.identifiers import (
     DEMO_HASH_KEY,
@@ -698,6 +697,19 @@ CASES = [
         [(4.0, None, True)],
     ),
     Case(
+        "joined_list list_in_order",
+        """
+        select
+            {{ joined_list(list_in_order('x', 'x', 'y > 1'), ', ') }} as listed,
+            {{ joined_list(list_in_order('x', 'x', 'y > 3'), ', ') }} as listed_alone,
+            {{ joined_list(list_in_order('x', 'x', 'y > 9'), ', ') }} is null as is_null
+        from given
+        """,
+        {"x": "string", "y": "bigint"},
+        [("c", 3), ("é", 2), ("b", 4), ("a", 1), ("it's", None)],
+        [("b, c, é", "b", True)],
+    ),
+    Case(
         "dot_product",
         "{{ dot_product('x', 'y') }}",
         {"x": "double[]", "y": "double[]"},
@@ -901,29 +913,22 @@ def test_duckdb_gives_the_expected_values(
 
 
 @pytest.fixture(scope="module")
-def spark_project(tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
-    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
-        pytest.skip("needs `make install-spark` and Java 17 or 21, such as openjdk-17-jre-headless")
-    return GrammarProject(tmp_path_factory.mktemp("spark_macros"), adapter="spark")
-
-
-@pytest.fixture(scope="module")
-def on_spark(spark_project: GrammarProject) -> Iterator[Run]:
-    from pyspark.sql import SparkSession
-
+def on_spark() -> Iterator[Run]:
     settings = {
-        "spark.ui.enabled": "false",
         "spark.driver.memory": "2g",
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
         # Rows of a query text would be computed while it is planned, and not as those of a table.
         "spark.sql.optimizer.excludedRules": (
             "org.apache.spark.sql.catalyst.optimizer.ConvertToLocalRelation"
         ),
     }
-    session = SparkSession.builder.master("local[1]").config(map=settings).getOrCreate()
-    yield lambda sql: [tuple(row) for row in session.sql(sql).collect()]
-    session.stop()
+    with local_session(settings) as session:
+        yield lambda sql: [tuple(row) for row in session.sql(sql).collect()]
+
+
+@pytest.fixture(scope="module")
+def spark_project(on_spark: Run, tmp_path_factory: pytest.TempPathFactory) -> GrammarProject:
+    return GrammarProject(tmp_path_factory.mktemp("spark_macros"), adapter="spark")
 
 
 @pytest.fixture(scope="module")

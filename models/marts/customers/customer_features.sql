@@ -10,8 +10,8 @@ treated as (
     select
         as_of,
         customer_key,
-        {{ dbt.listagg('case when is_imputed then feature end', "', '", 'order by feature') }} as imputed_fields,
-        {{ dbt.listagg('case when is_capped then feature end', "', '", 'order by feature') }} as capped_fields
+        {{ joined_list(list_in_order('feature', 'feature', 'is_imputed'), ', ') }} as imputed_fields,
+        {{ joined_list(list_in_order('feature', 'feature', 'is_capped'), ', ') }} as capped_fields
     from {{ ref('int_features__treated') }}
     group by as_of, customer_key
 ),

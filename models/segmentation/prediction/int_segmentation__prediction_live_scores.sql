@@ -4,7 +4,7 @@
 -- Average precision and area under the curve count customers of one score together.
 
 {% set found = 'cast(positives as double) / nullif(all_positives, 0)' -%}
-{% set pairs_in_order = 'cast(customers - positives as double) * (positives_so_far - positives / 2.0)' -%}
+{% set pairs_in_order = 'cast(customers - positives as double) * (positives_so_far - positives / 2)' -%}
 {% set pairs = 'nullif(all_positives * (all_customers - all_positives), 0)' -%}
 
 with scores as (

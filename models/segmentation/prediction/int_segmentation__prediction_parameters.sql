@@ -12,21 +12,17 @@ with fit as (
 parameters as (
     select
         {%- for name in ['fill', 'log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
-        [
-            {%- for feature in features %}
-            max(
-                case when part = 'scaler' and name = '{{ name }}' and feature = '{{ feature }}' then value end
-            ){{ ',' if not loop.last }}
-            {%- endfor %}
-        ] as {{ name }},
+        {%- set values = [] %}
+        {%- for feature in features %}
+        {%- do values.append("max(case when part = 'scaler' and name = '" ~ name ~ "' and feature = '" ~ feature ~ "' then value end)") %}
         {%- endfor %}
-        [
-            {%- for feature in features %}
-            coalesce(
-                max(case when part = 'coefficient' and feature = '{{ feature }}' then value end), 0
-            ){{ ',' if not loop.last }}
-            {%- endfor %}
-        ] as coefficients,
+        {{ dbt.array_construct(values, 'double') }} as {{ name }},
+        {%- endfor %}
+        {%- set values = [] %}
+        {%- for feature in features %}
+        {%- do values.append("coalesce(max(case when part = 'coefficient' and feature = '" ~ feature ~ "' then value end), 0)") %}
+        {%- endfor %}
+        {{ dbt.array_construct(values, 'double') }} as coefficients,
         max(case when part = 'intercept' then value end) as intercept,
         cast(max(case when part = 'shape' and name = 'trees' then value end) as bigint) as trees,
         max(case when part = 'shape' and name = 'baseline' then value end) as baseline,

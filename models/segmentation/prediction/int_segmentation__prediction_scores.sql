@@ -144,8 +144,8 @@ scores as (
         score,
         probability,
         -- Customers of one score share the decile of their middle.
-        cast(1 + floor(10 * (customers_below + (customers_alike - 1) / 2.0) / customers) as integer) as decile,
-        {{ rounded('100.0 * (customers - customers_below - customers_alike) / customers') }} as rank_percent
+        cast(1 + floor(10 * (customers_below + (customers_alike - 1) / 2) / customers) as integer) as decile,
+        {{ rounded('100 * (customers - customers_below - customers_alike) / customers') }} as rank_percent
     from ranked
 )
 

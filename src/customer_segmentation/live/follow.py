@@ -92,7 +92,7 @@ def _builds(
     snapshot = state_file(working).with_suffix(".duckdb")
     while True:
         results = read_artifact(target, "run_results")
-        if not published.exists() or was_not_replaced(published, target):
+        if not published.exists() or was_not_replaced(published, target, variables.get("dataset")):
             raise LiveError(
                 "The last build was not published, so its tables may be wrong. Build again first."
             )

@@ -100,7 +100,7 @@ deliver: $(INSTALLED) ## Send changes of segments to the tools in destinations.y
 
 # In the environment, since all users may read the arguments of a process.
 erase export-person: export CUSTOMER_REF := $(value CUSTOMER_REF)
-# YES=1: also one with many records.
+# YES=1: also a customer with more than five records of the CRM.
 erase: $(INSTALLED) ## Erase a customer, build, and prove it: make erase CUSTOMER_REF=c17 SOURCE=shop
 	@$(BIN)/customer-segmentation erase --source "$(or $(SOURCE),default)" $(if $(YES),--yes) $(CHOSEN)
 

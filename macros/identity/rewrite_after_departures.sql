@@ -68,7 +68,7 @@
     {% if run_query('select 1 ' ~ there ~ 'table_schema = ' ~ sql_literal(schema) ~ " and table_name = 'built_tables'") | length %}
         {% set gone %}
             select table_schema, table_name, table_type {{ there }}
-                (table_schema, table_name) in (select (table_schema, table_name) from {{ record }})
+                (table_schema, table_name) in (select (table_schema, table_name) from {{ record }} where target_name = {{ sql_literal(target.name) }})
                 and (table_schema, table_name) not in ({{ built | join(', ') }})
             order by table_schema, table_name
         {% endset %}
@@ -81,7 +81,9 @@
     {% if dropped %}
         {% do log('Dropped from the working file, since no model makes it any more: ' ~ dropped | join(', '), info=true) %}
     {% endif %}
-    {% do run_query('create or replace table ' ~ record ~ ' as select * from (values ' ~ ours | join(', ') ~ ') as ours (table_schema, table_name)') %}
+    {% do run_query('create table if not exists ' ~ record ~ ' (target_name varchar, table_schema varchar, table_name varchar)') %}
+    {% do run_query('delete from ' ~ record ~ ' where target_name = ' ~ sql_literal(target.name)) %}
+    {% do run_query('insert into ' ~ record ~ ' select ' ~ sql_literal(target.name) ~ ', * from (values ' ~ ours | join(', ') ~ ') as ours (table_schema, table_name)') %}
     {{ return(dropped | length > 0) }}
 {% endmacro %}
 

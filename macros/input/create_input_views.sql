@@ -43,6 +43,7 @@
 
 {% macro duckdb__load_live_profiles(schema) %}
     {% do call_plugin('segmentation_load_live_profiles', [input_relation(schema, 'live_profiles') | string]) %}
+    {% do run_query('delete from ' ~ input_relation(schema, 'live_profiles') ~ ' where customer_id in (select customer_id from ' ~ input_relation(schema, 'tombstones') ~ ')') %}
 {% endmacro %}
 
 

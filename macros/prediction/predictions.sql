@@ -166,7 +166,12 @@
     {%- for feature in cluster_features('prediction_features') -%}
         {%- do values.append(prediction_value(customers ~ '.' ~ feature.column, parameters, loop.index)) -%}
     {%- endfor -%}
-    {{- return(dbt.array_construct(values, 'double')) -}}
+    {{- return(list_of_numbers(values)) -}}
+{% endmacro %}
+
+{#- A line per element. -#}
+{% macro list_of_numbers(values) %}
+    {{- return(dbt.array_construct(['\n    ' ~ values | join(',\n    ') ~ '\n'], 'double')) -}}
 {% endmacro %}
 
 {% macro prediction_value(column, parameters, place) -%}

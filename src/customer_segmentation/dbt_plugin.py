@@ -158,7 +158,12 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         def load_live_profiles(table: str) -> str:
             def loaded() -> None:
                 access.only_at_the_start()
-                live = read_live(state_file(self._path)) if self._path else NO_CHANGES
+                try:
+                    live = read_live(state_file(self._path)) if self._path else NO_CHANGES
+                except (LiveError, OSError) as error:
+                    # What is compared with it must not stop a build.
+                    _LOGGER.warning(f"Live profiles are not compared: {error}")
+                    return
                 rows = [(*profile, live.as_of) for profile in live.profiles]
                 if rows:
                     conn.cursor().executemany(f"insert into {table} values (?, ?, ?)", rows)

@@ -27,7 +27,8 @@ CHECKS = {
     "evaluator finds, and history ends as if it had been built at once.",
     "mutants": "Faults in the SQL of models whose every fault was examined, one at a time: a "
     "comparison, a boundary, the kind of a join, a dropped filter, a swapped column, a wrong "
-    "window, a missing distinct. Survived means that a test noticed; the others change no result.",
+    "window, a missing distinct. The column survived counts faults that a test noticed, elsewhere"
+    " called killed mutants; the others change no result.",
     "upgrade": "This version builds on the working and published file of an earlier one. The tables"
     " are those of a build from nothing, and what no model makes any more is dropped and said.",
 }

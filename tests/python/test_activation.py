@@ -1042,32 +1042,31 @@ def test_adobe_gets_experience_events(shop: Shop, tool: CampaignTool) -> None:
                 "scope": ["openid,AdobeID"],
             }
             return token("t1", 86_399)
-        assert taken.path == "/collection/batch/c0ffee"
+        assert taken.path == "/collection/c0ffee"
         assert taken.headers["authorization"] == "Bearer t1"
         assert taken.headers["x-sandbox-name"] == "prod"
-        assert taken.json.keys() == {"messages"}
-        for message in taken.json["messages"]:
-            assert message["header"] == {
-                "schemaRef": schema,
-                "imsOrgId": "acme@AdobeOrg",
-                "datasetId": "d1",
-                "source": {"name": "customer_segmentation"},
-            }
-            assert message["body"]["xdmMeta"] == {"schemaRef": schema}
-            event = message["body"]["xdmEntity"]
-            assert event.keys() == {"_id", "timestamp", "eventType", "identityMap", "_acme"}
-            assert dt.datetime.fromisoformat(event["timestamp"]).tzinfo
-            (identity,) = event["identityMap"]["customer_id"]
-            assert identity["primary"] is True
-            assert event["_acme"]["segmentation"]["customer_id"] == identity["id"]
-            assert event["eventType"] == "segment." + event["_acme"]["segmentation"]["message"]
+        assert taken.json.keys() == {"header", "body"}
+        assert taken.json["header"] == {
+            "schemaRef": schema,
+            "imsOrgId": "acme@AdobeOrg",
+            "datasetId": "d1",
+            "source": {"name": "customer_segmentation"},
+        }
+        assert taken.json["body"]["xdmMeta"] == {"schemaRef": schema}
+        event = taken.json["body"]["xdmEntity"]
+        assert event.keys() == {"_id", "timestamp", "eventType", "identityMap", "_acme"}
+        assert dt.datetime.fromisoformat(event["timestamp"]).tzinfo
+        (identity,) = event["identityMap"]["customer_id"]
+        assert identity["primary"] is True
+        assert event["_acme"]["segmentation"]["customer_id"] == identity["id"]
+        assert event["eventType"] == "segment." + event["_acme"]["segmentation"]["message"]
         return 200, {}
 
     tool.answer = checked
     shop.publish([("a1", BUYERS)], [("a1", BUYERS, "entered"), ("b1", BUYERS, "exited")])
     shop.declare(
         platform={
-            **webhook(tool, type="adobe", address=f"{tool.address}/collection/batch/c0ffee"),
+            **webhook(tool, type="adobe", address=f"{tool.address}/collection/c0ffee"),
             "token_address": f"{tool.address}/ims/token/v3",
             "client_id": "client",
             "scope": "openid,AdobeID",
@@ -1079,8 +1078,8 @@ def test_adobe_gets_experience_events(shop: Shop, tool: CampaignTool) -> None:
         }
     )
     assert shop.deliver() == 0
-    (events,) = [one.json["messages"] for one in tool.accepted]
-    assert {one["body"]["xdmEntity"]["_id"] for one in events} == {*shop.receipts()}
+    sent = {one.json["body"]["xdmEntity"]["_id"] for one in tool.accepted}
+    assert sent == {*shop.receipts()}
 
 
 @pytest.mark.parametrize(
@@ -1106,3 +1105,16 @@ def test_a_wrong_setting_of_a_type_is_named(
     shop.declare(journeys=salesforce_at(tool) | changed)
     assert shop.deliver() == 2
     assert expected in capsys.readouterr().err
+
+
+def test_while_there_is_no_token_messages_wait_however_often(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool.answer = lambda taken: ((503 if taken.path == "/v2/token" else 200), {})
+    shop.publish([("a1", BUYERS)])
+    shop.declare(journeys=salesforce_at(tool))
+    for _ in range(4):
+        assert shop.deliver() == 1
+    said = capsys.readouterr().out
+    assert "set aside" not in said
+    assert said.count("1 wait for the next run") == 4

@@ -8,12 +8,13 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from customer_segmentation.input.contract import read_contract
 from customer_segmentation.input.tombstones import keyed_reference
 from customer_segmentation.live.models import COMPUTED, Compiled, Models, take_snapshot
 from customer_segmentation.live.profiles import Profiles
-from customer_segmentation.live.state import NewBuild, State, state_file
+from customer_segmentation.live.state import NewBuild, State, read_live, state_file
 
 CONTRACT = read_contract(ROOT / "models/staging/_input__sources.yml")
 # A rule with stay_until reads what earlier builds tried.
@@ -330,7 +331,7 @@ def test_a_follower_and_a_broker_that_are_killed_lose_nothing(shop, broker, foll
     assert " memberships changed" in said, log
     state = state_file(folder / "warehouse" / "trial.duckdb")
     assert state_of(state)[0] == expected_of(shop)
-    assert broker.client.xpending("raw", "customer_segmentation")["pending"] == 0
+    assert broker.client.xpending("raw", "customer_segmentation:trial")["pending"] == 0
     assert not any(reference in said + log for reference in ("c1", "device", "o100"))
 
 
@@ -370,16 +371,44 @@ def test_a_follower_starts_again_from_the_next_build(shop, broker, follower):
         run, _ = before.build()
     process = start()
     wait_for_profiles(process)
-    # As a build leaves them: the published file, then the results.
-    os.utime(folder / "published" / "segments.duckdb")
-    time.sleep(0.05)
-    os.utime(folder / "target" / "run_results.json")
+    as_a_build_leaves_them(folder)
     wait_for_profiles(process)
     process.kill()
     process.communicate()
     assert state_of(state)[0] == expected_of(shop)
     with State(state) as after:
         assert after.build()[0] != run
+
+
+def as_a_build_leaves_them(folder: Path) -> None:
+    """The published file, then the results."""
+    os.utime(folder / "published" / "segments.duckdb")
+    time.sleep(0.05)
+    os.utime(folder / "target" / "run_results.json")
+
+
+def test_what_the_next_build_does_not_confirm_is_undone(broker, follower):
+    folder, start = follower
+    broker.send(map(fields, NEWS))
+    start("--until-empty").communicate()
+    state = state_file(folder / "warehouse" / "trial.duckdb")
+    sent: dict[tuple[str, str], list[str]] = {}
+    for entry in read_live(state).outbox:
+        sent.setdefault((entry.customer_id, entry.segment_key), []).append(entry.message)
+    # As if the raw data of the next build lacked what the stream had.
+    with closing(sqlite3.connect(state)) as connection, connection:
+        connection.execute("delete from messages")
+    as_a_build_leaves_them(folder)
+    start("--until-empty").communicate()
+    undone = {
+        (entry.customer_id, entry.segment_key): entry.message for entry in read_live(state).outbox
+    }
+    opposite = {"entered": "exited", "exited": "entered"}
+    # A pair that was sent both ways is back where the build has it.
+    assert undone == {
+        pair: opposite[messages[-1]] for pair, messages in sent.items() if len(messages) % 2
+    }
+    assert {*undone.values()} == {"entered", "exited"}
 
 
 def test_a_second_process_for_the_same_data_set_is_refused(broker, follower):

@@ -62,7 +62,6 @@ def test_a_role_has_the_tables_of_its_kinds_and_the_data_set(
             "monitoring.data_set",
             "monitoring.quarantined_records",
             "monitoring.data_tests",
-            "monitoring.live_reconciliation",
             "monitoring.reidentification_risk",
             "monitoring.source_coverage",
         }

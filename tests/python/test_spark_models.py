@@ -35,11 +35,13 @@ AS_DECIMAL = {"UBIGINT": "decimal(20, 0)", "HUGEINT": "decimal(38, 0)"}
 OF_ENGINE = "a sum of the engine's own hashes"
 BY_HOOK = "a hook writes it after the build"
 UNLIKE: dict[str, dict[str, str]] = {
-    "int_periods__day_hashes": {"hashed": OF_ENGINE},
+    "int_periods__day_hashes": {"hashed": OF_ENGINE, "expiring_hashed": OF_ENGINE},
     "int_periods": {
         "data_hash": OF_ENGINE,
+        "expiring_data_hash": OF_ENGINE,
         "definition_hash": "of the project's code, which `dbt compile` doesn't read",
         "built_data_hash": BY_HOOK,
+        "built_expiring_data_hash": BY_HOOK,
         "built_definition_hash": BY_HOOK,
     },
 }

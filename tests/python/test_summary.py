@@ -200,7 +200,8 @@ def test_the_page_says_what_there_is_in_a_line_per_scheme(folder):
         "With fewer than 100 buyers a segment by rank or cluster holds a handful of customers:"
         " read those as a trial.",
         "Quarantined: 1 row of orders.",
-        "Re-identification: customers who share their attributes with fewer than var smallest_cell:"
+        "Re-identification: customers in combinations of attributes with fewer than var"
+        " smallest_cell customers:"
         " 12.5% in customer_features, 100.0% in customers.",
         "Since 2020-01-01 Entered Left Mostly by"
         " Largest segments by revenue, with their share of buyers",

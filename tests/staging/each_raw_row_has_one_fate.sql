@@ -9,7 +9,9 @@ fates as (
     select
         source_table,
         sum(case when check_name = 'rows' then value end) as raw_rows,
-        sum(case when check_name in ('loaded', 'deduplicated', 'quarantined', 'expired') then value end) as rows_with_a_fate
+        sum(
+            case when check_name in ('loaded', 'deduplicated', 'quarantined', 'expired') then value end
+        ) as rows_with_a_fate
     from counts
     group by source_table
 )

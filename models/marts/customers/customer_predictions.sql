@@ -58,7 +58,7 @@ prepared as (
         parameters.model,
         parameters.fitted_as_of,
         {{ threshold_group('scores', 'customers') | indent(8) }} as threshold_group,
-        {{ prediction_vector('customers', 'parameters') | indent(8) }} as feature_values
+        {{ prediction_vector('customers', 'parameters') | indent(8) }} as feature_values  -- noqa: LT05
     from scores
     inner join customers on scores.customer_key = customers.customer_key
     inner join parameters on scores.target = parameters.target

@@ -102,13 +102,21 @@ customers_with_facts as (
         period_sessions.sessions,
         period_contacts.has_responded
     from customers
-    {%- for facts in ['period_orders', 'period_sessions', 'period_contacts'] %}
-    left join {{ facts }}
+    left join period_orders
         on
-            customers.as_of = {{ facts }}.as_of
-            and customers.days = {{ facts }}.days
-            and customers.customer_key = {{ facts }}.customer_key
-    {%- endfor %}
+            customers.as_of = period_orders.as_of
+            and customers.days = period_orders.days
+            and customers.customer_key = period_orders.customer_key
+    left join period_sessions
+        on
+            customers.as_of = period_sessions.as_of
+            and customers.days = period_sessions.days
+            and customers.customer_key = period_sessions.customer_key
+    left join period_contacts
+        on
+            customers.as_of = period_contacts.as_of
+            and customers.days = period_contacts.days
+            and customers.customer_key = period_contacts.customer_key
 ),
 
 sums as (

@@ -1,5 +1,5 @@
--- A live profile that this build doesn't confirm has another cause than a wrong rule: its messages are not in the raw data yet,
--- other customers moved a cut point, or references were linked.
+-- What this build doesn't confirm has, as a rule, one of three causes: messages that are not in the raw data yet, a cut point that
+-- other customers moved, or references that were linked.
 
 with profiles as (
     select * from {{ ref('stg_live_profiles') }}

@@ -9,20 +9,24 @@ with fit as (
     select * from {{ ref('int_segmentation__prediction_fit') }}
 ),
 
+-- noqa: disable=LT02
 parameters as (
     select
         {%- for name in ['fill', 'log_used', 'lower_cap', 'upper_cap', 'centre', 'scale'] %}
         {%- set values = [] %}
         {%- for feature in features %}
-        {%- do values.append("max(case when part = 'scaler' and name = '" ~ name ~ "' and feature = '" ~ feature ~ "' then value end)") %}
+        {%- set is_asked = "part = 'scaler' and name = '" ~ name ~ "' and feature = '" ~ feature ~ "'" %}
+        {%- do values.append('max(case when ' ~ is_asked ~ ' then value end)') %}
         {%- endfor %}
-        {{ dbt.array_construct(values, 'double') }} as {{ name }},
+        {{ list_of_numbers(values) | indent(8) }} as {{ name }},
         {%- endfor %}
         {%- set values = [] %}
         {%- for feature in features %}
-        {%- do values.append("coalesce(max(case when part = 'coefficient' and feature = '" ~ feature ~ "' then value end), 0)") %}
+        {%- set is_asked = "part = 'coefficient' and feature = '" ~ feature ~ "'" %}
+        {%- do values.append('coalesce(max(case when ' ~ is_asked ~ ' then value end), 0)') %}
         {%- endfor %}
-        {{ dbt.array_construct(values, 'double') }} as coefficients,
+        {{ list_of_numbers(values) | indent(8) }} as coefficients,
+        -- noqa: enable=LT02
         max(case when part = 'intercept' then value end) as intercept,
         cast(max(case when part = 'shape' and name = 'trees' then value end) as bigint) as trees,
         max(case when part = 'shape' and name = 'baseline' then value end) as baseline,

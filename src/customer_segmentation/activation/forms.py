@@ -167,10 +167,14 @@ def salesforce_token(to: Destination) -> Request:
 
 
 def adobe(messages: Sequence[Message], to: Destination, now: int) -> Request:
-    """A batch of experience events for the streaming ingestion of Adobe Experience Platform.
+    """An experience event for the streaming ingestion of Adobe Experience Platform.
 
-    ``_id`` is the idempotency key. ``to.secret`` is a token.
+    ``_id`` is the idempotency key. ``to.secret`` is a token. One message a request, since
+    the answer to a batch is 207 whatever became of it.
     """
+    (message,) = messages
+    if message.message == "deleted":
+        raise NotTakenError("Adobe deletes by a request of its own: delete by hand")
     schema = {
         "id": to.own["schema"],
         "contentType": "application/vnd.adobe.xed-full+json;version=1",
@@ -181,23 +185,17 @@ def adobe(messages: Sequence[Message], to: Destination, now: int) -> Request:
         "datasetId": to.own["dataset"],
         "source": {"name": "customer_segmentation"},
     }
-    events = []
-    for message in messages:
-        if message.message == "deleted":
-            raise NotTakenError("Adobe deletes by a request of its own: delete by hand")
-        event = {
-            "_id": message.change_id,
-            "timestamp": message.occurred_at,
-            "eventType": f"segment.{message.message}",
-            "identityMap": {"customer_id": [{"id": message.customer_id, "primary": True}]},
-            f"_{to.own['tenant']}": {"segmentation": mapped(message, to)},
-        }
-        body = {"xdmMeta": {"schemaRef": schema}, "xdmEntity": event}
-        events.append({"header": header, "body": body})
+    event = {
+        "_id": message.change_id,
+        "timestamp": message.occurred_at,
+        "eventType": f"segment.{message.message}",
+        "identityMap": {"customer_id": [{"id": message.customer_id, "primary": True}]},
+        f"_{to.own['tenant']}": {"segmentation": mapped(message, to)},
+    }
     return Request(
         to.address,
         {"authorization": f"Bearer {to.secret}", "x-sandbox-name": to.own["sandbox"]},
-        _json({"messages": events}),
+        _json({"header": header, "body": {"xdmMeta": {"schemaRef": schema}, "xdmEntity": event}}),
     )
 
 
@@ -253,5 +251,5 @@ FORMS = {
     "klaviyo": Form(klaviyo, 1),
     # Salesforce advises 50 rows a call.
     "salesforce": Form(salesforce, 50, salesforce_token),
-    "adobe": Form(adobe, 50, adobe_token),
+    "adobe": Form(adobe, 1, adobe_token),
 }

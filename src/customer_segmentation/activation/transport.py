@@ -194,8 +194,8 @@ class HttpChannel:
                 f"the request has {len(request.body):,} bytes, of {to.max_bytes:,} at most"
             )
         answer = self._post(request, now)
-        if answer.status == 401 and self._form.token and not is_new:
-            # A token may be withdrawn before its end.
+        if answer.status in (401, 403) and self._form.token and not is_new:
+            # A token may be withdrawn before its end. Adobe answers that with 403.
             self._token_ends = 0
         elif answer.reason and not answer.may_change:
             is_closed = answer.status in _CLOSED or 300 <= answer.status < 400
@@ -207,14 +207,15 @@ class HttpChannel:
         now = self._clock()
         answer = self._post(self._form.token(self._to), now)
         if answer.reason:
-            answer = answer._replace(reason=f"gave no token: {answer.reason}")
+            reason = f"gave no token: {answer.reason}"
             if not answer.may_change:
-                raise ClosedError(answer.reason)
-            return answer
+                raise ClosedError(reason)
+            # As without an answer: it says nothing about the messages.
+            return answer._replace(reason=reason, status=0)
         try:
             given = json.loads(answer.body)
             token, seconds = given["access_token"], float(given["expires_in"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             token, seconds = "", 0
         if not isinstance(token, str) or not (token.isascii() and token.isprintable() and token):
             # The answer is not repeated: part of it may be a token.

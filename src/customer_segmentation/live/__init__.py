@@ -1,1 +1,1 @@
-"""Memberships of single customers, minutes after their orders and visits."""
+"""Memberships of single customers, between builds, from a stream of orders and events."""

@@ -69,7 +69,7 @@ def follow(
 
     messages = changes = 0
     with State(state_file(working_file(variables))) as state:
-        source = Stream(stream, from_start=state.build() is None)
+        source = Stream(stream, working_file(variables).stem, from_start=state.build() is None)
         batches = source.read(until_empty)
         try:
             published = published_file(variables)
@@ -96,6 +96,11 @@ def _builds(
             raise LiveError(
                 "The last build was not published, so its tables may be wrong. Build again first."
             )
+        if working_file(results["args"].get("vars") or {}) != working:
+            raise LiveError(
+                f"dbt's last build was of another data set than {working.stem}, so the compiled "
+                f"models are not its own. Build {working.stem} again first."
+            )
         run, before = run_of(published), state.build()
         compiled = Compiled(read_artifact(target, "manifest"))
         if not (before and before[0] == run and snapshot.exists()):
@@ -103,7 +108,7 @@ def _builds(
         models = Models(snapshot, compiled, as_of)
         profiles = Profiles(state, models, tables)
         began = dt.datetime.fromisoformat(results["metadata"]["invocation_started_at"])
-        oldest = int((began - KEPT).timestamp() * 1000)
+        oldest = int(run) // 1_000_000 - int(KEPT.total_seconds() * 1000)
         build = NewBuild(run, models.as_of.isoformat(), f"{oldest}-0")
         profiles.recall(None if before == build[:2] else build)
         _LOG.info("Profiles as of %s, from a build that began %s", models.as_of, began)

@@ -96,6 +96,9 @@ class Compiled:
     def sql(self, name: str) -> str:
         return str(self._nodes[name]["compiled_code"])
 
+    def columns(self, name: str) -> list[str]:
+        return list(self._nodes[name]["columns"])
+
     def read(self) -> list[Relation]:
         """What the computed models read of the build."""
         pattern = re.compile(rf'"{re.escape(self.database)}"\."([^"]+)"\."([^"]+)"')
@@ -146,7 +149,7 @@ def take_snapshot(working: Path, file: Path, compiled: Compiled) -> None:
             columns = [column for (column, *_) in copy.execute(f"describe {source}").fetchall()]
             # Rows of a customer lie together, and few blocks are read for it.
             order = "order by customer_key" if "customer_key" in columns else ""
-            where = f"where {_COUNTS}" if name in _JUDGED else ""
+            where = f"where {_COUNTS} and fate <> 'expired'" if name in _JUDGED else ""
             copy.execute(f"create schema if not exists build.{identifier(schema)}")
             copy.execute(
                 f"create table {identifier('build', schema, name)} as "
@@ -345,6 +348,9 @@ class Models:
                 aside.setdefault(message_id, reason)
             kept = run.execute(f"select message_id, customer_ref from typed_{table}")
             references |= dict(kept.fetchall())
+            # Of a row that var retention leaves out, its id is gone as well.
+            lost = {message_id for message_id, _ in rows.get(table, ())} - references.keys()
+            aside |= dict.fromkeys(lost, "expired")
             gone = [(i,) for i, reason in aside.items() if reason == _ERASED]
             run.execute(f"delete from typed_{table} where not {_COUNTS}")
             if gone:
@@ -409,7 +415,7 @@ class Models:
         run.unregister("messages")
 
     def _columns(self, table: str) -> list[str]:
-        return list(self._compiled._nodes[table]["columns"])
+        return self._compiled.columns(table)
 
     def _customers_of_messages(self) -> list[int]:
         """Customers whom the typed messages are about, or share a device or a session with."""
@@ -614,6 +620,17 @@ class Models:
         )
         if run.execute(f"select count(*) from {self._here(table)}").fetchone() != (0,):
             run.execute(f"insert into {here} by name {self._sql[f'base_{table}']}")
+
+    def keys_of(self, customer_ids: Sequence[str]) -> list[int]:
+        """Keys of those who are customers of the build."""
+        run = self._connection
+        run.register("asked", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
+        found = run.execute(
+            f"select customer_key from {self._build(_CUSTOMERS)} "
+            f"semi join asked using (customer_id)"
+        ).fetchall()
+        run.unregister("asked")
+        return [key for (key,) in found]
 
     def customers(self, keys: Iterable[int]) -> dict[str, Customer]:
         """Customers of the build by id, with their memberships as of the build."""

@@ -18,6 +18,7 @@ from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.messages import Record
 
 # messages: without a record if it can't count.
+# sent: the last messages of the live profiles of earlier builds.
 _TABLES = """
 create table if not exists build (
     only integer primary key check (only = 1),
@@ -34,6 +35,12 @@ create table if not exists customers (customer_id text primary key) without rowi
 create table if not exists memberships (
     customer_id text not null,
     segment_key text not null,
+    primary key (customer_id, segment_key)
+) without rowid;
+create table if not exists sent (
+    customer_id text not null,
+    segment_key text not null,
+    message text not null check (message in ('entered', 'exited')),
     primary key (customer_id, segment_key)
 ) without rowid;
 create table if not exists outbox (
@@ -70,7 +77,7 @@ class NewBuild(NamedTuple):
     """A build that a state starts from.
 
     Attributes:
-        run: Its invocation.
+        run: When it was published, see run_of.
         as_of: Exclusive date up to which rows count.
         oldest: Id of the first message that may not be in it.
     """
@@ -85,6 +92,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
         self._path = path
         self._lock = path.with_suffix(".lock").open("w")
         self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
@@ -133,7 +141,10 @@ class State:
         """Begins again from a build: what came before `oldest`, a message id, is in it."""
         self._run("delete from build")
         self._run("insert into build values (1, ?, ?)", run, as_of)
-        self.forget_results()
+        for entry in self.outbox():
+            self._run("insert or replace into sent values (?, ?, ?)", *entry[1:4])
+        for table in ("customers", "memberships", "outbox"):
+            self._run(f"delete from {table}")
         old = [
             (message_id,)
             for (message_id,) in self._run("select message_id from messages")
@@ -141,9 +152,16 @@ class State:
         ]
         self._connection.executemany("delete from messages where message_id = ?", old)
 
-    def forget_results(self) -> None:
-        for table in ("customers", "memberships", "outbox"):
-            self._run(f"delete from {table}")
+    def sent(self) -> dict[str, dict[str, str]]:
+        """By customer and segment, the last message of the live profiles of earlier builds."""
+        found: dict[str, dict[str, str]] = {}
+        for customer, segment, message in self._run("select * from sent"):
+            found.setdefault(customer, {})[segment] = message
+        return found
+
+    def forget_sent(self) -> None:
+        """Once the profiles of this build are computed, its outbox has what has to be undone."""
+        self._run("delete from sent")
 
     def unknown_of(self, message_ids: Sequence[str]) -> set[str]:
         """Those that have not been taken in."""

@@ -17,7 +17,6 @@ except ModuleNotFoundError as error:
         "The package redis is missing. Install the extra: pip install 'customer-segmentation[live]'"
     ) from error
 
-GROUP = "customer_segmentation"
 # One process reads a data set's stream; after a restart it has the same name, and what it had not
 # acknowledged is delivered to it again.
 _CONSUMER = "live"
@@ -33,18 +32,27 @@ class Stream:
 
     Args:
         name: Of the stream.
+        dataset: The data set, which has a consumer group of its own.
         from_start: Whether all that the stream holds is read again.
     """
 
-    def __init__(self, name: str, from_start: bool) -> None:
+    def __init__(self, name: str, dataset: str, from_start: bool) -> None:
         self._name, self._from_start, self._is_ready = name, from_start, False
+        self._group = f"customer_segmentation:{dataset}"
         # Bytes that are no text become lone surrogates, which no record may have.
-        self._redis = redis.Redis.from_url(
-            os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"),
-            decode_responses=True,
-            encoding_errors="surrogateescape",
-            socket_timeout=10,
-        )
+        try:
+            self._redis = redis.Redis.from_url(
+                os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"),
+                decode_responses=True,
+                encoding_errors="surrogateescape",
+                socket_timeout=10,
+            )
+        except ValueError:
+            # Its text would repeat part of the address, which may hold a password.
+            raise LiveError(
+                "REDIS_URL is no address of a Redis server. Expected redis://host:port, with "
+                "special characters of a password percent-encoded."
+            ) from None
 
     def read(self, stops_when_empty: bool) -> Iterator[Messages]:
         """Batches of messages, at most a second after they came; an empty one if there are none.
@@ -57,6 +65,8 @@ class Stream:
             try:
                 self._prepare()
                 messages = self._next(after, 0 if stops_when_empty else 1_000)
+            except redis.AuthenticationError as error:
+                raise LiveError(f"The broker refuses the password: {error}") from error
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 _LOG.error("The broker can't be reached (%s). Next try in %.0f s.", error, pause)
                 time.sleep(pause)
@@ -77,7 +87,7 @@ class Stream:
             yield messages
             if messages:
                 try:
-                    self._redis.xack(self._name, GROUP, *(i for i, _ in messages))
+                    self._redis.xack(self._name, self._group, *(i for i, _ in messages))
                 except (redis.ConnectionError, redis.TimeoutError):
                     # They come again, and are known.
                     after = "0"
@@ -86,21 +96,21 @@ class Stream:
         if self._is_ready:
             return
         try:
-            self._redis.xgroup_create(self._name, GROUP, id="0", mkstream=True)
+            self._redis.xgroup_create(self._name, self._group, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise LiveError(
-                    f"{self._name} is no stream ({error}). Expected a Redis stream with the fields "
-                    f"table and record."
+                    f"{self._name} is not a stream ({error}). Expected a Redis stream with the "
+                    f"fields table and record."
                 ) from error
             if self._from_start:
-                self._redis.xgroup_setid(self._name, GROUP, id="0")
+                self._redis.xgroup_setid(self._name, self._group, id="0")
         self._is_ready = True
 
     def _next(self, after: str, block: int) -> Messages:
         # Redis takes 0 for a wait without end.
         waits: dict[str, Any] = {"block": block} if block and after == ">" else {}
         found: Any = self._redis.xreadgroup(
-            GROUP, _CONSUMER, {self._name: after}, count=LARGEST_BATCH, **waits
+            self._group, _CONSUMER, {self._name: after}, count=LARGEST_BATCH, **waits
         )
         return [(i, fields or {}) for _, messages in found or () for i, fields in messages]

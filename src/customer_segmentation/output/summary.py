@@ -410,8 +410,8 @@ def _print_risk(connection: duckdb.DuckDBPyConnection, console: Console) -> None
     if risks:
         shares = ", ".join(f"{percent(share)} in {mart}" for mart, share in risks)
         console.print(
-            f"Re-identification: customers who share their attributes with fewer than var "
-            f"smallest_cell: {shares}."
+            f"Re-identification: customers in combinations of attributes with fewer than var "
+            f"smallest_cell customers: {shares}."
         )
 
 

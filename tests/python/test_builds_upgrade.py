@@ -36,7 +36,7 @@ def upgraded(workshop: Workshop, built_at_once: Path) -> Upgraded:
     with duckdb.connect(str(working_file(folder))) as connection:
         connection.execute(f"create table {OF_THEN} as select '{CANARY}' as name")
         schema, name = OF_THEN.split(".")
-        connection.execute("insert into input.built_tables values (?, ?)", [schema, name])
+        connection.execute("insert into input.built_tables values ('local', ?, ?)", [schema, name])
     is_found = CANARY.encode() in working_file(folder).read_bytes()
     published = folder / FILES[1]
     with duckdb.connect(str(published), read_only=True) as connection:

@@ -850,6 +850,8 @@ NO_VALUE = {
     "without_erased": "Tombstones are applied by the Python package.",
     "record_tombstones": "Tombstones are written by the Python package.",
     "record_in_audit_log": "The audit log is written by the Python package.",
+    "load_live_profiles": "Live profiles are kept by the Python package.",
+    "delete_expired_copies": "Raw data is not copied on Spark.",
 }
 
 

@@ -347,7 +347,7 @@ def test_make_erase_leaves_nothing_but_an_old_export_and_proves_it(
     assert build.rows(counted.format("activation_outbox")) == [(1,)]
     log = [json.loads(line) for line in (build.folder / "audit/audit.jsonl").open()]
     assert [line["action"] for line in log] == ["erase-begun", "build", "publish", "erase"]
-    assert check(build.folder / "audit" / "audit.jsonl").lines == 4
+    assert check(build.folder / "audit" / "audit.jsonl").end.lines == 4
     # The publication can't be in what it publishes.
     assert build.rows("select action from monitoring.audit_log order by line_number") == [
         ("erase-begun",),

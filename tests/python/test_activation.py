@@ -170,6 +170,12 @@ def webhook(tool: CampaignTool, **changes: Any) -> dict[str, Any]:
     }
 
 
+SALESFORCE = {
+    "type": "salesforce",
+    "token_address": "https://example.com/v2/token",
+    "client_id": "client",
+    "data_extension": "Segment Members",
+}
 MEMBERS = [
     (f"{letter}{number}", key) for letter in "abc" for number in range(3) for key in SEGMENTS
 ]
@@ -612,6 +618,13 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
         ({"timeout_seconds": math.nan}, "timeout_seconds is nan. Expected a number above 0"),
         ({"timeout_seconds": math.inf}, "timeout_seconds is inf. Expected a number above 0"),
         ({"address": "http://[::1"}, "is no URL"),
+        (SALESFORCE | {"data_extension": None}, "has no usable data_extension."),
+        (SALESFORCE | {"client_id": "ключ"}, "has no usable client_id."),
+        (
+            SALESFORCE | {"token_address": "http://elsewhere/token"},
+            "The token_address of destination 'crm' begins with 'http://e'",
+        ),
+        (SALESFORCE | {"data_extensoin": "x"}, "Did you mean data_extension"),
     ],
 )
 def test_what_is_wrong_with_a_destination_is_said_before_anything_is_sent(
@@ -921,12 +934,8 @@ def token(text: str, seconds: int) -> list[bytes]:
 
 
 def salesforce_at(tool: CampaignTool) -> dict[str, Any]:
-    return {
-        **webhook(tool, type="salesforce", address=tool.address),
-        "token_address": f"{tool.address}/v2/token",
-        "client_id": "client",
-        "data_extension": "Segment Members",
-    }
+    here = {"address": tool.address, "token_address": f"{tool.address}/v2/token"}
+    return webhook(tool, **SALESFORCE | here)
 
 
 def test_salesforce_gets_rows_of_a_data_extension(
@@ -1080,31 +1089,6 @@ def test_adobe_gets_experience_events(shop: Shop, tool: CampaignTool) -> None:
     assert shop.deliver() == 0
     sent = {one.json["body"]["xdmEntity"]["_id"] for one in tool.accepted}
     assert sent == {*shop.receipts()}
-
-
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({"data_extension": None}, "Destination 'journeys' has no usable data_extension."),
-        ({"client_id": "ключ"}, "Destination 'journeys' has no usable client_id."),
-        (
-            {"token_address": "http://elsewhere/token"},
-            "The token_address of destination 'journeys' begins with 'http://e'",
-        ),
-        ({"data_extensoin": "x"}, "has the key 'data_extensoin'"),
-    ],
-)
-def test_a_wrong_setting_of_a_type_is_named(
-    shop: Shop,
-    tool: CampaignTool,
-    capsys: pytest.CaptureFixture[str],
-    changed: dict[str, Any],
-    expected: str,
-) -> None:
-    shop.publish([("a1", BUYERS)])
-    shop.declare(journeys=salesforce_at(tool) | changed)
-    assert shop.deliver() == 2
-    assert expected in capsys.readouterr().err
 
 
 def test_while_there_is_no_token_messages_wait_however_often(

@@ -91,15 +91,15 @@ def _builds(
     tables = read_contract(contract)
     snapshot = state_file(working).with_suffix(".duckdb")
     while True:
-        results = read_artifact(target, "run_results")
+        last_command = read_artifact(target, "run_results")["args"]
         if not published.exists() or was_not_replaced(published, target, variables.get("dataset")):
             raise LiveError(
                 "The last build was not published, so its tables may be wrong. Build again first."
             )
-        if working_file(results["args"].get("vars") or {}) != working:
+        if working_file(last_command.get("vars") or {}) != working:
             raise LiveError(
-                f"dbt's last build was of another data set than {working.stem}, so the compiled "
-                f"models are not its own. Build {working.stem} again first."
+                f"dbt's last command was about another data set than {working.stem}, so the "
+                f"compiled models are not its own. Build {working.stem} again first."
             )
         run, before = run_of(published), state.build()
         compiled = Compiled(read_artifact(target, "manifest"))
@@ -107,11 +107,10 @@ def _builds(
             _wait_for_snapshot(working, snapshot, compiled)
         models = Models(snapshot, compiled, as_of)
         profiles = Profiles(state, models, tables)
-        began = dt.datetime.fromisoformat(results["metadata"]["invocation_started_at"])
         oldest = int(run) // 1_000_000 - int(KEPT.total_seconds() * 1000)
         build = NewBuild(run, models.as_of.isoformat(), f"{oldest}-0")
         profiles.recall(None if before == build[:2] else build)
-        _LOG.info("Profiles as of %s, from a build that began %s", models.as_of, began)
+        _LOG.info("Profiles as of %s, from the last published build", models.as_of)
         yield run, profiles
 
 

@@ -9,6 +9,7 @@ to run are known.
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -152,6 +153,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if page := session.config.getoption("page"):
         reliability.write(page, session.config.stash[_RESULTS])
+    # Hypothesis times the garbage collection. Called at exit, it keeps DuckDB's module alive, which
+    # prints a page about leaks.
+    gc.callbacks.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

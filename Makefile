@@ -62,9 +62,9 @@ GENERATORS := $(wildcard src/demo_data/*.py)
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
+# If raw files, code and vars are those of the last build, it says so and ends. FORCE=1: it builds all the same.
 build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary, explorer
-	$(DBT) build --vars $(QUOTED)
-	@$(BIN)/customer-segmentation explore
+	@$(BIN)/customer-segmentation build --vars $(QUOTED) $(if $(FORCE),--force)
 
 backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30

@@ -9,12 +9,16 @@ import logging
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import yaml
 from rich.console import Console
 
 from customer_segmentation.activation.deliver import (
@@ -53,6 +57,7 @@ from customer_segmentation.output.last_build import (
     HOME,
     TARGET,
     NoBuildError,
+    last_published,
     open_to_read,
     published_file,
     read_artifact,
@@ -64,9 +69,44 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
+from customer_segmentation.output.unchanged import inputs_hash, note_inputs, unchanged_since
 from customer_segmentation.serving.errors import ServeError
 from customer_segmentation.serving.server import serve
 from explorer.build import explorer_file, write_explorer
+
+
+def build(variables: str, force: bool, target: Path) -> None:
+    given = yaml.safe_load(variables) or {}
+    inputs = inputs_hash(given)
+    if not force and (since := unchanged_since(inputs, given, target)):
+        print(
+            f"Nothing changed since {published_file(given)} was published ({since:%Y-%m-%d %H:%M} "
+            f"UTC): raw files, code, libraries and vars are the same. To build all the same: make "
+            f"build FORCE=1."
+        )
+        return
+    # Whatever happens to the build, the working file is another one then.
+    note_inputs(None, given, target)
+    started = time.time()
+    if status := _dbt("build", "--vars", variables):
+        raise SystemExit(status)
+    explore(None, None)
+    if last_published(target) >= started:
+        note_inputs(inputs, given, target)
+
+
+def _dbt(*arguments: str) -> int:
+    """Runs dbt beside this process, which ends when dbt does; returns its exit code."""
+    with subprocess.Popen([Path(sys.executable).with_name("dbt"), *arguments]) as running:
+        # A terminal interrupts both, and dbt stops by itself.
+        before = [
+            signal.signal(signal.SIGINT, signal.SIG_IGN),
+            signal.signal(signal.SIGTERM, lambda *_: running.terminate()),
+        ]
+        status = running.wait()
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
 
 
 def check_input(raw_dir: str, contract: Path) -> None:
@@ -368,6 +408,8 @@ class Command(NamedTuple):
     arguments: list[tuple[str, dict[str, Any]]]
 
 
+_VARS = "--vars", {"dest": "variables", "default": "{}", "help": "as for dbt"}
+_FORCE = "--force", {"action": "store_true", "help": "even if nothing has changed"}
 _TARGET = "--target", {"type": Path, "default": TARGET, "help": "dbt's target folder"}
 _DATASET = (
     "--dataset",
@@ -433,6 +475,11 @@ _SOURCE = "--source", {"default": "default", "dest": "source_system", "help": "i
 _SQL = "sql", {"nargs": "?", "default": "", "help": "a query in the SQL of DuckDB"}
 
 COMMANDS = {
+    "build": Command(
+        build,
+        "build, publish and write the explorer, if anything changed",
+        [_VARS, _FORCE, _TARGET],
+    ),
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of a build", [_DATASET, _TARGET, _FULL]),
     "query": Command(

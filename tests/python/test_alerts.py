@@ -105,6 +105,15 @@ def test_a_build_that_never_came_shows_in_the_age_of_the_file(folder: Path) -> N
     assert said(folder)[0].startswith("Nothing has been published to ")
 
 
+def test_a_build_that_found_nothing_to_do_is_as_good_as_one_that_published(folder: Path) -> None:
+    noted = folder / "inputs.json"
+    noted.touch()
+    checked_at = PUBLISHED_AT + dt.timedelta(hours=48)
+    os.utime(noted, (checked_at.timestamp(),) * 2)
+    assert said(folder, hours_later=50) == []
+    assert said(folder, hours_later=75) == ["Last published 75 hours ago (limit 26 hours)."]
+
+
 def test_another_data_set_in_the_file_is_the_finding(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,16 +82,21 @@ def test_the_summary_is_a_page_or_all_of_it(project: Path) -> None:
     assert " ".join(said.split()).endswith('summary --dataset "shop" --full')
 
 
-def test_the_explorer_is_of_the_last_build_or_of_a_data_set_and_ends_every_build(
+def test_the_explorer_is_of_the_last_build_or_of_a_data_set_and_ends_a_backfill(
     project: Path,
 ) -> None:
     last, chosen = "customer-segmentation explore", 'customer-segmentation explore --dataset "shop"'
     assert make("--dry-run explore", project).stdout.rstrip().endswith(last)
     assert make("--dry-run explore DATASET=shop", project).stdout.rstrip().endswith(chosen)
-    for target in ("build", "backfill"):
-        *_, build, explore = make(f"--dry-run {target}", project).stdout.splitlines()
-        assert "dbt build --vars" in build
-        assert explore.endswith(last)
+    *_, build, explore = make("--dry-run backfill", project).stdout.splitlines()
+    assert "dbt build --vars" in build
+    assert explore.endswith(last)
+
+
+def test_a_build_is_left_out_if_nothing_changed_unless_it_is_forced(project: Path) -> None:
+    usual = make("--dry-run build", project).stdout.rstrip()
+    assert "customer-segmentation build --vars" in usual
+    assert make("--dry-run build FORCE=1", project).stdout.rstrip() == f"{usual} --force"
 
 
 def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: Path) -> None:
@@ -103,7 +108,7 @@ def test_docs_are_of_the_last_build_and_build_only_where_there_is_none(project: 
     (programs / "dbt").chmod(0o755)
     ran = make("docs", project).stdout
     assert 'dbt docs generate --static --vars {"dataset": "shop"}\n' in ran
-    assert "dbt build" not in ran
-    assert "dbt build" in make("--dry-run docs DATASET=demo", project).stdout
+    assert "segmentation build" not in ran
+    assert "segmentation build" in make("--dry-run docs DATASET=demo", project).stdout
     (project / "target" / "last_build.json").unlink()
-    assert "dbt build" in make("--dry-run docs", project).stdout
+    assert "segmentation build" in make("--dry-run docs", project).stdout

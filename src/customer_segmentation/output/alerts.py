@@ -19,6 +19,7 @@ from customer_segmentation.output.last_build import (
     was_not_replaced,
 )
 from customer_segmentation.output.publication import data_set
+from customer_segmentation.output.unchanged import last_checked
 
 _MOST = 5  # of a kind; a build whose first model fails skips hundreds
 _STALE = """
@@ -82,8 +83,9 @@ def alerts(
             *undelivered,
         ]
     since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
+    checked = dt.datetime.fromtimestamp(last_checked(target), dt.UTC)
     found = []
-    if (now - since) > dt.timedelta(hours=hours):
+    if (now - max(since, checked)) > dt.timedelta(hours=hours):
         age = (now - since) / dt.timedelta(hours=1)
         found.append(f"Last published {age:.0f} hours ago (limit {hours:g} hours).")
     if was_not_replaced(published, target, held[0] if held else None):

@@ -54,6 +54,12 @@ def last_build(target: Path) -> LastBuild:
     return LastBuild(recorded["vars"], checks, recorded.get("target_name"))
 
 
+def last_published(target: Path) -> float:
+    """When a build last published, as a POSIX time; 0: never."""
+    record = target / _RECORD
+    return record.stat().st_mtime if record.exists() else 0
+
+
 def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
     """The ``--vars`` of a data set, by its file in the folder datasets; else of the last build.
 

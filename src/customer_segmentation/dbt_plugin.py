@@ -69,7 +69,7 @@ from customer_segmentation.input.tombstones import (
 )
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.state import NO_CHANGES, read_live, state_file
-from customer_segmentation.output.last_build import LastBuild, record_build
+from customer_segmentation.output.last_build import DATA_SET_NAME, LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
@@ -88,7 +88,6 @@ _WHERE_TO_WORK = (
 # Until when a run of dbt waits: it opens the file several times, and the limit is for all of them.
 _deadlines: dict[str, float] = {}
 _LOGGER = AdapterLogger("customer_segmentation")
-_DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -102,7 +101,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         if creds.path == ":memory:":
             return
         path = Path(creds.path)
-        if not _DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
+        if not DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
             raise DbtRuntimeError(
                 f"Var dataset is '{path.stem}'. Expected only letters, digits, _ and -: it names "
                 f"the working file."

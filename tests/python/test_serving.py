@@ -551,7 +551,7 @@ def test_a_run_is_not_named_after_a_file_that_is_published_while_it_is_loaded(
     [
         ("readers:", "declares no reader"),
         ("readers: {shop: {key: SHOP_KEY}}\nother: 1", "hold nothing else"),
-        ("readers: [", "is no YAML"),
+        ("readers: [", "line 1, column 11: .*Expected YAML"),
         ("readers: {Shop: {key: SHOP_KEY}}", "named 'Shop'"),
         ("readers: {shop: SHOP_KEY}", "is no mapping"),
         ("readers: {shop: {kee: SHOP_KEY}}", "Did you mean key"),

@@ -439,8 +439,14 @@ def _answer(work: Callable[[], Any]) -> str:
 
 
 def audit_lines() -> str:
-    """The lines of the audit log, as a JSON array."""
-    return json.dumps(lines_of(audit_file()))
+    """The lines of the audit log, as a JSON array, without what stands for an erased person.
+
+    The keyed hash of an e-mail address is the reference under which earlier files had the person.
+    """
+    lines = lines_of(audit_file())
+    for line in lines:
+        line["counts"].pop("reference", None)
+    return json.dumps(lines)
 
 
 def _record(action: str, **counts: int | str) -> None:

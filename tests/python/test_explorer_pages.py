@@ -685,7 +685,7 @@ def test_names_and_values_of_the_data_are_text(browser: Browser, tmp_path: Path)
     shutil.copy(PUBLISHED, file)
     with duckdb.connect(str(file)) as connection:
         texts = ("name", "description", "definition", "recommended_action", "channel", "offer")
-        changed = ", ".join(f"{name} = coalesce({name}, '') || $1" for name in texts)
+        changed = ", ".join(f"{name} = '=' || coalesce({name}, '') || $1" for name in texts)
         connection.execute(f"update segments set {changed}", [hostile])
         connection.execute("update monitoring.data_set set raw_data = $1", [hostile])
         connection.execute("update segment_products set name = name || $1", [hostile])
@@ -703,7 +703,16 @@ def test_names_and_values_of_the_data_are_text(browser: Browser, tmp_path: Path)
         shown += page.locator("main").text_content() or ""
         made = "document.querySelectorAll('img, [onerror]').length"
         assert page.evaluate(f"[window.ran ?? false, {made}]") == [False, 0], name
-    assert f"Champions{hostile}" in shown
+    assert f"=Champions{hostile}" in shown
+    explorer.go("overview")
+    with explorer.page.expect_download() as download:
+        explorer.page.locator("#overview-sizes .csv").click()
+    download.value.save_as(tmp_path / "sizes.csv")
+    with (tmp_path / "sizes.csv").open(encoding="utf-8-sig", newline="") as lines:
+        names = [row[0] for row in csv.reader(lines)][1:]
+    assert len(names) > 3
+    # A spreadsheet runs no text that begins with an apostrophe.
+    assert all(name.startswith("'=") for name in names)
     assert explorer.complaints == []
     assert explorer.requests == []
     explorer.page.close()

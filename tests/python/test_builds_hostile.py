@@ -48,6 +48,9 @@ ALLOWED = "select count(*) as orders from read_csv('raw/orders.csv')"
 REFUSED = ("Permission Error", "Cannot enable external access", "Cannot change allowed_")
 
 
+pytestmark = pytest.mark.check("attack")
+
+
 @scenario("one_mart")
 def hostile(workshop: Workshop, one_mart: tuple[Build, list[str]]) -> tuple[Build, Path]:
     """A model for each query and each statement, which come from a var."""

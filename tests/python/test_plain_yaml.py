@@ -15,6 +15,8 @@ from customer_segmentation.plain_yaml import DEEPEST, MOST_VALUES, YamlTextError
 from customer_segmentation.serving.errors import ServeError
 from customer_segmentation.serving.readers import read_readers
 
+pytestmark = pytest.mark.check("attack")
+
 SECRET = "correct-horse-battery"
 
 

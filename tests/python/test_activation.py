@@ -623,7 +623,7 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
         (SALESFORCE | {"client_id": "ключ"}, "has no usable client_id."),
         (
             SALESFORCE | {"token_address": "http://elsewhere/token"},
-            "The token_address of destination 'crm' begins with 'http://e'",
+            "The token_address of destination 'crm' can't be used. Expected https://",
         ),
         (SALESFORCE | {"data_extensoin": "x"}, "Did you mean data_extension"),
     ],

@@ -192,9 +192,10 @@ def check_url(said: str, address: str) -> None:
     if url.scheme == "https" and url.hostname:
         return
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
+        # Nor is its beginning repeated: by mistake it may be a token alone.
         raise DestinationError(
-            f"{said} begins with '{address[:8]}'. Expected https://, or http:// to this machine: "
-            f"what is sent must not be readable on the way."
+            f"{said} can't be used. Expected https://, or http:// to this machine: what is sent "
+            f"must not be readable on the way."
         )
 
 

@@ -63,6 +63,9 @@
         {%- set condition = rule_reference(grammar, at, body) -%}
     {%- endif -%}
     {%- do at.conditions.append(condition) -%}
+    {%- if at.conditions | length > 500 -%}
+        {%- do definition_error(at.subject, at.path, 'more than 500 conditions', 'at most 500; values of one attribute are one condition: {attribute: .., in: [..]}') -%}
+    {%- endif -%}
     {{- return(condition) -}}
 {% endmacro %}
 

@@ -575,12 +575,22 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader, such as head, has enough. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Such as a full disk, or a folder of another user.
+        if error.filename is None:
+            raise
+        parser.exit(
+            2,
+            f"{parser.prog}: error: {error.filename} can't be used: {error.strerror}. Expected "
+            f"something that this user may read, and write where the command writes.\n",
+        )
 
 
 def _console() -> Console:
     # Where there is no terminal, lines may be long.
     width = shutil.get_terminal_size(fallback=(200, 24)).columns
-    return Console(highlight=False, soft_wrap=True, width=width)
+    # Brackets in names of segments are no markup.
+    return Console(highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ from customer_segmentation.input.tombstones import (
 )
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.state import NO_CHANGES, read_live, state_file
-from customer_segmentation.output.last_build import LastBuild, record_build
+from customer_segmentation.output.last_build import DATA_SET_NAME, LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
     PublishedTable,
@@ -88,7 +88,6 @@ _WHERE_TO_WORK = (
 # Until when a run of dbt waits: it opens the file several times, and the limit is for all of them.
 _deadlines: dict[str, float] = {}
 _LOGGER = AdapterLogger("customer_segmentation")
-_DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -102,7 +101,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         if creds.path == ":memory:":
             return
         path = Path(creds.path)
-        if not _DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
+        if not DATA_SET_NAME.fullmatch(path.stem) or ".." in path.parts:
             raise DbtRuntimeError(
                 f"Var dataset is '{path.stem}'. Expected only letters, digits, _ and -: it names "
                 f"the working file."
@@ -440,8 +439,14 @@ def _answer(work: Callable[[], Any]) -> str:
 
 
 def audit_lines() -> str:
-    """The lines of the audit log, as a JSON array."""
-    return json.dumps(lines_of(audit_file()))
+    """The lines of the audit log, as a JSON array, without what stands for an erased person.
+
+    The keyed hash of an e-mail address is the reference under which earlier files had the person.
+    """
+    lines = lines_of(audit_file())
+    for line in lines:
+        line["counts"].pop("reference", None)
+    return json.dumps(lines)
 
 
 def _record(action: str, **counts: int | str) -> None:

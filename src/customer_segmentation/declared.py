@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from customer_segmentation.plain_yaml import YamlTextError, read_yaml
 
 
 def declared(path: Path, kind: str, form: str, page: str, error: type[Exception]) -> dict[str, Any]:
@@ -22,9 +22,13 @@ def declared(path: Path, kind: str, form: str, page: str, error: type[Exception]
     if not path.exists():
         raise error(f"There is no {path}. Expected the {kind}s, as in {page}.")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
-        raise error(f"{path} is no YAML: {wrong}") from wrong
+        found = read_yaml(path.read_text(encoding="utf-8"))
+    except YamlTextError as wrong:
+        raise error(f"{path} can't be read: {wrong}") from None
+    except UnicodeDecodeError:
+        raise error(f"{path} can't be read: it is not in UTF-8.") from None
+    except OSError as wrong:
+        raise error(f"{path} can't be read: {wrong.strerror}.") from None
     if not isinstance(found, dict) or list(found) != [f"{kind}s"]:
         raise error(f"{path} has to begin with `{kind}s:` and hold nothing else.")
     named = found[f"{kind}s"]

@@ -331,7 +331,7 @@ function download(id, columns, list) {
     if (typeof value === 'number') return String(value);
     // A spreadsheet would take text that begins so for a formula.
     const text = kind === 'segment' ? nameOf(value) : String(value);
-    return `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+    return `"${(/^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
   const lines = [columns.map(([, label]) => cell(label)), ...list.map((row) => columns.map(([key, , kind]) => isWithheld(row, key, kind) || (kind === 'count' && row[key] == null) ? WITHHELD : cell(row[key], kind)))];
   const link = document.createElement('a');

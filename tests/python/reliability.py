@@ -22,6 +22,8 @@ CHECKS = {
     "malformed input": "Raw files and cells with a fault each: encodings, headers, line ends, "
     "formats, archives, links, dates, numbers, words, ids. Each is refused, rejected or read as "
     "stated beside it.",
+    "attack": "SQL of a var that reads, writes or loads what lies outside the declared folders, and"
+    " YAML that stands for gigabytes or is nested without end. Each is refused at once.",
     "properties": "Random cases: customers are joined whatever the order of rows, scores and "
     "thresholds follow the values and treat equals alike, rules have the members that a slow "
     "evaluator finds, and history ends as if it had been built at once.",

@@ -21,6 +21,7 @@ import duckdb
 import pytest
 import yaml
 from campaign_tool import Answer, CampaignTool, Taken, campaign_tool
+from conftest import as_a_user_without_rights, open_folder
 from standardwebhooks import Webhook
 
 from customer_segmentation.activation import transport
@@ -622,7 +623,7 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
         (SALESFORCE | {"client_id": "ключ"}, "has no usable client_id."),
         (
             SALESFORCE | {"token_address": "http://elsewhere/token"},
-            "The token_address of destination 'crm' begins with 'http://e'",
+            "The token_address of destination 'crm' can't be used. Expected https://",
         ),
         (SALESFORCE | {"data_extensoin": "x"}, "Did you mean data_extension"),
     ],
@@ -648,7 +649,8 @@ def test_the_file_of_destinations_has_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match=r"There is no .*destinations\.yml"):
         read_destinations(path, SEGMENTS)
     for text, said in {
-        "destinations: [": "is no YAML",
+        "destinations: [": "line 2, column 1: .*Expected YAML",
+        "destinations: {../crm: {type: file}}": "named '../crm'. Expected up to 100 letters",
         "crm: {}": "has to begin with `destinations:`",
         "destinations: {}": "declares no destination",
         "destinations: {crm: 1}": "Expected type, address",
@@ -717,8 +719,55 @@ def test_two_deliveries_do_not_run_at_a_time(shop: Shop, tmp_path: Path) -> None
     (tmp_path / "other.sqlite").write_text("text, and long enough to be no empty file" * 99)
     with pytest.raises(StateError, match="is not the state of deliveries"):
         State(tmp_path / "other.sqlite").__enter__()
-    with pytest.raises(StateError, match="can't be opened"):
+    with pytest.raises(StateError, match="can't be used: unable to open"):
         State(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["deliveries", "raw"])
+def test_a_place_of_another_user_is_said_in_one_line(
+    tool: CampaignTool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    monkeypatch.setenv(VARIABLE, SECRET)
+    with open_folder() as folder:
+        monkeypatch.chdir(folder)
+        shop = Shop(folder)
+        shop.publish(MEMBERS)
+        shop.declare(crm=webhook(tool))
+        (folder / "deliveries").mkdir()
+        for one in ("deliveries", "raw"):
+            (folder / one).chmod(0o555 if one == place else 0o777)
+        with as_a_user_without_rights():
+            assert shop.deliver() == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert f"/{place}/" in line
+    assert "ermission denied" in line or "unable to open" in line
+    assert "Expected a folder and a file that this user may write" in line
+
+
+def test_a_receipt_that_cant_be_written_is_written_by_the_next_delivery(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.publish(MEMBERS)
+    shop.declare(crm=webhook(tool))
+    aside = shop.raw / "activation_receipts.csv"
+
+    def then_full(_: Taken) -> Answer:
+        # A folder of the name, as the file can't be replaced on a read-only disk.
+        aside.mkdir(exist_ok=True)
+        return 204, {}
+
+    tool.answer = then_full
+    assert shop.deliver() == 2
+    error = capsys.readouterr().err
+    assert "activation_receipts.csv can't be written: Is a directory" in error
+    assert "the next delivery writes its receipts first" in error
+    aside.rmdir()
+    tool.answer = lambda _: (204, {})
+    assert shop.deliver() == 0
+    assert len(shop.receipts()) == len(MEMBERS) == len(tool.taken)
 
 
 def test_the_folder_of_the_state_is_open_to_its_owner_alone(tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def test_the_command_is_silent_or_says_it_and_posts_it(
     [
         ("", "is not set"),
         ("http://example.com/secret", "Expected https"),
+        ("secret-T024BE7LD", "Expected https"),
         ("http://127.0.0.1:9/secret", "can't be reached"),
     ],
 )

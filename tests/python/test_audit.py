@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from customer_segmentation import audit, cli
 from customer_segmentation.audit import START, AuditError, append, audit_file, check, lines_of
 from customer_segmentation.dbt_plugin import audit_lines
+from customer_segmentation.identity.identifiers import hashed_reference
 
 LINES = 8
 
@@ -291,6 +292,18 @@ def test_a_line_that_was_edited_by_hand_stops_no_publication(tmp_path, monkeypat
     assert [row[0] for row in rows] == [1, 2**63 - 1]
     assert rows[0][1].isoformat(timespec="microseconds") + "+00:00" == whole["at"]
     assert json.loads(rows[0][4]) == whole["counts"]
+
+
+def test_the_mart_has_nothing_that_stands_for_an_erased_person(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "HOME", tmp_path)
+    reference = hashed_reference("anna@example.org")
+    counts = {"dataset": "shop", "reference": reference, "references": 2}
+    append(audit_file(), "erase", counts)
+    (line,) = json.loads(audit_lines())
+    assert line["counts"] == {"dataset": "shop", "references": 2}
+    # To know later whose request it was, the file has it.
+    assert reference in audit_file().read_text()
+    assert check(audit_file()).end.lines == 1
 
 
 def _write(path: Path, number: int) -> None:

@@ -234,6 +234,22 @@ def test_a_pipe_among_the_models_is_no_model(tmp_path):
     assert hashes == [without]
 
 
+def test_with_little_memory_a_build_spills(tmp_path):
+    profile = yaml.safe_load((ROOT / "profiles.yml").read_text())
+    options = profile["customer_segmentation"]["outputs"]["local"]["config_options"]
+    assert options["temp_directory"].endswith("/warehouse/spill")
+    options |= {"temp_directory": str(tmp_path / "spill"), "memory_limit": "40MB", "threads": "1"}
+    sort = "create table sorted as select hash(i) as key, i from range(4000000) as t(i) order by 1"
+    with duckdb.connect(str(tmp_path / "demo.duckdb"), config=options) as connection:
+        # It does need the folder: with hardly any room there it can't be done.
+        connection.execute("set max_temp_directory_size = '1MB'")
+        with pytest.raises(duckdb.OutOfMemoryException):
+            connection.execute(sort)
+        connection.execute("reset max_temp_directory_size")
+        connection.execute(sort)
+        assert connection.execute("select count(*) from sorted").fetchall() == [(4_000_000,)]
+
+
 def test_the_profile_lets_duckdb_fetch_no_extensions():
     profile = yaml.safe_load((ROOT / "profiles.yml").read_text())
     options = profile["customer_segmentation"]["outputs"]["local"]["config_options"]

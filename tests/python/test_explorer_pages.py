@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from printed_examples import ROOT
 from test_explorer import is_open
 
 from customer_segmentation.output.last_build import TARGET, published_file
-from explorer.build import explorer_file
+from explorer.build import explorer_file, write_explorer
 
 PUBLISHED = ROOT / published_file({})
 FILE = explorer_file(PUBLISHED)
@@ -675,6 +676,45 @@ def test_scripts_and_requests_from_outside_are_refused(browser: Browser) -> None
         }"""
     )
     assert refused == [False, ["connect-src", "img-src", "script-src-elem"]]
+    explorer.page.close()
+
+
+def test_names_and_values_of_the_data_are_text(browser: Browser, tmp_path: Path) -> None:
+    hostile = """<img src=x onerror="window.ran=true"><script>window.ran=true</script>"""
+    file = tmp_path / "segments.duckdb"
+    shutil.copy(PUBLISHED, file)
+    with duckdb.connect(str(file)) as connection:
+        texts = ("name", "description", "definition", "recommended_action", "channel", "offer")
+        changed = ", ".join(f"{name} = '=' || coalesce({name}, '') || $1" for name in texts)
+        connection.execute(f"update segments set {changed}", [hostile])
+        connection.execute("update monitoring.data_set set raw_data = $1", [hostile])
+        connection.execute("update segment_products set name = name || $1", [hostile])
+        connection.execute(
+            "update monitoring.data_tests set test_name = test_name || $1", [hostile]
+        )
+        write_explorer(connection, tmp_path / "index.html")
+    explorer = opened(browser, tmp_path / "index.html")
+    shown = ""
+    for name in explorer.pages():
+        page = explorer.go(name)
+        # Tooltips are HTML.
+        for chart in page.locator("main section:not([hidden]) svg").all()[:3]:
+            chart.hover(force=True)
+        shown += page.locator("main").text_content() or ""
+        made = "document.querySelectorAll('img, [onerror]').length"
+        assert page.evaluate(f"[window.ran ?? false, {made}]") == [False, 0], name
+    assert f"=Champions{hostile}" in shown
+    explorer.go("overview")
+    with explorer.page.expect_download() as download:
+        explorer.page.locator("#overview-sizes .csv").click()
+    download.value.save_as(tmp_path / "sizes.csv")
+    with (tmp_path / "sizes.csv").open(encoding="utf-8-sig", newline="") as lines:
+        names = [row[0] for row in csv.reader(lines)][1:]
+    assert len(names) > 3
+    # A spreadsheet runs no text that begins with an apostrophe.
+    assert all(name.startswith("'=") for name in names)
+    assert explorer.complaints == []
+    assert explorer.requests == []
     explorer.page.close()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import duckdb
 import pytest
+from markdown_it import MarkdownIt
 
 from customer_segmentation.output.model_cards import model_cards
 
@@ -126,6 +128,27 @@ def test_groups_that_are_found_less_often_are_named() -> None:
     assert expected in text
     assert "| region | by group | 1 of 1 | 0.050 | 0.125 |  |  |" in text
     assert "per group of region (demographic_parity)" in text
+
+
+def test_a_group_named_by_a_cell_of_the_raw_data_is_text() -> None:
+    """The documentation site would show HTML and roles of Markdown as such."""
+    cell = "N<script>alert(1)</script>|{raw}`x`[a](javascript:b)\n\n<img src=x>"
+    text = card(
+        1000,
+        85,
+        [10] * 10,
+        fairness=f"""
+            insert into models.prediction_fairness values
+                ('lapses', '2024-01-01', 'common', 'region', '{cell}', .25, .5,
+                'found less often', 'ok');
+        """,
+    )
+    page = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "<a " not in page
+    shown = html.escape("N<script>alert(1)</script>|{raw}`x`[a](javascript:b) <img src=x>")
+    assert f"<td>{shown} found less often</td>" in page
 
 
 def test_a_card_says_that_no_group_was_compared() -> None:

@@ -309,6 +309,12 @@ BAD_RULES: dict[str, tuple[Any, str, list[str]]] = {
     "texts only": ({"name": "Nobody"}, ": found no rule.", [KINDS]),
     "no mapping": ("orders", ": found 'orders'.", ["a rule such as {metric:"]),
     "too deep": (nested(11), "found groups nested more than 10 deep.", ["at most 10"]),
+    "too deep to read": (nested(40), "found groups nested more than 10 deep.", ["at most 10"]),
+    "too long": (
+        {"any": [RECENT] * 100_000},
+        ", at any[500]: found more than 500 conditions.",
+        ["at most 500", "one condition"],
+    ),
     "unknown scheme": (
         {"segment": "rfn:champions"},
         ", at segment: found 'rfn:champions'.",

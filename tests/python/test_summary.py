@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
+from customer_segmentation import cli
 from customer_segmentation.output.last_build import (
     LastBuild,
     NoBuildError,
@@ -15,7 +16,7 @@ from customer_segmentation.output.last_build import (
     record_build,
 )
 from customer_segmentation.output.publication import PublishedTable, publish
-from customer_segmentation.output.summary import print_summary
+from customer_segmentation.output.summary import print_summary, summary_of_build
 
 TABLES = {
     "main.customer_features": """
@@ -156,9 +157,23 @@ def summary(folder, results, started="2020-02-02T00:00:00Z", full=True) -> str:
     record_build(LastBuild({}, checks), folder)
     run = {"metadata": {"invocation_started_at": started}, "args": {"which": "build"}}
     (folder / "run_results.json").write_text(json.dumps(run))
-    console = Console(record=True, width=400, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console = Console(record=True, markup=False, width=400, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     print_summary(folder, console, full=full)
     return console.export_text()
+
+
+def test_brackets_in_a_name_are_printed_as_they_are(folder, capsys, monkeypatch):
+    name = "[/b] [link=https://example.com]best[/link] [bold]"
+    with duckdb.connect(str(folder / "published" / "segments.duckdb")) as published:
+        published.execute(
+            "update segments set name = ? where segment_key = 'rfm:champions'", [name]
+        )
+    summary(folder, [], full=False)
+    monkeypatch.setenv("COLUMNS", "400")
+    cli.main(["summary", "--target", str(folder)])
+    assert name in capsys.readouterr().out
+    with duckdb.connect() as working:
+        assert name in summary_of_build(folder / "published/segments.duckdb", [], working, 400)
 
 
 def page(folder, results=(), **others) -> list[str]:

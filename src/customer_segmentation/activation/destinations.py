@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -28,6 +29,8 @@ _OWN_KEYS = {
         *("organisation", "sandbox", "dataset", "schema", "tenant"),
     ),
 }
+# A file drop has it in the names of its files.
+_NAME = re.compile(r"\w[\w .-]{0,99}")
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -86,8 +89,14 @@ def read_destinations(
 def _destination(
     name: str, given: Any, segments: Sequence[str], environment: Mapping[str, str]
 ) -> Destination:
+    if not _NAME.fullmatch(name):
+        raise DestinationError(
+            f"A destination is named {name[:100]!r}. Expected up to 100 letters, digits, spaces "
+            f"and _ . -, such as crm."
+        )
     if not isinstance(given, dict):
-        raise DestinationError(f"Destination '{name}' is {given!r}. Expected type, address, ..")
+        # It is not repeated, here and below: by mistake it may be a secret.
+        raise DestinationError(f"Destination '{name}' is no mapping. Expected type, address, ..")
     kind = given.get("type")
     if kind not in TYPES:
         raise DestinationError(
@@ -183,9 +192,10 @@ def check_url(said: str, address: str) -> None:
     if url.scheme == "https" and url.hostname:
         return
     if url.scheme != "http" or url.hostname not in _THIS_MACHINE:
+        # Nor is its beginning repeated: by mistake it may be a token alone.
         raise DestinationError(
-            f"{said} begins with '{address[:8]}'. Expected https://, or http:// to this machine: "
-            f"what is sent must not be readable on the way."
+            f"{said} can't be used. Expected https://, or http:// to this machine: what is sent "
+            f"must not be readable on the way."
         )
 
 

@@ -44,10 +44,19 @@ def add_receipts(path: Path, receipts: Iterable[tuple[str, str]]) -> int:
     Nothing that it holds is taken out: the state may have been lost, or have forgotten customers
     who were deleted.
     """
-    rows: dict[str, str] = {}
     path = path.resolve()  # a link stays one
-    if path.exists():
-        rows = dict(_rows(path))
+    try:
+        return _add(path, receipts)
+    except OSError as error:
+        raise ReceiptsError(
+            f"{path} can't be written: {error.strerror}. Expected a folder and a file that this "
+            f"user may write, or another one with --receipts. What was sent is in the state, and "
+            f"the next delivery writes its receipts first."
+        ) from error
+
+
+def _add(path: Path, receipts: Iterable[tuple[str, str]]) -> int:
+    rows = dict(_rows(path)) if path.exists() else {}
     known = len(rows)
     rows |= {change_id: at for change_id, at in receipts if change_id not in rows}
     if len(rows) > known:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from customer_segmentation.activation.destinations import Destination
 from customer_segmentation.activation.messages import Message, Published
+from customer_segmentation.sqlite_file import reason_of_place
 
 # superseded: an entry that was not sent in time, of a customer who has left the segment since.
 _TABLES = """
@@ -47,6 +48,15 @@ class StateError(ValueError):
     """The state can't be used; the message says what to do."""
 
 
+def _unusable(path: Path, error: OSError | sqlite3.DatabaseError) -> str:
+    if reason := reason_of_place(error):
+        return (
+            f"{path.as_posix()} can't be used: {reason}. Expected a folder and a file that this "
+            f"user may write: deliver as the user who did before, or change their owner."
+        )
+    return f"{path} is not the state of deliveries ({error}). Restore it from a backup."
+
+
 class Waiting(NamedTuple):
     """A message that a destination waits for, and in how many runs it answered with an error."""
 
@@ -63,14 +73,12 @@ class State:
 
     def __init__(self, path: Path) -> None:
         # The state and the list of what was set aside name customers and their segments.
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
-        except sqlite3.DatabaseError as error:
-            raise StateError(
-                f"{path} can't be opened ({error}). Expected a file that this user may write."
-            ) from error
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise StateError(_unusable(path, error)) from error
         self._last = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def __enter__(self) -> State:
@@ -94,9 +102,7 @@ class State:
                     f"{self._path} is in use: another delivery is running. Try again when it is "
                     f"done."
                 ) from error
-            raise StateError(
-                f"{self._path} is not the state of deliveries ({error}). Restore it from a backup."
-            ) from error
+            raise StateError(_unusable(self._path, error)) from error
         return self
 
     def __exit__(self, *_: object) -> None:

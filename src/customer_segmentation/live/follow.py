@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +32,49 @@ KEPT = dt.timedelta(days=2)
 _SECONDS_BETWEEN_REPORTS = 60.0
 _SECONDS_TO_WAIT = 60.0
 _LOG = logging.getLogger(__name__)
+
+
+class _Stop:
+    """What SIGINT and SIGTERM do.
+
+    While a build is loaded they end the process at once: a query of DuckDB would otherwise hold
+    them up, and what is kept is whole at any moment. Later they end it after the batch under way.
+    """
+
+    def __init__(self) -> None:
+        self._is_busy = self._is_asked = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handles them until the block ends, and begins as while a build is loaded."""
+        before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        self.at_once()
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def at_once(self) -> None:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_DFL)
+
+    def after_the_batch(self) -> None:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, self._asked)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        self._is_busy = True
+        yield
+        self._is_busy = False
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+    def _asked(self, *_: object) -> None:
+        self._is_asked = True
+        if not self._is_busy:
+            raise KeyboardInterrupt
 
 
 class Done(NamedTuple):
@@ -68,16 +113,19 @@ def follow(
     from customer_segmentation.live.stream import Stream
 
     messages = changes = 0
-    with State(state_file(working_file(variables))) as state:
+    stop = _Stop()
+    with stop.handled(), State(state_file(working_file(variables))) as state:
         source = Stream(stream, working_file(variables).stem, from_start=state.build() is None)
         batches = source.read(until_empty)
         try:
             published = published_file(variables)
             for run, profiles in _builds(state, as_of, variables, target, contract):
-                for batch in _until_replaced(run, batches, profiles, published, target):
+                stop.after_the_batch()
+                for batch in _until_replaced(run, batches, profiles, published, target, stop):
                     messages, changes = messages + batch.messages, changes + batch.changes
                 if until_empty:
                     break
+                stop.at_once()
         except KeyboardInterrupt:
             state.rollback()
         return Done(messages, changes, state.reasons())
@@ -135,6 +183,7 @@ def _until_replaced(
     profiles: Profiles,
     published: Path,
     target: Path,
+    stop: _Stop,
 ) -> Iterator[Batch]:
     """Takes in batches until another build was published and has ended."""
     results = target / "run_results.json"
@@ -143,7 +192,8 @@ def _until_replaced(
     lags: list[float] = []
     for batch in batches:
         if batch:
-            done = profiles.take(batch)
+            with stop.batch():
+                done = profiles.take(batch)
             now = time.time() * 1000
             lags += [now - int(message_id.partition("-")[0]) for message_id, _ in batch]
             messages += done.messages

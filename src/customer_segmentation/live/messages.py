@@ -35,6 +35,9 @@ def record_of(
     Raises:
         MessageError: The form is wrong; the values are the matter of staging.
     """
+    if not fields:
+        # The stream was trimmed before it was taken in; its id is all that the broker has left.
+        raise MessageError("trimmed")
     table, text = fields.get("table", ""), fields.get("record", "")
     if table not in used:
         raise MessageError("unknown_table")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.messages import Record
+from customer_segmentation.sqlite_file import reason_of_place
 
 # messages: without a record if it can't count.
 # sent: the last messages of the live profiles of earlier builds.
@@ -91,11 +92,14 @@ class State:
     """The state of a data set. Used as a context it holds the file: one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
         self._path = path
-        self._lock = path.with_suffix(".lock").open("w")
-        self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.chmod(0o700)
+            self._lock = path.with_suffix(".lock").open("w")
+            self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise LiveError(_unusable(path, error)) from error
 
     def __enter__(self) -> State:
         try:
@@ -112,10 +116,7 @@ class State:
             self._connection.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise LiveError(
-                f"{self._path} is not the state of live profiles ({error}). Move it away: the "
-                f"stream is read again from its start."
-            ) from error
+            raise LiveError(_unusable(self._path, error)) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -294,9 +295,9 @@ def read_live(file: Path, run: str | None = None) -> LiveChanges:
         file: The state; if there is none, nothing changed.
         run: The run that the changes have to continue; those of another are out of date. None: any.
     """
-    if not file.exists():
-        return NO_CHANGES
     try:
+        if not file.exists():
+            return NO_CHANGES
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as state:
             # One transaction, so that both belong together.
             state.execute("begin")
@@ -309,10 +310,20 @@ def read_live(file: Path, run: str | None = None) -> LiveChanges:
             ).fetchall()
             outbox = [Entry(*row) for row in state.execute(_OUTBOX)]
             return LiveChanges(build[1], profiles, outbox)
-    except sqlite3.DatabaseError as error:
-        raise LiveError(
-            f"{file.as_posix()} is not the state of live profiles ({error}). Move it away."
-        ) from error
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise LiveError(_unusable(file, error)) from error
+
+
+def _unusable(file: Path, error: OSError | sqlite3.DatabaseError) -> str:
+    if reason := reason_of_place(error):
+        return (
+            f"{file.as_posix()} can't be used: {reason}. Expected a folder and files of this user: "
+            f"run it as the user of the builds, or change their owner."
+        )
+    return (
+        f"{file.as_posix()} is not the state of live profiles ({error}). Move it away: the stream "
+        f"is read again from its start."
+    )
 
 
 def run_of(published: Path) -> str:

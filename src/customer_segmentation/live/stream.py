@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from customer_segmentation.live.errors import LiveError
 
@@ -40,9 +41,11 @@ class Stream:
         self._name, self._from_start, self._is_ready = name, from_start, False
         self._group = f"customer_segmentation:{dataset}"
         # Bytes that are no text become lone surrogates, which no record may have.
+        address = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
         try:
+            _check(address)
             self._redis = redis.Redis.from_url(
-                os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"),
+                address,
                 decode_responses=True,
                 encoding_errors="surrogateescape",
                 socket_timeout=10,
@@ -114,3 +117,12 @@ class Stream:
             self._group, _CONSUMER, {self._name: after}, count=LARGEST_BATCH, **waits
         )
         return [(i, fields or {}) for _, messages in found or () for i, fields in messages]
+
+
+def _check(address: str) -> None:
+    """Refuses an address that a password with / or # cuts short: errors would name the rest."""
+    url = urlsplit(address)
+    database = url.path.strip("/")
+    is_cut = not url.hostname or url.fragment or (database and not database.isdecimal())
+    if url.scheme in ("redis", "rediss") and is_cut:
+        raise ValueError

@@ -70,7 +70,7 @@ def alerts(
         A line for each finding, none of which names a customer or has figures of customers. Empty
         if all is well.
     """
-    undelivered = list(_undelivered(state)) if state.exists() else []
+    undelivered = list(_undelivered(state))
     if not published.exists():
         return [f"Nothing has been published to {published} yet.", *_failed(target), *undelivered]
     held = data_set(published)
@@ -156,8 +156,12 @@ def _first(lines: Sequence[str]) -> Iterator[str]:
 
 def _undelivered(path: Path) -> Iterator[str]:
     try:
+        if not path.exists():
+            return
         with State(path) as state:
             for destination, waiting, set_aside in state.undelivered():
                 yield f"Delivery to {destination}: {waiting:,} wait, {set_aside:,} set aside."
     except StateError as error:
         yield f"Deliveries: {error}"
+    except OSError as error:
+        yield f"Deliveries: {path} can't be read: {error.strerror}."

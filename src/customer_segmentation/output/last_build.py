@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import yaml
+
+from customer_segmentation.plain_yaml import YamlTextError, read_yaml
 
 HOME = Path(os.environ.get("SEGMENTATION_HOME", "."))
 TARGET = Path(os.environ.get("DBT_TARGET_PATH", "target"))
+# Files and folders have it in their names.
+DATA_SET_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _RECORD = "last_build.json"
 
 
@@ -74,10 +78,18 @@ def vars_of(dataset: str | None, target: Path) -> dict[str, Any]:
         except NoBuildError:
             # A project that doesn't publish has no record of it.
             return dict(read_artifact(target, "run_results")["args"].get("vars") or {})
-    file = Path("datasets") / f"{dataset}.yml"
+    file = Path("datasets") / f"{_checked(dataset)}.yml"
     if not file.exists():
         raise NoBuildError(f"There is no {file}. Expected a file with the vars of the data set.")
-    return {"dataset": dataset, **(yaml.safe_load(file.read_text(encoding="utf-8")) or {})}
+    try:
+        given = read_yaml(file.read_text(encoding="utf-8")) or {}
+    except YamlTextError as error:
+        raise NoBuildError(f"{file} can't be read: {error}") from None
+    except (OSError, UnicodeDecodeError):
+        raise NoBuildError(f"{file} can't be read. Expected a text file in UTF-8.") from None
+    if not isinstance(given, dict):
+        raise NoBuildError(f"{file} holds no vars. Expected lines such as raw_dir: data/shop.")
+    return {"dataset": dataset, **given}
 
 
 def read_artifact(target: Path, name: str) -> Any:
@@ -90,7 +102,17 @@ def read_artifact(target: Path, name: str) -> Any:
 
 def working_file(variables: Mapping[str, Any]) -> Path:
     """The working file of a build with these ``--vars``, as in profiles.yml."""
-    return HOME / "warehouse" / f"{variables.get('dataset', 'demo')}.duckdb"
+    return HOME / "warehouse" / f"{_checked(variables.get('dataset', 'demo'))}.duckdb"
+
+
+def _checked(dataset: Any) -> str:
+    """The name of a data set, which must not lead to another folder."""
+    name = str(dataset)
+    if not DATA_SET_NAME.fullmatch(name):
+        raise NoBuildError(
+            f"The data set is named {name[:100]!r}. Expected only letters, digits, _ and -."
+        )
+    return name
 
 
 def published_file(variables: Mapping[str, Any]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def model_cards(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=False,
+        finalize=_as_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -101,6 +103,14 @@ def model_cards(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         )
         for model in _rows(connection, _MODELS)
     }
+
+
+def _as_text(value: object) -> object:
+    """A value so that Markdown shows it as it is: groups are named by cells of the raw data."""
+    if not isinstance(value, str):
+        return value
+    escaped = re.sub(r"([\\`|\[\]{}])", r"\\\1", value)
+    return re.sub(r"\s+", " ", escaped).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _parts(

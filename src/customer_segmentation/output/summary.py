@@ -211,7 +211,7 @@ def summary_of_build(
         width: Columns of the terminal.
     """
     page = StringIO()
-    console = Console(file=page, highlight=False, soft_wrap=True, width=width)
+    console = Console(file=page, highlight=False, markup=False, soft_wrap=True, width=width)
     _print(published, checks, working, console)
     return page.getvalue()
 

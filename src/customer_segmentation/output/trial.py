@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from customer_segmentation.output.last_build import (
 )
 from customer_segmentation.output.macro_answers import MacroError, ask_macro
 from customer_segmentation.output.summary import percent
+from customer_segmentation.plain_yaml import YamlTextError, read_yaml
 
 _WIDE_TABLE = "int_segmentation__customers_predicted"
 _OVERLAPS_SHOWN = 15
@@ -120,9 +120,9 @@ def try_rule(rule: str, target: Path, project: Path = Path(), dataset: str | Non
         NoBuildError: There was no build, or another process is writing to its file.
     """
     try:
-        definition = yaml.safe_load(rule)
-    except yaml.YAMLError as error:
-        raise TrialError(f"RULE is not valid YAML: {error}") from error
+        definition = read_yaml(rule)
+    except YamlTextError as error:
+        raise TrialError(f"RULE can't be read: {error}") from None
     variables = vars_of(dataset, target)
     file = working_file(variables)
     connection = open_to_read(file)

@@ -22,14 +22,17 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.5, 1, 5)
 
 
 class Metrics:
-    """Counts for Prometheus, in a registry of their own."""
+    """Counts for Prometheus, in a registry of their own.
+
+    Every reader may see them, so they name none: who asked how often is in the access log.
+    """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "segmentation_requests",
             "Requests answered.",
-            ["reader", "route", "status"],
+            ["route", "status"],
             registry=self.registry,
         )
         self._seconds = Histogram(
@@ -55,8 +58,8 @@ class Metrics:
             customers.labels(role).set_function(partial(_size, source))
             failures.labels(role).set_function(partial(_failures, source))
 
-    def observe(self, reader: str, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(reader, route, status).inc()
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
 
@@ -108,7 +111,7 @@ class Gate:
                 await self._app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "")
-            self._metrics.observe(state["reader"], route, status, time.perf_counter() - began)
+            self._metrics.observe(route, status, time.perf_counter() - began)
             if scope["path"] not in OPEN_PATHS:
                 log_access(
                     state["reader"],

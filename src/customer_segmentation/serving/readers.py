@@ -27,7 +27,7 @@ class Reader:
     """A program that may ask.
 
     Attributes:
-        name: The key in readers.yml, as the log and the metrics have it.
+        name: The key in readers.yml, as the log has it.
         key_hash: SHA-256 of its key.
         role: Whose file it reads, as in var roles; empty: the published file.
         per_second: Requests a second at most, and in one go.

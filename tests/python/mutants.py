@@ -42,28 +42,20 @@ def text(tree: exp.Expression) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def mutants(model: str, sql: str) -> list[Mutant]:
-    """All mutants of a model."""
-    return [mutant for mutant, _, _ in _places(model, parsed(sql))]
-
-
-def mutated(mutant: Mutant, tree: exp.Expression) -> exp.Expression | None:
-    """A model with the fault, or None where its SQL has no such place."""
-    tree = tree.copy()
-    for found, node, changed in _places(mutant.model, tree, mutant.cte):
-        if found == mutant:
-            if changed is None:
-                node.pop()
-            elif node is tree:
-                tree = changed
-            else:
-                node.replace(changed)
-            return tree
-    return None
+def mutants(model: str, tree: exp.Expression) -> Iterator[Mutant]:
+    """All mutants of a model, whose tree is a part of another one: until the next, it has the fault."""
+    for mutant, node, changed in list(_places(model, tree)):
+        above, key = node.parent, node.arg_key
+        node.replace(changed)
+        yield mutant
+        if changed is None:
+            above.set(key, node)
+        else:
+            changed.replace(node)
 
 
 def _places(
-    model: str, tree: exp.Expression, in_cte: str | None = None
+    model: str, tree: exp.Expression
 ) -> Iterator[tuple[Mutant, exp.Expression, exp.Expression | None]]:
     """Each mutant with the node it changes, and what it becomes: None where it is dropped."""
     columns: ColumnsOfTables = defaultdict(set)
@@ -72,7 +64,7 @@ def _places(
     seen: Counter[tuple[str, str, str, str]] = Counter()
     for node in list(tree.walk()):
         cte = _cte(node)
-        if cte.startswith(NOT_OF_THE_MODEL) or in_cte not in (None, cte):
+        if cte.startswith(NOT_OF_THE_MODEL):
             continue
         for kind, before, after, changed in _faults(node, columns):
             place = (cte, kind, before, after)

@@ -43,7 +43,7 @@ def text(tree: exp.Expression) -> str:
 
 
 def mutants(model: str, tree: exp.Expression) -> Iterator[Mutant]:
-    """All mutants of a model, whose tree is a part of another one: until the next, it has the fault."""
+    """All mutants of a model. Its tree, a part of another one, has the fault until the next."""
     for mutant, node, changed in list(_places(model, tree)):
         above, key = node.parent, node.arg_key
         node.replace(changed)
@@ -83,14 +83,15 @@ def _cte(node: exp.Expression) -> str:
 
 
 def _shown(node: exp.Expression) -> str:
-    """Its text, with tables under the bare names of their models."""
+    """Its text, with tables under the bare names of their models; of a long one, both ends."""
 
     def bare(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.Table):
             return exp.to_identifier(part.name.removeprefix(NOT_OF_THE_MODEL))
         return part
 
-    return text(node.transform(bare) if node.find(exp.Table) else node)
+    shown = text(node.transform(bare) if node.find(exp.Table) else node)
+    return shown if len(shown) <= 120 else f"{shown[:40]} ... {shown[-40:]}"
 
 
 # Kind, before, after, and what the node becomes.
@@ -134,9 +135,13 @@ def _faults(node: exp.Expression, columns: ColumnsOfTables) -> Iterator[Fault]:
         if node.table and others:
             # The one that follows by name.
             later = min((name for name in others if name > node.name), default=min(others))
-            yield fault("swapped column", exp.column(later, node.table))
+            other = exp.column(later, node.table)
+            # A column of the result keeps its name.
+            is_selected = isinstance(node.parent, exp.Select)
+            changed = exp.alias_(other, node.name) if is_selected else other
+            yield "swapped column", _shown(node), text(other), changed
     elif isinstance(node, exp.Window):
-        yield from (fault("wrong window", changed) for changed in _windows(node))
+        yield from _windows(node)
     elif isinstance(node, exp.Distinct) and isinstance(node.parent, exp.AggFunc):
         changed = node.expressions[0].copy()
         yield "missing distinct", _shown(node.parent), text(changed), changed
@@ -151,18 +156,20 @@ def _faults(node: exp.Expression, columns: ColumnsOfTables) -> Iterator[Fault]:
         yield "missing distinct", *words, changed
 
 
-def _windows(window: exp.Window) -> Iterator[exp.Expression]:
+def _windows(window: exp.Window) -> Iterator[Fault]:
     """Without what it is divided by, in the other order, and without its frame."""
-    if window.args.get("partition_by"):
+    if partition := window.args.get("partition_by"):
         changed = window.copy()
         changed.set("partition_by", None)
-        yield changed
+        shown = ", ".join(map(_shown, partition))
+        yield "wrong window", f"PARTITION BY {shown}", "nothing", changed
     if order := window.args.get("order"):
         changed = window.copy()
         first = changed.args["order"].expressions[0]
         first.set("desc", not order.expressions[0].args.get("desc"))
-        yield changed
-    if window.args.get("spec"):
+        shown = f"ORDER BY {_shown(order.expressions[0])}"
+        yield "wrong window", shown, f"ORDER BY {_shown(first)}", changed
+    if spec := window.args.get("spec"):
         changed = window.copy()
         changed.set("spec", None)
-        yield changed
+        yield "wrong window", _shown(spec), "nothing", changed

@@ -42,28 +42,20 @@ def text(tree: exp.Expression) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def mutants(model: str, sql: str) -> list[Mutant]:
-    """All mutants of a model."""
-    return [mutant for mutant, _, _ in _places(model, parsed(sql))]
-
-
-def mutated(mutant: Mutant, tree: exp.Expression) -> exp.Expression | None:
-    """A model with the fault, or None where its SQL has no such place."""
-    tree = tree.copy()
-    for found, node, changed in _places(mutant.model, tree, mutant.cte):
-        if found == mutant:
-            if changed is None:
-                node.pop()
-            elif node is tree:
-                tree = changed
-            else:
-                node.replace(changed)
-            return tree
-    return None
+def mutants(model: str, tree: exp.Expression) -> Iterator[Mutant]:
+    """All mutants of a model. Its tree, a part of another one, has the fault until the next."""
+    for mutant, node, changed in list(_places(model, tree)):
+        above, key = node.parent, node.arg_key
+        node.replace(changed)
+        yield mutant
+        if changed is None:
+            above.set(key, node)
+        else:
+            changed.replace(node)
 
 
 def _places(
-    model: str, tree: exp.Expression, in_cte: str | None = None
+    model: str, tree: exp.Expression
 ) -> Iterator[tuple[Mutant, exp.Expression, exp.Expression | None]]:
     """Each mutant with the node it changes, and what it becomes: None where it is dropped."""
     columns: ColumnsOfTables = defaultdict(set)
@@ -72,7 +64,7 @@ def _places(
     seen: Counter[tuple[str, str, str, str]] = Counter()
     for node in list(tree.walk()):
         cte = _cte(node)
-        if cte.startswith(NOT_OF_THE_MODEL) or in_cte not in (None, cte):
+        if cte.startswith(NOT_OF_THE_MODEL):
             continue
         for kind, before, after, changed in _faults(node, columns):
             place = (cte, kind, before, after)
@@ -91,14 +83,15 @@ def _cte(node: exp.Expression) -> str:
 
 
 def _shown(node: exp.Expression) -> str:
-    """Its text, with tables under the bare names of their models."""
+    """Its text, with tables under the bare names of their models; of a long one, both ends."""
 
     def bare(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.Table):
             return exp.to_identifier(part.name.removeprefix(NOT_OF_THE_MODEL))
         return part
 
-    return text(node.transform(bare) if node.find(exp.Table) else node)
+    shown = text(node.transform(bare) if node.find(exp.Table) else node)
+    return shown if len(shown) <= 120 else f"{shown[:40]} ... {shown[-40:]}"
 
 
 # Kind, before, after, and what the node becomes.
@@ -142,9 +135,13 @@ def _faults(node: exp.Expression, columns: ColumnsOfTables) -> Iterator[Fault]:
         if node.table and others:
             # The one that follows by name.
             later = min((name for name in others if name > node.name), default=min(others))
-            yield fault("swapped column", exp.column(later, node.table))
+            other = exp.column(later, node.table)
+            # A column of the result keeps its name.
+            is_selected = isinstance(node.parent, exp.Select)
+            changed = exp.alias_(other, node.name) if is_selected else other
+            yield "swapped column", _shown(node), text(other), changed
     elif isinstance(node, exp.Window):
-        yield from (fault("wrong window", changed) for changed in _windows(node))
+        yield from _windows(node)
     elif isinstance(node, exp.Distinct) and isinstance(node.parent, exp.AggFunc):
         changed = node.expressions[0].copy()
         yield "missing distinct", _shown(node.parent), text(changed), changed
@@ -159,18 +156,20 @@ def _faults(node: exp.Expression, columns: ColumnsOfTables) -> Iterator[Fault]:
         yield "missing distinct", *words, changed
 
 
-def _windows(window: exp.Window) -> Iterator[exp.Expression]:
+def _windows(window: exp.Window) -> Iterator[Fault]:
     """Without what it is divided by, in the other order, and without its frame."""
-    if window.args.get("partition_by"):
+    if partition := window.args.get("partition_by"):
         changed = window.copy()
         changed.set("partition_by", None)
-        yield changed
+        shown = ", ".join(map(_shown, partition))
+        yield "wrong window", f"PARTITION BY {shown}", "nothing", changed
     if order := window.args.get("order"):
         changed = window.copy()
         first = changed.args["order"].expressions[0]
         first.set("desc", not order.expressions[0].args.get("desc"))
-        yield changed
-    if window.args.get("spec"):
+        shown = f"ORDER BY {_shown(order.expressions[0])}"
+        yield "wrong window", shown, f"ORDER BY {_shown(first)}", changed
+    if spec := window.args.get("spec"):
         changed = window.copy()
         changed.set("spec", None)
-        yield changed
+        yield "wrong window", _shown(spec), "nothing", changed

@@ -1,13 +1,13 @@
-# One image for builds and the service. docs/schedule.md says how to run it.
+# One image for builds, the service, live profiles and delivery. docs/schedule.md says how to run it.
 FROM python:3.13.9-slim-bookworm AS install
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/srv/segmentation/.venv
 WORKDIR /srv/segmentation
 RUN pip install --no-cache-dir uv==0.13.9
 COPY pyproject.toml uv.lock README.md LICENSE ./
 # Without the project, so that a change of its code leaves this layer as it was.
-RUN uv sync --frozen --no-dev --extra serve --no-install-project
+RUN uv sync --frozen --no-dev --extra serve --extra live --no-install-project
 COPY src src
-RUN uv sync --frozen --no-dev --extra serve --no-editable
+RUN uv sync --frozen --no-dev --extra serve --extra live --no-editable
 
 FROM python:3.13.9-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin segmentation \

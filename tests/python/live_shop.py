@@ -82,6 +82,13 @@ def shop(seed: int = 7, people: int = 60) -> list[Message]:
     return rows
 
 
+def person_of(message: Message) -> int:
+    """The number of the person whom a message is about."""
+    _, record = message
+    whose = record["customer_ref"] or record["anonymous_id"]
+    return int(whose.removeprefix("c").removeprefix("device"))
+
+
 def news(loaded: list[Message], seed: int, people: int = 60, size: int = 120) -> list[Message]:
     """New orders and visits, corrections of loaded rows, contradictions and repeats, shuffled."""
     rng = random.Random(seed)
@@ -97,7 +104,7 @@ def news(loaded: list[Message], seed: int, people: int = 60, size: int = 120) ->
         # The later load counts; without a time of loading, neither does.
         when = {"loaded_at": rng.choice(["2024-05-19 20:00:00", None])}
         rows.append((table, {**row, **change, **when}))
-    rows += rng.sample(rows, size // 5) + rng.sample(loaded, size // 5)
+    rows += rng.sample(rows, size // 5) + rng.sample(loaded, min(size // 5, len(loaded)))
     rng.shuffle(rows)
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import os
@@ -69,9 +70,11 @@ def stream(messages: Sequence[live_shop.Message]) -> list[tuple[str, dict[str, s
 
 
 @contextmanager
-def profiles(file: Path, snapshot: Path, manifest: dict[str, Any]) -> Iterator[Any]:
+def profiles(
+    file: Path, snapshot: Path, manifest: dict[str, Any], as_of: dt.date | None = None
+) -> Iterator[Any]:
     with State(file) as state:
-        models = Models(snapshot, Compiled(manifest))
+        models = Models(snapshot, Compiled(manifest), as_of)
         new = NewBuild("first", models.as_of.isoformat(), "0-0")
         made = Profiles(state, models, CONTRACT)
         made.recall(None if state.build() else new)
@@ -95,6 +98,22 @@ def shop(workshop: Workshop) -> Shop:
             live.take(stream(NEWS)[message : message + 40])
     built = workshop.build(folder, live_shop.frames(rows + NEWS), variables).passed()
     return Shop(folder, home, manifest, loaded, built)
+
+
+# A day of the same month, on which rules with a window of 30 or 60 days have lost members.
+LATER = dt.date(2024, 5, 29)
+PEOPLE = 60
+
+
+FEW = [message for message in NEWS if live_shop.person_of(message) < 20]
+
+
+@scenario()
+def later(workshop: Workshop) -> Build:
+    """Built nine days later, when only twenty people had done anything."""
+    rows = live_shop.shop() + FEW
+    variables = live_shop.VARS | RULES | {"as_of": LATER.isoformat()}
+    return workshop.build(workshop.folder("live_later"), live_shop.frames(rows), variables).passed()
 
 
 def state_of(file: Path) -> tuple[Any, Any]:
@@ -168,6 +187,24 @@ def test_entries_and_exits_have_the_ids_that_the_build_gives_them(shop):
     # A later message may have undone a change.
     assert now ^ before <= last.keys()
     assert sum(entry.change_id in built for entry in last.values()) > 10
+
+
+def test_on_a_later_day_everyone_is_as_a_build_of_that_day(shop, later, tmp_path):
+    file = tmp_path / "trial.sqlite"
+    with profiles(file, shop.snapshot, shop.manifest, LATER) as (live, _):
+        assert live.behind == PEOPLE
+        live.take(stream(FEW))
+    # A restart before the others were computed.
+    changes = 0
+    with profiles(file, shop.snapshot, shop.manifest, LATER) as (live, _):
+        assert PEOPLE / 2 < live.behind < PEOPLE
+        while live.behind:
+            changes += live.catch_up().changes
+    assert changes > 5
+    now, outbox = state_of(file)
+    built = later.rows("select customer_id, segment_key from segment_memberships order by 1, 2")
+    assert now == built
+    assert any(entry.message == "exited" for entry in outbox)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -4,13 +4,19 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import redis
 import yaml
+from other_processes import free_port
 from printed_examples import ROOT
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yml").read_text(encoding="utf-8"))
@@ -113,24 +119,37 @@ def test_services_have_no_rights_and_listen_on_this_machine_alone(name: str) -> 
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    # An image of others says here what the Dockerfile says of ours.
+    if "build" not in service:
+        assert complaints(f"FROM {service['image']}\nUSER {service['user']}\n") == []
     # Secrets have no default.
-    for key, value in service["environment"].items():
+    for key, value in service.get("environment", {}).items():
         assert not key.endswith("_KEY") or re.match(r"\$\{\w+:\?", value), key
 
 
-def test_only_the_builder_writes_what_the_api_reads() -> None:
+def test_services_share_the_volumes_they_need() -> None:
     home = "segmentation:/var/lib/segmentation"
-    assert home in SERVICES["builder"]["volumes"]
+    for name in ("builder", "live", "deliverer"):
+        assert home in SERVICES[name]["volumes"]
     assert f"{home}:ro" in SERVICES["api"]["volumes"]
-    # One audit log for both. Docker makes no folder to mount on in what is read-only.
+    # One audit log for all. Docker makes no folder to mount on in what is read-only.
     for service in SERVICES.values():
-        assert "audit:/var/lib/segmentation/audit" in service["volumes"]
-    assert set(COMPOSE["volumes"]) == {"segmentation", "audit", "temporary"}
+        assert "build" not in service or "audit:/var/lib/segmentation/audit" in service["volumes"]
+    assert set(COMPOSE["volumes"]) == {"segmentation", "audit", "stream", "temporary"}
     (made,) = re.findall(r"install -d -o 10001 -g 10001 (.*)", DOCKERFILE)
     assert "/var/lib/segmentation/audit" in made.split()
     assert "SEGMENTATION_HOME=/var/lib/segmentation " in DOCKERFILE
     _, command = instructions(DOCKERFILE)[-1]
     assert json.loads(command)[-1] == "/var/lib/segmentation/published/segments.duckdb"
+
+
+def test_the_image_has_what_its_services_import() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = re.findall(r"uv sync (.*)", DOCKERFILE)
+    assert len(installed) == 2
+    for line in installed:
+        assert re.findall(r"--extra (\w+)", line) == ["serve", "live"]
+    assert {"serve", "live"} <= extras["optional-dependencies"].keys()
 
 
 def test_the_service_starts_as_in_the_image(tmp_path: Path) -> None:
@@ -145,6 +164,39 @@ def test_the_service_starts_as_in_the_image(tmp_path: Path) -> None:
     )
     assert ran.returncode == 2
     assert "There is no readers.yml" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["live", "deliverer"])
+def test_live_profiles_and_delivery_start_as_in_the_image(tmp_path: Path, name: str) -> None:
+    program, *arguments = SERVICES[name]["command"]
+    ran = subprocess.run(
+        [ROOT / ".venv" / "bin" / program, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "SEGMENTATION_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert "Run `make build` first." in ran.stderr
+
+
+def test_the_broker_keeps_the_stream_when_it_is_killed(tmp_path: Path) -> None:
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is missing. Install it: apt-get install redis-server")
+    place, port = "/data", free_port()
+    command = SERVICES["broker"]["command"]
+    assert SERVICES["broker"]["volumes"] == [f"stream:{place}"]
+    here = [str(tmp_path) if part == place else part for part in command]
+    found = []
+    for message in ("first", "second"):
+        broker = subprocess.Popen([*here, "--port", str(port)], stdout=subprocess.DEVNULL)
+        with redis.Redis(port=port, retry=Retry(ConstantBackoff(0.1), 100)) as client:
+            client.xadd("raw", {"record": message})
+            found.append(client.xlen("raw"))
+        broker.kill()
+        broker.wait()
+    assert found == [1, 2]
 
 
 def test_the_builder_builds_with_the_vars_of_the_data_set(tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def _builds(
         build = NewBuild(run, models.as_of.isoformat(), f"{oldest}-0")
         profiles.recall(None if before == build[:2] else build)
         _LOG.info("Profiles as of %s, from the last published build", models.as_of)
+        if profiles.behind:
+            _LOG.info("%d customers follow, between messages", profiles.behind)
         yield run, profiles
 
 
@@ -198,6 +200,10 @@ def _until_replaced(
             lags += [now - int(message_id.partition("-")[0]) for message_id, _ in batch]
             messages += done.messages
             yield done
+        if profiles.behind:
+            yield profiles.catch_up()
+            if not profiles.behind:
+                _LOG.info("All customers are as of the same day")
         if time.monotonic() - said > _SECONDS_BETWEEN_REPORTS and lags:
             lags.sort()
             late = lags[int(0.95 * (len(lags) - 1))]
@@ -207,3 +213,5 @@ def _until_replaced(
         # dbt writes its results last.
         if is_replaced and results.stat().st_mtime_ns > published.stat().st_mtime_ns:
             return
+    while profiles.behind:
+        yield profiles.catch_up()

@@ -36,8 +36,9 @@ COMPUTED = (
 )
 # Filled by themselves: see Models._judge.
 _JUDGED = ("base_orders", "base_events")
-# The CTEs that read all customers.
+# The CTEs that read all customers, or the same days every time.
 OF_ALL_CUSTOMERS = {
+    "base_orders": ("zone_days",),
     "int_facts__events": ("numeric_sources",),
     "int_facts__sessions": ("months_of_products",),
     "int_features__customers_measured": ("all_buyers", "dates_with_events"),
@@ -126,6 +127,17 @@ def with_table(sql: str, cte: str, table: str) -> str:
     return changed
 
 
+def materialized(sql: str) -> str:
+    """The SQL with every CTE computed once.
+
+    Where a base model reads a CTE again, so that no raw table has to fit into memory, DuckDB would
+    plan its expressions as often: most of the time that a few rows take.
+    """
+    return re.sub(
+        r"^(\w+) as (?:not materialized )?\(\n", r"\1 as materialized (\n", sql, flags=re.M
+    )
+
+
 def rows_of_cte(sql: str, cte: str) -> str:
     """The SQL with the rows of one of its CTEs as the result."""
     head, _, _ = sql.rpartition("\n)\n")
@@ -207,6 +219,8 @@ class Models:
         self._db = compiled.database
         self._connection = run = duckdb.connect()
         run.execute("set TimeZone = 'UTC'")
+        # A batch is too small to share out: a second thread costs more than it saves.
+        run.execute("set threads = 1")
         run.create_function(
             "segmentation_hashed_reference",
             hashed_reference,
@@ -222,10 +236,22 @@ class Models:
         self._sql["base_orders"] = with_table(
             self._sql["base_orders"], "plausible_dates", "population.plausible_dates"
         )
+        for name in _JUDGED:
+            self._sql[name] = materialized(self._sql[name])
         for relation in {*compiled.read(), *map(compiled.relation, (*COMPUTED, *TABLES))}:
             run.execute(f"create schema if not exists {identifier(self._db, relation.schema)}")
+        ((built,),) = run.execute(
+            f"select as_of from {self._build(_PERIODS)} where is_current"
+        ).fetchall()
+        self._built_as_of: dt.date = built
+        self.as_of = as_of or self._built_as_of
+        if self.as_of < self._built_as_of:
+            raise LiveError(
+                f"--as-of is {self.as_of}, but the build is as of {self._built_as_of}. Expected "
+                f"that or later."
+            )
         self._copy_parameters()
-        self._move(as_of)
+        self._move()
         self._know()
 
     def _build(self, name: str) -> str:
@@ -235,23 +261,33 @@ class Models:
         return self._compiled.relation(name).within(self._db)
 
     def _copy_parameters(self) -> None:
-        """Copies tables without customers; of the others, which are filled later, the columns."""
+        """Copies tables without customers; the others show those rows that are asked about."""
         run = self._connection
+        for asked in ("keys", "people"):
+            run.execute(f"create temp table {asked} (customer_key bigint)")
         computed = {self._compiled.relation(name) for name in COMPUTED}
-        self._of_customers = []
         for relation in self._compiled.read():
             if relation in computed or relation.name in _JUDGED:
                 continue
             columns = {
                 c for (c, *_) in run.execute(f"describe {relation.within('build')}").fetchall()
             }
-            is_of_customers = "customer_key" in columns
-            if is_of_customers:
-                self._of_customers.append(relation)
-            run.execute(
-                f"create table {relation.within(self._db)} as select * from "
-                f"{relation.within('build')} {'limit 0' if is_of_customers else ''}"
-            )
+            here, build = relation.within(self._db), relation.within("build")
+            if "customer_key" in columns:
+                whose = "people" if relation.name in (_REFERENCES, _CUSTOMERS) else "keys"
+                # The scores of the build are the current ones on a later day, too.
+                current = (
+                    f"replace (if(as_of = date '{self._built_as_of}', date '{self.as_of}', as_of) "
+                    f"as as_of)"
+                    if relation.name.endswith("prediction_scores")
+                    else ""
+                )
+                run.execute(
+                    f"create view {here} as select * {current} "
+                    f"from {build} semi join temp.{whose} using (customer_key)"
+                )
+            else:
+                run.execute(f"create table {here} as from {build}")
         run.execute("create schema population")
         for cte in (cte for ctes in OF_ALL_CUSTOMERS.values() for cte in ctes):
             run.execute(f"create table population.{cte} as from build.population.{cte}")
@@ -262,18 +298,11 @@ class Models:
             f"from {self._build('base_orders')}"
         )
 
-    def _move(self, as_of: dt.date | None) -> None:
+    def _move(self) -> None:
         """Ends the current period at another date."""
-        run, periods = self._connection, self._here(_PERIODS)
-        ((built,),) = run.execute(f"select as_of from {periods} where is_current").fetchall()
-        self.as_of = as_of or built
-        self._built_as_of = built
+        run, periods, built = self._connection, self._here(_PERIODS), self._built_as_of
         # With score_slack, scores are replayed over all periods.
         self._builds_all = "kept_recency_score" in self._sql["int_segmentation__customers_scored"]
-        if self.as_of < built:
-            raise LiveError(
-                f"--as-of is {self.as_of}, but the build is as of {built}. Expected that or later."
-            )
         ((is_closed,),) = run.execute(
             f"select coalesce(bool_or(is_whole), false) from {periods} where next_as_of = ?",
             [built],
@@ -477,7 +506,7 @@ class Models:
         """The memberships of customers: customer_id and segment_key."""
         run = self._connection
         run.register("asked", pa.table({"customer_key": pa.array(list(customers), pa.int64())}))
-        run.execute("create or replace temp table keys as select * from asked")
+        run.execute("create or replace temp table keys as from asked")
         run.unregister("asked")
         self._fill()
         for name in COMPUTED:
@@ -552,18 +581,6 @@ class Models:
             select customer_key from names semi join near using (source_system, customer_ref)
             """
         )
-        for relation in self._of_customers:
-            here, build = relation.within(self._db), relation.within("build")
-            whose = "people" if relation.name in (_REFERENCES, _CUSTOMERS) else "keys"
-            run.execute(f"delete from {here}")
-            run.execute(
-                f"insert into {here} select * from {build} semi join {whose} using (customer_key)"
-            )
-            if self.as_of != self._built_as_of and relation.name.endswith("prediction_scores"):
-                run.execute(
-                    f"update {here} set as_of = ? where as_of = ?",
-                    [self.as_of, self._built_as_of],
-                )
 
     def _choose_periods(self) -> None:
         """Has the current period built, and those that a message is early enough to change.
@@ -631,6 +648,22 @@ class Models:
         ).fetchall()
         run.unregister("asked")
         return [key for (key,) in found]
+
+    def keys_of_others(self, customer_ids: Sequence[str]) -> list[int]:
+        """Keys of all other customers of the build, in order."""
+        run = self._connection
+        run.register("asked", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
+        found = run.execute(
+            f"select customer_key from {self._build(_CUSTOMERS)} "
+            f"anti join asked using (customer_id) where not is_excluded order by 1"
+        ).fetchall()
+        run.unregister("asked")
+        return [key for (key,) in found]
+
+    @property
+    def is_later(self) -> bool:
+        """Whether as_of is after that of the build, so that time alone moves customers."""
+        return self.as_of != self._built_as_of
 
     def customers(self, keys: Iterable[int]) -> dict[str, Customer]:
         """Customers of the build by id, with their memberships as of the build."""

@@ -44,6 +44,7 @@ class Profiles:
         self._state, self._models = state, models
         self._contract = {table.name: table for table in contract}
         self._segments = models.segments()
+        self._behind: list[int] = []
 
     def recall(self, build: NewBuild | None = None) -> None:
         """Takes in again what the state has.
@@ -64,6 +65,8 @@ class Profiles:
             self._compute(sorted({*changed.customers, *sent}))
             self._state.forget_sent()
         self._state.commit()
+        if self._models.is_later:
+            self._behind = self._models.keys_of_others(self._state.customers())
 
     def take(self, messages: Iterable[tuple[str, Mapping[str, str]]]) -> Batch:
         """Takes in messages of the stream: id and fields. Those known already change nothing."""
@@ -87,6 +90,23 @@ class Profiles:
         changes = self._compute(changed.customers)
         self._state.commit()
         return Batch(len(new), changes)
+
+    @property
+    def behind(self) -> int:
+        """How many customers are as of the build and not yet as of the later day."""
+        return len(self._behind)
+
+    def catch_up(self) -> Batch:
+        """Computes some of those who are behind: time alone may move them.
+
+        Whoever has a profile is done, so a process that is killed goes on from there.
+        """
+        some = self._behind[:_CUSTOMERS_AT_A_TIME]
+        self._state.begin()
+        changes = self._compute(some)
+        self._state.commit()
+        del self._behind[: len(some)]
+        return Batch(0, changes)
 
     def _compute(self, keys: Sequence[int]) -> int:
         changes = 0

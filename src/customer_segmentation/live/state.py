@@ -195,6 +195,10 @@ class State:
         ):
             yield message_id, Record(table, json.loads(record))
 
+    def customers(self) -> list[str]:
+        """Those who have a live profile."""
+        return [customer for (customer,) in self._run("select customer_id from customers")]
+
     def memberships(self, customers: Sequence[str]) -> dict[str, set[str]]:
         """The segments of those customers who have a live profile."""
         asked = json.dumps(list(customers))

@@ -138,8 +138,8 @@ conventions demo-pages unit-tests unit-tests-alone: export DBT_TARGET_PATH := ta
 conventions demo-pages unit-tests unit-tests-alone: export DBT_LOG_PATH := target/scratch/logs
 
 # A local session; needs Java. make test doesn't run these.
-test-spark: $(SPARK) $(DEMO_FILES) ## Compare the macros and the SQL models on Apache Spark with DuckDB, on the demo
-	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py
+test-spark: $(SPARK) $(DEMO_FILES) ## Compare macros, SQL models and whole builds on Apache Spark with DuckDB, on the demo
+	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py tests/python/test_spark_build.py
 
 # Two checks run at a time; each prints its output when it finishes.
 CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests

@@ -23,7 +23,7 @@ select
     built_definition_hash,
     built_data_hash,
     built_expiring_data_hash
-from {{ this }}
+from {{ last_periods() }}
     {%- else -%}
 select
     cast(null as date) as as_of,
@@ -35,6 +35,35 @@ select
 where false
     {%- endif -%}
 {%- endmacro %}
+
+
+{#- The table int_periods as the last build left it. -#}
+{% macro last_periods() %}
+    {{- return(adapter.dispatch('last_periods', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro default__last_periods() %}
+    {{- return(this) -}}
+{% endmacro %}
+
+{#- dbt-spark drops a table before it runs the query that makes it again; see keep_last_periods. -#}
+{% macro spark__last_periods() %}
+    {{- return(this ~ '__last') -}}
+{% endmacro %}
+
+{% macro keep_last_periods() %}
+    {{- return(adapter.dispatch('keep_last_periods', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro default__keep_last_periods() %}
+{% endmacro %}
+
+{% macro spark__keep_last_periods() %}
+    {%- if execute and load_relation(this) -%}
+        {%- do run_query('drop table if exists ' ~ last_periods()) -%}
+        {{- return('create table ' ~ last_periods() ~ ' as select * from ' ~ this) -}}
+    {%- endif -%}
+{% endmacro %}
 
 
 {#- Reads the kept rows themselves, so that no departed customer stays in them, even after a build that was killed. -#}
@@ -84,7 +113,26 @@ select 0 as customers
     {%- for name in vars_that_shape_history() -%}
         {%- do values.update({name: var(name)}) -%}
     {%- endfor -%}
-    {{- return(local_md5(call_plugin('segmentation_code_hash', [project_folder()]) ~ embedding_model_key() ~ tojson(values, sort_keys=true))) -}}
+    {{- return(local_md5(code_hash() ~ embedding_model_key() ~ tojson(values, sort_keys=true))) -}}
+{% endmacro %}
+
+
+{#- Of the code that shapes tables. -#}
+{% macro code_hash() %}
+    {{- return(adapter.dispatch('code_hash', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro duckdb__code_hash() %}
+    {{- return(call_plugin('segmentation_code_hash', [project_folder()])) -}}
+{% endmacro %}
+
+{#- Jinja can't read the text of macros and of the Python package: of those, the version alone counts. -#}
+{% macro spark__code_hash() %}
+    {%- set hashes = [package_version()] -%}
+    {%- for node in graph.nodes.values() if node.package_name == 'customer_segmentation' and node.resource_type in ['model', 'seed'] -%}
+        {%- do hashes.append(node.name ~ ' ' ~ node.checksum.checksum) -%}
+    {%- endfor -%}
+    {{- return(hashes | sort | join(' ')) -}}
 {% endmacro %}
 
 
@@ -121,6 +169,27 @@ select 0 as customers
         {{ return('') }}
     {% endfor %}
     {% set relation = api.Relation.create(database=periods.database, schema=periods.schema, identifier=periods.alias) %}
-    {% do run_query('update ' ~ relation ~ ' set built_definition_hash = definition_hash, built_data_hash = data_hash, built_expiring_data_hash = expiring_data_hash where is_built') %}
+    {% do note_built_periods(relation, {'built_definition_hash': 'definition_hash', 'built_data_hash': 'data_hash', 'built_expiring_data_hash': 'expiring_data_hash'}) %}
     {{ return('') }}
+{% endmacro %}
+
+
+{% macro note_built_periods(periods, hashes) %}
+    {% do return(adapter.dispatch('note_built_periods', 'customer_segmentation')(periods, hashes)) %}
+{% endmacro %}
+
+{% macro default__note_built_periods(periods, hashes) %}
+    {% set changes = [] %}
+    {% for built, now in hashes.items() %}
+        {% do changes.append(built ~ ' = ' ~ now) %}
+    {% endfor %}
+    {% do run_query('update ' ~ periods ~ ' set ' ~ changes | join(', ') ~ ' where is_built') %}
+{% endmacro %}
+
+{% macro spark__note_built_periods(periods, hashes) %}
+    {% set columns = [] %}
+    {% for column in adapter.get_columns_in_relation(periods) %}
+        {% do columns.append('case when is_built then ' ~ hashes[column.name] ~ ' else ' ~ column.name ~ ' end as ' ~ column.name if column.name in hashes else column.name) %}
+    {% endfor %}
+    {% do run_query(spark__replace_table(periods, 'select ' ~ columns | join(', ') ~ ' from ' ~ periods)) %}
 {% endmacro %}

@@ -15,11 +15,11 @@
     {% do lock_warehouse_to_dataset(schema) %}
     {% do keep_other_published_dataset() %}
     {% set text = dbt.type_string() %}
-    {% do run_query('create or replace table ' ~ input_relation(schema, 'rejected_lines') ~ ' (source_table ' ~ text ~ ', line bigint, error ' ~ text ~ ')') %}
-    {% do run_query('create or replace table ' ~ input_relation(schema, 'kept_out') ~ ' (source_table ' ~ text ~ ', check_name ' ~ text ~ ', value bigint)') %}
-    {% do run_query('create or replace table ' ~ input_relation(schema, 'tombstones') ~ ' (reference ' ~ text ~ ', customer_id ' ~ text ~ ', erased_on date)') %}
-    {% do run_query('create or replace table ' ~ input_relation(schema, 'reference_keys') ~ ' (source_table ' ~ text ~ ', keys ' ~ text ~ ')') %}
-    {% do run_query('create or replace table ' ~ input_relation(schema, 'live_profiles') ~ ' (customer_id ' ~ text ~ ', segment_key ' ~ text ~ ', as_of date)') %}
+    {% do create_empty_table(input_relation(schema, 'rejected_lines'), 'source_table ' ~ text ~ ', line bigint, error ' ~ text) %}
+    {% do create_empty_table(input_relation(schema, 'kept_out'), 'source_table ' ~ text ~ ', check_name ' ~ text ~ ', value bigint') %}
+    {% do create_empty_table(input_relation(schema, 'tombstones'), 'reference ' ~ text ~ ', customer_id ' ~ text ~ ', erased_on date') %}
+    {% do create_empty_table(input_relation(schema, 'reference_keys'), 'source_table ' ~ text ~ ', keys ' ~ text) %}
+    {% do create_empty_table(input_relation(schema, 'live_profiles'), 'customer_id ' ~ text ~ ', segment_key ' ~ text ~ ', as_of date') %}
     {% do load_tombstones(schema) %}
     {% do load_live_profiles(schema) %}
     {#- Lines belong to the customer of their order, and the requests say whether all that were served are still there. -#}
@@ -82,29 +82,35 @@
     {% if var('raw_dir') is none %}
         {% do exceptions.raise_compiler_error("Var raw_dir is null. The demo: make build. Your own data: --vars '{dataset: shop, raw_dir: data/shop, timezone: Europe/Berlin}', or raw_schema for tables of a warehouse; README.md says how.") %}
     {% endif %}
-    {% set found = {} %}
-    {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract), tojson(setting('raw_roots'))]) %}
-        {% do found.update({file.table: file}) %}
-    {% endfor %}
-    {{ return(found) }}
+    {{ return(find_raw_files(contract)) }}
 {% endmacro %}
 
 
-{#- Text is loaded first, so that unreadable lines are set aside and the others are kept. -#}
 {% macro raw_relation(table, found) %}
     {% set keys = reference_keys(table, found.columns) %}
     {% do run_query('insert into ' ~ input_relation(table.schema, 'reference_keys') ~ ' values (' ~ sql_literal(table.name) ~ ', ' ~ sql_literal(tojson(keys)) ~ ')') %}
-    {% if found.relation %}
-        {{ return(without_erased(table, found.relation, keys)) }}
-    {% endif %}
-    {% set loaded = input_relation(table.schema, 'text_' ~ table.name) | string %}
-    {% do call_plugin('segmentation_load_raw_file', [tojson(found), loaded, input_relation(table.schema, 'rejected_lines') | string, tojson(keys)]) %}
-    {{ return(loaded) }}
+    {{ return(load_raw_files(table, found, keys)) }}
+{% endmacro %}
+
+
+{#- A table without rows, whatever was there. -#}
+{% macro create_empty_table(relation, columns) %}
+    {% do return(adapter.dispatch('create_empty_table', 'customer_segmentation')(relation, columns)) %}
+{% endmacro %}
+
+{% macro default__create_empty_table(relation, columns) %}
+    {% do run_query('create or replace table ' ~ relation ~ ' (' ~ columns ~ ')') %}
+{% endmacro %}
+
+{#- A table of Parquet files can't be replaced. -#}
+{% macro spark__create_empty_table(relation, columns) %}
+    {% do run_query('drop table if exists ' ~ relation) %}
+    {% do run_query('create table ' ~ relation ~ ' (' ~ columns ~ ')') %}
 {% endmacro %}
 
 
 {% macro input_relation(schema, identifier) %}
-    {{ return(api.Relation.create(database=target.database, schema=schema, identifier=identifier)) }}
+    {{ return(api.Relation.create(database=target.get('database'), schema=schema, identifier=identifier)) }}
 {% endmacro %}
 
 
@@ -153,7 +159,7 @@
         {% do run_query('create table if not exists ' ~ input_relation(schema, 'held_references') ~ ' (reference_hash ' ~ dbt.type_string() ~ ')') %}
     {% elif (owners[0]['dataset'], owners[0]['raw_dir']) != (var('dataset'), place) %}
         {% do exceptions.raise_compiler_error(
-            "The working file " ~ target.get('path', target.database) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
+            ('The working file ' ~ target.path if 'path' in target else 'The schema ' ~ schema) ~ " belongs to the data set '" ~ owners[0]['dataset'] ~ "' from "
             ~ owners[0]['raw_dir'] ~ "; this build asks for '" ~ var('dataset') ~ "' from " ~ place
             ~ ". Give each data set its own name with --vars '{dataset: ..., raw_dir: ...}', or delete the file to start again."
         ) %}
@@ -165,10 +171,10 @@
 {% macro keep_other_published_dataset() %}
     {% set path = publish_path() %}
     {% if flags.WHICH == 'build' and path is not none and target.name in var('publish_targets') and not setting('replace_other_dataset') %}
-        {% set held = call_plugin('segmentation_published_data_set', [path]) %}
-        {% if held and held[0] != var('dataset') %}
+        {% set held = published_data_set(path) %}
+        {% if held and held != var('dataset') %}
             {% do exceptions.raise_compiler_error(
-                path ~ " holds the data set '" ~ held[0] ~ "'; this build is of '" ~ var('dataset')
+                path ~ " holds the data set '" ~ held ~ "'; this build is of '" ~ var('dataset')
                 ~ "'. Give it a file of its own with var publish_path, or replace that one with replace_other_dataset: true."
             ) %}
         {% endif %}
@@ -177,7 +183,7 @@
 
 
 {% macro warn_of_demo_hash_key() %}
-    {% if var('dataset') != 'demo' and not run_query('select segmentation_has_own_hash_key()').columns[0].values()[0] %}
+    {% if var('dataset') != 'demo' and not run_query('select ' ~ has_own_hash_key()).columns[0].values()[0] %}
         {% do exceptions.warn(
             'The environment variable SEGMENTATION_HASH_KEY is not set: references that look like an e-mail address or a '
             ~ 'phone number are hashed with a key that is public. Set it to a secret before you publish real data.'

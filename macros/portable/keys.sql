@@ -85,7 +85,7 @@
     is in no SQL text, plan or log; a variable that isn't set comes as the text null. The lambda reads it once per row.
 -#}
 {% macro spark__hashed_text(expression) -%}
-    {%- set key = "coalesce(nullif(nullif(reflect('java.lang.System', 'getenv', 'SEGMENTATION_HASH_KEY'), 'null'), ''), 'demo-key-set-SEGMENTATION_HASH_KEY-for-real-data')" -%}
+    {%- set key = 'coalesce(' ~ spark__own_hash_key() ~ ", 'demo-key-set-SEGMENTATION_HASH_KEY-for-real-data')" -%}
     {%- set padded = {} -%}
     {%- for pad in [54, 92] -%}
         {%- do padded.update({pad: "unhex(array_join(transform(sequence(1, 127, 2), place -> lpad(hex(cast(conv(substr(key, place, 2), 16, 10) as bigint) ^ " ~ pad ~ "), 2, '0')), ''))"}) -%}
@@ -100,6 +100,25 @@
         ),
         1
     )
+{%- endmacro %}
+
+
+{#- Text: null without one. -#}
+{% macro spark__own_hash_key() -%}
+    nullif(nullif(reflect('java.lang.System', 'getenv', 'SEGMENTATION_HASH_KEY'), 'null'), '')
+{%- endmacro %}
+
+
+{% macro has_own_hash_key() %}
+    {{- return(adapter.dispatch('has_own_hash_key', 'customer_segmentation')()) -}}
+{% endmacro %}
+
+{% macro duckdb__has_own_hash_key() -%}
+    segmentation_has_own_hash_key()
+{%- endmacro %}
+
+{% macro spark__has_own_hash_key() -%}
+    ({{ spark__own_hash_key() }} is not null)
 {%- endmacro %}
 
 

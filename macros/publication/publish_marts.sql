@@ -16,7 +16,7 @@
             'roles': customer_segmentation.setting('roles'),
             'tables': customer_segmentation.published_tables(results),
         } %}
-        {% set lost_rows = customer_segmentation.call_plugin('segmentation_publish', [tojson(request)]) %}
+        {% set lost_rows = customer_segmentation.publish_tables(request) %}
     {% endif %}
     {#- Everything is green, so only an error shows a scheduler that readers keep the old file. -#}
     {% if lost_rows %}
@@ -50,7 +50,80 @@
 {% endmacro %}
 
 
+{#- Answers with a reason where nothing is published. -#}
+{% macro publish_tables(request) %}
+    {{ return(adapter.dispatch('publish_tables', 'customer_segmentation')(request)) }}
+{% endmacro %}
+
+{% macro duckdb__publish_tables(request) %}
+    {{ return(customer_segmentation.call_plugin('segmentation_publish', [tojson(request)])) }}
+{% endmacro %}
+
+{#-
+    Readers use the views of the schema published. They lead to one of two schemas; a build copies its marts to the other, turns the
+    views round, and drops the copies they led to, which may hold people who were erased since.
+-#}
+{% macro spark__publish_tables(request) %}
+    {% if request.roles %}
+        {% do exceptions.raise_compiler_error('Var roles is set, and files of roles are written on DuckDB alone. Expected {}: on Spark, grant rights on the views of the schema published.') %}
+    {% endif %}
+    {% set views, tables, lost = customer_segmentation.spark__published_views(), request.tables | rejectattr('schema', 'equalto', 'details') | list, [] %}
+    {% for table in tables if table.must_keep_rows and not request.allow_empty and table.name in views %}
+        {% if not run_query('select 1 from ' ~ table.relation ~ ' limit 1') | length and run_query('select 1 from published.' ~ table.name ~ ' limit 1') | length %}
+            {% do lost.append(table.name) %}
+        {% endif %}
+    {% endfor %}
+    {% if lost %}
+        {{ return(lost | join(', ') ~ ' would be empty, but the schema published has rows there. If that is intended, run again with the var allow_empty_publish: true.') }}
+    {% endif %}
+    {% set schemas = ['published_1', 'published_2'] %}
+    {% if 'customers' in views and 'published_1' in run_query('show create table published.customers').columns[0].values()[0] %}
+        {% set schemas = schemas | reverse | list %}
+    {% endif %}
+    {% set schema, earlier = schemas %}
+    {% do run_query('drop schema if exists ' ~ schema ~ ' cascade') %}
+    {% do run_query('create schema ' ~ schema) %}
+    {% for table in tables %}
+        {% do run_query('create table ' ~ schema ~ '.' ~ table.name ~ ' as select * from ' ~ table.relation) %}
+    {% endfor %}
+    {% for table in tables %}
+        {% do run_query('create or replace view published.' ~ table.name ~ ' comment ' ~ customer_segmentation.sql_literal(table.description) ~ ' as select * from ' ~ schema ~ '.' ~ table.name) %}
+    {% endfor %}
+    {% for view in views if view not in tables | map(attribute='name') %}
+        {% do run_query('drop view published.' ~ view) %}
+    {% endfor %}
+    {% do run_query('drop schema if exists ' ~ earlier ~ ' cascade') %}
+    {{ return(none) }}
+{% endmacro %}
+
+{% macro spark__published_views() %}
+    {% do run_query('create schema if not exists published') %}
+    {{ return(run_query('show views in published').columns['viewName'].values() | list) }}
+{% endmacro %}
+
+
+{#- Name of the published data set, if any is published. -#}
+{% macro published_data_set(path) %}
+    {{ return(adapter.dispatch('published_data_set', 'customer_segmentation')(path)) }}
+{% endmacro %}
+
+{% macro duckdb__published_data_set(path) %}
+    {{ return((call_plugin('segmentation_published_data_set', [path]) or [none]) | first) }}
+{% endmacro %}
+
+{% macro spark__published_data_set(path) %}
+    {{ return(run_query('select dataset from published.data_set').columns[0].values() | first if 'data_set' in spark__published_views() else none) }}
+{% endmacro %}
+
+
 {% macro fill_audit_log() %}
+    {% do return(adapter.dispatch('fill_audit_log', 'customer_segmentation')()) %}
+{% endmacro %}
+
+{% macro default__fill_audit_log() %}
+{% endmacro %}
+
+{% macro duckdb__fill_audit_log() %}
     {% set mart = graph.nodes.get('model.customer_segmentation.audit_log') %}
     {% if mart %}
         {% do run_query(
@@ -85,6 +158,14 @@
 
 
 {% macro summary_of_build(results, path) %}
+    {{ return(adapter.dispatch('summary_of_build', 'customer_segmentation')(results, path)) }}
+{% endmacro %}
+
+{% macro default__summary_of_build(results, path) %}
+    {{ return('') }}
+{% endmacro %}
+
+{% macro duckdb__summary_of_build(results, path) %}
     {% set checks = [] %}
     {% for result in results if result.status | string == 'warn' and result.node.resource_type | string == 'test' %}
         {% do checks.append([result.node.name, result.failures, result.node.compiled_code]) %}
@@ -113,7 +194,16 @@
 {% endmacro %}
 
 
+{#- What is published, in words: a file, or a schema. -#}
 {% macro publish_path() %}
+    {{ return(adapter.dispatch('publish_path', 'customer_segmentation')()) }}
+{% endmacro %}
+
+{% macro spark__publish_path() %}
+    {{ return('the schema published' if project_name == 'customer_segmentation' and var('publish_path', '') is not none else none) }}
+{% endmacro %}
+
+{% macro default__publish_path() %}
     {% set home = env_var('SEGMENTATION_HOME', '') %}
     {{ return(var('publish_path', (home ~ '/' if home else '') ~ 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
 {% endmacro %}

@@ -39,11 +39,9 @@
 {% endmacro %}
 
 
-{#- dbt leaves the tables of a model that is disabled, with the texts of people who are erased later. -#}
-{% macro drop_unless_embedded(tables) %}
-    {%- for name in tables if not topics_are_embedded() %}
-    drop table if exists {{ this.incorporate(path={'identifier': name}) }};
-    {%- endfor %}
+{#- dbt leaves the table of a model that is disabled, with the texts of people who are erased later. -#}
+{% macro drop_unless_embedded(table) %}
+    {{- 'drop table if exists ' ~ this.incorporate(path={'identifier': table}) if not topics_are_embedded() -}}
 {% endmacro %}
 
 

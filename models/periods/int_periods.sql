@@ -14,6 +14,8 @@
 
 -- depends_on: {{ ref('int_identity__customers_resolved') }}
 
+{{ config(pre_hook="{{ customer_segmentation.keep_last_periods() }}") }}
+
 {% set definition = definition_hash() -%}
 {% set backfill = backfill_range() -%}
 {% set retention = setting('retention') -%}

@@ -23,4 +23,4 @@ from hashed
 where
     hash_count > 0
     and {{ setting('require_hash_key') }}
-    and not segmentation_has_own_hash_key()
+    and not {{ has_own_hash_key() }}

@@ -250,7 +250,7 @@ def write_raw(folder: Path, tables: Mapping[str, Any]) -> None:
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)
     for name, content in tables.items():
-        (raw / name).parent.mkdir(exist_ok=True)
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, pd.DataFrame):
             content.to_parquet(raw / f"{name}.parquet", index=False)
         elif isinstance(content, Path):

@@ -1,0 +1,133 @@
+{% macro find_raw_files(contract) %}
+    {{ return(adapter.dispatch('find_raw_files', 'customer_segmentation')(contract)) }}
+{% endmacro %}
+
+{% macro duckdb__find_raw_files(contract) %}
+    {% set found = {} %}
+    {% for file in call_plugin('segmentation_find_raw_files', [var('raw_dir'), tojson(contract), tojson(setting('raw_roots'))]) %}
+        {% do found.update({file.table: file}) %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{#- By SQL alone, so that a Thrift server can do it too, in any storage that Spark reads. -#}
+{% macro spark__find_raw_files(contract) %}
+    {% set found, read = {}, spark__raw_places(contract) %}
+    {% for table in contract %}
+        {% if table.name in read %}
+            {% set place, columns = read[table.name], [] %}
+            {% set view = 'raw_' ~ table.name %}
+            {% do run_query('create or replace temporary view ' ~ view ~ ' ' ~ spark__reader(place)) %}
+            {#- Below the columns are those of the folders again, under a heading. -#}
+            {% for column in run_query('describe ' ~ view).columns[0].values() if column and column[0] != '#' and column | lower not in columns %}
+                {% do columns.append(column | lower) %}
+            {% endfor %}
+            {% do run_query('drop view ' ~ view) %}
+            {% do check_required_columns(place.path, table, columns) %}
+            {% do found.update({table.name: {'place': place, 'columns': columns}}) %}
+        {% elif table.is_required %}
+            {% do exceptions.raise_compiler_error(var('raw_dir') ~ " has no file for the required table '" ~ table.name ~ "'. Expected " ~ table.name ~ '.parquet, ' ~ table.name ~ '.csv or ' ~ table.name ~ '.jsonl, the last two also with .gz, or a folder ' ~ table.name ~ ' with such parts.') %}
+        {% endif %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{#- Path and format of each contract table that has files below raw_dir. -#}
+{% macro spark__raw_places(contract) %}
+    {% set places, names = {}, contract | map(attribute='name') | list %}
+    {% set folder = modules.re.sub('^[a-z0-9]+:/*|^[.]/|/+$', '', var('raw_dir') | string) %}
+    {% do run_query('create or replace temporary view raw_files using binaryFile options (path ' ~ sql_literal(var('raw_dir')) ~ ", recursiveFileLookup 'true')") %}
+    {% for path in run_query('select path from raw_files order by path').columns[0].values() %}
+        {% set root, inner = modules.re.match('(?s)(.*?' ~ modules.re.escape(folder) ~ ')/(.*)', path).groups() %}
+        {% set entry = inner.split('/')[0] %}
+        {% set is_part = entry != inner %}
+        {% set file = modules.re.fullmatch('(.+?)[.](parquet|csv|jsonl|ndjson)([.]gz)?', inner.split('/')[-1] | lower) %}
+        {% set name = entry | lower if is_part else file.group(1) if file else none %}
+        {% set format = {'jsonl': 'json', 'ndjson': 'json'}.get(file.group(2), file.group(2)) if file %}
+        {% set place = {'path': root ~ '/' ~ entry, 'format': format, 'folders': modules.re.findall('/([^/=]+)=', inner)} %}
+        {% if name in names and not file %}
+            {% do exceptions.raise_compiler_error(place.path ~ ' holds a file that is not read. Expected parts that end in .parquet, .csv or .jsonl, the last two also with .gz: remove it, or write it so.') %}
+        {% elif name in names and places.get(name, place) != place %}
+            {% do exceptions.raise_compiler_error(root ~ ' holds ' ~ name ~ ' more than once, or in several formats. Expected one file, or one folder ' ~ name ~ ' with parts of one format.') %}
+        {% elif name in names %}
+            {% do places.update({name: place}) %}
+        {% elif spark__meant_table(entry, names) %}
+            {% set meant = spark__meant_table(entry, names) %}
+            {% do exceptions.raise_compiler_error(place.path ~ ' is not read, and it looks like the table ' ~ meant ~ '. Expected ' ~ meant ~ '.parquet, ' ~ meant ~ '.csv, ' ~ meant ~ '.jsonl or a folder ' ~ meant ~ ': rename it so, or move it away.') %}
+        {% endif %}
+    {% endfor %}
+    {{ return(places) }}
+{% endmacro %}
+
+
+{#- As _meant_table of input/raw_files.py: consent.csv, orders_2025.csv. -#}
+{% macro spark__meant_table(entry, names) %}
+    {% set word = modules.re.sub('[^a-z0-9]+', '_', entry.split('.')[0] | lower).strip('_') %}
+    {% for name in names | sort(attribute='length', reverse=true) %}
+        {% set one = name[:-1] if name.endswith('s') else name %}
+        {% if modules.re.fullmatch(one ~ '|' ~ name ~ '(_.*)?|' ~ name.replace('_', '') ~ '|(' ~ one ~ '|' ~ name ~ ')_?[0-9].*', word) %}
+            {{ return(name) }}
+        {% endif %}
+    {% endfor %}
+    {{ return(none) }}
+{% endmacro %}
+
+
+{#- Text is read as text: staging casts it. Columns of files that lack some are found in the others, as on DuckDB. -#}
+{% macro spark__reader(place) %}
+    {% set options = {'path': place.path} %}
+    {% if place.format == 'parquet' %}
+        {% do options.update({'mergeSchema': 'true'}) %}
+    {% else %}
+        {% do options.update({'columnNameOfCorruptRecord': '_unreadable'}) %}
+    {% endif %}
+    {% if place.format == 'csv' %}
+        {% do options.update({'header': 'true', 'multiLine': 'true', 'escape': '"', 'enforceSchema': 'false'}) %}
+    {% elif place.format == 'json' %}
+        {% do options.update({'primitivesAsString': 'true'}) %}
+    {% endif %}
+    {% set listed = [] %}
+    {% for name, value in options.items() %}
+        {% do listed.append(name ~ ' ' ~ sql_literal(value)) %}
+    {% endfor %}
+    {{ return('using ' ~ place.format ~ ' options (' ~ listed | join(', ') ~ ')') }}
+{% endmacro %}
+
+
+{% macro load_raw_files(table, found, keys) %}
+    {{ return(adapter.dispatch('load_raw_files', 'customer_segmentation')(table, found, keys)) }}
+{% endmacro %}
+
+{#- Text is loaded first, so that unreadable lines are set aside and the others are kept. -#}
+{% macro duckdb__load_raw_files(table, found, keys) %}
+    {% if found.relation %}
+        {{ return(without_erased(table, found.relation, keys)) }}
+    {% endif %}
+    {% set loaded = input_relation(table.schema, 'text_' ~ table.name) | string %}
+    {% do call_plugin('segmentation_load_raw_file', [tojson(found), loaded, input_relation(table.schema, 'rejected_lines') | string, tojson(keys)]) %}
+    {{ return(loaded) }}
+{% endmacro %}
+
+{#- Nothing is loaded: the table leads to the files. Spark doesn't know the numbers of lines, so none is set aside. -#}
+{% macro spark__load_raw_files(table, found, keys) %}
+    {% if found.relation %}
+        {{ return(found.relation) }}
+    {% endif %}
+    {% set relation, columns = input_relation(table.schema, 'raw_' ~ table.name), [] %}
+    {% do run_query('drop table if exists ' ~ relation) %}
+    {% for column in (found.columns + ['_unreadable'] if found.place.format != 'parquet' else []) %}
+        {% do columns.append(adapter.quote(column) ~ ' ' ~ dbt.type_string()) %}
+    {% endfor %}
+    {% set parts = ' partitioned by (' ~ found.place.folders | map('lower') | join(', ') ~ ')' if columns and found.place.folders else '' %}
+    {% do run_query('create table ' ~ relation ~ (' (' ~ columns | join(', ') ~ ')' if columns else '') ~ ' ' ~ spark__reader(found.place) ~ parts) %}
+    {% do run_query('msck repair table ' ~ relation) if found.place.folders %}
+    {% if not columns %}
+        {{ return(relation) }}
+    {% endif %}
+    {% set unreadable = run_query('select count(_unreadable), count(' ~ adapter.quote(found.columns[0]) ~ ') from ' ~ relation).columns[0].values()[0] %}
+    {% if unreadable %}
+        {% do exceptions.raise_compiler_error(found.place.path ~ ' has ' ~ unreadable ~ ' lines that are no records of its columns. On DuckDB they are set aside with their numbers, which Spark does not know. Expected a file without them: mend it, or write it as Parquet.') %}
+    {% endif %}
+    {{ return(relation) }}
+{% endmacro %}

@@ -92,7 +92,9 @@
 
 {#- One month or two say nothing of a habit. -#}
 {% macro regularity() %}
-    {%- set months = '(' ~ dbt.datediff(days_before('as_of', 'tenure_days__all'), days_before('as_of', 1), 'month') ~ ' + 1)' -%}
+    {%- set first, last = days_before('as_of', 'tenure_days__all'), days_before('as_of', 1) -%}
+    {#- dbt.datediff counts a month more on Spark, from the 31st to the last day of a shorter month. -#}
+    {%- set months = '(12 * (year(' ~ last ~ ') - year(' ~ first ~ ')) + month(' ~ last ~ ') - month(' ~ first ~ ') + 1)' -%}
     {{- return('case when purchase_months__all >= 3 or tenure_days__all >= 92 then purchase_months__all / cast(' ~ months ~ ' as double) end') -}}
 {% endmacro %}
 

@@ -37,7 +37,7 @@
         {%- set in_month = 'case when ' ~ age ~ ' < ' ~ 30 * months ~ ' then ' ~ distance ~ ' end' -%}
         {{- return(rounded('cast(sum(' ~ value ~ ' * ' ~ in_month ~ ') as double) / ' ~ (months ** 3 - months) / 12)) -}}
     {%- elif metric.aggregate == 'mean' -%}
-        {{- return('avg(' ~ value ~ ')') -}}
+        {{- return(mean(value)) -}}
     {%- elif metric.aggregate == 'last' -%}
         {{- return(value_on_last_day(value, day)) -}}
     {%- elif metric.aggregate in ['count_distinct', 'count_days'] -%}
@@ -66,4 +66,18 @@
 
 {% macro spark__value_on_last_day(value, day) -%}
     max_by({{ value }}, case when {{ value }} is not null then struct({{ day }}, {{ value }}) end)
+{%- endmacro %}
+
+
+{% macro mean(value) %}
+    {{- return(adapter.dispatch('mean', 'customer_segmentation')(value)) -}}
+{% endmacro %}
+
+{% macro default__mean(value) -%}
+    avg({{ value }})
+{%- endmacro %}
+
+{#- The average of a decimal is a decimal there, with four more digits. -#}
+{% macro spark__mean(value) -%}
+    cast(sum({{ value }}) as double) / nullif(count({{ value }}), 0)
 {%- endmacro %}

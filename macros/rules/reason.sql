@@ -17,7 +17,7 @@ case
     {%- for scheme in ['cluster', 'journeys'] %}
     when {{ memberships }}.scheme = '{{ scheme }}' then coalesce(
         case when {{ features }}.{{ scheme }} = 'outlier' then 'far from every centre, the nearest is ' else 'nearest centre, ' end
-        || cast(round({{ features }}.{{ scheme }}_distance, 2) as {{ dbt.type_string() }}) || ' standard deviations away',
+        || {{ rounded_text(features ~ '.' ~ scheme ~ '_distance') }} || ' standard deviations away',
         'no clusters were found'
     )
     {%- endfor %}

@@ -50,6 +50,20 @@
 {% endmacro %}
 
 
-{% macro rounded_text(expression) %}
-    {{- return('cast(round(' ~ expression ~ ', 2) as ' ~ dbt.type_string() ~ ')') -}}
+{% macro rounded_text(expression, digits=2) %}
+    {{- return(adapter.dispatch('rounded_text', 'customer_segmentation')(expression, digits)) -}}
 {% endmacro %}
+
+{% macro default__rounded_text(expression, digits) -%}
+    cast(round({{ expression }}, {{ digits }}) as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{#- Spark writes a double from ten million on as 1.0E7, rounds it by its digits, and has no -0.0. -#}
+{% macro spark__rounded_text(expression, digits) -%}
+    {%- set text = 'cast(try_cast(abs(' ~ rounded(expression, digits) ~ ') as decimal(38, ' ~ digits ~ ')) as string)' -%}
+    case
+        when typeof({{ expression }}) in ('float', 'double')
+            then case when {{ expression }} < 0 then '-' else '' end || {{ regex_replace(text, '([.][0-9]+?)0+$', '\\1') }}
+        else cast(round({{ expression }}, {{ digits }}) as string)
+    end
+{%- endmacro %}

@@ -80,7 +80,7 @@ cluster_definitions as (
             when clusters.segment = 'everyone' then 'all customers with events: no clusters were found'
             else
                 'nearest to the centroid of ' || lower(clusters.name) || ' and within '
-                || cast(round(clusters.distance_limit, 2) as {{ dbt.type_string() }}) || ' standard deviations of it'
+                || {{ rounded_text('clusters.distance_limit') }} || ' standard deviations of it'
         end as definition,
         clusters.fitted_as_of
     from clusters

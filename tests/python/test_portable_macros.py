@@ -818,6 +818,38 @@ CASES = [
         [(4.0,), (1.0,), (4.5,), (None,)],
         [(4.0, 1.0, None)],
     ),
+    *[
+        Case("mean", "select {{ mean('x') }} as mean from given", {"x": kind}, rows, [wanted])
+        for kind, rows, wanted in [
+            ("money", [("0.01",), ("0.01",), ("0.02",), (None,)], 0.04 / 3),
+            ("long decimal", [("0.333333333333333333",), ("-1",)], -1 / 3),
+            ("bigint", [(1,), (2,)], 1.5),
+            ("double", [(None,)], None),
+        ]
+    ],
+    one(
+        "rounded_text",
+        "rounded_text('x')",
+        "double",
+        [
+            (0.285, "0.28"),
+            (1.005, "1.0"),
+            (-0.125, "-0.13"),
+            (2.0, "2.0"),
+            (12345678.5, "12345678.5"),
+            (0.0001, "0.0"),
+            (-0.0001, "-0.0"),
+            (None, None),
+        ],
+    ),
+    one(
+        "rounded_text",
+        "rounded_text('x', 3)",
+        "double",
+        [(0.0625, "0.063"), (1.5, "1.5"), (100.0, "100.0")],
+    ),
+    one("rounded_text", "rounded_text('x')", "money", [("10.50", "10.50"), (None, None)]),
+    one("rounded_text", "rounded_text('x')", "bigint", [(12000000, "12000000")]),
     Case(
         "value_on_last_day",
         "select {{ value_on_last_day('x', 'y') }} as last from given",

@@ -46,7 +46,10 @@ UNLIKE: dict[str, dict[str, str]] = {
     },
 }
 # A hook deletes the erased of these once linking has found them: their keys.
-FORGOTTEN = {"int_identity__activity": ["source_system", "customer_ref"]}
+FORGOTTEN = {
+    "int_identity__activity": ["source_system", "customer_ref"],
+    "int_identity__identifiers": ["record_key"],
+}
 
 
 @dataclass

@@ -225,7 +225,7 @@ measured as (
         'customers' as source_table,
         '{{ attribute }}_known' as check_name,
         avg(
-            case when eligible_customers.{{ attribute }} is not null then 1.0 when {{ is_given }} then 0.0 end
+            case when eligible_customers.{{ attribute }} is not null then 1 when {{ is_given }} then 0 end
         ) as value,
         cast({{ setting('min_demographics_share') }} as double) as threshold,
         'warn below' as judgement
@@ -247,7 +247,7 @@ measured as (
         'consents' as source_table,
         'consents_known' as check_name,
         avg(
-            case when customers.segmentation_consent is not null then 1.0 when {{ is_given }} then 0.0 end
+            case when customers.segmentation_consent is not null then 1 when {{ is_given }} then 0 end
         ) as value,
         cast({{ setting('min_consents_share') }} as double) as threshold,
         'warn below' as judgement

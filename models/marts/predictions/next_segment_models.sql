@@ -71,7 +71,7 @@ judged as (
 worded as (
     select
         {%- for figure in ['log_loss_by_segment', 'log_loss_by_scores', 'gain_mean', 'gain_low', 'gain_high'] %}
-        cast(round({{ figure }}, 3) as {{ dbt.type_string() }}) as {{ figure }}_in_words,
+        {{ rounded_text(figure, 3) }} as {{ figure }}_in_words,
         {%- endfor %}
         judged.*
     from judged

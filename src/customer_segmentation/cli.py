@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import yaml
 from rich.console import Console
 
 from customer_segmentation.activation.deliver import (
@@ -70,13 +69,14 @@ from customer_segmentation.output.query_result import RESULT_FORMATS, result_tex
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 from customer_segmentation.output.unchanged import inputs_hash, note_inputs, unchanged_since
+from customer_segmentation.plain_yaml import YamlTextError, read_yaml
 from customer_segmentation.serving.errors import ServeError
 from customer_segmentation.serving.server import serve
 from explorer.build import explorer_file, write_explorer
 
 
 def build(variables: str, force: bool, target: Path) -> None:
-    given = yaml.safe_load(variables) or {}
+    given = read_yaml(variables) or {}
     inputs = inputs_hash(given)
     if not force and (since := unchanged_since(inputs, given, target)):
         print(
@@ -553,7 +553,7 @@ COMMANDS = {
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError, ServeError, AlertError, LiveError),
-    *(PersonError, ErasureError, TombstoneError, AuditError),
+    *(PersonError, ErasureError, TombstoneError, AuditError, YamlTextError),
 )
 
 

@@ -25,6 +25,7 @@ from customer_segmentation import dbt_plugin
 
 # Where `make unit-tests` leaves what it ran.
 TARGET = ROOT / "target" / "scratch" / "target"
+ACTUAL = "dbt_internal_unit_test_actual"
 GOLDEN_FIELDS = [
     "given_name",
     "family_name",
@@ -44,6 +45,30 @@ GOLDEN_FIELDS = [
 ]
 # Models whose every fault was looked at, with those that change no result, and why.
 EXAMINED: dict[str, dict[str, str]] = {
+    "int_facts__events": {
+        "attributed: dropped filter: ordered_events.named_key IS NULL -> nothing": "of a named "
+        "event nothing that was joined is read",
+        "attributed (2): dropped filter: ordered_events.named_key IS NULL -> nothing": "of a named "
+        "event nothing that was joined is read",
+        "attributed: swapped column: named_sessions.first_key -> named_sessions.last_key": "they "
+        "are equal there",
+        "attributed: swapped column: named_sessions.session_id -> "
+        "named_sessions.source_system": "either is null where nothing was joined",
+        "attributed (3): swapped column: named_sessions.session_id -> "
+        "named_sessions.source_system": "either is null where nothing was joined",
+        "attributed (4): swapped column: named_sessions.session_id -> "
+        "named_sessions.source_system": "either is null where nothing was joined",
+        "customer_events: join kind: join customers -> left join customers": "a customer of null "
+        "is not eligible",
+        "human_events: swapped column: bot_days.visitor -> bot_days.day": "either is null where "
+        "nothing was joined",
+        "links: dropped filter: NOT identity_links.anonymous_id IS NULL -> nothing": "a visitor of "
+        "null joins no event",
+        "links (2): swapped column: identity_links.anonymous_id -> "
+        "identity_links.customer_ref": "a visitor of null joins no event",
+        "ordered_links: wrong window: rows BETWEEN UNBOUNDED preceding AND UNBOUNDED following -> "
+        "nothing": "the first value is the same in every frame",
+    },
     "int_identity__consents": {},
     "int_identity__erased_references": {
         "active_references: missing distinct: union -> union all": "the next union is distinct",
@@ -179,12 +204,14 @@ class UnitTest:
 
     def __init__(self, sql: str) -> None:
         parts = {cte.alias: cte.this.copy() for cte in parsed(sql).find_all(exp.CTE)}
-        self.actual = parts["dbt_internal_unit_test_actual"]
+        self.actual = parts[ACTUAL]
         expected = parts["dbt_internal_unit_test_expected"]
         for part in (self.actual, expected):
             part.expressions.pop()
         self.model = self.actual.find(exp.Subquery).this
-        self.expected = rows_of(text(expected))
+        # Where no rows are expected, dbt takes the columns from the model.
+        is_empty = any(table.name == ACTUAL for table in expected.find_all(exp.Table))
+        self.expected = Counter() if is_empty else rows_of(text(expected))
 
     def fails(self) -> bool | None:
         """Whether the model, as it is now, has other rows than expected. None: it can't run."""

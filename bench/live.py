@@ -28,6 +28,7 @@ from typing import Any
 
 import duckdb
 import redis
+from serve import cpu
 
 from customer_segmentation.live.state import state_file
 from customer_segmentation.output.last_build import TARGET, vars_of, working_file
@@ -120,8 +121,11 @@ def run(home: Path, working: Path, messages: list[dict[str, str]], rate: int, pe
         for line in follower.stderr:
             if "Profiles as of" in line:
                 break
+        used = cpu(follower)
         with closing(sqlite3.connect(state_file(working))) as state:
-            follow(client, state, messages, rate, people)
+            batches = follow(client, state, messages, rate, people)
+        used = (cpu(follower) - used) / batches
+        print(f"{used:.2f} s of a core for each batch")
     finally:
         for process in (follower, broker):
             if process:
@@ -135,7 +139,8 @@ def follow(
     messages: list[dict[str, str]],
     rate: int,
     people: int,
-) -> None:
+) -> int:
+    """Sends messages and waits for them; returns the number of batches they were taken in."""
     ids: list[str] = []
     sender = threading.Thread(target=send, args=(client, messages, rate, ids))
     began = time.monotonic()
@@ -155,6 +160,7 @@ def follow(
     for share in (0.5, 0.95, 0.99):
         print(f"{share:.0%} committed within {waits[int(share * (len(waits) - 1))]:,.0f} ms")
     print(f"{len(batches)} batches, median {sorted(batches)[len(batches) // 2]:,} messages")
+    return len(batches)
 
 
 if __name__ == "__main__":

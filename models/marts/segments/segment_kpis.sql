@@ -174,7 +174,7 @@ final as (
         cast(kpis.responded as bigint) as responded,
 
         -- compared with the previous period and all customers
-        dated_periods.compared_days,
+        cast(dated_periods.compared_days as {{ dbt.type_bigint() }}) as compared_days,
         case
             when dated_periods.previous_as_of is null then 'none: no period before it'
             when dated_periods.compared_days is null

@@ -64,6 +64,9 @@ class Profiles:
             self._compute(sorted({*changed.customers, *sent}))
             self._state.forget_sent()
         self._state.commit()
+        if build:
+            # Of people whom this build no longer has.
+            self._state.rewrite()
 
     def take(self, messages: Iterable[tuple[str, Mapping[str, str]]]) -> Batch:
         """Takes in messages of the stream: id and fields. Those known already change nothing."""

@@ -710,6 +710,25 @@ def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
     assert not tool.taken
 
 
+def test_customers_who_were_deleted_leave_no_byte_of_what_they_were_sent(shop: Shop) -> None:
+    people = [f"a{number:04}" for number in range(600)]
+    drop = {"type": "file", "address": str(shop.folder / "drop"), "segments": ["*"]}
+    shop.declare(drop=drop)
+    # In three deliveries, so that later rows lie between earlier ones.
+    for known in (people[::4], people[::2], people):
+        shop.publish([(who, BUYERS) for who in known])
+        assert shop.deliver() == 0
+    gone = set(people[::3])
+    shop.publish(
+        [(who, BUYERS) for who in people if who not in gone],
+        [(who, None, "deleted") for who in sorted(gone)],
+    )
+    assert shop.deliver() == 0
+    content = b"".join(one.read_bytes() for one in (shop.folder / "deliveries").iterdir())
+    held = {who for who in people if change_id(who, BUYERS, "entered").encode() in content}
+    assert held == {*people} - gone
+
+
 def test_two_deliveries_do_not_run_at_a_time(shop: Shop, tmp_path: Path) -> None:
     with (
         State(tmp_path / "x.sqlite"),

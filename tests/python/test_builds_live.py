@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import functools
 import json
@@ -9,6 +10,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,16 +21,30 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import live_shop
 import pytest
 import redis
-from conftest import ROOT, VARS, Build, Workshop, scenario
+import urllib3
+from campaign_tool import campaign_tool
+from conftest import (
+    ROOT,
+    VARS,
+    Build,
+    Workshop,
+    as_a_user_without_rights,
+    open_folder,
+    scenario,
+)
 from other_processes import free_port
 
+from customer_segmentation.erasure.search import Traces, hits_in_bytes, hits_in_tables
 from customer_segmentation.input.contract import read_contract
 from customer_segmentation.input.tombstones import keyed_reference
+from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.messages import Record
 from customer_segmentation.live.models import COMPUTED, Compiled, Models, take_snapshot
 from customer_segmentation.live.profiles import Profiles
 from customer_segmentation.live.state import NewBuild, State, read_live, state_file
@@ -46,6 +62,7 @@ class Shop:
     """A shop that was built, followed by the stream, and built again from all rows.
 
     home: The folder as it was after the first build.
+    project: That of dbt.
     """
 
     folder: Path
@@ -53,6 +70,7 @@ class Shop:
     manifest: dict[str, Any]
     loaded: Build
     built: Build
+    project: Path
 
     @property
     def snapshot(self) -> Path:
@@ -97,7 +115,7 @@ def shop(workshop: Workshop) -> Shop:
         for message in range(0, len(NEWS), 40):
             live.take(stream(NEWS)[message : message + 40])
     built = workshop.build(folder, live_shop.frames(rows + NEWS), variables).passed()
-    return Shop(folder, home, manifest, loaded, built)
+    return Shop(folder, home, manifest, loaded, built, workshop.builder.project)
 
 
 # A day of the same month, on which rules with a window of 30 or 60 days have lost members.
@@ -253,6 +271,7 @@ def test_poisoned_messages_are_counted_and_change_nothing(shop, tmp_path):
         "future_date": fields(("orders", order | {"ordered_at": "2087-01-01"})),
         "unknown_reference": fields(("orders", order | {"customer_ref": "stranger"})),
         "missing_event_type": fields(("events", {"event_id": "x2", "occurred_at": "2024-05-02"})),
+        "trimmed": {},
     }
     file = tmp_path / "trial.sqlite"
     with profiles(file, shop.snapshot, shop.manifest) as (live, state):
@@ -283,6 +302,153 @@ def test_a_message_about_an_erased_customer_is_counted_and_not_kept(shop, tmp_pa
         assert state.reasons() == {"erased_customer": 2}
         assert list(state.records()) == []
     assert b"gone" not in file.read_bytes()
+
+
+# --- Secrets -----------------------------------------------------------------------------------
+
+# As they are given, by variable of the environment.
+SECRETS = {
+    "SEGMENTATION_HASH_KEY": os.environ["SEGMENTATION_HASH_KEY"],  # that the shop was built with
+    "CRM_SECRET": "whsec_c2VjcmV0IG9mIHRoZSBjcm0sIDMyIGJ5dGVzLg==",
+    "HUB_KEY": "pat-na1-f3b1c7d2-hub",
+    "WEB_SHOP_KEY": "0f4c1b7e9a2d4c1b7e9a2d4c1b7e9a2d",
+    "BROKER_PASSWORD": "p@ss/word of the broker",
+    "CHAT_TOKEN": "T024BE7LD-B024BE7LE-chat-token",
+    "TOOL_TOKEN": "token-in-an-address",
+}
+
+
+def forms(secret: str) -> set[str]:
+    """How a log, a page or a header might have it."""
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    decoded = [base64.b64decode(secret[6:]).decode()] if secret.startswith("whsec_") else []
+    return {secret, quote(secret, safe=""), secret.encode().hex(), encoded, *decoded}
+
+
+def test_no_secret_is_in_anything_that_is_written_or_printed(shop, broker, tmp_path):
+    """A build, live profiles, deliveries, the service, alerts and pages, each also as it fails."""
+    folder = tmp_path / "shop"
+    shutil.copytree(shop.home, folder)
+    broker.client.config_set("requirepass", SECRETS["BROKER_PASSWORD"])
+    broker.client = redis.Redis(port=broker.port, password=SECRETS["BROKER_PASSWORD"])
+    broker.send(map(fields, NEWS[:40]))
+    said = [shop.loaded.output]
+
+    def run(*arguments: str, status: int | None = 0, **changed: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "customer_segmentation.cli", *arguments],
+            cwd=folder,
+            env=environment | changed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said.extend([done.stdout, done.stderr])
+        assert done.returncode == status, (arguments, done.stderr[-2000:])
+        assert "Traceback" not in done.stderr, done.stderr[-2000:]
+
+    with campaign_tool() as tool:
+        tool.answer = lambda taken: (
+            400 if "hub" in taken.path or "chat" in taken.path else 204,
+            {},
+        )
+        password = quote(SECRETS["BROKER_PASSWORD"], safe="")
+        environment = {
+            **os.environ,
+            **SECRETS,
+            "REDIS_URL": f"redis://:{password}@127.0.0.1:{broker.port}",
+            "CHAT_ADDRESS": f"{tool.address}/chat/{SECRETS['CHAT_TOKEN']}",
+        }
+        crm = {"type": "webhook", "address": f"{tool.address}/crm", "secret": "CRM_SECRET"}
+        hub = {
+            "type": "hubspot",
+            "address": f"{tool.address}/{SECRETS['TOOL_TOKEN']}",
+            "secret": "HUB_KEY",
+        }
+        gone = hub | {"address": f"http://127.0.0.1:{free_port()}/{SECRETS['TOOL_TOKEN']}"}
+        declared = {"crm": crm, "hub": hub, "gone": gone}
+        few = {"segments": ["rule:two_orders_90d"], "per_second": 1_000}
+        declared = {name: one | few for name, one in declared.items()}
+        settings = {
+            "destinations.yml": {"destinations": declared},
+            "readers.yml": {"readers": {"web_shop": {"key": "WEB_SHOP_KEY"}}},
+        }
+        for name, content in settings.items():
+            (folder / name).write_text(json.dumps(content))
+        live = ["live", "--contract", str(ROOT / "models/staging/_input__sources.yml")]
+        run(*live, "--until-empty")
+        run(
+            *live,
+            "--until-empty",
+            status=2,
+            REDIS_URL=f"redis://:{password}x@127.0.0.1:{broker.port}",
+        )
+        run(*live, status=2, REDIS_URL=f"redis://:{SECRETS['BROKER_PASSWORD']}@broker")
+        run("deliver", status=1)
+        run("deliver", status=2, CRM_SECRET=SECRETS["HUB_KEY"])
+        run("deliver", status=2, HUB_KEY=f"{SECRETS['HUB_KEY']}\n€")
+        # A secret in the place of its variable's name.
+        (folder / "slip.yml").write_text(f"readers: {{shop: {{key: {SECRETS['WEB_SHOP_KEY']}}}}}")
+        run("serve", "--readers", "slip.yml", status=2)
+        (folder / "slip.yml").write_text(f"destinations: {{crm: *{SECRETS['HUB_KEY']}}}")
+        run("deliver", "--destinations", "slip.yml", status=2)
+        (folder / "slip.yml").unlink()
+        run("alert", "--hours", "0", "--webhook", "CHAT_ADDRESS", status=2)
+        run("alert", "--hours", "0", "--webhook", SECRETS["CHAT_TOKEN"], status=2)
+        for command in ("explore", "summary", "check-audit", "vars"):
+            run(command)
+        run("export", "rule:two_orders_90d")
+        ask_service(folder, environment, said)
+    assert {one.headers.get("authorization") for one in tool.taken} >= {
+        f"Bearer {SECRETS['HUB_KEY']}"
+    }
+
+    files = [
+        one
+        for one in folder.rglob("*")
+        if one.is_file() and one.name not in ("destinations.yml", "readers.yml")
+    ]
+    content = {one: one.read_bytes() for one in files} | {Path("printed"): "".join(said).encode()}
+    for name, secret in SECRETS.items():
+        for form in forms(secret):
+            held = [str(one) for one, text in content.items() if form.encode() in text]
+            assert held == [], name
+    # The same search finds what is there.
+    for word in (b"rule:two_orders_90d", b"web_shop", b"page_view"):
+        assert [one for one, text in content.items() if word in text], word
+    # Bytes of a database are compressed.
+    looked = Traces(
+        frozenset(), tuple(form for one in SECRETS.values() for form in forms(one)), (), ()
+    )
+    control = Traces(frozenset(), ("two_orders_90d",), (), ())
+    databases = [one for one in files if one.suffix == ".duckdb"]
+    assert len(databases) == 4
+    for database in databases:
+        assert hits_in_tables(database, looked) == {}
+        assert hits_in_tables(database, control)
+
+
+def ask_service(folder: Path, environment: dict[str, str], said: list[str]) -> None:
+    """Starts the service, asks with a right and a wrong key, and ends it."""
+    port = free_port()
+    command = [sys.executable, "-m", "customer_segmentation.cli", "serve", "--port", str(port)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    service = subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+    key = environment["WEB_SHOP_KEY"]
+    patience = urllib3.Retry(total=None, connect=120, backoff_factor=0.5, backoff_max=1)
+    try:
+        for wrong in ("", "x"):
+            for path in ("v1/segments", f"v1/customers/{key}", "metrics", "openapi.json", "none"):
+                answer = urllib3.request(
+                    "GET",
+                    f"http://127.0.0.1:{port}/{path}",
+                    headers={"authorization": f"Bearer {key}{wrong}"},
+                    retries=patience,
+                )
+                said.append(answer.data.decode())
+    finally:
+        service.terminate()
+        said.extend(service.communicate())
 
 
 # --- With a broker -----------------------------------------------------------------------------
@@ -446,6 +612,161 @@ def test_what_the_next_build_does_not_confirm_is_undone(broker, follower):
         pair: opposite[messages[-1]] for pair, messages in sent.items() if len(messages) % 2
     }
     assert {*undone.values()} == {"entered", "exited"}
+
+
+def test_a_message_that_was_trimmed_while_it_waited_has_a_reason(broker, follower):
+    _, start = follower
+    broker.send(map(fields, NEWS[:3]))
+    group = "customer_segmentation:trial"
+    broker.client.xgroup_create("raw", group, id="0")
+    # Delivered to a process that was killed before it took them in.
+    broker.client.xreadgroup(group, "live", {"raw": ">"}, count=2)
+    broker.client.xtrim("raw", maxlen=1, approximate=False)
+    said, log = start("--until-empty").communicate()
+    assert said.startswith("3 messages"), said + log
+    assert "2 without effect since the build: trimmed" in said
+    assert "unknown_table" not in said
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_follower_that_is_stopped_says_what_it_did(shop, broker, follower, sign):
+    folder, start = follower
+    process = start()
+    wait_for_profiles(process)
+    broker.send(map(fields, NEWS))
+    process.send_signal(sign)
+    said, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert " memberships changed" in said
+    assert "Traceback" not in log
+    start("--until-empty").communicate()
+    assert state_of(state_file(folder / "warehouse" / "trial.duckdb"))[0] == expected_of(shop)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_follower_that_is_stopped_while_it_loads_ends_at_once(shop, broker, follower, sign):
+    folder, start = follower
+    broker.send(map(fields, NEWS))
+    process = start()
+    draft = folder / "live" / ".trial.duckdb.draft"
+    while not draft.exists():
+        time.sleep(0.01)
+    process.send_signal(sign)
+    _, log = process.communicate(timeout=10)
+    assert process.returncode == -sign
+    assert "Traceback" not in log
+    start("--until-empty").communicate()
+    assert state_of(state_file(folder / "warehouse" / "trial.duckdb"))[0] == expected_of(shop)
+    assert not draft.exists()
+
+
+def test_a_folder_of_another_user_is_said_in_one_line(tmp_path):
+    with open_folder() as folder:
+        file = folder / "live" / "trial.sqlite"
+        file.parent.mkdir(mode=0o700)
+        with as_a_user_without_rights():
+            for use in (State, read_live):
+                with pytest.raises(
+                    LiveError, match=r"can't be used: .* run it as the user"
+                ) as said:
+                    use(file)
+                assert len(str(said.value).splitlines()) == 1
+    file = tmp_path / "trial.sqlite"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("create table other (x)")
+    with pytest.raises(LiveError, match="is not the state of live profiles"):
+        read_live(file)
+
+
+def test_what_is_forgotten_leaves_no_byte_in_the_state(tmp_path):
+    rng, file = random.Random(3), tmp_path / "trial.sqlite"
+    messages = {f"{rng.randrange(10**9)}-0": f"person{number:05}" for number in range(3_000)}
+    gone = dict(rng.sample(sorted(messages.items()), 1_000))
+    with State(file) as state:
+        for start in range(0, 3_000, 50):
+            batch = list(messages.items())[start : start + 50]
+            long = "x" * rng.randrange(300)
+            state.begin()
+            state.note(
+                (i, Record("orders", {"customer_ref": who + long}), None) for i, who in batch
+            )
+            state.commit()
+        state.begin()
+        state.judge((i, "erased_customer", False) for i in gone)
+        state.commit()
+        state.rewrite()
+        # While it is open, in the file and its log.
+        content = b"".join(one.read_bytes() for one in tmp_path.iterdir())
+    held = {who for who in messages.values() if who.encode() in content}
+    assert held == {*messages.values()} - {*gone.values()}
+
+
+# --- Erasure -----------------------------------------------------------------------------------
+
+
+def rows_of(file: Path, sql: str) -> list[Any]:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_an_erasure_leaves_nothing_of_the_customer_in_live_profiles(shop, broker, follower):
+    folder, start = follower
+    working = folder / "warehouse" / "trial.duckdb"
+    state, snapshot = state_file(working), state_file(working).with_suffix(".duckdb")
+    broker.send(map(fields, NEWS))
+    start("--until-empty").communicate()
+    keys = {
+        int(reference[1:]): (customer, key)
+        for reference, customer, key in rows_of(
+            working,
+            "select customer_ref, customer_id, customer_key from identity.int_identity__references "
+            "inner join identity.int_identity__customers_resolved using (customer_key)",
+        )
+        if re.fullmatch("c[0-9]+", reference)
+    }
+    streamed = {int(row["customer_ref"][1:]) for table, row in NEWS if table == "orders"}
+    sent = {entry.customer_id for entry in read_live(state).outbox}
+    # Of two digits, so that no other reference begins with theirs.
+    gone, stays = [n for n in sorted(streamed) if n >= 10 and keys[n][0] in sent][:2]
+
+    def traces(number: int) -> Traces:
+        customer, key = keys[number]
+        rows = [row for _, row in NEWS if row["customer_ref"] == f"c{number}"]
+        # Of six digits, those of new orders.
+        orders = {row["order_id"] for row in rows if len(row.get("order_id", "")) > 6}
+        words = (f"device{number}", f'"c{number}"', *sorted(orders))
+        return Traces(frozenset({f"c{number}", *words}), words, (customer,), (key,))
+
+    def held(number: int) -> tuple[int, int]:
+        files = [one for one in state.parent.iterdir() if one != snapshot]
+        in_bytes = sum(hits_in_bytes(one, traces(number), with_ids=True) for one in files)
+        return in_bytes, sum(hits_in_tables(snapshot, traces(number)).values())
+
+    assert min(*held(gone), *held(stays)) > 2
+    project = os.environ | {
+        "CUSTOMER_REF": f"c{gone}",
+        "DBT_PROJECT_DIR": str(shop.project),
+        "DBT_PROFILES_DIR": str(shop.project),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+    erase = [sys.executable, "-m", "customer_segmentation.cli", "erase"]
+    erased = subprocess.run(
+        erase, cwd=folder, env=project, capture_output=True, text=True, check=False
+    )
+    assert "live/trial.sqlite names the customer until `make live`" in erased.stdout
+    said, log = start("--until-empty").communicate()
+    assert "without effect since the build: erased_customer" in said, log
+    assert held(gone) == (0, 0)
+    assert min(held(stays)) > 2
+    found = read_live(state)
+    ids = {customer for customer, _ in found.profiles} | {one.customer_id for one in found.outbox}
+    assert keys[gone][0] not in ids
+    assert keys[stays][0] in ids
+    # What is in the stream still comes again, and changes nothing.
+    broker.send(fields((t, r)) for t, r in NEWS if r["customer_ref"] == f"c{gone}")
+    start("--until-empty").communicate()
+    assert held(gone) == (0, 0)
 
 
 def test_a_second_process_for_the_same_data_set_is_refused(broker, follower):

@@ -73,6 +73,7 @@ def deliver(
     state.begin()
     state.queue(published, destinations)
     state.commit()
+    state.rewrite_if_due()
     done = {}
     try:
         for destination in destinations:

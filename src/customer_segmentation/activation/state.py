@@ -73,7 +73,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         # The state and the list of what was set aside name customers and their segments.
-        self._path = path
+        self._path, self._has_forgotten = path, False
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
@@ -145,11 +145,12 @@ class State:
             "and message = 'entered' and customer_id = ? and segment_key = ?",
             published.no_longer_members(waiting),
         )
-        self._run(
+        deleted = self._run(
             "delete from deliveries where message <> 'deleted' "
             "and customer_id in (select value from json_each(?))",
             json.dumps(published.erased()),
         )
+        self._has_forgotten = deleted.rowcount > 0
 
     def _add(self, destination: str, messages: Iterable[Message]) -> None:
         self._connection.executemany(
@@ -159,6 +160,12 @@ class State:
             "set status = 'waiting', payload = excluded.payload where status = 'superseded'",
             ((destination, *message) for message in messages),
         )
+
+    def rewrite_if_due(self) -> None:
+        """Writes the file anew if customers left it: what was moved within a page leaves copies."""
+        if self._has_forgotten:
+            self._run("vacuum")
+            self._run("pragma wal_checkpoint(truncate)").fetchall()
 
     def begin(self) -> None:
         self._run("begin")

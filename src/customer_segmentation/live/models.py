@@ -161,11 +161,15 @@ def take_snapshot(working: Path, file: Path, compiled: Compiled) -> None:
             columns = [column for (column, *_) in copy.execute(f"describe {source}").fetchall()]
             # Rows of a customer lie together, and few blocks are read for it.
             order = "order by customer_key" if "customer_key" in columns else ""
+            # The ids of erased people are for the outbox alone.
+            rows = (
+                "* replace (cast(null as varchar) as customer_id)" if name == _TOMBSTONES else "*"
+            )
             where = f"where {_COUNTS} and fate <> 'expired'" if name in _JUDGED else ""
             copy.execute(f"create schema if not exists build.{identifier(schema)}")
             copy.execute(
                 f"create table {identifier('build', schema, name)} as "
-                f"select * from {source} {where} {order}"
+                f"select {rows} from {source} {where} {order}"
             )
         copy.execute("create schema build.population")
         for model, ctes in OF_ALL_CUSTOMERS.items():

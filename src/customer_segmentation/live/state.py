@@ -129,6 +129,11 @@ class State:
     def commit(self) -> None:
         self._run("commit")
 
+    def rewrite(self) -> None:
+        """Writes the file anew: what was moved within a page leaves copies there when it goes."""
+        self._run("vacuum")
+        self._run("pragma wal_checkpoint(truncate)").fetchall()
+
     def rollback(self) -> None:
         if self._connection.in_transaction:
             self._run("rollback")

@@ -31,6 +31,9 @@ CHECKS = {
     "comparison, a boundary, the kind of a join, a dropped filter, a swapped column, a wrong "
     "window, a missing distinct. The column survived counts faults that a test noticed, elsewhere"
     " called killed mutants; the others change no result.",
+    "chaos": "Orders and events flow into a stream and messages to a campaign tool, while broker, "
+    "live profiles, API and deliverer are killed at random moments. Profiles and receipts are those"
+    " of a run that nothing interrupted. What is tried is kills.",
     "upgrade": "This version builds on the working and published file of an earlier one. The tables"
     " are those of a build from nothing, and what no model makes any more is dropped and said.",
 }

@@ -17,7 +17,7 @@ from collections.abc import Container
 import duckdb
 import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from mutants import Mutant, mutants, parsed, text
+from mutants import NOT_OF_THE_MODEL, Mutant, mutants, parsed, text
 from printed_examples import ROOT
 from sqlglot import exp
 
@@ -202,19 +202,28 @@ NO_SQL = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExceptio
 class UnitTest:
     """A dbt unit test: its query has the rows 'actual', of the model, and the rows 'expected'."""
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, name: str, sql: str) -> None:
         parts = {cte.alias: cte.this.copy() for cte in parsed(sql).find_all(exp.CTE)}
         self.actual = parts[ACTUAL]
         expected = parts["dbt_internal_unit_test_expected"]
         for part in (self.actual, expected):
             part.expressions.pop()
         self.model = self.actual.find(exp.Subquery).this
+        # The rows given are tables, so that they are read once and not with each fault.
+        self.schema = name
+        in_memory().execute(f"create schema {name}")
+        in_memory().execute(f"set search_path = '{name},main'")
+        for cte in list(self.model.find_all(exp.CTE)):
+            if cte.alias.startswith(NOT_OF_THE_MODEL):
+                in_memory().execute(f"create table {cte.alias} as {text(cte.this)}")
+                cte.pop()
         # Where no rows are expected, dbt takes the columns from the model.
         is_empty = any(table.name == ACTUAL for table in expected.find_all(exp.Table))
         self.expected = Counter() if is_empty else rows_of(text(expected))
 
     def fails(self) -> bool | None:
         """Whether the model, as it is now, has other rows than expected. None: it can't run."""
+        in_memory().execute(f"set search_path = '{self.schema},main'")
         try:
             return rows_of(text(self.actual)) != self.expected
         except NO_SQL:
@@ -244,7 +253,7 @@ def unit_tests(models: Container[str] | None = None) -> dict[str, list[UnitTest]
     for test in manifest["unit_tests"].values():
         if models is None or test["model"] in models:
             sql = ran[test["name"]].read_text(encoding="utf-8")
-            found[test["model"]].append(UnitTest(sql))
+            found[test["model"]].append(UnitTest(test["name"], sql))
     return found
 
 

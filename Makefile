@@ -62,7 +62,7 @@ GENERATORS := $(wildcard src/demo_data/*.py)
 data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 	$(BIN)/demo-data prepare --target data/demo --truth data/demo_truth
 
-# If raw files, code and vars are those of the last build, it says so and ends. FORCE=1: it builds all the same.
+# If raw files, code and vars are those of the last build, it says so and ends. FORCE=1: it builds anyway.
 build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary, explorer
 	@$(BIN)/customer-segmentation build --vars $(QUOTED) $(if $(FORCE),--force)
 

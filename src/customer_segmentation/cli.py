@@ -68,31 +68,44 @@ from customer_segmentation.output.publication import data_set
 from customer_segmentation.output.query_result import RESULT_FORMATS, result_text
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
-from customer_segmentation.output.unchanged import inputs_hash, note_inputs, unchanged_since
+from customer_segmentation.output.unchanged import (
+    inputs_hash,
+    is_unchanged,
+    note_check,
+    note_inputs,
+)
 from customer_segmentation.plain_yaml import YamlTextError, read_yaml
 from customer_segmentation.serving.errors import ServeError
 from customer_segmentation.serving.server import serve
 from explorer.build import explorer_file, write_explorer
 
 
-def build(variables: str, force: bool, target: Path) -> None:
+class VarsError(ValueError):
+    """The vars of a build are no vars; the message says what is expected."""
+
+
+def build(variables: str, force: bool) -> None:
     given = read_yaml(variables) or {}
+    if not isinstance(given, dict):
+        raise VarsError("--vars is no mapping. Expected one, such as {raw_dir: data/shop}.")
     inputs = inputs_hash(given)
-    if not force and (since := unchanged_since(inputs, given, target)):
+    published = published_file(given)
+    if not force and is_unchanged(inputs, given, TARGET):
+        note_check(TARGET)
+        since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
         print(
-            f"Nothing changed since {published_file(given)} was published ({since:%Y-%m-%d %H:%M} "
-            f"UTC): raw files, code, libraries and vars are the same. To build all the same: make "
-            f"build FORCE=1."
+            f"Nothing changed since {published} was published ({since:%Y-%m-%d %H:%M} UTC): raw "
+            f"files, code, libraries and vars are the same. To build anyway: make build FORCE=1."
         )
         return
     # Whatever happens to the build, the working file is another one then.
-    note_inputs(None, given, target)
+    note_inputs(None, given, TARGET)
     started = time.time()
     if status := _dbt("build", "--vars", variables):
         raise SystemExit(status)
     explore(None, None)
-    if last_published(target) >= started:
-        note_inputs(inputs, given, target)
+    if last_published(TARGET) >= started:
+        note_inputs(inputs, given, TARGET)
 
 
 def _dbt(*arguments: str) -> int:
@@ -478,7 +491,7 @@ COMMANDS = {
     "build": Command(
         build,
         "build, publish and write the explorer, if anything changed",
-        [_VARS, _FORCE, _TARGET],
+        [_VARS, _FORCE],
     ),
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of a build", [_DATASET, _TARGET, _FULL]),
@@ -553,7 +566,7 @@ COMMANDS = {
 _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError, ServeError, AlertError, LiveError),
-    *(PersonError, ErasureError, TombstoneError, AuditError, YamlTextError),
+    *(PersonError, ErasureError, TombstoneError, AuditError, VarsError, YamlTextError),
 )
 
 

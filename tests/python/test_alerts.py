@@ -107,11 +107,16 @@ def test_a_build_that_never_came_shows_in_the_age_of_the_file(folder: Path) -> N
 
 def test_a_build_that_found_nothing_to_do_is_as_good_as_one_that_published(folder: Path) -> None:
     noted = folder / "inputs.json"
-    noted.touch()
+    noted.write_text(json.dumps({"published": (folder / "segments.duckdb").as_posix()}))
     checked_at = PUBLISHED_AT + dt.timedelta(hours=48)
     os.utime(noted, (checked_at.timestamp(),) * 2)
     assert said(folder, hours_later=50) == []
     assert said(folder, hours_later=75) == ["Last published 75 hours ago (limit 26 hours)."]
+
+
+def test_a_check_of_another_published_file_says_nothing_of_this_one(folder: Path) -> None:
+    (folder / "inputs.json").write_text(json.dumps({"published": "other/segments.duckdb"}))
+    assert said(folder, hours_later=50) == ["Last published 50 hours ago (limit 26 hours)."]
 
 
 def test_another_data_set_in_the_file_is_the_finding(

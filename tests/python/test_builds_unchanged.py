@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 from printed_examples import ROOT, copy_project, run
 
-from customer_segmentation.output.unchanged import inputs_hash, unchanged_since
+from customer_segmentation.output.unchanged import inputs_hash
+from customer_segmentation.output.unchanged import is_unchanged as unchanged
 
-VARS = {"dataset": "shop", "raw_dir": "raw", "timezone": "UTC", "history_start": "as_of"}
+VARS = {
+    "dataset": "shop",
+    "raw_dir": "raw",
+    "timezone": "UTC",
+    "history_start": "as_of",
+    "roles": {"science": ["models"]},
+}
 ORDERS = "order_id,customer_ref,ordered_at,amount\n1,c1,2024-03-01,25\n2,c2,2024-03-05,40\n"
 
 
@@ -45,7 +52,7 @@ def folder(built: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def is_unchanged(folder: Path, **more: Any) -> bool:
     given = VARS | more
-    return unchanged_since(inputs_hash(given), given, folder / "target") is not None
+    return unchanged(inputs_hash(given), given, folder / "target")
 
 
 def test_the_second_build_of_the_same_is_left_out(built: tuple[Path, list[str]]) -> None:
@@ -103,6 +110,7 @@ def put_back(folder: Path) -> Iterator[None]:
         write("warehouse/shop.erased.json", "{}"),
         lambda folder: (folder / "published" / "explorer" / "index.html").unlink(),
         lambda folder: (folder / "warehouse" / "shop.duckdb").unlink(),
+        lambda folder: (folder / "published/roles/science/segments.duckdb").unlink(),
     ],
 )
 @pytest.mark.usefixtures("put_back")
@@ -130,3 +138,10 @@ def test_what_cannot_be_judged_is_built(folder: Path) -> None:
     assert inputs_hash(VARS) is not None
     assert inputs_hash(VARS | {"raw_schema": "raw"}) is None
     assert inputs_hash(VARS | {"raw_dir": "nowhere"}) is None
+
+
+def test_vars_that_are_no_mapping_are_refused_in_one_line(folder: Path) -> None:
+    made = run(".venv/bin/customer-segmentation build --vars '[1]'", folder)
+    assert made.returncode == 2
+    assert "--vars is no mapping. Expected one" in made.stderr
+    assert len(made.stderr.splitlines()) == 1

@@ -83,7 +83,7 @@ def alerts(
             *undelivered,
         ]
     since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
-    checked = dt.datetime.fromtimestamp(last_checked(target), dt.UTC)
+    checked = dt.datetime.fromtimestamp(last_checked(published, target), dt.UTC)
     found = []
     if (now - max(since, checked)) > dt.timedelta(hours=hours):
         age = (now - since) / dt.timedelta(hours=1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import os
 import site
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def inputs_hash(variables: Mapping[str, Any]) -> str | None:
     installed = [
         path.name for place in site.getsitepackages() for path in Path(place).glob("*-info")
     ]
-    digest.update(repr(sorted(installed)).encode())
+    digest.update(repr([sys.version, sorted(installed)]).encode())
     files = [Path(part) for table in tables for part, _ in table.parts]
     files += _code()
     if settings["topics"]["model"]:
@@ -78,36 +78,53 @@ def note_inputs(inputs: str | None, variables: Mapping[str, Any], target: Path) 
     record = target / _RECORD
     record.unlink(missing_ok=True)
     if inputs is not None:
-        record.write_text(json.dumps([inputs, _outputs(variables)]), encoding="utf-8")
+        record.write_text(json.dumps(_noted(inputs, variables)), encoding="utf-8")
 
 
-def unchanged_since(
-    inputs: str | None, variables: Mapping[str, Any], target: Path
-) -> dt.datetime | None:
-    """When the last build was published, if it read the same and what it left is as it was."""
+def is_unchanged(inputs: str | None, variables: Mapping[str, Any], target: Path) -> bool:
+    """Whether the last build read the same, and what it left is as it was."""
     record = target / _RECORD
-    published = published_file(variables)
-    if inputs is None or not record.exists() or not explorer_file(published).exists():
-        return None
-    if json.loads(record.read_text(encoding="utf-8")) != [inputs, _outputs(variables)]:
-        return None
+    if inputs is None or not record.exists():
+        return False
+    if not explorer_file(published_file(variables)).exists():
+        return False
+    if json.loads(record.read_text(encoding="utf-8")) != _noted(inputs, variables):
+        return False
     try:
         with open_to_read(working_file(variables)) as connection:
-            if rewrite_is_due(connection):
-                # It still holds bytes of people who left, and each run tries to be rid of them.
-                return None
+            # Bytes of people who left are still in it then, and each run tries to be rid of them.
+            return not rewrite_is_due(connection)
     except NoBuildError:
         # In use: a build waits for it.
-        return None
-    # Alerts look at its age: the published file is up to date as of now.
-    record.touch()
-    return dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
+        return False
 
 
-def last_checked(target: Path) -> float:
-    """When a build last published or found that nothing had changed, as a POSIX time; 0: never."""
+def note_check(target: Path) -> None:
+    """Notes that what was published is up to date as of now."""
+    (target / _RECORD).touch()
+
+
+def last_checked(published: Path, target: Path) -> float:
+    """When a published file was found to be up to date, as a POSIX time; 0: never."""
     record = target / _RECORD
-    return record.stat().st_mtime if record.exists() else 0
+    if not record.exists():
+        return 0
+    noted = json.loads(record.read_text(encoding="utf-8"))
+    return record.stat().st_mtime if noted["published"] == published.as_posix() else 0
+
+
+def _noted(inputs: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the record: time and size of what builds and other commands write."""
+    working, published = working_file(variables), published_file(variables)
+    live = state_file(working)
+    files = [working, published, *sorted(published.parent.glob(f"roles/*/{published.name}"))]
+    files += [tombstones_file(working), live, live.with_name(f"{live.name}-wal")]
+    found = {path.as_posix(): path.stat() for path in files if path.exists()}
+    return {
+        "published": published.as_posix(),
+        "inputs": inputs,
+        "files": {name: [stat.st_mtime_ns, stat.st_size] for name, stat in found.items()},
+    }
 
 
 def _project_vars() -> dict[str, Any]:
@@ -127,12 +144,3 @@ def _below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             yield path
-
-
-def _outputs(variables: Mapping[str, Any]) -> list[list[int]]:
-    """Time and size of the files that a build or another command writes and a build reads."""
-    working = working_file(variables)
-    live = state_file(working)
-    found = [working, published_file(variables), tombstones_file(working), live]
-    found.append(live.with_name(f"{live.name}-wal"))
-    return [[path.stat().st_mtime_ns, path.stat().st_size] for path in found if path.exists()]

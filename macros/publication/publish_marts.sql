@@ -98,7 +98,12 @@
 
 {% macro spark__published_views() %}
     {% do run_query('create schema if not exists published') %}
-    {{ return(run_query('show views in published').columns['viewName'].values() | list) }}
+    {% set names = [] %}
+    {#- Temporary views are listed with those of each schema. -#}
+    {% for row in run_query('show views in published') if row['namespace'] == 'published' %}
+        {% do names.append(row['viewName']) %}
+    {% endfor %}
+    {{ return(names) }}
 {% endmacro %}
 
 

@@ -16,9 +16,12 @@ import duckdb
 import pandas as pd
 import pytest
 from conftest import Workshop, write_raw
+from dbt_common.exceptions import DbtRuntimeError
 from spark_session import local_session
 from test_builds_behaviour import DEFAULTS, RAW
 from test_spark_models import comparison
+
+import dbt_segmentation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -119,7 +122,9 @@ def test_all_marts_are_those_of_duckdb(engines: Engines) -> None:
         "select table_schema, table_name from information_schema.tables "
         "where table_schema <> 'details' order by all"
     ).fetchall()
-    views = {name for _, name, _ in engines.rows("show views in published")}
+    # Temporary views are listed with those of each schema.
+    listed = engines.rows("show views in published")
+    views = {name for schema, name, _ in listed if schema == "published"}
     assert views == {name for _, name in tables}
     found = {name: differences(engines, schema, name) for schema, name in tables}
     assert {name: unlike for name, unlike in found.items() if unlike} == {}
@@ -158,6 +163,23 @@ def test_an_erased_customer_is_in_no_table_behind_the_input(engines: Engines) ->
                     f"where source_system = 'panel' and customer_ref = '{ERASED}'"
                 )
                 assert not left, f"{schema}.{name}"
+
+
+# --- Python models ---------------------------------------------------------------------------
+
+
+def test_a_python_model_takes_no_more_rows_than_the_driver_holds(
+    session: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.sql("create or replace temporary view two as select 1 as x union all select 2 as x")
+    code = "def model(dbt, session): return dbt('two')\ndbtObj = lambda load: load\n"
+    model = dbt_segmentation.SessionModel({"name": "sums", "relation_name": "default.sums"}, None)
+    monkeypatch.setattr(dbt_segmentation, "MOST_ROWS", 2)
+    model.submit(code)
+    assert sorted(x for (x,) in session.table("default.sums").collect()) == [1, 2]
+    monkeypatch.setattr(dbt_segmentation, "MOST_ROWS", 1)
+    with pytest.raises(DbtRuntimeError, match="sums reads two, which has more than 1 rows"):
+        model.submit(code)
 
 
 # --- The input door --------------------------------------------------------------------------

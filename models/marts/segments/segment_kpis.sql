@@ -145,7 +145,7 @@ final as (
         kpis.scheme,
 
         -- length of the period
-        dated_periods.days,
+        cast(dated_periods.days as {{ dbt.type_bigint() }}) as days,
         dated_periods.is_whole,
         dated_periods.is_last_whole,
 

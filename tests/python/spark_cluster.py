@@ -54,7 +54,7 @@ def up(home: Path = HOME, master_port: int = MASTER_PORT, thrift_port: int = THR
     if running(home):
         raise RuntimeError(f"A cluster of {home} is running. Stop it: make spark-down")
     for port in (master_port, thrift_port):
-        if _is_open(port):
+        if is_open(port):
             raise RuntimeError(f"Port {port} is taken by another process: stop that one first")
     home.mkdir(parents=True, exist_ok=True)
     master = f"spark://localhost:{master_port}"
@@ -130,7 +130,7 @@ def _start(name: str, command: list[str], home: Path) -> subprocess.Popen[bytes]
 
 def _wait_for(port: int, started: Mapping[str, subprocess.Popen[bytes]], home: Path) -> None:
     until = time.monotonic() + PATIENCE
-    while not _is_open(port):
+    while not is_open(port):
         for name, process in started.items():
             if process.poll() is not None:
                 raise RuntimeError(f"The {name} ended while it started: see {home / name}.log")
@@ -140,7 +140,7 @@ def _wait_for(port: int, started: Mapping[str, subprocess.Popen[bytes]], home: P
         time.sleep(0.5)
 
 
-def _is_open(port: int) -> bool:
+def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -154,7 +154,8 @@ def running(home: Path = HOME) -> dict[str, int]:
 
 def _is_of_spark(process: int) -> bool:
     """After a restart of the machine the id may be another program's."""
-    command = ["ps", "-o", "stat=,command=", "-p", str(process)]
+    # The class stands behind the long class path, which ps cuts to the variable COLUMNS without ww.
+    command = ["ps", "-ww", "-o", "stat=,command=", "-p", str(process)]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return "org.apache.spark" in shown and not shown.startswith("Z")
 

@@ -200,6 +200,7 @@ def cluster(
             yield Engines(warehouse, cursor.execute, rows, nodes, sql, folder)
     finally:
         spark_cluster.down(folder)
+        assert not spark_cluster.is_open(port)
 
 
 def compiled(

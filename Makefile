@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark
+.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark spark-up spark-down
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -137,7 +137,13 @@ conventions demo-pages unit-tests unit-tests-alone: export SEGMENTATION_HOME := 
 conventions demo-pages unit-tests unit-tests-alone: export DBT_TARGET_PATH := target/scratch/target
 conventions demo-pages unit-tests unit-tests-alone: export DBT_LOG_PATH := target/scratch/logs
 
-# A local session; needs Java. make test doesn't run these.
+# All need Java. make test doesn't run what needs Spark. SPARK_PORT: port of the Thrift server, by default 10000.
+spark-up: $(SPARK) ## Start a Spark cluster on this machine: a master, two workers and a Thrift server
+	@$(BIN)/python tests/python/spark_cluster.py up
+
+spark-down: $(INSTALLED) ## Stop the Spark cluster of make spark-up
+	@$(BIN)/python tests/python/spark_cluster.py down
+
 test-spark: $(SPARK) $(DEMO_FILES) ## Compare macros, SQL models and whole builds on Apache Spark with DuckDB, on the demo
 	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py tests/python/test_spark_build.py
 

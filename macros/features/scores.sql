@@ -43,7 +43,7 @@
     {%- set gaps, prior_days = '(purchase_days__all + 3)', '4 * buyers__gap_days' -%}
     {%- set silence = 'power((' ~ prior_days ~ ' + ' ~ order_span ~ ') / (' ~ prior_days ~ ' + tenure_days__all), ' ~ gaps ~ ')' -%}
     {%- set next_silence = 'power((' ~ prior_days ~ ' + tenure_days__all) / (' ~ prior_days ~ ' + tenure_days__all + 90), ' ~ gaps ~ ')' -%}
-    {%- set odds = 'buyers__one_time_share / (1 - buyers__one_time_share) / purchase_days__all' -%}
+    {%- set odds = 'buyers__one_time_share / (1 - buyers__one_time_share) / nullif(purchase_days__all, 0)' -%}
     {%- set values = {
         'engagement_score': {
             'sessions': 'case when has_events then ' ~ saturating_score('sessions__30d', 'sessions') ~ ' end',

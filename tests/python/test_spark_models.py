@@ -2,26 +2,28 @@
 
 The demo is built on DuckDB. Each model's SQL, compiled for Spark, is then run on what that
 build has of the relations it reads: one difference isn't found again in all models after it.
+All models run in a local session, and some on a cluster of two workers behind a Thrift server.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
-from conftest import ROOT, Workshop
+import spark_cluster
+from conftest import ROOT, Build, Workshop
+from other_processes import free_port
 from spark_session import local_session
 from test_builds_behaviour import DEFAULTS, RAW
 
 from customer_segmentation.identity.identifiers import fold_text, hashed_reference, hashed_text
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
 
@@ -50,14 +52,35 @@ FORGOTTEN = {
     "int_identity__activity": ["source_system", "customer_ref"],
     "int_identity__identifiers": ["record_key"],
 }
+# Run on a cluster too: regular expressions, keyed hashes, ICU called by reflect, edit distances,
+# zones, lists, trees, windows and the wide table.
+ON_CLUSTER = [
+    "base_customers",
+    "base_orders",
+    "customer_features",
+    "int_facts__events",
+    "int_facts__ticket_terms",
+    "int_features__customers_measured",
+    "int_identity__identifiers",
+    "int_identity__pairs",
+    "int_segmentation__memberships",
+    "int_segmentation__prediction_scores",
+    "int_staging__unmatched_references",
+    "segment_kpis",
+    "segment_overlaps",
+]
 
 
 @dataclass
 class Engines:
-    """The demo on DuckDB, and a Spark session with those of its relations that were asked for."""
+    """The demo on DuckDB, and Spark with those of its relations that were asked for.
+
+    run: runs a statement on Spark. rows: of a query on Spark.
+    """
 
     warehouse: duckdb.DuckDBPyConnection
-    session: SparkSession
+    run: Callable[[str], Any]
+    rows: Callable[[str], pa.Table]
     nodes: dict[str, Any]
     sql: dict[str, str]
     folder: Path
@@ -79,8 +102,8 @@ class Engines:
         self.warehouse.execute(
             f'copy (select {columns} from "{schema}"."{name}") to \'{file}\' (format parquet)'
         )
-        self.session.sql(f"create schema if not exists `{schema}`")
-        self.session.sql(f"create table `{schema}`.`{name}` using parquet location '{file}'")
+        self.run(f"create schema if not exists `{schema}`")
+        self.run(f"create table `{schema}`.`{name}` using parquet location '{file}'")
 
     def columns(self, relation: str) -> dict[str, str]:
         """The types of a relation's columns on DuckDB."""
@@ -96,7 +119,36 @@ def relation_of(node: Any) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def engines(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+def demo(workshop: Workshop) -> Build:
+    if not (RAW / "orders.parquet").exists():
+        pytest.skip("the demo's raw files are not prepared: make demo")
+    raw = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}
+    folder = workshop.folder("demo-of-both-engines")
+    return workshop.build(folder, raw, VARS, args=["--exclude-resource-type", "test"]).passed()
+
+
+@pytest.fixture(scope="module")
+def warehouse(demo: Build) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What was built; the views on raw files can be read as well."""
+    file = demo.folder / "warehouse" / "demo.duckdb"
+    with duckdb.connect(file, read_only=True) as connection:
+        # Paths of raw files are relative to the folder of the build.
+        connection.execute(f"set TimeZone = 'UTC'; set file_search_path = '{demo.folder}'")
+        for name, function in [
+            ("fold_text", fold_text),
+            ("hashed_text", hashed_text),
+            ("hashed_reference", hashed_reference),
+        ]:
+            connection.create_function(f"segmentation_{name}", function, [str], str)
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def engines(
+    warehouse: duckdb.DuckDBPyConnection,
+    workshop: Workshop,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engines]:
     folder = tmp_path_factory.mktemp("spark_models")
     settings = {
         "spark.driver.memory": "4g",
@@ -106,42 +158,60 @@ def engines(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
     }
     with local_session(settings) as session:
-        if not (RAW / "orders.parquet").exists():
-            pytest.skip("the demo's raw files are not prepared: make demo")
-        raw = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}
-        built = workshop.build(
-            workshop.folder("demo-of-both-engines"),
-            raw,
-            VARS,
-            args=["--exclude-resource-type", "test"],
-        ).passed()
-        with duckdb.connect(built.folder / "warehouse" / "demo.duckdb", read_only=True) as file:
-            yield both(file, session, workshop.builder.project, built.folder, folder)
+        nodes, sql = compiled(workshop.builder.project, folder)
+
+        def rows(query: str) -> pa.Table:
+            return session.sql(query).toArrow()
+
+        yield Engines(warehouse, session.sql, rows, nodes, sql, folder)
 
 
-def both(
+@pytest.fixture(scope="module")
+def cluster(
     warehouse: duckdb.DuckDBPyConnection,
-    session: SparkSession,
-    project: Path,
-    home: Path,
-    folder: Path,
-) -> Engines:
-    """Compiles the project for Spark.
+    workshop: Workshop,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engines]:
+    """Models become tables there, as dbt makes them, of which DuckDB reads the files."""
+    lacking = spark_cluster.missing()
+    if lacking:
+        pytest.skip(lacking)
+    from pyhive import hive
 
-    home: where the demo was built; paths of raw files are relative to it.
-    """
+    folder = tmp_path_factory.mktemp("spark_cluster")
+    port = free_port()
+    spark_cluster.up(folder, free_port(), port)
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("SPARK_METHOD", "thrift")
+            environment.setenv("SPARK_PORT", str(port))
+            nodes, sql = compiled(workshop.builder.project, folder, ON_CLUSTER)
+        with hive.connect("localhost", port) as connection, connection.cursor() as cursor:
+            # dbt-spark turns this mode off, where errors become null. Other clients may have it on.
+            cursor.execute("set spark.sql.ansi.enabled=true")
+            found = folder / "found"
+
+            def rows(query: str) -> pa.Table:
+                cursor.execute("drop table if exists found")
+                shutil.rmtree(found, ignore_errors=True)
+                cursor.execute(f"create table found using parquet location '{found}' as {query}")
+                return duckdb.read_parquet(f"{found}/*.parquet").to_arrow_table()
+
+            yield Engines(warehouse, cursor.execute, rows, nodes, sql, folder)
+    finally:
+        spark_cluster.down(folder)
+        assert not spark_cluster.is_open(port)
+
+
+def compiled(
+    project: Path, folder: Path, models: list[str] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The nodes of the project, and the SQL of its models for Spark."""
     from dbt.cli.main import dbtRunner
 
-    warehouse.execute(f"set TimeZone = 'UTC'; set file_search_path = '{home}'").fetchall()
-    for name, function in [
-        ("fold_text", fold_text),
-        ("hashed_text", hashed_text),
-        ("hashed_reference", hashed_reference),
-    ]:
-        warehouse.create_function(f"segmentation_{name}", function, [str], str)
     place = ["--project-dir", str(project), "--profiles-dir", str(project), "--target", "spark"]
     place += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-    select = ["--select", "resource_type:model", "--indirect-selection", "empty"]
+    select = ["--select", *(models or ["resource_type:model"]), "--indirect-selection", "empty"]
     quiet = ["--log-level", "error", "--no-version-check", "--no-write-json"]
     variables = ["--vars", json.dumps(VARS)]
     manifest = dbtRunner().invoke([*quiet, "parse", *place, *variables]).result
@@ -149,8 +219,7 @@ def both(
     assert result.success, result.exception or [one.message for one in result.result.results]
     ran = [one.node for one in result.result.results if one.node.language == "sql"]
     nodes = {**manifest.nodes, **manifest.sources}
-    sql = {node.name: node.compiled_code for node in ran}
-    return Engines(warehouse, session, nodes, sql, folder)
+    return nodes, {node.name: node.compiled_code for node in ran}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -160,12 +229,26 @@ def test_a_model_gives_the_same_rows_on_spark(engines: Engines, model: str) -> N
     assert differences(engines, model) == []
 
 
+@pytest.mark.parametrize("model", ON_CLUSTER)
+def test_a_model_gives_the_same_rows_on_a_cluster(cluster: Engines, model: str) -> None:
+    assert differences(cluster, model) == []
+
+
+def test_missing_java_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert spark_cluster.missing() == (
+        "Spark needs Java 17 or 21, found no Java. Install openjdk-17-jre-headless."
+    )
+
+
 def differences(engines: Engines, model: str) -> list[str]:
     """Runs a model on Spark; says in which columns how many rows differ from DuckDB's."""
     node = engines.nodes[f"model.customer_segmentation.{model}"]
     for unique_id in node.depends_on.nodes:
         engines.load(unique_id)
-    found = engines.session.sql(engines.sql[model]).toArrow()
+    found = engines.rows(engines.sql[model])
     schema, name = relation_of(node)
     wanted = f'"{schema}"."{name}"'
     columns = engines.columns(wanted)

@@ -110,15 +110,16 @@ def build(variables: str, force: bool) -> None:
 
 def _dbt(*arguments: str) -> int:
     """Runs dbt beside this process, which ends when dbt does; returns its exit code."""
+    stops = signal.SIGINT, signal.SIGTERM
     with subprocess.Popen([Path(sys.executable).with_name("dbt"), *arguments]) as running:
-        # A terminal interrupts both, and dbt stops by itself.
         before = [
-            signal.signal(signal.SIGINT, signal.SIG_IGN),
-            signal.signal(signal.SIGTERM, lambda *_: running.terminate()),
+            signal.signal(number, lambda number, _: running.send_signal(number)) for number in stops
         ]
-        status = running.wait()
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)
+        try:
+            status = running.wait()
+        finally:
+            for number, handler in zip(stops, before, strict=True):
+                signal.signal(number, handler)
     return status if status >= 0 else 128 - status
 
 

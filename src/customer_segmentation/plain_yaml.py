@@ -40,10 +40,13 @@ def read_yaml(text: str) -> Any:
         raise YamlTextError(f"{place}{problem}. Expected YAML.") from None
     except yaml.YAMLError:
         raise YamlTextError("a character of it is not allowed. Expected YAML.") from None
-    except ValueError as error:
-        if isinstance(error, YamlTextError):
-            raise
-        raise YamlTextError("a date or a number in it can't be one. Put it in quotes.") from None
+    except YamlTextError:
+        raise
+    except Exception:
+        # Of whatever kind: its text may be a value of the file.
+        raise YamlTextError(
+            "a date, a number or a tag in it can't be read. Put the value in quotes."
+        ) from None
 
 
 def _check_size(text: str) -> None:

@@ -137,7 +137,16 @@ def test_a_file_that_is_written_again_with_the_same_rows_is_no_change(folder: Pa
 def test_what_cannot_be_judged_is_built(folder: Path) -> None:
     assert inputs_hash(VARS) is not None
     assert inputs_hash(VARS | {"raw_schema": "raw"}) is None
-    assert inputs_hash(VARS | {"raw_dir": "nowhere"}) is None
+    # A build says what is wrong with these.
+    for wrong in (
+        {"raw_dir": "nowhere"},
+        {"raw_dir": 5},
+        {"raw_roots": None},
+        {"topics": {"count": 5}},
+        {"topics": None},
+    ):
+        assert inputs_hash(VARS | wrong) is None, wrong
+    assert inputs_hash(VARS | {"order_statuses": {1: "completed", "x": "returned"}}) is not None
 
 
 def test_vars_that_are_no_mapping_are_refused_in_one_line(folder: Path) -> None:

@@ -40,8 +40,8 @@ HOSTILE = {
     ),
     "a long list": ("x: [" + "1," * (MOST_VALUES + 1) + "]", "more than 100,000 values"),
     "a long word": (f"x: {'y' * 1_000_001}", "has 1,000,004 characters"),
-    "a number of thousands of digits": (f"x: {'9' * 5_000}", "a date or a number in it"),
-    "no such day": ("x: 2024-13-45", "a date or a number in it"),
+    "a number of thousands of digits": (f"x: {'9' * 5_000}", "a date, a number or a tag"),
+    "no such day": ("x: 2024-13-45", "a date, a number or a tag"),
     "a call": ("x: !!python/object/apply:os.system [id]", "line 1, column 4: could not determine"),
     "an end of the text": ("x: \0", "a character of it is not allowed"),
     "a key that is a list": ("? [a]\n: b", "line 1, column 3: found unhashable key"),
@@ -49,6 +49,10 @@ HOSTILE = {
     "a secret as an alias": (f"x: *{SECRET}", "line 1, column 4: found undefined alias"),
     "a secret as a tag": (f"x: !{SECRET} y", "line 1, column 4: could not determine"),
     "a secret as a handle": (f"x: !{SECRET}! y", "line 1, column 27"),
+    "a secret as a truth": (f"x: !!bool {SECRET}", "a date, a number or a tag"),
+    "a secret as a time": (f"x: !!timestamp {SECRET}", "a date, a number or a tag"),
+    "nothing as a number": ("x: !!int ''", "a date, a number or a tag"),
+    "an endless base 60": (f"x: {'1:' * 200}1.5", "a date, a number or a tag"),
     "a secret as an escape": (f'x: "\\{SECRET}"', "line 1, column 5: found unknown escape"),
 }
 

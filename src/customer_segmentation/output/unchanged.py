@@ -8,6 +8,7 @@ import os
 import site
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,19 @@ def inputs_hash(variables: Mapping[str, Any]) -> str | None:
         variables: The ``--vars`` of the build.
 
     Returns:
-        The hash; None where it would miss something: tables of a warehouse, or raw files that a
-        build would complain of.
+        The hash; None where it would miss something: tables of a warehouse, or raw files and vars
+        that a build would complain of.
     """
-    settings = {**_project_vars(), **variables}
-    if settings["raw_schema"] or not settings["raw_dir"]:
-        return None
     try:
+        settings = {**_project_vars(), **variables}
+        if settings["raw_schema"]:
+            return None
         tables = find_raw_files(settings["raw_dir"], read_contract(CONTRACT), settings["raw_roots"])
-    except RawFileError:
+        model = settings["topics"]["model"]
+        digest = hashlib.sha256(json.dumps(variables, default=str).encode())
+    except (RawFileError, KeyError, TypeError):
+        # The build says what is wrong with them.
         return None
-    digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
     names = [name for name in sorted(os.environ) if name.startswith(_VARIABLES)]
     digest.update(repr([(name, os.environ[name]) for name in names]).encode())
     installed = [
@@ -63,8 +66,8 @@ def inputs_hash(variables: Mapping[str, Any]) -> str | None:
     digest.update(repr([sys.version, sorted(installed)]).encode())
     files = [Path(part) for table in tables for part, _ in table.parts]
     files += _code()
-    if settings["topics"]["model"]:
-        files += _below(Path(settings["topics"]["model"]))
+    if model:
+        files += _below(Path(model))
     for path in files:
         digest.update(os.fsencode(path))
         if path.is_file():
@@ -78,7 +81,9 @@ def note_inputs(inputs: str | None, variables: Mapping[str, Any], target: Path) 
     record = target / _RECORD
     record.unlink(missing_ok=True)
     if inputs is not None:
-        record.write_text(json.dumps(_noted(inputs, variables)), encoding="utf-8")
+        draft = target / f".{_RECORD}.draft"
+        draft.write_text(json.dumps(_noted(inputs, variables)), encoding="utf-8")
+        os.replace(draft, record)
 
 
 def is_unchanged(inputs: str | None, variables: Mapping[str, Any], target: Path) -> bool:
@@ -101,7 +106,9 @@ def is_unchanged(inputs: str | None, variables: Mapping[str, Any], target: Path)
 
 def note_check(target: Path) -> None:
     """Notes that what was published is up to date as of now."""
-    (target / _RECORD).touch()
+    with suppress(FileNotFoundError):
+        # A build has begun meanwhile.
+        os.utime(target / _RECORD)
 
 
 def last_checked(published: Path, target: Path) -> float:

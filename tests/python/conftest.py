@@ -30,11 +30,16 @@ import pytest
 import reliability
 import yaml
 from dbt_process import run_dbt
+from hypothesis import settings
 
 from customer_segmentation import audit
 
 if TYPE_CHECKING:
     from rule_grammar_project import GrammarProject
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 # To publish references that look like e-mail addresses takes a key; other processes inherit it.
 os.environ.setdefault("SEGMENTATION_HASH_KEY", "a key of the tests")

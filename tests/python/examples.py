@@ -21,7 +21,7 @@ def examples(number: int, phases: Sequence[Phase] = tuple(Phase)) -> Callable[[T
     some = max(number, LEAST) if LEAST else min(number, max(5, number // 3))
 
     def decorate(test: Test) -> Test:
-        decorated = settings(max_examples=some, deadline=None, phases=phases)(test)
+        decorated = settings(max_examples=some, phases=phases)(test)
         decorated.examples = some  # type: ignore[attr-defined]
         return decorated
 

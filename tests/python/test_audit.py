@@ -52,7 +52,7 @@ def test_there_may_be_no_log_yet(tmp_path):
     assert check(tmp_path / "audit.jsonl").end == START
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_any_tampering_is_found_and_placed(log, data):
     path = copied(log)

@@ -263,7 +263,7 @@ def test_segments_are_listed_with_their_sizes(service: Service) -> None:
 
 
 @given(limit=st.integers(1, 12))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_pages_have_all_members_of_an_export_once(service: Service, limit: int) -> None:
     target = service.published.parent / "members.csv"
     exported = export_segment("rule:all", "csv", service.published, target)
@@ -642,7 +642,6 @@ def test_no_answer_is_an_error_or_outside_the_description(
     @settings(
         max_examples=10,
         derandomize=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -274,7 +274,7 @@ def test_a_line_that_was_edited_by_hand_stops_no_publication(tmp_path, monkeypat
     mart = {"model.customer_segmentation.audit_log": {"relation_name": "audit_log"}}
     engine.from_string(macros).make_module(
         {"execute": True, "graph": {"nodes": mart}, "run_query": statements.append}
-    ).fill_audit_log()
+    ).duckdb__fill_audit_log()
     table = """
         create table audit_log (
             line_number bigint not null, recorded_at timestamp not null, user_name varchar not null,

@@ -606,7 +606,7 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"type": "webhok"}, "has the type 'webhok'. Expected one of webhook, "),
+        ({"type": "webhok"}, "has no known type. Expected one of webhook, "),
         ({"segments": ["rule:recent_buyer"]}, "Did you mean rule:recent_buyers"),
         ({"segments": []}, "no list of segments"),
         ({"secrets": "X"}, "Did you mean secret"),
@@ -690,6 +690,18 @@ def test_a_secret_may_end_in_a_line_break(
     shop.declare(hub=webhook(tool, type="hubspot", address=tool.address))
     assert shop.deliver() == 0
     assert tool.taken[0].headers["authorization"] == "Bearer pat-key"
+
+
+@pytest.mark.parametrize("key", ["type", "fields", "address"])
+def test_a_secret_under_another_key_is_not_repeated(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    shop.publish([("a1", BUYERS)])
+    shop.declare(crm=webhook(tool, **{key: SECRET}))
+    assert shop.deliver() == 2
+    error = capsys.readouterr().err
+    assert "'crm'" in error
+    assert SECRET not in error
 
 
 @pytest.mark.parametrize("secret", ["pat-key\nnext", "pat-key-€"])

@@ -692,13 +692,55 @@ def test_what_is_forgotten_leaves_no_byte_in_the_state(tmp_path):
             )
             state.commit()
         state.begin()
+        state.start_from("next", "2024-05-20", "0-0")
         state.judge((i, "erased_customer", False) for i in gone)
         state.commit()
-        state.rewrite()
-        # While it is open, in the file and its log.
+
+    def held() -> set[str]:
         content = b"".join(one.read_bytes() for one in tmp_path.iterdir())
-    held = {who for who in messages.values() if who.encode() in content}
-    assert held == {*messages.values()} - {*gone.values()}
+        return {who for who in messages.values() if who.encode() in content}
+
+    stay = {*messages.values()} - {*gone.values()}
+    # As a process leaves it that is killed after the commit.
+    assert held() > stay
+    with State(file) as state:
+        state.rewrite_if_due()
+        # While it is open, in the file and its log.
+        assert held() == stay
+
+
+def test_a_state_that_was_not_rewritten_is_at_the_next_start(shop, tmp_path):
+    file = tmp_path / "trial.sqlite"
+    with live_state(shop, tmp_path, [stream(FEW)]) as state:
+        state.begin()
+        state.start_from("first", "2024-05-20", "0-0")
+        state.commit()
+
+    def is_due() -> bool:
+        with closing(sqlite3.connect(file)) as connection:
+            marks = connection.execute("select * from sqlite_schema where name = 'rewrite_due'")
+            return bool(marks.fetchall())
+
+    assert is_due()
+    with profiles(file, shop.snapshot, shop.manifest):
+        assert not is_due()
+
+
+def test_a_state_that_is_read_meanwhile_is_rewritten_later(tmp_path, caplog):
+    file = tmp_path / "trial.sqlite"
+    with State(file) as state, closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        state.begin()
+        state.start_from("next", "2024-05-20", "0-0")
+        state.commit()
+        reader.execute("begin")
+        reader.execute("select * from messages").fetchall()
+        state.rewrite_if_due()
+        assert "another process is reading it. The next run tries again." in caplog.text
+        caplog.clear()
+        reader.execute("rollback")
+        state.rewrite_if_due()
+        state.rewrite_if_due()
+        assert not caplog.messages
 
 
 # --- Erasure -----------------------------------------------------------------------------------

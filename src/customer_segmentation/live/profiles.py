@@ -65,9 +65,7 @@ class Profiles:
             self._compute(sorted({*changed.customers, *sent}))
             self._state.forget_sent()
         self._state.commit()
-        if build:
-            # Of people whom this build no longer has.
-            self._state.rewrite()
+        self._state.rewrite_if_due()
         if self._models.is_later:
             self._behind = self._models.keys_of_others(self._state.customers())
 

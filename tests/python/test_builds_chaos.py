@@ -248,13 +248,12 @@ def test_what_is_killed_at_random_leaves_what_an_undisturbed_run_leaves(
     asker = Asker(port, was)
     with campaign_tool() as tool:
         running = services(folder, tool, broker, port)
-        running["live"].start()
-        while not running["live"].is_at_work():
-            running["live"].keep_up()
-            time.sleep(0.05)
         writer = threading.Thread(target=lambda: broker.send(flowing(news)))
-        writer.start()
         try:
+            while running["live"].process is None or not running["live"].is_at_work():
+                running["live"].keep_up()
+                time.sleep(0.05)
+            writer.start()
             with asker.asking(random.Random(12)):
                 killed = kill_at_random(running, broker, writer, rng)
                 finish(running)

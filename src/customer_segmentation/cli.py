@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import errno
 import json
 import logging
 import os
@@ -587,17 +588,33 @@ def main(arguments: list[str] | None = None) -> None:
     except (*_COMPLAINTS, duckdb.Error) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except BrokenPipeError:
-        # The reader, such as head, has enough. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as head, has enough.
+        _discard_output()
     except OSError as error:
-        # Such as a full disk, or a folder of another user.
-        if error.filename is None:
+        # Such as a folder of another user.
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
+        if error.filename is None:
+            # Writing to an open file. Where that is standard output, the rest can't be written.
+            try:
+                sys.stdout.flush()
+            except OSError:
+                _discard_output()
+            parser.exit(
+                2,
+                f"{parser.prog}: error: {error.strerror}. Expected room where the command writes: "
+                f"free some and run it again.\n",
+            )
         parser.exit(
             2,
             f"{parser.prog}: error: {error.filename} can't be used: {error.strerror}. Expected "
             f"something that this user may read, and write where the command writes.\n",
         )
+
+
+def _discard_output() -> None:
+    """Python would otherwise complain of what it can't write when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _console() -> Console:

@@ -7,6 +7,9 @@ import datetime as dt
 import json
 import math
 import random
+import re
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -606,7 +609,7 @@ def test_a_file_drop_has_the_messages_under_the_names_asked_for(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"type": "webhok"}, "has the type 'webhok'. Expected one of webhook, "),
+        ({"type": "webhok"}, "has no known type. Expected one of webhook, "),
         ({"segments": ["rule:recent_buyer"]}, "Did you mean rule:recent_buyers"),
         ({"segments": []}, "no list of segments"),
         ({"secrets": "X"}, "Did you mean secret"),
@@ -692,6 +695,18 @@ def test_a_secret_may_end_in_a_line_break(
     assert tool.taken[0].headers["authorization"] == "Bearer pat-key"
 
 
+@pytest.mark.parametrize("key", ["type", "fields", "address"])
+def test_a_secret_under_another_key_is_not_repeated(
+    shop: Shop, tool: CampaignTool, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    shop.publish([("a1", BUYERS)])
+    shop.declare(crm=webhook(tool, **{key: SECRET}))
+    assert shop.deliver() == 2
+    error = capsys.readouterr().err
+    assert "'crm'" in error
+    assert SECRET not in error
+
+
 @pytest.mark.parametrize("secret", ["pat-key\nnext", "pat-key-€"])
 def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
     shop: Shop,
@@ -710,7 +725,23 @@ def test_a_secret_that_no_header_can_carry_is_refused_and_not_repeated(
     assert not tool.taken
 
 
-def test_customers_who_were_deleted_leave_no_byte_of_what_they_were_sent(shop: Shop) -> None:
+def deliver_until_the_rewrite(shop: Shop) -> int:
+    """The exit code of a delivery that is killed between its commit and the rewrite."""
+    code = f"""
+import os, signal
+from customer_segmentation.activation.state import State
+from customer_segmentation.cli import main
+
+State.rewrite_if_due = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+main({shop.command()!r})
+"""
+    return subprocess.run([sys.executable, "-c", code], check=False).returncode
+
+
+@pytest.mark.parametrize("interrupted_by", [None, "a kill", "a full disk"])
+def test_customers_who_were_deleted_leave_no_byte_of_what_they_were_sent(
+    shop: Shop, caplog: pytest.LogCaptureFixture, interrupted_by: str | None
+) -> None:
     people = [f"a{number:04}" for number in range(600)]
     drop = {"type": "file", "address": str(shop.folder / "drop"), "segments": ["*"]}
     shop.declare(drop=drop)
@@ -723,10 +754,27 @@ def test_customers_who_were_deleted_leave_no_byte_of_what_they_were_sent(shop: S
         [(who, BUYERS) for who in people if who not in gone],
         [(who, None, "deleted") for who in sorted(gone)],
     )
+
+    def held() -> set[str]:
+        content = b"".join(one.read_bytes() for one in (shop.folder / "deliveries").iterdir())
+        return {who for who in people if change_id(who, BUYERS, "entered").encode() in content}
+
+    if interrupted_by:
+        assert deliver_until_the_rewrite(shop) == -signal.SIGKILL
+        assert held() > {*people} - gone
+    if interrupted_by == "a full disk":
+        # A limit of the process stands for it: writing fails at the same place.
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with State(shop.folder / "deliveries" / "shop.sqlite") as state:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, unlimited[1]))
+            try:
+                state.rewrite_if_due()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        (line,) = caplog.messages
+        assert re.fullmatch(r"\S+/shop.sqlite still has bytes .* The next run tries again\.", line)
     assert shop.deliver() == 0
-    content = b"".join(one.read_bytes() for one in (shop.folder / "deliveries").iterdir())
-    held = {who for who in people if change_id(who, BUYERS, "entered").encode() in content}
-    assert held == {*people} - gone
+    assert held() == {*people} - gone
 
 
 def test_two_deliveries_do_not_run_at_a_time(shop: Shop, tmp_path: Path) -> None:

@@ -59,17 +59,23 @@ def messages() -> list[live_shop.Message]:
 
 @dataclass
 class Service:
-    """A process that is started again whenever it ends."""
+    """A process that is started again whenever it ends.
+
+    It is at work once its log has the words `ready`.
+    """
 
     command: Sequence[str]
     folder: Path
     environment: dict[str, str]
     log: Path
+    ready: bytes = b""
+    begin: int = 0
     process: subprocess.Popen[bytes] | None = None
     codes: list[int] = field(default_factory=list)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
+            self.begin = log.tell()
             self.process = subprocess.Popen(
                 [*_CLI, *self.command],
                 cwd=self.folder,
@@ -83,6 +89,12 @@ class Service:
             if self.process:
                 self.codes.append(self.process.returncode)
             self.start()
+
+    def is_at_work(self) -> bool:
+        if self.ready in self.log.read_bytes()[self.begin :]:
+            return True
+        assert len(self.codes) < 3 * KILLS, self.log.read_text()[-2000:]
+        return False
 
     def kill(self) -> None:
         if self.process:
@@ -170,10 +182,13 @@ def services(folder: Path, tool: CampaignTool, broker: Broker, port: int) -> dic
         "api": ["serve", "--port", str(port)],
         "deliverer": ["deliver", "--receipts", "receipts.csv"],
     }
-    return {
+    made = {
         name: Service(command, folder, environment, folder / f"{name}.txt")
         for name, command in commands.items()
     }
+    # Killed while they load, live profiles have nothing to lose.
+    made["live"].ready = b"Profiles as of"
+    return made
 
 
 def kill_at_random(
@@ -182,14 +197,16 @@ def kill_at_random(
     """Kills one after another until enough were killed and all was written."""
     killed = dict.fromkeys([*running, "broker"], 0)
     while sum(killed.values()) < KILLS or writer.is_alive():
+        # In rounds, so that each is among the killed where kills are few; live profiles first,
+        # while messages flow.
+        least = min(killed.values())
+        left = [name for name, times in killed.items() if times == least]
+        victim = rng.choice(left) if any(killed.values()) else "live"
         until = time.monotonic() + rng.uniform(1, 12)
-        while time.monotonic() < until:
+        while time.monotonic() < until or (victim in running and not running[victim].is_at_work()):
             for service in running.values():
                 service.keep_up()
             time.sleep(0.05)
-        # In rounds, so that each is among the killed where kills are few.
-        least = min(killed.values())
-        victim = rng.choice([name for name, times in killed.items() if times == least])
         if victim == "broker":
             broker.kill()
             broker.start()
@@ -232,8 +249,11 @@ def test_what_is_killed_at_random_leaves_what_an_undisturbed_run_leaves(
     with campaign_tool() as tool:
         running = services(folder, tool, broker, port)
         writer = threading.Thread(target=lambda: broker.send(flowing(news)))
-        writer.start()
         try:
+            while running["live"].process is None or not running["live"].is_at_work():
+                running["live"].keep_up()
+                time.sleep(0.05)
+            writer.start()
             with asker.asking(random.Random(12)):
                 killed = kill_at_random(running, broker, writer, rng)
                 finish(running)

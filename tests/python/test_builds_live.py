@@ -44,10 +44,11 @@ from customer_segmentation.erasure.search import Traces, hits_in_bytes, hits_in_
 from customer_segmentation.input.contract import read_contract
 from customer_segmentation.input.tombstones import keyed_reference
 from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.follow import Stop, until_replaced
 from customer_segmentation.live.messages import Record
 from customer_segmentation.live.models import COMPUTED, Compiled, Models, take_snapshot
-from customer_segmentation.live.profiles import Profiles
-from customer_segmentation.live.state import NewBuild, State, read_live, state_file
+from customer_segmentation.live.profiles import Batch, Profiles
+from customer_segmentation.live.state import NewBuild, State, read_live, run_of, state_file
 
 CONTRACT = read_contract(ROOT / "models/staging/_input__sources.yml")
 # A rule with stay_until reads what earlier builds tried.
@@ -631,16 +632,45 @@ def test_a_message_that_was_trimmed_while_it_waited_has_a_reason(broker, followe
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_follower_that_is_stopped_says_what_it_did(shop, broker, follower, sign):
     folder, start = follower
+    state = state_file(folder / "warehouse" / "trial.duckdb")
     process = start()
     wait_for_profiles(process)
     broker.send(map(fields, NEWS))
+    # Until it takes a batch in, which lasts a second.
+    while not broker.client.xpending("raw", "customer_segmentation:trial")["pending"]:
+        time.sleep(0.01)
     process.send_signal(sign)
     said, log = process.communicate(timeout=60)
     assert process.returncode == 0, log
-    assert " memberships changed" in said
+    with State(state) as stopped:
+        assert stopped.messages() > 0
+        assert said.startswith(f"{stopped.messages()} messages, "), said
     assert "Traceback" not in log
     start("--until-empty").communicate()
     assert state_of(state_file(folder / "warehouse" / "trial.duckdb"))[0] == expected_of(shop)
+
+
+@pytest.mark.parametrize("work", ["take", "catch_up"])
+def test_work_during_which_the_follower_is_stopped_is_counted(shop, tmp_path, monkeypatch, work):
+    whole = getattr(Profiles, work)
+
+    def stopped_meanwhile(*arguments: Any) -> Batch:
+        signal.raise_signal(signal.SIGTERM)
+        return whole(*arguments)
+
+    monkeypatch.setattr(Profiles, work, stopped_meanwhile)
+    published = shop.folder / "published" / "segments.duckdb"
+    batches = iter([stream(NEWS)[:5] if work == "take" else []])
+    stop = Stop()
+    with (
+        profiles(tmp_path / "trial.sqlite", shop.snapshot, shop.manifest, LATER) as (live, _),
+        stop.handled(),
+    ):
+        stop.after_the_batch()
+        done = until_replaced(run_of(published), batches, live, published, shop.folder, stop)
+        assert next(done).messages == (5 if work == "take" else 0)
+        with pytest.raises(KeyboardInterrupt):
+            next(done)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -692,13 +722,55 @@ def test_what_is_forgotten_leaves_no_byte_in_the_state(tmp_path):
             )
             state.commit()
         state.begin()
+        state.start_from("next", "2024-05-20", "0-0")
         state.judge((i, "erased_customer", False) for i in gone)
         state.commit()
-        state.rewrite()
-        # While it is open, in the file and its log.
+
+    def held() -> set[str]:
         content = b"".join(one.read_bytes() for one in tmp_path.iterdir())
-    held = {who for who in messages.values() if who.encode() in content}
-    assert held == {*messages.values()} - {*gone.values()}
+        return {who for who in messages.values() if who.encode() in content}
+
+    stay = {*messages.values()} - {*gone.values()}
+    # As a process leaves it that is killed after the commit.
+    assert held() > stay
+    with State(file) as state:
+        state.rewrite_if_due()
+        # While it is open, in the file and its log.
+        assert held() == stay
+
+
+def test_a_state_that_was_not_rewritten_is_at_the_next_start(shop, tmp_path):
+    file = tmp_path / "trial.sqlite"
+    with live_state(shop, tmp_path, [stream(FEW)]) as state:
+        state.begin()
+        state.start_from("first", "2024-05-20", "0-0")
+        state.commit()
+
+    def is_due() -> bool:
+        with closing(sqlite3.connect(file)) as connection:
+            marks = connection.execute("select * from sqlite_schema where name = 'rewrite_due'")
+            return bool(marks.fetchall())
+
+    assert is_due()
+    with profiles(file, shop.snapshot, shop.manifest):
+        assert not is_due()
+
+
+def test_a_state_that_is_read_meanwhile_is_rewritten_later(tmp_path, caplog):
+    file = tmp_path / "trial.sqlite"
+    with State(file) as state, closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        state.begin()
+        state.start_from("next", "2024-05-20", "0-0")
+        state.commit()
+        reader.execute("begin")
+        reader.execute("select * from messages").fetchall()
+        state.rewrite_if_due()
+        assert "another process is reading it. The next run tries again." in caplog.text
+        caplog.clear()
+        reader.execute("rollback")
+        state.rewrite_if_due()
+        state.rewrite_if_due()
+        assert not caplog.messages
 
 
 # --- Erasure -----------------------------------------------------------------------------------

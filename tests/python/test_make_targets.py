@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -46,6 +47,15 @@ def test_a_reader_that_stops_early_is_no_error(project: Path) -> None:
     for result_format in ("csv", "json", "table"):
         ran = make(f"query SQL='select * from many' FORMAT={result_format} | head -1", project)
         assert (ran.returncode, ran.stdout.count("\n"), ran.stderr) == (0, 1, "")
+
+
+def test_a_full_disk_is_said_in_one_line(project: Path) -> None:
+    for result_format in ("csv", "json", "table"):
+        ran = make(f"query SQL='select * from many' FORMAT={result_format} > /dev/full", project)
+        assert ran.returncode == 2
+        said, of_make = ran.stderr.splitlines()
+        assert re.fullmatch(r"\S+: error: No space left on device\. Expected room .*", said)
+        assert of_make.startswith("make: ")
 
 
 def test_dollars_and_quotes_reach_the_query(project: Path) -> None:

@@ -100,7 +100,7 @@ def _destination(
     kind = given.get("type")
     if kind not in TYPES:
         raise DestinationError(
-            f"Destination '{name}' has the type {kind!r}. Expected one of {', '.join(TYPES)}."
+            f"Destination '{name}' has no known type. Expected one of {', '.join(TYPES)}."
         )
     own_keys = _OWN_KEYS.get(kind, ())
     allowed = {*_KEYS, "format"} if kind == "file" else {*_HTTP_KEYS, *own_keys}
@@ -129,7 +129,7 @@ def _destination(
     if kind == "file":
         if given.get("format", "csv") not in FILE_FORMATS:
             raise DestinationError(
-                f"Destination '{name}' has the format {given['format']!r}. Expected one of "
+                f"Destination '{name}' has no known format. Expected one of "
                 f"{', '.join(FILE_FORMATS)}."
             )
     else:
@@ -171,7 +171,7 @@ def _segments(name: str, given: Any, segments: Sequence[str]) -> tuple[str, ...]
 def _fields(name: str, given: Any) -> dict[str, str]:
     if not isinstance(given, dict):
         raise DestinationError(
-            f"Destination '{name}': fields is {given!r}. Expected name at the destination: field."
+            f"Destination '{name}': fields is no mapping. Expected name at the destination: field."
         )
     for source in given.values():
         if source not in PAYLOAD_FIELDS:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from customer_segmentation.activation.destinations import Destination
 from customer_segmentation.activation.messages import Message, Published
-from customer_segmentation.sqlite_file import reason_of_place
+from customer_segmentation.sqlite_file import mark_for_rewrite, rewrite_if_due, unusable
 
 # superseded: an entry that was not sent in time, of a customer who has left the segment since.
 _TABLES = """
@@ -49,12 +49,7 @@ class StateError(ValueError):
 
 
 def _unusable(path: Path, error: OSError | sqlite3.DatabaseError) -> str:
-    if reason := reason_of_place(error):
-        return (
-            f"{path.as_posix()} can't be used: {reason}. Expected a folder and a file that this "
-            f"user may write: deliver as the user who did before, or change their owner."
-        )
-    return f"{path} is not the state of deliveries ({error}). Restore it from a backup."
+    return unusable(path, error, "the state of deliveries", "Restore it from a backup.")
 
 
 class Waiting(NamedTuple):
@@ -73,7 +68,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         # The state and the list of what was set aside name customers and their segments.
-        self._path, self._has_forgotten = path, False
+        self._path = path
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
@@ -150,7 +145,8 @@ class State:
             "and customer_id in (select value from json_each(?))",
             json.dumps(published.erased()),
         )
-        self._has_forgotten = deleted.rowcount > 0
+        if deleted.rowcount:
+            mark_for_rewrite(self._connection)
 
     def _add(self, destination: str, messages: Iterable[Message]) -> None:
         self._connection.executemany(
@@ -162,10 +158,7 @@ class State:
         )
 
     def rewrite_if_due(self) -> None:
-        """Writes the file anew if customers left it: what was moved within a page leaves copies."""
-        if self._has_forgotten:
-            self._run("vacuum")
-            self._run("pragma wal_checkpoint(truncate)").fetchall()
+        rewrite_if_due(self._connection, self._path)
 
     def begin(self) -> None:
         self._run("begin")

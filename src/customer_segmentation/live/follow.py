@@ -34,7 +34,7 @@ _SECONDS_TO_WAIT = 60.0
 _LOG = logging.getLogger(__name__)
 
 
-class _Stop:
+class Stop:
     """What SIGINT and SIGTERM do.
 
     While a build is loaded they end the process at once: a query of DuckDB would otherwise hold
@@ -65,6 +65,7 @@ class _Stop:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
+        """What they wait for: the batch, and that it is counted."""
         self._is_busy = True
         yield
         self._is_busy = False
@@ -113,7 +114,7 @@ def follow(
     from customer_segmentation.live.stream import Stream
 
     messages = changes = 0
-    stop = _Stop()
+    stop = Stop()
     with stop.handled(), State(state_file(working_file(variables))) as state:
         source = Stream(stream, working_file(variables).stem, from_start=state.build() is None)
         batches = source.read(until_empty)
@@ -121,7 +122,7 @@ def follow(
             published = published_file(variables)
             for run, profiles in _builds(state, as_of, variables, target, contract):
                 stop.after_the_batch()
-                for batch in _until_replaced(run, batches, profiles, published, target, stop):
+                for batch in until_replaced(run, batches, profiles, published, target, stop):
                     messages, changes = messages + batch.messages, changes + batch.changes
                 if until_empty:
                     break
@@ -160,7 +161,7 @@ def _builds(
         profiles.recall(None if before == build[:2] else build)
         _LOG.info("Profiles as of %s, from the last published build", models.as_of)
         if profiles.behind:
-            _LOG.info("%d customers follow, between messages", profiles.behind)
+            _LOG.info("Recomputing %d other customers in the background", profiles.behind)
         yield run, profiles
 
 
@@ -179,13 +180,13 @@ def _wait_for_snapshot(working: Path, snapshot: Path, compiled: Compiled) -> Non
             time.sleep(1)
 
 
-def _until_replaced(
+def until_replaced(
     run: str,
     batches: Iterator[list[tuple[str, dict[str, str]]]],
     profiles: Profiles,
     published: Path,
     target: Path,
-    stop: _Stop,
+    stop: Stop,
 ) -> Iterator[Batch]:
     """Takes in batches until another build was published and has ended."""
     results = target / "run_results.json"
@@ -196,14 +197,15 @@ def _until_replaced(
         if batch:
             with stop.batch():
                 done = profiles.take(batch)
+                yield done
             now = time.time() * 1000
             lags += [now - int(message_id.partition("-")[0]) for message_id, _ in batch]
             messages += done.messages
-            yield done
         if profiles.behind:
-            yield profiles.catch_up()
+            with stop.batch():
+                yield profiles.catch_up()
             if not profiles.behind:
-                _LOG.info("All customers are as of the same day")
+                _LOG.info("All customers recomputed as of %s", profiles.as_of)
         if time.monotonic() - said > _SECONDS_BETWEEN_REPORTS and lags:
             lags.sort()
             late = lags[int(0.95 * (len(lags) - 1))]
@@ -214,4 +216,5 @@ def _until_replaced(
         if is_replaced and results.stat().st_mtime_ns > published.stat().st_mtime_ns:
             return
     while profiles.behind:
-        yield profiles.catch_up()
+        with stop.batch():
+            yield profiles.catch_up()

@@ -643,23 +643,19 @@ class Models:
             run.execute(f"insert into {here} by name {self._sql[f'base_{table}']}")
 
     def keys_of(self, customer_ids: Sequence[str]) -> list[int]:
-        """Keys of those who are customers of the build."""
-        run = self._connection
-        run.register("asked", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
-        found = run.execute(
-            f"select customer_key from {self._build(_CUSTOMERS)} "
-            f"semi join asked using (customer_id)"
-        ).fetchall()
-        run.unregister("asked")
-        return [key for (key,) in found]
+        """Keys of those who are customers of the build, in order."""
+        return self._keys("semi join asked using (customer_id)", customer_ids)
 
     def keys_of_others(self, customer_ids: Sequence[str]) -> list[int]:
-        """Keys of all other customers of the build, in order."""
+        """Keys of all other customers of the build who can have memberships, in order."""
+        others = "anti join asked using (customer_id) where not is_excluded"
+        return self._keys(others, customer_ids)
+
+    def _keys(self, which: str, customer_ids: Sequence[str]) -> list[int]:
         run = self._connection
         run.register("asked", pa.table({"customer_id": pa.array(customer_ids, pa.string())}))
         found = run.execute(
-            f"select customer_key from {self._build(_CUSTOMERS)} "
-            f"anti join asked using (customer_id) where not is_excluded order by 1"
+            f"select customer_key from {self._build(_CUSTOMERS)} {which} order by 1"
         ).fetchall()
         run.unregister("asked")
         return [key for (key,) in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
@@ -65,9 +66,7 @@ class Profiles:
             self._compute(sorted({*changed.customers, *sent}))
             self._state.forget_sent()
         self._state.commit()
-        if build:
-            # Of people whom this build no longer has.
-            self._state.rewrite()
+        self._state.rewrite_if_due()
         if self._models.is_later:
             self._behind = self._models.keys_of_others(self._state.customers())
 
@@ -95,6 +94,11 @@ class Profiles:
         return Batch(len(new), changes)
 
     @property
+    def as_of(self) -> dt.date:
+        """Exclusive date up to which rows count."""
+        return self._models.as_of
+
+    @property
     def behind(self) -> int:
         """How many customers are as of the build and not yet as of the later day."""
         return len(self._behind)
@@ -102,7 +106,7 @@ class Profiles:
     def catch_up(self) -> Batch:
         """Computes some of those who are behind: time alone may move them.
 
-        Whoever has a profile is done, so a process that is killed goes on from there.
+        Customers with a profile are skipped, so a process that is killed goes on from there.
         """
         some = self._behind[:_CUSTOMERS_AT_A_TIME]
         self._state.begin()

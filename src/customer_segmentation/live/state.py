@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.messages import Record
-from customer_segmentation.sqlite_file import reason_of_place
+from customer_segmentation.sqlite_file import mark_for_rewrite, rewrite_if_due, unusable
 
 # messages: without a record if it can't count.
 # sent: the last messages of the live profiles of earlier builds.
@@ -129,10 +129,8 @@ class State:
     def commit(self) -> None:
         self._run("commit")
 
-    def rewrite(self) -> None:
-        """Writes the file anew: what was moved within a page leaves copies there when it goes."""
-        self._run("vacuum")
-        self._run("pragma wal_checkpoint(truncate)").fetchall()
+    def rewrite_if_due(self) -> None:
+        rewrite_if_due(self._connection, self._path)
 
     def rollback(self) -> None:
         if self._connection.in_transaction:
@@ -145,6 +143,8 @@ class State:
 
     def start_from(self, run: str, as_of: str, oldest: str) -> None:
         """Begins again from a build: what came before `oldest`, a message id, is in it."""
+        # Customers whom this build no longer has.
+        mark_for_rewrite(self._connection)
         self._run("delete from build")
         self._run("insert into build values (1, ?, ?)", run, as_of)
         for entry in self.outbox():
@@ -324,15 +324,8 @@ def read_live(file: Path, run: str | None = None) -> LiveChanges:
 
 
 def _unusable(file: Path, error: OSError | sqlite3.DatabaseError) -> str:
-    if reason := reason_of_place(error):
-        return (
-            f"{file.as_posix()} can't be used: {reason}. Expected a folder and files of this user: "
-            f"run it as the user of the builds, or change their owner."
-        )
-    return (
-        f"{file.as_posix()} is not the state of live profiles ({error}). Move it away: the stream "
-        f"is read again from its start."
-    )
+    remedy = "Move it away: the stream is read again from its start."
+    return unusable(file, error, "the state of live profiles", remedy)
 
 
 def run_of(published: Path) -> str:

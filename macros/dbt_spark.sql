@@ -4,8 +4,8 @@
         {{ return(dbt.dbt_spark_validate_get_incremental_strategy(raw_strategy, file_format)) }}
     {% endif %}
     {#- A build that was killed within spark__replace_table left the whole table under its new name. -#}
-    {% set spare = load_relation(this.incorporate(path={'identifier': this.identifier ~ '__new'})) %}
-    {% do adapter.rename_relation(spare, this) if spare and not load_relation(this) %}
+    {% set stored = customer_segmentation.stored_relation(this) %}
+    {% do adapter.rename_relation(stored, this) if stored and not load_relation(this) %}
     {{ return(raw_strategy) }}
 {% endmacro %}
 
@@ -24,17 +24,19 @@
         select {{ columns }}
         from {{ source }}
     {%- endset -%}
-    {{- return(spark__replace_table(target, rows)) -}}
+    {%- do spark__replace_table(target, rows) -%}
+    {#- All is written, and dbt runs what it is given. -#}
+    {{- return('select 1 as done') -}}
 {% endmacro %}
 
 
-{#- A table of Parquet files has no delete, and can't be overwritten from itself. Returns the statement that ends it. -#}
+{#- A table of Parquet files has no delete, and can't be overwritten from itself. -#}
 {% macro spark__replace_table(relation, query) %}
     {% set spare = relation ~ '__new' %}
     {% do run_query('drop table if exists ' ~ spare) %}
     {% do run_query('create table ' ~ spare ~ ' as ' ~ query) %}
     {% do run_query('drop table ' ~ relation) %}
-    {{ return('alter table ' ~ spare ~ ' rename to ' ~ relation) }}
+    {% do run_query('alter table ' ~ spare ~ ' rename to ' ~ relation) %}
 {% endmacro %}
 
 

@@ -13,7 +13,7 @@
 
 
 {% macro periods_of_last_build() -%}
-    {%- set stored = load_relation(this) if execute and not flags.FULL_REFRESH else none -%}
+    {%- set stored = stored_relation(this) if execute and not flags.FULL_REFRESH else none -%}
     {%- set columns = adapter.get_columns_in_relation(stored) | map(attribute='name') | list if stored else [] -%}
     {%- if 'built_expiring_data_hash' in columns -%}
 select
@@ -35,6 +35,25 @@ select
 where false
     {%- endif -%}
 {%- endmacro %}
+
+
+{#- A table as the last build left it, or none. -#}
+{% macro stored_relation(relation) %}
+    {{- return(adapter.dispatch('stored_relation', 'customer_segmentation')(relation)) -}}
+{% endmacro %}
+
+{% macro default__stored_relation(relation) %}
+    {{- return(load_relation(relation)) -}}
+{% endmacro %}
+
+{#- A build that stops between two statements leaves a table under the name of spark__replace_table, or int_periods under that of last_periods. -#}
+{% macro spark__stored_relation(relation) %}
+    {%- for ending in ['', '__new', '__last'] -%}
+        {%- set stored = load_relation(relation.incorporate(path={'identifier': relation.identifier ~ ending})) -%}
+        {{- return(stored) if stored -}}
+    {%- endfor -%}
+    {{- return(none) -}}
+{% endmacro %}
 
 
 {#- The table int_periods as the last build left it. -#}
@@ -59,9 +78,12 @@ where false
 {% endmacro %}
 
 {% macro spark__keep_last_periods() %}
-    {%- if execute and load_relation(this) -%}
+    {%- set stored = stored_relation(this) if execute -%}
+    {%- if stored and stored | string != last_periods() -%}
         {%- do run_query('drop table if exists ' ~ last_periods()) -%}
-        {{- return('create table ' ~ last_periods() ~ ' as select * from ' ~ this) -}}
+        {%- do run_query('create table ' ~ last_periods() ~ ' as select * from ' ~ stored) -%}
+        {#- Where int_periods is missing, that table is taken for it; by the next build it would be an old one. -#}
+        {{- return('drop table if exists ' ~ this ~ '__new') -}}
     {%- endif -%}
 {% endmacro %}
 
@@ -69,7 +91,7 @@ where false
 {#- Reads the kept rows themselves, so that no departed customer stays in them, even after a build that was killed. -#}
 {% macro customers_departed_since_last_build() -%}
     {%- set kept = graph.nodes.get('model.customer_segmentation.int_segmentation__memberships') if execute -%}
-    {%- set stored = load_relation(api.Relation.create(database=kept.database, schema=kept.schema, identifier=kept.alias)) if kept -%}
+    {%- set stored = stored_relation(api.Relation.create(database=kept.database, schema=kept.schema, identifier=kept.alias)) if kept -%}
     {%- if stored -%}
 select count(*) as customers
 from (
@@ -132,7 +154,7 @@ select 0 as customers
     {%- for node in graph.nodes.values() if node.package_name == 'customer_segmentation' and node.resource_type in ['model', 'seed'] -%}
         {%- do hashes.append(node.name ~ ' ' ~ node.checksum.checksum) -%}
     {%- endfor -%}
-    {{- return(hashes | sort | join(' ')) -}}
+    {{- return(local_md5(hashes | sort | join(' '))) -}}
 {% endmacro %}
 
 
@@ -191,5 +213,5 @@ select 0 as customers
     {% for column in adapter.get_columns_in_relation(periods) %}
         {% do columns.append('case when is_built then ' ~ hashes[column.name] ~ ' else ' ~ column.name ~ ' end as ' ~ column.name if column.name in hashes else column.name) %}
     {% endfor %}
-    {% do run_query(spark__replace_table(periods, 'select ' ~ columns | join(', ') ~ ' from ' ~ periods)) %}
+    {% do spark__replace_table(periods, 'select ' ~ columns | join(', ') ~ ' from ' ~ periods) %}
 {% endmacro %}

@@ -49,8 +49,8 @@
     {%- endset -%}
     {%- if execute and flags.WHICH in ['build', 'run', 'retry'] -%}
         {%- for table, keys in tables.items() -%}
-            {%- do run_query(spark__replace_table(table, 'select * from ' ~ table ~ ' where ' ~ keys | join(' in (' ~ remembered ~ ') and ') ~ ' in (' ~ remembered ~ ')')) -%}
+            {%- do spark__replace_table(table, 'select * from ' ~ table ~ ' where ' ~ keys | join(' in (' ~ remembered ~ ') and ') ~ ' in (' ~ remembered ~ ')') -%}
         {%- endfor -%}
-        {{- return(spark__replace_table(activity, kept_activity)) -}}
+        {%- do spark__replace_table(activity, kept_activity) -%}
     {%- endif -%}
 {% endmacro %}

@@ -13,6 +13,7 @@
     {% set found = find_raw_tables(contract) %}
     {% set schema = contract[0].schema %}
     {% do lock_warehouse_to_dataset(schema) %}
+    {% do check_publication() if flags.WHICH == 'build' and publish_path() is not none and target.name in var('publish_targets') %}
     {% do keep_other_published_dataset() %}
     {% set text = dbt.type_string() %}
     {% do create_empty_table(input_relation(schema, 'rejected_lines'), 'source_table ' ~ text ~ ', line bigint, error ' ~ text) %}
@@ -174,8 +175,8 @@
         {% set held = published_data_set(path) %}
         {% if held and held != var('dataset') %}
             {% do exceptions.raise_compiler_error(
-                path ~ " holds the data set '" ~ held ~ "'; this build is of '" ~ var('dataset')
-                ~ "'. Give it a file of its own with var publish_path, or replace that one with replace_other_dataset: true."
+                published_place() ~ " holds the data set '" ~ held ~ "'; this build is of '" ~ var('dataset')
+                ~ "'. " ~ ('Give it a file of its own with var publish_path, or replace' if 'path' in target else 'Replace') ~ ' that one with replace_other_dataset: true.'
             ) %}
         {% endif %}
     {% endif %}

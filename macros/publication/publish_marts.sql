@@ -20,14 +20,14 @@
     {% endif %}
     {#- Everything is green, so only an error shows a scheduler that readers keep the old file. -#}
     {% if lost_rows %}
-        {% do exceptions.raise_compiler_error('Not published, ' ~ path ~ ' is unchanged: ' ~ lost_rows) %}
+        {% do exceptions.raise_compiler_error('Not published, ' ~ customer_segmentation.published_place() ~ ' is unchanged: ' ~ lost_rows) %}
     {% elif reason %}
-        {% do log('Not published, ' ~ path ~ ' is unchanged: ' ~ reason, info=true) %}
+        {% do log('Not published, ' ~ customer_segmentation.published_place() ~ ' is unchanged: ' ~ reason, info=true) %}
     {% else %}
         {% for role, kinds in customer_segmentation.setting('roles').items() %}
             {% do log('Published roles/' ~ role ~ '/' ~ path.rpartition('/')[2] ~ ' beside it: ' ~ kinds | join(', '), info=true) %}
         {% endfor %}
-        {% do log('Published ' ~ path ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
+        {% do log('Published ' ~ customer_segmentation.published_place() ~ '\n' ~ customer_segmentation.summary_of_build(results, path), info=true) %}
     {% endif %}
     {{ return('') }}
 {% endmacro %}
@@ -60,15 +60,13 @@
 {% endmacro %}
 
 {#-
-    Readers use the views of the schema published. They lead to one of two schemas; a build copies its marts to the other, turns the
-    views round, and drops the copies they led to, which may hold people who were erased since.
+    Readers use the views of the schema published. They lead to tables of a schema such as published_1; a build copies its marts to
+    another, turns the views round, and drops the copies they led to, which may hold people who were erased since. A build that was
+    killed between two views leaves them in two schemas, so the next one copies to a third.
 -#}
 {% macro spark__publish_tables(request) %}
-    {% if request.roles %}
-        {% do exceptions.raise_compiler_error('Var roles is set, and files of roles are written on DuckDB alone. Expected {}: on Spark, grant rights on the views of the schema published.') %}
-    {% endif %}
     {% set views, tables, lost = customer_segmentation.spark__published_views(), request.tables | rejectattr('schema', 'equalto', 'details') | list, [] %}
-    {% for table in tables if table.must_keep_rows and not request.allow_empty and table.name in views %}
+    {% for table in tables if table.must_keep_rows and not request.allow_empty and views.get(table.name) %}
         {% if not run_query('select 1 from ' ~ table.relation ~ ' limit 1') | length and run_query('select 1 from published.' ~ table.name ~ ' limit 1') | length %}
             {% do lost.append(table.name) %}
         {% endif %}
@@ -76,34 +74,59 @@
     {% if lost %}
         {{ return(lost | join(', ') ~ ' would be empty, but the schema published has rows there. If that is intended, run again with the var allow_empty_publish: true.') }}
     {% endif %}
-    {% set schemas = ['published_1', 'published_2'] %}
-    {% if 'customers' in views and 'published_1' in run_query('show create table published.customers').columns[0].values()[0] %}
-        {% set schemas = schemas | reverse | list %}
-    {% endif %}
-    {% set schema, earlier = schemas %}
-    {% do run_query('drop schema if exists ' ~ schema ~ ' cascade') %}
-    {% do run_query('create schema ' ~ schema) %}
-    {% for table in tables %}
-        {% do run_query('create table ' ~ schema ~ '.' ~ table.name ~ ' as select * from ' ~ table.relation) %}
+    {% set made, free = customer_segmentation.spark__published_schemas(), [] %}
+    {% for number in range(1, views | length + 2) if 'published_' ~ number not in views.values() %}
+        {% do free.append('published_' ~ number) %}
+    {% endfor %}
+    {% do run_query('drop schema if exists ' ~ free[0] ~ ' cascade') %}
+    {% for schema in [free[0], 'published'] if schema == free[0] or schema not in made %}
+        {% do run_query('create schema ' ~ schema ~ ' comment ' ~ customer_segmentation.sql_literal(customer_segmentation.spark__published_comment())) %}
     {% endfor %}
     {% for table in tables %}
-        {% do run_query('create or replace view published.' ~ table.name ~ ' comment ' ~ customer_segmentation.sql_literal(table.description) ~ ' as select * from ' ~ schema ~ '.' ~ table.name) %}
+        {% do run_query('create table ' ~ free[0] ~ '.' ~ table.name ~ ' as select * from ' ~ table.relation) %}
+    {% endfor %}
+    {% for table in tables %}
+        {% do run_query('create or replace view published.' ~ table.name ~ ' comment ' ~ customer_segmentation.sql_literal(table.description) ~ ' as select * from ' ~ free[0] ~ '.' ~ table.name) %}
     {% endfor %}
     {% for view in views if view not in tables | map(attribute='name') %}
         {% do run_query('drop view published.' ~ view) %}
     {% endfor %}
-    {% do run_query('drop schema if exists ' ~ earlier ~ ' cascade') %}
+    {% for schema in made if schema not in [free[0], 'published'] %}
+        {% do run_query('drop schema ' ~ schema ~ ' cascade') %}
+    {% endfor %}
     {{ return(none) }}
 {% endmacro %}
 
-{% macro spark__published_views() %}
-    {% do run_query('create schema if not exists published') %}
-    {% set names = [] %}
-    {#- Temporary views are listed with those of each schema. -#}
-    {% for row in run_query('show views in published') if row['namespace'] == 'published' %}
-        {% do names.append(row['viewName']) %}
+{#- By it a publication knows the schemas it may drop from. -#}
+{% macro spark__published_comment() %}
+    {{ return('Of the dbt project customer_segmentation, which drops what is in it when it publishes.') }}
+{% endmacro %}
+
+{% macro spark__published_schemas() %}
+    {% set schemas, comment = [], customer_segmentation.spark__published_comment() %}
+    {% for name in run_query("show schemas like 'published*'").columns[0].values() if modules.re.fullmatch('published(_[0-9]+)?', name) %}
+        {% do schemas.append(name) %}
+        {% if comment not in run_query('describe schema ' ~ name).columns['info_value'].values() %}
+            {% do exceptions.raise_compiler_error('The schema ' ~ name ~ ' is not one of this project, which would drop what is in it. Expected no such schema, or, if all of it may be dropped: comment on schema ' ~ name ~ ' is ' ~ customer_segmentation.sql_literal(comment)) %}
+        {% endif %}
     {% endfor %}
-    {{ return(names) }}
+    {{ return(schemas) }}
+{% endmacro %}
+
+{% macro spark__published_views() %}
+    {% set schemas, views, there = customer_segmentation.spark__published_schemas(), {}, [] %}
+    {#- Temporary views are listed with those of each schema. -#}
+    {% for schema in schemas %}
+        {% for row in run_query('show tables in ' ~ schema) if row['namespace'] == schema %}
+            {% do there.append(schema ~ '.' ~ row['tableName']) %}
+        {% endfor %}
+    {% endfor %}
+    {% for table in there if table.startswith('published.') %}
+        {% set name = table.partition('.')[2] %}
+        {% set read = modules.re.search('from (published_[0-9]+)[.]' ~ name ~ '\\s*$', run_query('show create table ' ~ table).columns[0].values()[0] | lower) %}
+        {% do views.update({name: read.group(1) if read and read.group(1) ~ '.' ~ name in there else none}) %}
+    {% endfor %}
+    {{ return(views) }}
 {% endmacro %}
 
 
@@ -117,7 +140,7 @@
 {% endmacro %}
 
 {% macro spark__published_data_set(path) %}
-    {{ return(run_query('select dataset from published.data_set').columns[0].values() | first if 'data_set' in spark__published_views() else none) }}
+    {{ return(run_query('select dataset from published.data_set').columns[0].values() | first if spark__published_views().get('data_set') else none) }}
 {% endmacro %}
 
 
@@ -199,18 +222,46 @@
 {% endmacro %}
 
 
-{#- What is published, in words: a file, or a schema. -#}
 {% macro publish_path() %}
     {{ return(adapter.dispatch('publish_path', 'customer_segmentation')()) }}
 {% endmacro %}
 
 {% macro spark__publish_path() %}
-    {{ return('the schema published' if project_name == 'customer_segmentation' and var('publish_path', '') is not none else none) }}
+    {{ return('published' if project_name == 'customer_segmentation' and var('publish_path', '') is not none else none) }}
 {% endmacro %}
 
 {% macro default__publish_path() %}
     {% set home = env_var('SEGMENTATION_HOME', '') %}
     {{ return(var('publish_path', (home ~ '/' if home else '') ~ 'published/segments.duckdb' if project_name == 'customer_segmentation' else none)) }}
+{% endmacro %}
+
+
+{#- In words, for messages. -#}
+{% macro published_place() %}
+    {{ return(adapter.dispatch('published_place', 'customer_segmentation')()) }}
+{% endmacro %}
+
+{% macro default__published_place() %}
+    {{ return(customer_segmentation.publish_path()) }}
+{% endmacro %}
+
+{% macro spark__published_place() %}
+    {{ return('the schema published') }}
+{% endmacro %}
+
+
+{% macro check_publication() %}
+    {% do return(adapter.dispatch('check_publication', 'customer_segmentation')()) %}
+{% endmacro %}
+
+{% macro default__check_publication() %}
+{% endmacro %}
+
+{% macro spark__check_publication() %}
+    {% if customer_segmentation.setting('roles') %}
+        {% do exceptions.raise_compiler_error('Var roles is set, and files of roles are written on DuckDB alone. Expected {}: on Spark, grant rights on the views of the schema published.') %}
+    {% endif %}
+    {% do customer_segmentation.spark__published_schemas() %}
 {% endmacro %}
 
 

@@ -6,7 +6,9 @@ second build takes over the periods of the first. DuckDB builds it once, from no
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from spark_session import local_session
 from test_builds_behaviour import DEFAULTS, RAW
 from test_spark_models import comparison
 
-import dbt_segmentation
+import dbt_segmentation_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,6 +44,10 @@ class Engines:
 
     published: duckdb.DuckDBPyConnection
     session: SparkSession
+    # Of the erased customer, in the first build.
+    keys: list[str]
+    # Runs dbt as the second build did, and returns its errors.
+    run: Callable[..., str]
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.session.sql(sql).collect()]
@@ -73,14 +79,17 @@ def engines(workshop: Workshop, session: SparkSession) -> Iterator[Engines]:
     before: dict[str, Any] = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}
     after = before | {"erasure_requests": requests()}
     folder = workshop.folder("demo-on-spark")
+    keys: list[str] = []
     for tables, as_of in [(before, "2017-12-01"), (after, None)]:
         write_raw(folder, tables)
         own = {"raw_dir": (folder / "raw").as_uri(), "publish_targets": ["spark"], "as_of": as_of}
         assert dbt(workshop.builder.project, folder, VARS | own, "build") == ""
+        keys = keys or keys_of(session)
+        run = functools.partial(dbt, workshop.builder.project, folder, VARS | own)
     whole = workshop.folder("demo-on-duckdb")
     built = workshop.build(whole, after, VARS | {"raw_dir": "raw"}).passed()
     with duckdb.connect(built.published, read_only=True) as published:
-        yield Engines(published, session)
+        yield Engines(published, session, keys, run)
     drop_schemas(session)
 
 
@@ -88,6 +97,22 @@ def drop_schemas(session: SparkSession) -> None:
     for (schema,) in session.sql("show schemas").collect():
         if schema != "default":
             session.sql(f"drop schema {schema} cascade")
+
+
+def keys_of(session: SparkSession) -> list[str]:
+    """The keys of the customer to erase, of each record and of the person."""
+    found = session.sql(
+        "select record_key, customer_key from identity.int_identity__records "
+        f"where source_system = 'panel' and '{ERASED}' in (record_id, customer_ref)"
+    ).collect()
+    assert found
+    return sorted({str(key) for row in found for key in row})
+
+
+def tables_in(session: SparkSession, schema: str) -> list[str]:
+    """Without temporary views, which are listed with those of each schema."""
+    listed = session.sql(f"show tables in {schema}").collect()
+    return [name for _, name, is_temporary in listed if not is_temporary]
 
 
 def requests() -> pd.DataFrame:
@@ -122,10 +147,7 @@ def test_all_marts_are_those_of_duckdb(engines: Engines) -> None:
         "select table_schema, table_name from information_schema.tables "
         "where table_schema <> 'details' order by all"
     ).fetchall()
-    # Temporary views are listed with those of each schema.
-    listed = engines.rows("show views in published")
-    views = {name for schema, name, _ in listed if schema == "published"}
-    assert views == {name for _, name in tables}
+    assert set(tables_in(engines.session, "published")) == {name for _, name in tables}
     found = {name: differences(engines, schema, name) for schema, name in tables}
     assert {name: unlike for name, unlike in found.items() if unlike} == {}
 
@@ -153,16 +175,39 @@ def test_the_second_build_took_over_what_the_first_had_built(engines: Engines) -
     assert kept
 
 
+@pytest.mark.parametrize("ending", ["__last", "__new"])
+def test_notes_on_periods_outlast_a_build_that_stopped(engines: Engines, ending: str) -> None:
+    """dbt-spark drops int_periods before it makes it, and all periods would be built again."""
+    spare = f"periods.int_periods{ending}"
+    engines.session.sql(f"drop table if exists {spare}")
+    engines.session.sql(f"alter table periods.int_periods rename to {spare}")
+    assert engines.run("run", "--select", "int_periods") == ""
+    built = engines.rows("select is_current, is_built from periods.int_periods order by as_of")
+    assert {is_current for is_current, is_built in built if is_built} == {True}
+    assert len(built) > 1
+
+
 def test_an_erased_customer_is_in_no_table_behind_the_input(engines: Engines) -> None:
-    for schema in ("identity", "published"):
-        for name in [name for _, name, _ in engines.rows(f"show tables in {schema}")]:
-            columns = {name for name, *_ in engines.rows(f"describe {schema}.{name}")}
-            if "erase" not in name and {"source_system", "customer_ref"} <= columns:
-                left = engines.rows(
-                    f"select * from {schema}.{name} "
-                    f"where source_system = 'panel' and customer_ref = '{ERASED}'"
-                )
-                assert not left, f"{schema}.{name}"
+    """Neither by reference nor by a key that the build before had, whatever the column."""
+    schemas = {schema for (schema,) in engines.rows("show schemas")} - {"default", "input"}
+    assert {"identity", "periods", "published", "restricted", "scores"} <= schemas
+    keys = ", ".join(f"'{key}'" for key in engines.keys)
+    found = {}
+    for schema in sorted(schemas):
+        for name in tables_in(engines.session, schema):
+            columns = {
+                column: kind for column, kind, *_ in engines.rows(f"describe {schema}.{name}")
+            }
+            tests = [
+                f"`{column}` in ({keys})" for column, kind in columns.items() if kind == "string"
+            ]
+            if "erase" not in name and {"source_system", "customer_ref"} <= set(columns):
+                tests.append(f"source_system = 'panel' and customer_ref = '{ERASED}'")
+            if tests:
+                sql = f"select count(*) from {schema}.{name} where {' or '.join(tests)}"
+                found[f"{schema}.{name}"] = engines.rows(sql)[0][0]
+    assert "restricted.int_identity__pairs" in found
+    assert {name: rows for name, rows in found.items() if rows} == {}
 
 
 # --- Python models ---------------------------------------------------------------------------
@@ -173,11 +218,13 @@ def test_a_python_model_takes_no_more_rows_than_the_driver_holds(
 ) -> None:
     session.sql("create or replace temporary view two as select 1 as x union all select 2 as x")
     code = "def model(dbt, session): return dbt('two')\ndbtObj = lambda load: load\n"
-    model = dbt_segmentation.SessionModel({"name": "sums", "relation_name": "default.sums"}, None)
-    monkeypatch.setattr(dbt_segmentation, "MOST_ROWS", 2)
+    model = dbt_segmentation_spark.SessionModel(
+        {"name": "sums", "relation_name": "default.sums"}, None
+    )
+    monkeypatch.setattr(dbt_segmentation_spark, "MOST_ROWS", 2)
     model.submit(code)
     assert sorted(x for (x,) in session.table("default.sums").collect()) == [1, 2]
-    monkeypatch.setattr(dbt_segmentation, "MOST_ROWS", 1)
+    monkeypatch.setattr(dbt_segmentation_spark, "MOST_ROWS", 1)
     with pytest.raises(DbtRuntimeError, match="sums reads two, which has more than 1 rows"):
         model.submit(code)
 
@@ -238,6 +285,11 @@ def test_raw_tables_are_read_from_the_catalog(
         ({"orders.csv": HEADER, "orders.jsonl": "{}"}, "holds orders more than once"),
         ({"orders.csv": HEADER, "orders_2025.csv": HEADER}, "looks like the table orders"),
         ({"orders/a.csv": HEADER, "orders/b.xlsx": "1"}, "holds a file that is not read"),
+        ({"orders/a.csv": HEADER, "orders/b.csv": ANNA}, "b.csv begins with another line than"),
+        (
+            {"orders/day=1/a.csv": HEADER, "orders/day=2/b/c.csv": HEADER},
+            "Expected folders of one kind",
+        ),
     ],
 )
 def test_what_would_not_be_read_stops_the_build_with_one_line(
@@ -246,3 +298,99 @@ def test_what_would_not_be_read_stops_the_build_with_one_line(
     said = shop(files)
     assert expected in said
     assert "anna" not in said
+
+
+def test_parts_are_read_from_plain_folders_and_notes_are_passed_over(
+    shop: Callable[..., str], session: SparkSession
+) -> None:
+    files = {"orders/a.csv": HEADER + ANNA, "orders/2026/b.csv": HEADER + "2,ben,2026-01-03,1\n"}
+    assert shop(files | {"orders_notes.md": "as DuckDB does"}) == ""
+    assert [row[:2] for row in orders(session)] == [("1", "anna"), ("2", "ben")]
+
+
+@pytest.mark.parametrize("form", ["{relative}", "./{relative}/", "{folder}/", "FILE://{folder}"])
+def test_a_folder_of_raw_files_may_be_written_in_several_ways(
+    shop: Callable[..., str], workshop: Workshop, session: SparkSession, form: str
+) -> None:
+    folder = workshop.folder("door-on-spark") / "raw"
+    # Within it a folder has its name.
+    files = {"orders/raw/a.csv": HEADER + ANNA, "products.csv": "product_id\n"}
+    given = form.format(folder=folder, relative=os.path.relpath(folder))
+    assert shop(files, raw_dir=given) == ""
+    assert orders(session) == [("1", "anna", None)]
+
+
+@pytest.mark.parametrize("form", ["{folder}/.", "{folder}/orders/..", "{folder}*"])
+def test_other_forms_are_refused_in_one_line(
+    shop: Callable[..., str], workshop: Workshop, form: str
+) -> None:
+    given = form.format(folder=workshop.folder("door-on-spark") / "raw")
+    said = shop({"orders/a.csv": HEADER + ANNA}, raw_dir=given)
+    assert "doesn't end with the name of the folder" in said
+
+
+def test_links_to_other_folders_are_refused(shop: Callable[..., str]) -> None:
+    assert "Var raw_roots is set" in shop({"orders.csv": HEADER}, raw_roots=["/data"])
+
+
+# --- Publication -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def publish(workshop: Workshop, session: SparkSession) -> Iterator[Callable[..., str]]:
+    """Publishes tables of one row, with the number that is given."""
+    folder = workshop.folder("publication-on-spark")
+
+    def publishes(number: int, *names: str) -> str:
+        session.sql("create schema if not exists made")
+        session.sql("drop table if exists made.rows")
+        session.sql(f"create table made.rows as select {number} as x")
+        table = {"relation": "made.rows", "schema": "main", "description": "A shop's"}
+        tables = [table | {"name": name, "must_keep_rows": name == "customers"} for name in names]
+        given = json.dumps({"request": {"roles": {}, "allow_empty": False, "tables": tables}})
+        macro = ["run-operation", "publish_tables", "--args", given]
+        return dbt(workshop.builder.project, folder, {"dataset": "shop"}, *macro)
+
+    yield publishes
+    drop_schemas(session)
+
+
+def published(session: SparkSession) -> tuple[set[str], dict[str, int]]:
+    """The schemas of a publication, and what its views show."""
+    schemas = {schema for (schema,) in session.sql("show schemas like 'published*'").collect()}
+    names = tables_in(session, "published")
+    return schemas, {name: session.table(f"published.{name}").collect()[0].x for name in names}
+
+
+def test_views_are_turned_to_a_schema_that_none_of_them_leads_to(
+    publish: Callable[..., str], session: SparkSession
+) -> None:
+    assert publish(1, "customers", "gone") == ""
+    assert published(session) == ({"published", "published_1"}, {"customers": 1, "gone": 1})
+    # A build that was killed between two views, one whose table is lost, and what others made.
+    (comment,) = (
+        row.info_value
+        for row in session.sql("describe schema published").collect()
+        if row.info_name == "Comment"
+    )
+    session.sql(f"create schema published_2 comment '{comment}'")
+    session.sql("create table published_2.segments as select 0 as x")
+    session.sql("create view published.segments as select * from published_2.segments")
+    session.sql("create table published_1.data_set as select 0 as x")
+    session.sql("create view published.data_set as select * from published_1.data_set")
+    session.sql("drop table published_1.data_set")
+    session.sql("create schema published_archive")
+    assert publish(2, "customers", "segments", "data_set") == ""
+    schemas, shown = published(session)
+    assert schemas == {"published", "published_3", "published_archive"}
+    assert shown == {"customers": 2, "segments": 2, "data_set": 2}
+
+
+@pytest.mark.parametrize("schema", ["published", "published_2"])
+def test_a_schema_that_others_made_is_refused_and_kept(
+    publish: Callable[..., str], session: SparkSession, schema: str
+) -> None:
+    session.sql(f"create schema {schema}")
+    session.sql(f"create table {schema}.theirs as select 1 as x")
+    assert f"The schema {schema} is not one of this project" in publish(1, "customers")
+    assert tables_in(session, schema) == ["theirs"]

@@ -897,7 +897,8 @@ BY_BUILDS = {
         "note_built_periods",
         "forget_erased_records",
     ),
-    *("publish_path", "published_data_set", "publish_tables"),
+    *("publish_path", "published_place", "published_data_set", "publish_tables"),
+    *("check_publication", "stored_relation"),
 }
 
 

@@ -47,6 +47,8 @@ GRAMMAR_ALONE = {
     "window backwards",
     "is_known of a count",
     "too deep",
+    "too deep to read",
+    "too long",
     "unknown scheme",
     "unknown rule segment",
     "itself",

@@ -37,7 +37,7 @@
 {#- Path and format of each contract table that has files below raw_dir. -#}
 {% macro spark__raw_places(contract) %}
     {% if setting('raw_roots') %}
-        {% do exceptions.raise_compiler_error('Var raw_roots is set, and Spark follows no links. Expected []: put the files themselves into raw_dir.') %}
+        {% do exceptions.raise_compiler_error('Var raw_roots is set, and Spark follows all links, wherever they lead. Expected []: see to it that those in raw_dir lead to raw data alone.') %}
     {% endif %}
     {% set places, names = {}, contract | map(attribute='name') | list %}
     {% do run_query('create or replace temporary view raw_files using binaryFile options (path ' ~ sql_literal(var('raw_dir')) ~ ", recursiveFileLookup 'true')") %}

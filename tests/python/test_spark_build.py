@@ -329,7 +329,9 @@ def test_other_forms_are_refused_in_one_line(
     assert "doesn't end with the name of the folder" in said
 
 
-def test_links_to_other_folders_are_refused(shop: Callable[..., str]) -> None:
+def test_folders_that_links_may_lead_to_are_refused_as_they_can_t_be_limited(
+    shop: Callable[..., str],
+) -> None:
     assert "Var raw_roots is set" in shop({"orders.csv": HEADER}, raw_roots=["/data"])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from cluster_settings import little_evidence
 from examples import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
@@ -169,6 +169,7 @@ def test_dunn_is_least_separation_over_largest_diameter(labels, seed):
 
 
 @examples(50)
+@example(2, 898, "ward")  # [[0, 3], [3, 0]], which looks like a table of distances
 @given(st.integers(2, 40), st.integers(0, 1000), st.sampled_from(candidates.LINKAGES))
 def test_a_cut_has_k_groups_that_nest_even_among_ties(rows, seed, linkage):
     matrix = np.random.default_rng(seed).integers(0, 4, (rows, 2)).astype(float)

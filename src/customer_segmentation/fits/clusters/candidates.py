@@ -216,8 +216,10 @@ def link(matrix: Matrix, linkage: str) -> Matrix:
     Memory grows with the rows squared: 20,000 rows take over 3 GB.
     """
     from scipy.cluster import hierarchy
+    from scipy.spatial import distance
 
-    merges: Matrix = hierarchy.linkage(matrix, linkage)
+    # Of rows, scipy warns where they look like a table of distances, as those of two customers may.
+    merges: Matrix = hierarchy.linkage(distance.pdist(matrix), linkage)
     return merges
 
 

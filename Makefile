@@ -164,10 +164,10 @@ check check-kill: export KILLS := $(N)
 check: export ALL_EXAMPLES := 2000
 
 check: $(INSTALLED) unit-tests-alone ## Run the checks of reliability at full size; writes the table in docs/reliability.md
-	$(BIN)/pytest -m check --page docs/reliability.md
+	$(BIN)/pytest -m check --page=docs/reliability.md
 
 check-kill: $(INSTALLED) ## The check that kills builds alone: make check-kill N=200
-	$(BIN)/pytest -m check --page docs/reliability.md tests/python/test_builds_kill.py
+	$(BIN)/pytest -m check --page=docs/reliability.md tests/python/test_builds_kill.py
 
 lint: $(INSTALLED) ## Check SQL and Python style
 	$(BIN)/ruff check

@@ -14,12 +14,14 @@ from typing import Any
 
 import duckdb
 
-# The date in the data and the rows of every table: different for runs on different data.
+# The date in the data and the rows of every table: different for runs on different data. A build
+# that was killed while it published is in the audit log of the next.
 ONE_RUN = """
     select
         (select max(as_of) from monitoring.data_set),
         cast(list((schema_name, table_name, estimated_size) order by all) as varchar)
     from duckdb_tables()
+    where table_name <> 'audit_log'
 """
 
 

@@ -114,7 +114,7 @@ check-audit: $(INSTALLED) ## Look for changed, missing or moved lines in the aud
 serve: $(INSTALLED) ## Answer questions about customers and segments over HTTP: make serve PORT=8000
 	@$(BIN)/customer-segmentation serve --port "$(or $(PORT),8000)" $(CHOSEN)
 
-# The address of Redis, REDIS_URL, is in the environment.
+# The broker is in the environment: REDIS_URL, or KAFKA_CONFIG.
 live: $(INSTALLED) ## Keep memberships up to date with the orders and events of a stream: make live STREAM=raw AS_OF=2026-12-02
 	@$(BIN)/customer-segmentation live --stream "$(or $(STREAM),raw)" $(if $(AS_OF),--as-of "$(AS_OF)") $(CHOSEN)
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from conftest import (
     open_folder,
     scenario,
 )
+from kafka_cluster import Cluster
 from other_processes import free_port
 
 from customer_segmentation.erasure.search import Traces, hits_in_bytes, hits_in_tables
@@ -499,15 +500,20 @@ def broker(tmp_path):
 
 @pytest.fixture
 def follower(shop, broker, tmp_path):
+    return following(shop, tmp_path / "shop", REDIS_URL=f"redis://127.0.0.1:{broker.port}")
+
+
+def following(
+    shop: Shop, folder: Path, **address: str
+) -> tuple[Path, Callable[..., subprocess.Popen[str]]]:
     """Starts `live` as a process in a copy of the shop as it was loaded."""
-    folder = tmp_path / "shop"
     shutil.copytree(shop.home, folder)
     command = [sys.executable, "-m", "customer_segmentation.cli", "live"]
     command += ["--contract", str(ROOT / "models/staging/_input__sources.yml")]
-    environment = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{broker.port}"}
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = {**os.environ, **address}
         return subprocess.Popen([*command, *arguments], cwd=folder, env=environment, **pipes)
 
     return folder, start
@@ -536,6 +542,25 @@ def test_a_follower_and_a_broker_that_are_killed_lose_nothing(shop, broker, foll
     state = state_file(folder / "warehouse" / "trial.duckdb")
     assert state_of(state)[0] == expected_of(shop)
     assert broker.client.xpending("raw", "customer_segmentation:trial")["pending"] == 0
+    assert not any(reference in said + log for reference in ("c1", "device", "o100"))
+
+
+def test_a_follower_of_a_kafka_topic_comes_to_the_same(shop, tmp_path):
+    cluster = Cluster()
+    settings = str(cluster.settings(tmp_path / "client.properties"))
+    folder, start = following(shop, tmp_path / "shop", KAFKA_CONFIG=settings)
+    half = len(NEWS) // 2
+    for part in (NEWS[:half], NEWS[half:]):
+        cluster.send((one["record"].encode(), {"table": one["table"]}) for one in map(fields, part))
+        process = start()
+        wait_for_profiles(process)
+        time.sleep(random.Random(half).uniform(3, 6))
+        process.kill()
+        process.communicate()
+    said, log = start("--until-empty").communicate()
+    assert " memberships changed" in said, log
+    state = state_file(folder / "warehouse" / "trial.duckdb")
+    assert state_of(state)[0] == expected_of(shop)
     assert not any(reference in said + log for reference in ("c1", "device", "o100"))
 
 

@@ -17,7 +17,7 @@ A_CHOICE = {"text-unidecode": "Artistic License"}
 
 def run_time_packages():
     """Names of the package's installed dependencies, with theirs."""
-    extras = "demo,serve,live" + (",spark" if find_spec("pyspark") else "")
+    extras = "demo,serve,live,kafka" + (",spark" if find_spec("pyspark") else "")
     found, waiting = set(), [Requirement(f"customer-segmentation[{extras}]")]
     while waiting:
         wanted = waiting.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import duckdb
 
 from customer_segmentation.input.contract import read_contract
 from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.messages import Messages
 from customer_segmentation.live.models import Compiled, Models, take_snapshot
 from customer_segmentation.live.profiles import Batch, Profiles
 from customer_segmentation.live.state import NewBuild, State, run_of, state_file
@@ -103,21 +105,17 @@ def follow(
     """Takes in the messages of a stream, until it is interrupted.
 
     Args:
-        stream: Name of the Redis stream.
+        stream: Name of the Redis stream, or of the Kafka topic where KAFKA_CONFIG is set.
         as_of: Exclusive date up to which rows count; None: the as_of of the build.
         variables: The vars of the build.
         target: dbt's target folder.
         contract: The declared sources.
         until_empty: Whether to stop at the end of the stream.
     """
-    # Redis is needed here alone.
-    from customer_segmentation.live.stream import Stream
-
     messages = changes = 0
     stop = Stop()
     with stop.handled(), State(state_file(working_file(variables))) as state:
-        source = Stream(stream, working_file(variables).stem, from_start=state.build() is None)
-        batches = source.read(until_empty)
+        batches = _batches(stream, working_file(variables).stem, state.build() is None, until_empty)
         try:
             published = published_file(variables)
             for run, profiles in _builds(state, as_of, variables, target, contract):
@@ -130,6 +128,17 @@ def follow(
         except KeyboardInterrupt:
             state.rollback()
         return Done(messages, changes, state.reasons())
+
+
+def _batches(stream: str, dataset: str, from_start: bool, until_empty: bool) -> Iterator[Messages]:
+    # Only the client of the broker in use has to be installed.
+    if os.environ.get("KAFKA_CONFIG"):
+        from customer_segmentation.live.kafka_topic import KafkaTopic
+
+        return KafkaTopic(stream, dataset, from_start).read(until_empty)
+    from customer_segmentation.live.redis_stream import RedisStream
+
+    return RedisStream(stream, dataset, from_start).read(until_empty)
 
 
 def _builds(
@@ -182,7 +191,7 @@ def _wait_for_snapshot(working: Path, snapshot: Path, compiled: Compiled) -> Non
 
 def until_replaced(
     run: str,
-    batches: Iterator[list[tuple[str, dict[str, str]]]],
+    batches: Iterator[Messages],
     profiles: Profiles,
     published: Path,
     target: Path,

@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 from customer_segmentation.input.contract import ContractTable
 
 LARGEST_CHARACTERS = 65_536
+LARGEST_BATCH = 5_000
+
+# Of a batch, each with its id in the stream: milliseconds of its arrival, then other numbers, all
+# with - between them.
+Messages = list[tuple[str, dict[str, str]]]
 
 
 class Record(NamedTuple):

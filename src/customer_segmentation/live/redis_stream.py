@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from customer_segmentation.live.errors import LiveError
+from customer_segmentation.live.messages import LARGEST_BATCH, Messages
 
 try:
     import redis
@@ -21,14 +22,11 @@ except ModuleNotFoundError as error:
 # One process reads a data set's stream; after a restart it has the same name, and what it had not
 # acknowledged is delivered to it again.
 _CONSUMER = "live"
-LARGEST_BATCH = 5_000
 _LONGEST_PAUSE = 30.0
 _LOG = logging.getLogger(__name__)
 
-Messages = list[tuple[str, dict[str, str]]]
 
-
-class Stream:
+class RedisStream:
     """A stream that is read from its start, or from where the group left off.
 
     Args:

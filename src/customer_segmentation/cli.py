@@ -453,7 +453,7 @@ _READERS = (
 )
 _HOST = "--host", {"default": "127.0.0.1", "help": "address to listen on; default: this machine's"}
 _PORT = "--port", {"type": int, "default": 8000, "help": "port to listen on; default: 8000"}
-_STREAM = "--stream", {"default": "raw", "help": "name of the Redis stream or Kafka topic; default: raw"}
+_STREAM = "--stream", {"default": "raw", "help": "Redis stream or Kafka topic; default: raw"}
 _AS_OF = (
     "--as-of",
     {

@@ -13,7 +13,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self._producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "ours"})
-        (broker,) = self._producer.list_topics(timeout=10).brokers.values()
+        (broker,) = self._producer.list_topics(timeout=60).brokers.values()
         self._address = f"{broker.host}:{broker.port}"
 
     def settings(self, file: Path) -> Path:
@@ -28,4 +28,4 @@ class Cluster:
         """Sends records with their headers to the topic raw."""
         for record, headers in messages:
             self._producer.produce("raw", record, headers=dict(headers))
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0

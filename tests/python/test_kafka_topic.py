@@ -91,7 +91,11 @@ def test_brokers_that_are_away_are_tried_again_and_reported_once(
     configure(tmp_path / "client.properties", monkeypatch, server, "sasl.password=hunter2")
     with caplog.at_level(logging.ERROR):
         batches = KafkaTopic("raw", "shop", from_start=False).read(stops_when_empty=True)
-        assert list(islice(batches, 3)) == [[], [], []]
+        for batch in islice(batches, 60):
+            assert batch == []
+            if caplog.records:
+                break
+        assert list(islice(batches, 2)) == [[], []]
         batches.close()
     (said,) = [record.message for record in caplog.records]
     assert said.startswith("Kafka can't be reached (")

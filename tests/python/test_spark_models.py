@@ -20,7 +20,7 @@ import pytest
 import spark_cluster
 from conftest import ROOT, Build, Workshop
 from other_processes import free_port
-from spark_session import local_session
+from spark_session import local_session, skip_without_spark
 from test_builds_behaviour import DEFAULTS, RAW
 
 from customer_segmentation.identity.identifiers import fold_text, hashed_reference, hashed_text
@@ -120,6 +120,8 @@ def relation_of(node: Any) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def demo(workshop: Workshop) -> Build:
+    # Before minutes are spent on a build.
+    skip_without_spark()
     if not (RAW / "orders.parquet").exists():
         pytest.skip("the demo's raw files are not prepared: make demo")
     raw = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}

@@ -89,7 +89,7 @@ def kill_one(
     for part, of in (("warehouse", green), ("published", green), ("raw", unkilled)):
         shutil.copytree(of.folder / part, folder / part)
     wrong = []
-    with reading(Build(folder, 0, "").published, pause=0.1) as reader:
+    with reading(Build(folder, 0, "").published, pause=0.5) as reader:
         killed = workshop.build(
             folder, None, VARS, killed_after=max(moment * unkilled.seconds, 0.01)
         )

@@ -198,7 +198,8 @@ def test_notes_on_periods_outlast_a_build_that_stopped(engines: Engines, ending:
 def test_an_erased_customer_is_in_no_table_behind_the_input(engines: Engines) -> None:
     """Neither by reference nor by a key that the build before had, whatever the column.
 
-    Tables of raw rows have those of the raw files, each with its fate, on DuckDB as well.
+    Raw rows, each with its fate, and the views on those that count have what the raw files have, on
+    DuckDB as well: the customer is left out where identity begins.
     """
     schemas = {schema for (schema,) in engines.rows("show schemas")} - {"default", "input"}
     assert {"identity", "periods", "published", "restricted", "scores"} <= schemas
@@ -206,7 +207,7 @@ def test_an_erased_customer_is_in_no_table_behind_the_input(engines: Engines) ->
     found = {}
     for schema in sorted(schemas):
         for name in tables_in(engines.session, schema):
-            if name.startswith("base_"):
+            if name.startswith(("base_", "stg_")):
                 continue
             columns = {
                 column: kind for column, kind, *_ in engines.rows(f"describe {schema}.{name}")

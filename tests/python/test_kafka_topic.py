@@ -65,6 +65,16 @@ def test_what_was_not_taken_in_comes_again_under_the_same_ids(topic: tuple[Clust
     assert len({i for i, _ in found}) == 2
 
 
+def test_a_reader_from_the_start_that_is_killed_at_once_begins_there_again(
+    topic: tuple[Cluster, Open],
+) -> None:
+    cluster, opened = topic
+    cluster.send((str(n).encode(), ORDERS) for n in range(20))
+    assert len(records(opened())) == 20
+    next(filter(None, opened(from_start=True).read(stops_when_empty=True)))
+    assert len(records(opened())) == 20
+
+
 def test_what_is_no_text_or_has_no_table_is_passed_on_to_be_set_aside(
     topic: tuple[Cluster, Open],
 ) -> None:

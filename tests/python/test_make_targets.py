@@ -43,6 +43,18 @@ def make(arguments: str, project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("target", ["check", "check-kill"])
+def test_the_checks_find_their_tests_and_their_page(tmp_path: Path, target: str) -> None:
+    lines = make(f"--dry-run {target}", ROOT).stdout.splitlines()
+    (command,) = [shlex.split(line) for line in lines if "--page" in line]
+    page = tmp_path / "reliability.md"
+    page.write_text((ROOT / "docs/reliability.md").read_text())
+    command = [part.replace("docs/reliability.md", str(page)) for part in command]
+    ran = subprocess.run([*command, "--collect-only"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "test_builds_kill.py" in ran.stdout
+
+
 def test_a_reader_that_stops_early_is_no_error(project: Path) -> None:
     for result_format in ("csv", "json", "table"):
         ran = make(f"query SQL='select * from many' FORMAT={result_format} | head -1", project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from customer_segmentation.live.errors import LiveError
@@ -12,7 +12,6 @@ from customer_segmentation.live.messages import LARGEST_BATCH, Messages
 
 try:
     from confluent_kafka import (
-        OFFSET_BEGINNING,
         Consumer,
         KafkaError,
         KafkaException,
@@ -85,26 +84,31 @@ class KafkaTopic:
                     return
                 yield [(_id_of(one), _fields_of(one)) for one in messages]
                 if messages:
-                    self._commit(messages)
+                    last = dict(map(_place_of, messages))
+                    self._commit(TopicPartition(self._name, p, at + 1) for p, at in last.items())
         finally:
             self._consumer.close()
 
     def _begin(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._at_end.clear()
-        if self._from_start:
-            for partition in partitions:
-                partition.offset = OFFSET_BEGINNING
-            self._from_start = not partitions
+        from_start, self._from_start = self._from_start, self._from_start and not partitions
+        if from_start:
+            # Where retention has taken the first messages, the client begins with the next one.
+            partitions = [TopicPartition(one.topic, one.partition, 0) for one in partitions]
         consumer.assign(partitions)
+        if from_start and partitions:
+            # A process that is killed before its first batch begins again, too.
+            self._commit(partitions)
 
     def _is_note(self, message: Message) -> bool:
         """Whether it is no message but a note of the client: the end of a partition, an error."""
-        error, partition = message.error(), _place_of(message)[0]
-        self._is_away = False
+        error, partition = message.error(), message.partition() or 0
         if error is None:
+            self._is_away = False
             self._at_end.discard(partition)
             return False
         if error.code() == KafkaError._PARTITION_EOF:
+            self._is_away = False
             self._at_end.add(partition)
             return True
         if error.retriable():
@@ -118,11 +122,10 @@ class KafkaTopic:
         assigned = {partition.partition for partition in self._consumer.assignment()}
         return bool(assigned) and assigned <= self._at_end
 
-    def _commit(self, messages: list[Message]) -> None:
-        last = dict(_place_of(one) for one in messages)
-        offsets = [TopicPartition(self._name, of, offset + 1) for of, offset in last.items()]
+    def _commit(self, places: Iterable[TopicPartition]) -> None:
+        """Keeps the places from which the group goes on."""
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            self._consumer.commit(offsets=list(places), asynchronous=False)
         except KafkaException as error:
             # They come again, and are known.
             _LOG.error("The place in %s was not kept: %s", self._name, _name_of(error))
@@ -136,7 +139,7 @@ class KafkaTopic:
 
 
 def _settings(file: Path) -> dict[str, object]:
-    """The settings of a client in Kafka's own form: key=value, with # before a comment."""
+    """The settings of a client in Kafka's own form: key=value, with # or ! before a comment."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -11,9 +11,10 @@ import pytest
 
 # What each check does, in the words of the page. Its tests name it: @pytest.mark.check("kill").
 CHECKS = {
-    "kill": "A whole build over yesterday's is killed at a random moment. The working file opens, "
-    "readers of the published file see one run all the time, and the next build leaves the tables "
-    "and files of a build that nothing interrupted.",
+    "kill": "A whole build over yesterday's is killed at a random moment, and so are the next "
+    "three, each over what the last one left. The working file opens after each, readers of the "
+    "published file see one run all the time, and a fifth build leaves the tables and files of a "
+    "build that nothing interrupted.",
     "publish": "Files are published under continuous reading, killed while they are published, and "
     "published where the disk is full or the folder closed. Readers get no error and see one "
     "publication; what fails says so in one line and leaves the old file.",

@@ -145,6 +145,7 @@ spark-down: $(INSTALLED) ## Stop the Spark cluster of make spark-up
 	@$(BIN)/python tests/python/spark_cluster.py down
 
 test-spark: $(SPARK) $(DEMO_FILES) ## Compare macros, SQL models and whole builds on Apache Spark with DuckDB, on the demo
+	@$(BIN)/python tests/python/spark_cluster.py check
 	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py tests/python/test_spark_build.py
 
 # Two checks run at a time; each prints its output when it finishes.

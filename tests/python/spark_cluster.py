@@ -1,6 +1,6 @@
 """A small Spark cluster on this machine: a master, two workers and a Thrift server.
 
-Run by `make spark-up` and `make spark-down`, and by the slow tests.
+Run by `make spark-up`, `make spark-down` and `make test-spark`, and by the slow tests.
 """
 
 from __future__ import annotations
@@ -45,16 +45,19 @@ def missing() -> str | None:
     return None
 
 
-def up(home: Path = HOME, master_port: int = MASTER_PORT, thrift_port: int = THRIFT_PORT) -> None:
-    """Starts the processes and waits until the Thrift server answers.
+def up(
+    home: Path = HOME, master_port: int = MASTER_PORT, thrift_port: int | None = THRIFT_PORT
+) -> None:
+    """Starts the processes and waits until the last one answers.
 
-    home: where the processes keep tables, logs and their ids.
+    home: where the processes keep tables, logs and their ids. thrift_port: None starts no Thrift
+    server, for those who come as the driver of a session.
     Raises RuntimeError, with all processes stopped, if one of them ends or none answers in time.
     """
     if running(home):
         raise RuntimeError(f"A cluster of {home} is running. Stop it: make spark-down")
     for port in (master_port, thrift_port):
-        if is_open(port):
+        if port and is_open(port):
             raise RuntimeError(f"Port {port} is taken by another process: stop that one first")
     home.mkdir(parents=True, exist_ok=True)
     master = f"spark://localhost:{master_port}"
@@ -68,8 +71,9 @@ def up(home: Path = HOME, master_port: int = MASTER_PORT, thrift_port: int = THR
             ]
             for number in range(1, WORKERS + 1)
         },
-        "thrift-server": _thrift_server(master, home, thrift_port),
     }
+    if thrift_port:
+        commands["thrift-server"] = _thrift_server(master, home, thrift_port)
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():
@@ -180,6 +184,8 @@ def main(command: str) -> str:
     lacking = missing()
     if lacking:
         sys.exit(lacking)
+    if command == "check":
+        return "Java and Spark are there."
     try:
         up()
     except RuntimeError as error:

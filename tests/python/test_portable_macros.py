@@ -23,7 +23,7 @@ import duckdb
 import pytest
 from rapidfuzz.distance import DamerauLevenshtein
 from rule_grammar_project import DEFAULTS, GrammarProject, as_yaml
-from spark_session import local_session
+from spark_session import started_session
 
 from customer_segmentation.identity.identifiers import (
     DEMO_HASH_KEY,
@@ -974,14 +974,13 @@ def test_duckdb_gives_the_expected_values(
 @pytest.fixture(scope="module")
 def on_spark() -> Iterator[Run]:
     settings = {
-        "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "1",
         # Rows of a query text would be computed while it is planned, and not as those of a table.
         "spark.sql.optimizer.excludedRules": (
             "org.apache.spark.sql.catalyst.optimizer.ConvertToLocalRelation"
         ),
     }
-    with local_session(settings) as session:
+    with started_session(settings) as session:
         yield lambda sql: [tuple(row) for row in session.sql(sql).collect()]
 
 

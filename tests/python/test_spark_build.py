@@ -1,7 +1,8 @@
 """The demo, built on Apache Spark from raw files to published marts, has the marts of DuckDB.
 
-Spark builds it as of December 2017, as of January, when it takes over the periods of December, and
-again when a customer has asked to be erased. DuckDB builds that once, from nothing.
+Two workers of a cluster build it as of December 2017, as of January, when they take over the
+periods of December, and again when a customer has asked to be erased; half-way through that, one
+of them is killed. DuckDB builds that once, from nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pandas as pd
 import pytest
+import spark_cluster
 from conftest import Workshop, write_raw
 from dbt_common.exceptions import DbtRuntimeError
-from spark_session import local_session
+from other_processes import free_port
+from spark_session import skip_without_spark, started_session
 from test_builds_behaviour import DEFAULTS, RAW
 from test_spark_models import comparison
 
 import dbt_segmentation_spark
+from demo_data import generate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,8 +38,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ERASED = "1"
+# A model of many tasks in the middle of the build.
+HALF_WAY = "int_segmentation__memberships"
 # With a slack all periods are built again.
 VARS = DEFAULTS | {"history_start": "2017-11-01", "score_slack": 0}
+# For small data, of which planning takes most of the time.
+FOR_SMALL_DATA = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.lightweightPlanChangeValidation": "false",
+}
+# Customers of a generated shop; 0: none is built.
+COMPANION = int(os.environ.get("COMPANION", "0"))
 # Marts, or columns of theirs, that aren't compared, and why.
 WITHOUT = {"audit_log": "The audit log is written by the Python package, on DuckDB alone."}
 UNLIKE = {"data_set": {"raw_data": "the place of the raw files, which is the test's"}}
@@ -55,27 +74,44 @@ class Engines:
         return [tuple(row) for row in self.session.sql(sql).collect()]
 
 
+@dataclass
+class Cluster:
+    """A master and two workers, without a Thrift server."""
+
+    home: Path
+    master: str
+
+    def kill_a_worker(self) -> None:
+        os.kill(spark_cluster.running(self.home)["worker-1"], signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    skip_without_spark()
+    home, port = tmp_path_factory.mktemp("spark"), free_port()
+    spark_cluster.up(home, port, thrift_port=None)
+    try:
+        yield Cluster(home, f"spark://localhost:{port}")
+    finally:
+        spark_cluster.down(home)
+
+
+@pytest.fixture(scope="module")
+def session(cluster: Cluster) -> Iterator[SparkSession]:
     settings = {
-        "spark.driver.memory": "4g",
+        "spark.driver.host": "localhost",
         "spark.driver.maxResultSize": "0",
+        "spark.executor.memory": "2g",
         "spark.sql.catalogImplementation": "in-memory",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark") / "warehouse"),
-        # Planning takes most of the time: the data is small.
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.constraintPropagation.enabled": "false",
-        "spark.sql.lightweightPlanChangeValidation": "false",
+        "spark.sql.shuffle.partitions": str(spark_cluster.WORKERS),
+        "spark.sql.warehouse.dir": str(cluster.home / "warehouse"),
     }
-    with local_session(settings) as started:
+    with started_session(settings | FOR_SMALL_DATA, cluster.master) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def engines(workshop: Workshop, session: SparkSession) -> Iterator[Engines]:
+def engines(workshop: Workshop, cluster: Cluster, session: SparkSession) -> Iterator[Engines]:
     if not (RAW / "orders.parquet").exists():
         pytest.skip("the demo's raw files are not prepared: make demo")
     before: dict[str, Any] = {path.stem: path for path in sorted(RAW.glob("*.parquet"))}
@@ -85,14 +121,23 @@ def engines(workshop: Workshop, session: SparkSession) -> Iterator[Engines]:
         write_raw(folder, tables)
         own = {"raw_dir": (folder / "raw").as_uri(), "publish_targets": ["spark"], "as_of": as_of}
         run = functools.partial(dbt, workshop.builder.project, folder, VARS | own)
-        assert run("build") == ""
         if tables is before:
+            assert run("build") == ""
             keys, kept = keys_of(session), kept_periods(session)
+    assert executors(session) == spark_cluster.WORKERS
+    assert run("build", at=(HALF_WAY, cluster.kill_a_worker)) == ""
+    assert executors(session) == spark_cluster.WORKERS - 1
     whole = workshop.folder("demo-on-duckdb")
     built = workshop.build(whole, after, VARS | {"raw_dir": "raw"}).passed()
     with duckdb.connect(built.published, read_only=True) as published:
         yield Engines(published, session, keys, kept, run)
     drop_schemas(session)
+
+
+def executors(session: SparkSession) -> int:
+    """How many workers take tasks; the driver is listed with them."""
+    listed = session.sparkContext._jsc.sc().getExecutorMemoryStatus()
+    return int(listed.size()) - 1
 
 
 def drop_schemas(session: SparkSession) -> None:
@@ -130,8 +175,17 @@ def requests() -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame([row])], ignore_index=True)
 
 
-def dbt(project: Path, folder: Path, variables: dict[str, Any], *command: str) -> str:
-    """Runs dbt in this process, which has the session; returns the errors it reported."""
+def dbt(
+    project: Path,
+    folder: Path,
+    variables: dict[str, Any],
+    *command: str,
+    at: tuple[str, Callable[[], None]] | None = None,
+) -> str:
+    """Runs dbt in this process, which has the session; returns the errors it reported.
+
+    at: a model, and what happens a moment after it has begun.
+    """
     from dbt.cli.main import dbtRunner
 
     errors: list[str] = []
@@ -139,6 +193,8 @@ def dbt(project: Path, folder: Path, variables: dict[str, Any], *command: str) -
     def collect(event: Any) -> None:
         if event.info.level == "error":
             errors.append(event.info.msg)
+        if at and event.info.name == "NodeStart" and event.data.node_info.node_name == at[0]:
+            threading.Timer(0.5, at[1]).start()
 
     place = ["--project-dir", str(project), "--profiles-dir", str(project), "--target", "spark"]
     place += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
@@ -150,33 +206,61 @@ def dbt(project: Path, folder: Path, variables: dict[str, Any], *command: str) -
 
 def test_all_marts_are_those_of_duckdb(engines: Engines) -> None:
     """Ids, dates, counts, money and segments are equal, other figures to 1e-9."""
-    tables = engines.published.execute(
+    assert unlike_marts(engines.session, engines.published) == {}
+
+
+def unlike_marts(
+    session: SparkSession, on_duckdb: duckdb.DuckDBPyConnection
+) -> dict[str, list[str]]:
+    """Which published marts differ, and how."""
+    tables = on_duckdb.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema <> 'details' order by all"
     ).fetchall()
-    assert set(tables_in(engines.session, "published")) == {name for _, name in tables}
-    found = {name: differences(engines, schema, name) for schema, name in tables}
-    assert {name: unlike for name, unlike in found.items() if unlike} == {}
-    filled = [name for name in found if engines.session.table(f"published.{name}").take(1)]
+    assert set(tables_in(session, "published")) == {name for _, name in tables}
+    found = {name: differences(session, on_duckdb, schema, name) for schema, name in tables}
+    filled = [name for name in found if session.table(f"published.{name}").take(1)]
     assert len(filled) > 50, "a control: empty marts are equal, too"
+    return {name: unlike for name, unlike in found.items() if unlike}
 
 
-def differences(engines: Engines, schema: str, name: str) -> list[str]:
+def differences(
+    session: SparkSession, on_duckdb: duckdb.DuckDBPyConnection, schema: str, name: str
+) -> list[str]:
     """In which columns of a mart how many rows differ."""
     if name in WITHOUT:
         return []
     wanted = f'"{schema}"."{name}"'
-    described = engines.published.execute(f"describe select * from {wanted}").fetchall()
+    described = on_duckdb.execute(f"describe select * from {wanted}").fetchall()
     left_out = UNLIKE.get(name, {})
     columns = {column: kind for column, kind, *_ in described if column not in left_out}
-    found = engines.session.table(f"published.{name}").toArrow()
+    found = session.table(f"published.{name}").toArrow()
     if missing := set(columns) - set(found.column_names):
         return [f"no column {column}" for column in sorted(missing)]
-    engines.published.register("found", found)
-    (row,) = engines.published.execute(comparison(wanted, columns, [])).fetchall()
-    engines.published.unregister("found")
+    on_duckdb.register("found", found)
+    (row,) = on_duckdb.execute(comparison(wanted, columns, [])).fetchall()
+    on_duckdb.unregister("found")
     counted = zip(["rows", *columns], row, strict=True)
     return [f"{column}: {count}" for column, count in counted if count]
+
+
+@pytest.mark.skipif(not COMPANION, reason="COMPANION=100000 is the number of customers to generate")
+def test_a_generated_shop_has_the_marts_of_duckdb(
+    workshop: Workshop, session: SparkSession, record_property: Callable[[str, int], None]
+) -> None:
+    folder = workshop.folder("companion-on-spark")
+    generate(folder / "raw", folder / "truth", COMPANION)
+    for name in FOR_SMALL_DATA:
+        session.conf.unset(name)
+    variables = DEFAULTS | {"history_start": "as_of", "raw_dir": "raw"}
+    own = {"raw_dir": (folder / "raw").as_uri(), "publish_targets": ["spark"]}
+    begun = time.perf_counter()
+    assert dbt(workshop.builder.project, folder, variables | own, "build") == ""
+    record_property("seconds_on_spark", round(time.perf_counter() - begun))
+    built = workshop.build(folder, None, variables).passed()
+    record_property("seconds_on_duckdb", round(built.seconds))
+    with duckdb.connect(built.published, read_only=True) as published:
+        assert unlike_marts(session, published) == {}
 
 
 def test_the_second_build_took_over_what_the_first_had_built(engines: Engines) -> None:

@@ -20,7 +20,7 @@ import pytest
 import spark_cluster
 from conftest import ROOT, Build, Workshop
 from other_processes import free_port
-from spark_session import local_session, skip_without_spark
+from spark_session import skip_without_spark, started_session
 from test_builds_behaviour import DEFAULTS, RAW
 
 from customer_segmentation.identity.identifiers import fold_text, hashed_reference, hashed_text
@@ -153,13 +153,12 @@ def engines(
 ) -> Iterator[Engines]:
     folder = tmp_path_factory.mktemp("spark_models")
     settings = {
-        "spark.driver.memory": "4g",
         "spark.driver.maxResultSize": "0",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
     }
-    with local_session(settings) as session:
+    with started_session(settings) as session:
         nodes, sql = compiled(workshop.builder.project, folder)
 
         def rows(query: str) -> pa.Table:
@@ -175,9 +174,7 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engines]:
     """Models become tables there, as dbt makes them, of which DuckDB reads the files."""
-    lacking = spark_cluster.missing()
-    if lacking:
-        pytest.skip(lacking)
+    skip_without_spark()
     from pyhive import hive
 
     folder = tmp_path_factory.mktemp("spark_cluster")

@@ -31,12 +31,12 @@ FIRST_RULES = {
     "top": {**RULES["top"], "top_percent": 30},
     "quiet": {"metric": "page_views", "window_days": 45, "at_most": 0},
 }
-# One condition is another one in a segment that is also renamed, one is gone, and one is new. Features stay as they are.
+# One segment has another name and limit, one is gone, and one is new. No feature changes.
 OTHER_RULES = {
     "fans": {**FIRST_RULES["keen"], "at_least": 3},
     "top": FIRST_RULES["top"],
     "quiet": FIRST_RULES["quiet"],
-    "away": {"metric": "orders", "window_days": 60, "at_most": 0},
+    "away": {"metric": "page_views", "window_days": 60, "at_most": 0},
 }
 # A table that differs by what it says: one line per build.
 OF_THE_RUN = ("monitoring.audit_log",)

@@ -98,7 +98,10 @@ def inputs_hash(variables: Mapping[str, Any]) -> Inputs | None:
 
 
 def hash_of(value: Any) -> str:
-    """A hash of what JSON can hold. As in the hash of definitions, the order of keys doesn't count."""
+    """A hash of what JSON can hold, in which the order of keys doesn't count.
+
+    It doesn't in the macro definition_hash either, by which periods are restated.
+    """
     text = json.dumps(value, default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark spark-up spark-down
+.PHONY: help install install-embeddings demo build build-rules backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark spark-up spark-down
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ data/demo/orders.parquet: $(GENERATORS) | $(INSTALLED)
 # If raw files, code and vars are those of the last build, it says so and ends. FORCE=1: it builds anyway.
 build: $(INSTALLED) $(DEMO_FILES) ## Build the demo: models, data tests, published file, summary, explorer
 	@$(BIN)/customer-segmentation build --vars $(QUOTED) $(if $(FORCE),--force)
+
+# Refused where more than rules has changed since the last build.
+build-rules: $(INSTALLED) ## Publish what changed rules change, without a whole build
+	@$(BIN)/customer-segmentation build-rules --vars $(QUOTED)
 
 backfill: override VARS := {backfill_from: $(or $(FROM),null), backfill_to: $(or $(TO),null)}
 backfill: $(INSTALLED) ## Rebuild past periods: make backfill FROM=2017-04-01 TO=2017-06-30

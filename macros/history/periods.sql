@@ -178,7 +178,7 @@ select 0 as customers
     {% if not execute or flags.WHICH not in ['build', 'run', 'retry'] %}
         {{ return('') }}
     {% endif %}
-    {% set written = results | selectattr('status', 'equalto', 'success') | map(attribute='node.unique_id') | list %}
+    {% set written = (results | selectattr('status', 'equalto', 'success') | map(attribute='node.unique_id') | list) + kept_nodes() %}
     {% set periods = graph.nodes.get('model.customer_segmentation.int_periods') %}
     {#- A project that disables it builds nothing by period. -#}
     {% if not periods %}

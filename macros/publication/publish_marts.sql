@@ -46,6 +46,10 @@
         {% endfor %}
         {% do rows.append("('" ~ result.node.name ~ "', '" ~ result.status ~ "', " ~ result.failures ~ ", '" ~ reads | sort | join(', ') ~ "')") %}
     {% endfor %}
+    {#- Those that were kept have their rows from the build before, and so has a table that was. -#}
+    {% if customer_segmentation.kept_nodes() and rows %}
+        {% do run_query('delete from ' ~ table.relation ~ ' where test_name in (select test_name from (values ' ~ rows | sort | join(', ') ~ ') as ran (test_name, verdict, findings, reads))') %}
+    {% endif %}
     {% do run_query('insert into ' ~ table.relation ~ ' (test_name, verdict, findings, reads) values ' ~ rows | sort | join(', ')) if rows %}
 {% endmacro %}
 
@@ -201,6 +205,7 @@
     {% set request = {
         'path': path,
         'checks': checks | sort,
+        'ran': results | map(attribute='node.name') | list,
         'vars': invocation_args_dict.vars,
         'target': flags.TARGET_PATH or 'target',
         'target_name': target.name,
@@ -273,7 +278,7 @@
     {% elif flags.EMPTY %}
         {{ return('--empty builds no rows.') }}
     {% endif %}
-    {% set ran, unsuccessful, left_out = {}, [], [] %}
+    {% set kept, ran, unsuccessful, left_out = customer_segmentation.kept_nodes(), {}, [], [] %}
     {% for result in results %}
         {% do ran.update({result.node.unique_id: true}) %}
         {#- Exposures and saved queries are in the results, but never built. -#}
@@ -285,7 +290,8 @@
         if node.package_name == 'customer_segmentation'
         and node.resource_type in ['model', 'seed', 'test']
         and node.config.materialized != 'ephemeral'
-        and node.unique_id not in ran %}
+        and node.unique_id not in ran
+        and node.unique_id not in kept %}
         {% do left_out.append(node.name) %}
     {% endfor %}
     {% for names, words in [(unsuccessful, 'not everything succeeded: '), (left_out, 'not everything was in this run, such as ')] if names %}
@@ -293,6 +299,20 @@
         {{ return(words ~ names[:3] | join(', ') ~ more ~ '.') }}
     {% endfor %}
     {{ return(none) }}
+{% endmacro %}
+
+
+{#- What a build of changed rules leaves as the last build left it, which was green; see kept.py. -#}
+{% macro kept_nodes() %}
+    {{ return(adapter.dispatch('kept_nodes', 'customer_segmentation')()) }}
+{% endmacro %}
+
+{% macro default__kept_nodes() %}
+    {{ return([]) }}
+{% endmacro %}
+
+{% macro duckdb__kept_nodes() %}
+    {{ return(customer_segmentation.call_plugin('segmentation_kept_nodes', [])) }}
 {% endmacro %}
 
 

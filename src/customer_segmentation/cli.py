@@ -50,6 +50,7 @@ from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.follow import follow
 from customer_segmentation.live.state import read_live, run_of, state_file
 from customer_segmentation.output.alerts import AlertError, alerts, send
+from customer_segmentation.output.changed_rules import RulesError, build_changed, node_hashes
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
@@ -70,6 +71,7 @@ from customer_segmentation.output.query_result import RESULT_FORMATS, result_tex
 from customer_segmentation.output.summary import print_summary
 from customer_segmentation.output.trial import TrialError, print_trial, try_rule
 from customer_segmentation.output.unchanged import (
+    Inputs,
     inputs_hash,
     is_unchanged,
     note_check,
@@ -86,27 +88,51 @@ class VarsError(ValueError):
 
 
 def build(variables: str, force: bool) -> None:
-    given = read_yaml(variables) or {}
-    if not isinstance(given, dict):
-        raise VarsError("--vars is no mapping. Expected one, such as {raw_dir: data/shop}.")
+    given = _vars(variables)
     inputs = inputs_hash(given)
-    published = published_file(given)
     if not force and is_unchanged(inputs, given, TARGET):
-        note_check(TARGET)
-        since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
-        print(
-            f"Nothing changed since {published} was published ({since:%Y-%m-%d %H:%M} UTC): raw "
-            f"files, code, libraries and vars are the same. To build anyway: make build FORCE=1."
-        )
+        _say_unchanged(published_file(given))
         return
     # Whatever happens to the build, the working file is another one then.
     note_inputs(None, given, TARGET)
     started = time.time()
     if status := _dbt("build", "--vars", variables):
         raise SystemExit(status)
+    _finish(started, inputs, given)
+
+
+def build_rules(variables: str) -> None:
+    given = _vars(variables)
+    inputs = inputs_hash(given)
+    if is_unchanged(inputs, given, TARGET):
+        _say_unchanged(published_file(given))
+        return
+    started = time.time()
+    if status := build_changed(variables, given, inputs, TARGET):
+        raise SystemExit(status)
+    _finish(started, inputs, given)
+
+
+def _vars(variables: str) -> dict[str, Any]:
+    given = read_yaml(variables) or {}
+    if not isinstance(given, dict):
+        raise VarsError("--vars is no mapping. Expected one, such as {raw_dir: data/shop}.")
+    return given
+
+
+def _say_unchanged(published: Path) -> None:
+    note_check(TARGET)
+    since = dt.datetime.fromtimestamp(published.stat().st_mtime, dt.UTC)
+    print(
+        f"Nothing changed since {published} was published ({since:%Y-%m-%d %H:%M} UTC): raw "
+        f"files, code, libraries and vars are the same. To build anyway: make build FORCE=1."
+    )
+
+
+def _finish(started: float, inputs: Inputs | None, given: dict[str, Any]) -> None:
     explore(None, None)
     if last_published(TARGET) >= started:
-        note_inputs(inputs, given, TARGET)
+        note_inputs(inputs, given, TARGET, node_hashes(read_artifact(TARGET, "manifest")))
 
 
 def _dbt(*arguments: str) -> int:
@@ -495,6 +521,11 @@ COMMANDS = {
         "build, publish and write the explorer, if anything changed",
         [_VARS, _FORCE],
     ),
+    "build-rules": Command(
+        build_rules,
+        "build and publish what changed rules change; the rest is that of the last build",
+        [_VARS],
+    ),
     "check-input": Command(check_input, "check raw files without building", [_RAW_DIR, _CONTRACT]),
     "summary": Command(summary, "print the summary of a build", [_DATASET, _TARGET, _FULL]),
     "query": Command(
@@ -569,6 +600,7 @@ _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError, ServeError, AlertError, LiveError),
     *(PersonError, ErasureError, TombstoneError, AuditError, VarsError, YamlTextError),
+    RulesError,
 )
 
 

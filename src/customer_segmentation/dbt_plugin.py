@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -69,6 +70,7 @@ from customer_segmentation.input.tombstones import (
 )
 from customer_segmentation.live.errors import LiveError
 from customer_segmentation.live.state import NO_CHANGES, read_live, state_file
+from customer_segmentation.output.kept import is_as_left, kept_checks, kept_nodes
 from customer_segmentation.output.last_build import DATA_SET_NAME, LastBuild, record_build
 from customer_segmentation.output.publication import (
     PublicationError,
@@ -88,6 +90,15 @@ _WHERE_TO_WORK = (
 # Until when a run of dbt waits: it opens the file several times, and the limit is for all of them.
 _deadlines: dict[str, float] = {}
 _LOGGER = AdapterLogger("customer_segmentation")
+# What holds working files open after dbt's runs.
+_holders: list[Callable[[], None]] = []
+
+
+@atexit.register
+def release() -> None:
+    """Closes the working file: when the process ends, or before, where it goes on after dbt."""
+    while _holders:
+        _holders.pop()()
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -110,6 +121,13 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         self._path, self._config = path, config
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        # A connection with functions that is open at exit prints warnings about leaks.
+        _holders.append(functools.partial(self._leave, conn))
+        if not is_as_left():
+            raise DbtRuntimeError(
+                "Another process has written to the working file meanwhile, so it doesn't hold "
+                "what the last build left. Run `make build`."
+            )
         access = _FileAccess()
 
         def find(raw_dir: str, contract: str, roots: str) -> str:
@@ -242,9 +260,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                     vars=wanted["vars"],
                     target_name=wanted["target_name"],
                 )
-                build = LastBuild(wanted["vars"], wanted["checks"], wanted["target_name"])
+                checks = sorted([*wanted["checks"], *map(list, kept_checks(wanted["ran"]))])
+                build = LastBuild(wanted["vars"], checks, wanted["target_name"])
                 record_build(build, Path(wanted["target"]))
-                page = summary_of_build(path, wanted["checks"], conn.cursor(), width)
+                page = summary_of_build(path, checks, conn.cursor(), width)
             except (OSError, duckdb.Error) as error:
                 # The file is published; a page that can't be written must not fail the build.
                 page = f"No summary: {error}"
@@ -273,8 +292,6 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
             return _answer(key)
 
-        # A connection with functions that is open at exit prints warnings about leaks.
-        atexit.register(self._leave, conn)
         text, flag = duckdb.sqltype("VARCHAR"), duckdb.sqltype("BOOLEAN")
         conn.create_function("segmentation_package_version", package_version, [], text)
         conn.create_function("segmentation_has_own_hash_key", has_own_hash_key, [], flag)
@@ -315,6 +332,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         )
         conn.create_function(
             "segmentation_record_build", note_build, [text], text, side_effects=True
+        )
+        # Not folded: the answer is of the run.
+        conn.create_function(
+            "segmentation_kept_nodes", lambda: _answer(kept_nodes), [], text, side_effects=True
         )
         conn.create_function("segmentation_audit_log", audit_lines, [], text, side_effects=True)
         conn.create_function("segmentation_summary", summarise, [text], text, side_effects=True)

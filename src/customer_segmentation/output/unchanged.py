@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,6 +20,7 @@ from customer_segmentation.input.raw_files import find_raw_files
 from customer_segmentation.input.text_files import RawFileError
 from customer_segmentation.input.tombstones import tombstones_file
 from customer_segmentation.live.state import state_file
+from customer_segmentation.output.kept import written
 from customer_segmentation.output.last_build import (
     NoBuildError,
     open_to_read,
@@ -30,34 +31,51 @@ from customer_segmentation.working_file import rewrite_is_due
 from explorer.build import explorer_file
 
 _RECORD = "inputs.json"
+_PROJECT = Path("dbt_project.yml")
 _FOLDERS = ("models", "macros", "seeds", "tests", "analyses", "dbt_packages")
 # All that a build takes from the environment.
 _VARIABLES = ("SEGMENTATION_", "DBT_", "DATASET")
 
 
-def inputs_hash(variables: Mapping[str, Any]) -> str | None:
-    """One hash of all that decides what a build publishes, but for the audit log.
+class Inputs(NamedTuple):
+    """What decides what a build publishes, but for the audit log, as hashes.
 
-    Raw files, the project's and this package's code, the libraries, vars and environment. To be
-    taken before the build: a file may change meanwhile.
+    Attributes:
+        all: Of all of it.
+        besides_vars: Of raw files, the project's and this package's code, the libraries and the
+            environment.
+        vars: Of each var.
+    """
+
+    all: str
+    besides_vars: str
+    vars: dict[str, str]
+
+
+def inputs_hash(variables: Mapping[str, Any]) -> Inputs | None:
+    """Hashes of what a build would read.
+
+    To be taken before the build: a file may change meanwhile.
 
     Args:
         variables: The ``--vars`` of the build.
 
     Returns:
-        The hash; None where it would miss something: tables of a warehouse, or raw files and vars
-        that a build would complain of.
+        The hashes; None where they would miss something: tables of a warehouse, or raw files and
+        vars that a build would complain of.
     """
     try:
-        settings = {**_project_vars(), **variables}
+        project = yaml.safe_load(_PROJECT.read_text(encoding="utf-8"))
+        settings = {**project["vars"], **variables}
         if settings["raw_schema"]:
             return None
         tables = find_raw_files(settings["raw_dir"], read_contract(CONTRACT), settings["raw_roots"])
         model = settings["topics"]["model"]
-        digest = hashlib.sha256(json.dumps(variables, default=str).encode())
+        given = json.dumps(variables, default=str).encode()
     except (RawFileError, KeyError, TypeError):
         # The build says what is wrong with them.
         return None
+    digest = hashlib.sha256(hash_of({**project, "vars": None}).encode())
     names = [name for name in sorted(os.environ) if name.startswith(_VARIABLES)]
     digest.update(repr([(name, os.environ[name]) for name in names]).encode())
     installed = [
@@ -73,35 +91,64 @@ def inputs_hash(variables: Mapping[str, Any]) -> str | None:
         if path.is_file():
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    besides_vars = digest.hexdigest()
+    digest.update(given + _PROJECT.read_bytes())
+    hashes = {str(name): hash_of(value) for name, value in settings.items()}
+    return Inputs(digest.hexdigest(), besides_vars, hashes)
 
 
-def note_inputs(inputs: str | None, variables: Mapping[str, Any], target: Path) -> None:
-    """Notes what a build read that has just published; None: nothing, so that the next one runs."""
+def hash_of(value: Any) -> str:
+    """A hash of what JSON can hold, in which the order of keys doesn't count.
+
+    It doesn't in the macro definition_hash either, by which periods are restated.
+    """
+    text = json.dumps(value, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def note_inputs(
+    inputs: Inputs | None,
+    variables: Mapping[str, Any],
+    target: Path,
+    nodes: Mapping[str, str] | None = None,
+) -> None:
+    """Notes what a build read that has just published; None: nothing, so that the next one runs.
+
+    nodes: hashes of the models, seeds and tests that it is made of.
+    """
     record = target / _RECORD
     record.unlink(missing_ok=True)
     if inputs is not None:
+        noted = {**inputs._asdict(), "nodes": nodes, **_left(variables)}
         draft = target / f".{_RECORD}.draft"
-        draft.write_text(json.dumps(_noted(inputs, variables)), encoding="utf-8")
+        draft.write_text(json.dumps(noted), encoding="utf-8")
         os.replace(draft, record)
 
 
-def is_unchanged(inputs: str | None, variables: Mapping[str, Any], target: Path) -> bool:
+def is_unchanged(inputs: Inputs | None, variables: Mapping[str, Any], target: Path) -> bool:
     """Whether the last build read the same, and what it left is as it was."""
+    noted = inputs and noted_inputs(variables, target)
+    return bool(inputs and noted and noted["all"] == inputs.all)
+
+
+def noted_inputs(variables: Mapping[str, Any], target: Path) -> dict[str, Any] | None:
+    """What the last build noted: the fields of Inputs, nodes, and time and size of files.
+
+    None if there was none, or if another command has written to what it left.
+    """
     record = target / _RECORD
-    if inputs is None or not record.exists():
-        return False
-    if not explorer_file(published_file(variables)).exists():
-        return False
-    if json.loads(record.read_text(encoding="utf-8")) != _noted(inputs, variables):
-        return False
+    if not record.exists() or not explorer_file(published_file(variables)).exists():
+        return None
+    noted: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    if any(noted.get(name) != value for name, value in _left(variables).items()):
+        return None
     try:
         with open_to_read(working_file(variables)) as connection:
             # Bytes of people who left are still in it then, and each run tries to be rid of them.
-            return not rewrite_is_due(connection)
+            return None if rewrite_is_due(connection) else noted
     except NoBuildError:
         # In use: a build waits for it.
-        return False
+        return None
 
 
 def note_check(target: Path) -> None:
@@ -120,27 +167,20 @@ def last_checked(published: Path, target: Path) -> float:
     return record.stat().st_mtime if noted["published"] == published.as_posix() else 0
 
 
-def _noted(inputs: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of the record: time and size of what builds and other commands write."""
+def _left(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What a build leaves: time and size of what builds and other commands write."""
     working, published = working_file(variables), published_file(variables)
     live = state_file(working)
     files = [working, published, *sorted(published.parent.glob(f"roles/*/{published.name}"))]
     files += [tombstones_file(working), live, live.with_name(f"{live.name}-wal")]
-    found = {path.as_posix(): path.stat() for path in files if path.exists()}
     return {
         "published": published.as_posix(),
-        "inputs": inputs,
-        "files": {name: [stat.st_mtime_ns, stat.st_size] for name, stat in found.items()},
+        "files": {path.as_posix(): list(written(path)) for path in files if path.exists()},
     }
 
 
-def _project_vars() -> dict[str, Any]:
-    project = yaml.safe_load(Path("dbt_project.yml").read_text(encoding="utf-8"))
-    return dict(project["vars"])
-
-
 def _code() -> Iterator[Path]:
-    yield from sorted([*Path().glob("*.yml"), *Path().glob("*.lock")])
+    yield from sorted({*Path().glob("*.yml"), *Path().glob("*.lock")} - {_PROJECT})
     for folder in _FOLDERS:
         yield from _below(Path(folder))
     for package in (PACKAGE, PACKAGE.with_name("explorer")):

@@ -48,6 +48,14 @@ def test_a_log_holds_together(log):
     assert log.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_lost_line_end_is_put_back_by_the_next_line(log):
+    path = copied(log)
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    assert check(path).end.lines == LINES
+    append(path, "export", {})
+    assert check(path).end.lines == LINES + 1
+
+
 def test_there_may_be_no_log_yet(tmp_path):
     assert check(tmp_path / "audit.jsonl").end == START
 
@@ -74,7 +82,8 @@ def test_any_tampering_is_found_and_placed(log, data):
     elif kind == "repeat":
         lines.insert(line, lines[line])
     else:
-        at = data.draw(st.integers(0, len(lines[line]) - 1), label="byte")
+        # The line end alone is no part of what was recorded.
+        at = data.draw(st.integers(0, len(lines[line]) - 2), label="byte")
         lines[line:] = [lines[line][:at]] if at else []
         suspects.add(line)
     path.write_bytes(b"".join(lines))

@@ -886,6 +886,7 @@ WITHOUT_SPARK = {
     "summary_of_build": "The summary is written by the Python package, from the published file.",
     "load_live_profiles": "Live profiles are kept by the Python package.",
     "delete_expired_copies": "Raw data is not copied on Spark.",
+    "kept_nodes": "make build-rules is a command for the working file.",
 }
 # What these do is a matter of whole builds: test_spark_build.py.
 BY_BUILDS = {

@@ -102,8 +102,9 @@ def hash_of(value: Any) -> str:
 
     It doesn't in the macro definition_hash either, by which periods are restated.
     """
-    text = json.dumps(value, default=str, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Keys of different types, as in {1: completed, x: returned}, have no order until they are texts.
+    plain = json.loads(json.dumps(value, default=str))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def note_inputs(

@@ -102,7 +102,7 @@ def hash_of(value: Any) -> str:
 
     It doesn't in the macro definition_hash either, by which periods are restated.
     """
-    # Keys of different types, as in {1: completed, x: returned}, have no order until they are texts.
+    # Keys of different types, as in {1: completed, x: returned}, have an order as texts alone.
     plain = json.loads(json.dumps(value, default=str))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 

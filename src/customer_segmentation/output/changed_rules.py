@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,8 @@ def build_changed(
     from customer_segmentation.dbt_plugin import release
 
     noted = noted_inputs(variables, target)
-    if noted is None or noted["nodes"] is None:
+    # A record of an earlier version has no nodes.
+    if noted is None or noted.get("nodes") is None:
         raise RulesError(
             f"There is no build to start from: none has published, or another command has since "
             f"written to what it left. {_WHOLE}; after that, rules can be built alone."
@@ -65,7 +65,7 @@ def build_changed(
     parsed = dbtRunner().invoke(["parse", "--quiet", *options])
     if not parsed.success:
         return 2
-    run = functools.partial(dbtRunner(manifest=parsed.result).invoke)
+    run = dbtRunner(manifest=parsed.result).invoke
     scratch = target / "rules"
     if not run(["compile", "--quiet", "--target-path", str(scratch), *options]).success:
         return 2

@@ -129,7 +129,8 @@ def note_inputs(
 def is_unchanged(inputs: Inputs | None, variables: Mapping[str, Any], target: Path) -> bool:
     """Whether the last build read the same, and what it left is as it was."""
     noted = inputs and noted_inputs(variables, target)
-    return bool(inputs and noted and noted["all"] == inputs.all)
+    # A record of an earlier version has another form.
+    return bool(inputs and noted and noted.get("all") == inputs.all)
 
 
 def noted_inputs(variables: Mapping[str, Any], target: Path) -> dict[str, Any] | None:

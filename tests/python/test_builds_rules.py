@@ -222,6 +222,7 @@ def test_raw_data_that_is_not_compared_is_refused(shop: Shop) -> None:
     assert "can't be compared with that of the last build" in said
 
 
+@pytest.mark.slow
 def test_a_killed_build_of_rules_is_made_good_by_a_whole_one(shop: Shop) -> None:
     before = fingerprint(published(shop.folder))
     process = start(shop.folder, "build-rules", given(FIRST_RULES))

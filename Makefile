@@ -27,7 +27,7 @@ unexport VIRTUAL_ENV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-embeddings demo build build-rules backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark spark-up spark-down
+.PHONY: help install install-embeddings demo build build-rules backfill summary query test lint format types unit-tests unit-tests-alone demo-pages build-tests function-tests test-all check check-kill docs clean check-input try export deliver explore plan-experiment assign grants bench conventions hooks erase export-person check-audit serve live alert install-spark vulnerabilities sbom test-spark spark-up spark-down fetch
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -151,6 +151,10 @@ spark-down: $(INSTALLED) ## Stop the Spark cluster of make spark-up
 test-spark: $(SPARK) $(DEMO_FILES) ## Compare macros, SQL models and whole builds on Apache Spark with DuckDB, on the demo
 	@$(BIN)/python tests/python/spark_cluster.py check
 	$(BIN)/pytest -m slow tests/python/test_portable_macros.py tests/python/test_spark_models.py tests/python/test_spark_build.py
+
+# Explorer, queries, exports and the service read that file.
+fetch: $(SPARK) ## Copy what a build on Spark published to published/segments.duckdb
+	@$(BIN)/customer-segmentation fetch $(CHOSEN)
 
 # Two checks run at a time; each prints its output when it finishes.
 CHECKS = @$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit-tests types function-tests build-tests

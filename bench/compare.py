@@ -93,6 +93,32 @@ def differences(project: Path, bare: Path) -> dict[str, int]:
     return found
 
 
+def unlike_tables(left: Path, right: Path) -> dict[str, int]:
+    """Rows that only one of two published files has, by table; not of the log of builds."""
+    found = {}
+    with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
+        connection.execute(f"attach '{left}' as one (read_only)")
+        connection.execute(f"attach '{right}' as other (read_only)")
+        tables, others = (
+            connection.execute(
+                "select table_schema || '.' || table_name from information_schema.tables "
+                "where table_catalog = ? and table_name <> 'audit_log' order by all",
+                [name],
+            ).fetchall()
+            for name in ("one", "other")
+        )
+        if tables != others:
+            raise ValueError(f"{left} and {right} have other tables")
+        for (table,) in tables:
+            (rows,) = connection.execute(
+                f"select count(*) from ((from one.{table} except all from other.{table}) "
+                f"union all (from other.{table} except all from one.{table}))"
+            ).fetchall()[0]
+            if rows:
+                found[table] = rows
+    return found
+
+
 if __name__ == "__main__":
     different = differences(Path(sys.argv[1]), Path(sys.argv[2]))
     sys.exit(f"rows that only one side has: {different}" if different else 0)

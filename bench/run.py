@@ -18,83 +18,37 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from compare import differences
-from raw_orders import AS_OF, TIMEZONE, write_raw_orders
+from compare import differences, unlike_tables
+from contenders import (
+    BENCH,
+    THREADS,
+    Contender,
+    apart,
+    changed_rule,
+    console,
+    dbt_build,
+    demo,
+    next_day,
+)
+from raw_orders import write_raw_orders
 from report import as_markdown
-from rich.console import Console
-from rules import as_project_var, compared_schemes
 
-BENCH = Path(__file__).resolve().parent
-ROOT = BENCH.parent
 WORK = BENCH / ".work"
 # Written after each size; what was measured before of other sizes stays.
 RESULTS = BENCH / "results.json"
 OTHER_ENVIRONMENT = BENCH / ".venv-openretailscience"
 SEED = 20260101
-THREADS = 2
 SLOWEST = 10
 # At this size the build with all tables of the input contract is measured as well.
 SIZE_WITH_ALL_TABLES = 100_000
-
-console = Console(highlight=False, soft_wrap=True)
-
-
-@dataclass
-class Measured:
-    """What runs of one contender took: seconds on the clock, seconds of CPU, and peak memory."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    peak_mb: list[float] = field(default_factory=list)
-
-    def medians(self) -> dict[str, float]:
-        return {name: round(statistics.median(values), 2) for name, values in asdict(self).items()}
-
-
-@dataclass
-class Contender:
-    name: str
-    command: list[str]
-    folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    measured: Measured = field(default_factory=Measured)
-
-    def run(self, keep: bool = True) -> None:
-        """One run; the output goes to a file, whose end is shown when the run fails.
-
-        What was written before and is not on the disk yet is not measured.
-        """
-        os.sync()
-        log = self.folder / f"{self.name}.log"
-        with log.open("wb") as output:
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                self.command,
-                cwd=self.folder,
-                env={**os.environ, **self.environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"{self.name} failed:\n{log.read_text(errors='replace')[-3000:]}")
-        if keep:
-            self.measured.wall.append(wall)
-            self.measured.cpu.append(usage.ru_utime + usage.ru_stime)
-            self.measured.peak_mb.append(usage.ru_maxrss / 1024)
-        console.print(
-            f"  {self.name}: {wall:.1f} s, {usage.ru_utime + usage.ru_stime:.1f} s of CPU, "
-            f"{usage.ru_maxrss / 1024:,.0f} MB{'' if keep else ' (first build, not counted)'}"
-        )
+# Above this size the project's build from nothing is measured alone, once.
+LARGEST_COMPARED = 1_000_000
 
 
 def main() -> None:
@@ -103,16 +57,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     other_python = _python_of_openretailscience()
-    measured: dict[int, Any] = {}
-    if RESULTS.exists():
-        known = json.loads(RESULTS.read_text())["sizes"]
-        measured = {int(size): values for size, values in known.items()}
+    known: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    measured = {int(size): values for size, values in known.get("sizes", {}).items()}
+    small = _measure_demo(options.runs)
     for size in sorted(set(options.sizes)):
-        measured[size] = _measure(size, options.runs, other_python)
+        if size > LARGEST_COMPARED:
+            measured[size] = _measure_alone(size)
+        else:
+            measured[size] = _measure(size, options.runs, other_python)
         results = {
             "machine": _machine(),
             "threads": THREADS,
             "seed": SEED,
+            "demo": small,
             "sizes": dict(sorted(measured.items())),
             "growth_exponent": _growth_exponent(measured),
         }
@@ -121,84 +78,113 @@ def main() -> None:
     console.print(f"Written: {RESULTS}, {RESULTS.with_suffix('.md')}")
 
 
+def _measure_demo(runs: int) -> dict[str, Any]:
+    console.print("the demo")
+    contenders = demo(WORK / "demo")
+    for _ in range(runs):
+        for contender in contenders:
+            contender.run()
+    return {"runs": runs, "contenders": _medians(contenders)}
+
+
+def _measure_alone(customers: int) -> dict[str, Any]:
+    home = WORK / f"{customers}"
+    console.print(f"{customers:,} customers")
+    orders = apart(write_raw_orders, home / "raw", customers, SEED)
+    project = dbt_build("project", home / "project", home / "raw")
+    project.run()
+    return {
+        "orders": orders,
+        "runs": 1,
+        "raw_mb": _megabytes(home / "raw"),
+        "working_mb": _megabytes(project.folder / "warehouse"),
+        "contenders": _medians([project]),
+        "parts_of_the_build": _parts_of_the_build(project.folder),
+        "slowest": _slowest(project.folder),
+    }
+
+
 def _measure(customers: int, runs: int, other_python: Path | None) -> dict[str, Any]:
-    home = WORK / str(customers)
+    home = WORK / f"{customers}"
     raw = home / "raw"
     console.print(f"{customers:,} customers")
-    orders = _apart(write_raw_orders, raw, customers, SEED)
-    project = _project(home / "project", raw)
-    few_rules = _project(home / "project_10_rules", raw, rules=10)
+    orders = apart(write_raw_orders, raw, customers, SEED)
+    project = dbt_build("project", home / "project", raw)
+    few_rules = dbt_build("project_10_rules", home / "project_10_rules", raw, rules=10)
     parameters = home / "parameters.json"
-    python = sys.executable
-    contenders = [
-        project,
-        Contender(
-            "bare_script",
-            [
-                python,
-                str(BENCH / "bare_script.py"),
-                str(raw),
-                str(home / "bare.duckdb"),
-                "--parameters",
-                str(parameters),
-            ],
-            home,
-        ),
-        Contender(
-            "pandas_rfm_alone",
-            [python, str(BENCH / "pandas_rfm.py"), str(raw), str(home / "pandas.parquet")],
-            home,
-        ),
-        few_rules,
-    ]
-    if other_python:
-        contenders.append(
-            Contender(
-                "openretailscience_rfm_alone",
-                [
-                    str(other_python),
-                    str(BENCH / "openretailscience_rfm.py"),
-                    str(raw),
-                    str(home / "openretailscience.parquet"),
-                ],
-                home,
-            )
-        )
+    others = _others(home, raw, parameters, other_python)
     project.run(keep=False)
     # Rules decide no fit, so the other build need not fit again.
     shutil.copytree(
         project.folder / "warehouse", few_rules.folder / "warehouse", dirs_exist_ok=True
     )
     few_rules.run(keep=False)
+    whole, alone = changed_rule(home, raw)
+    full, following = next_day(home, raw)
+    contenders = [project, few_rules, whole, alone, full, following, *others]
     if customers == SIZE_WITH_ALL_TABLES:
         all_tables = _with_all_tables(home / "project_all_tables", customers)
         all_tables.run(keep=False)
         contenders.append(all_tables)
     parameters.write_text(json.dumps(stored_parameters(project.folder)))
+    publications = []
     for _ in range(runs):
         for contender in contenders:
             contender.run()
-    published = project.folder / "published/segments.duckdb"
-    different = _apart(differences, published, home / "bare.duckdb")
-    if different:
-        sys.exit(f"The bare script's marts differ from the project's, in rows: {different}")
+            if contender is project:
+                publications.append(_publication(project.folder))
+            elif contender is whole:
+                expected = shutil.copy(whole.published, home / "rule.duckdb")
+            elif contender is alone:
+                _stop_if("changed rules", apart(unlike_tables, Path(expected), alone.published))
+    _stop_if("the bare script", apart(differences, project.published, home / "bare.duckdb"))
+    _stop_if("the next day", apart(unlike_tables, full.published, following.published))
     return {
         "orders": orders,
         "runs": runs,
-        "contenders": {
-            contender.name: contender.measured.medians() | {"runs": asdict(contender.measured)}
-            for contender in contenders
-        },
-        "parts_of_the_build": _parts_of_the_build(project.folder),
+        "raw_mb": _megabytes(raw),
+        "contenders": _medians(contenders),
+        "parts_of_the_build": _parts_of_the_build(project.folder)
+        | {"publication": round(statistics.median(publications), 2)},
         "slowest": _slowest(project.folder),
         "outputs_are_equal": True,
     }
 
 
-def _apart(work: Callable[..., Any], *args: Any) -> Any:
-    """Works in a process of its own: a contender's peak memory counts that of its parent."""
-    with ProcessPoolExecutor(1) as pool:
-        return pool.submit(work, *args).result()
+def _others(home: Path, raw: Path, parameters: Path, other_python: Path | None) -> list[Contender]:
+    """The bare script, and what computes RFM alone."""
+    python = sys.executable
+    bare = [python, str(BENCH / "bare_script.py"), str(raw), str(home / "bare.duckdb")]
+    bare += ["--parameters", str(parameters)]
+    found = [
+        Contender("bare_script", bare, home),
+        Contender(
+            "pandas_rfm_alone",
+            [python, str(BENCH / "pandas_rfm.py"), str(raw), str(home / "pandas.parquet")],
+            home,
+        ),
+    ]
+    if other_python:
+        command = [str(other_python), str(BENCH / "openretailscience_rfm.py"), str(raw)]
+        command.append(str(home / "openretailscience.parquet"))
+        found.append(Contender("openretailscience_rfm_alone", command, home))
+    return found
+
+
+def _medians(contenders: Sequence[Contender]) -> dict[str, Any]:
+    return {
+        contender.name: contender.measured.medians() | {"runs": asdict(contender.measured)}
+        for contender in contenders
+    }
+
+
+def _stop_if(what: str, different: Mapping[str, int]) -> None:
+    if different:
+        sys.exit(f"The marts of {what} differ from the project's, in rows: {dict(different)}")
+
+
+def _megabytes(folder: Path) -> int:
+    return round(sum(path.stat().st_size for path in folder.rglob("*")) / 2**20)
 
 
 def _with_all_tables(folder: Path, customers: int) -> Contender:
@@ -208,34 +194,7 @@ def _with_all_tables(folder: Path, customers: int) -> Contender:
         command = [str(Path(sys.executable).with_name("demo-data")), "generate"]
         command += ["--customers", str(customers), "--target", str(raw)]
         subprocess.run([*command, "--truth", str(folder / "truth")], check=True)
-    contender = _project(folder, raw, as_of=None)
-    contender.name = "project_all_tables"
-    return contender
-
-
-def _project(folder: Path, raw: Path, rules: int = 200, **changes: Any) -> Contender:
-    """`dbt build` of all models and data tests, with a published file, in a folder of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    variables = {
-        "raw_dir": os.path.relpath(raw, folder),
-        "dataset": "bench",
-        "publish_path": "published/segments.duckdb",
-        "publish_targets": ["scratch"],
-        "timezone": TIMEZONE,
-        "as_of": AS_OF,
-        "history_start": "as_of",
-        "max_segments": 1000,
-        "rule_segments": as_project_var(rules),
-        "schemes": compared_schemes(),
-    } | changes
-    command = [str(Path(sys.executable).with_name("dbt")), "build", "--target", "scratch"]
-    command += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
-    command += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-    command += ["--no-version-check", "--vars", json.dumps(variables)]
-    environment = {"SEGMENTATION_THREADS": str(THREADS), "SEGMENTATION_HASH_KEY": "bench"}
-    return Contender(
-        "project" if rules == 200 else f"project_{rules}_rules", command, folder, environment
-    )
+    return dbt_build("project_all_tables", folder, raw, as_of=None)
 
 
 def stored_parameters(folder: Path) -> dict[str, Any]:
@@ -317,6 +276,16 @@ def _covered(spans: Sequence[tuple[float, ...]]) -> float:
     return covered
 
 
+def _publication(folder: Path) -> float:
+    """Seconds of the hook that publishes, which is the last one."""
+    hooks = {
+        result["unique_id"]: result["execution_time"]
+        for result in _results_of_the_build(folder)["results"]
+        if "on-run-end" in result["unique_id"]
+    }
+    return float(hooks[max(hooks)])
+
+
 def _slowest(folder: Path) -> list[dict[str, Any]]:
     results = sorted(
         _results_of_the_build(folder)["results"], key=lambda result: -result["execution_time"]
@@ -331,10 +300,10 @@ def _slowest(folder: Path) -> list[dict[str, Any]]:
 
 
 def _growth_exponent(sizes: Mapping[int, Mapping[str, Any]]) -> float | None:
-    """Exponent of the CPU time of the two largest sizes, net of the smallest; None with fewer."""
+    """Exponent of the CPU time from the second to the largest size, net of the smallest."""
     if len(sizes) < 3:
         return None
-    smallest, *_, small, large = sorted(sizes)
+    smallest, small, *_, large = sorted(sizes)
     cpu = {size: sizes[size]["contenders"]["project"]["cpu"] for size in (smallest, small, large)}
     growth = (cpu[large] - cpu[smallest]) / (cpu[small] - cpu[smallest])
     return round(math.log(growth) / math.log(large / small), 3)

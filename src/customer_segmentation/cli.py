@@ -53,6 +53,7 @@ from customer_segmentation.output.alerts import AlertError, alerts, send
 from customer_segmentation.output.changed_rules import RulesError, build_changed, node_hashes
 from customer_segmentation.output.dictionary import data_dictionary
 from customer_segmentation.output.export import FORMATS, ExportError, export_segment
+from customer_segmentation.output.fetch import FetchError, fetch
 from customer_segmentation.output.grants import PLATFORMS, GrantsError, grants
 from customer_segmentation.output.last_build import (
     HOME,
@@ -401,6 +402,11 @@ def print_grants(platform: str, dataset: str | None, contract: Path, target: Pat
         print(f"{statement};")
 
 
+def fetch_published(published: Path | None, dataset: str | None, target: Path) -> None:
+    path = _file(published, dataset, target)
+    print(f"{path}: {fetch(read_artifact(target, 'manifest'), path)} tables")
+
+
 def dictionary(target: Path) -> None:
     page = target / "data_dictionary.md"
     page.write_text(data_dictionary(read_artifact(target, "manifest")), encoding="utf-8")
@@ -586,6 +592,11 @@ COMMANDS = {
         "print the GRANT statements of var roles",
         [_PLATFORM, _DATASET, _CONTRACT, _TARGET],
     ),
+    "fetch": Command(
+        fetch_published,
+        "copy what a build on Spark published to the published file",
+        [_PUBLISHED, _DATASET, _TARGET],
+    ),
     "vars": Command(print_vars, "print the vars of a data set", [_DATASET, _TARGET]),
     "dictionary": Command(dictionary, "write a page of all published columns", [_TARGET]),
     "model-cards": Command(
@@ -600,7 +611,7 @@ _COMPLAINTS = (
     *(NoBuildError, ExportError, QueryError, TrialError, AssignError, PlanError, GrantsError),
     *(DestinationError, ReceiptsError, StateError, ServeError, AlertError, LiveError),
     *(PersonError, ErasureError, TombstoneError, AuditError, VarsError, YamlTextError),
-    RulesError,
+    *(RulesError, FetchError),
 )
 
 

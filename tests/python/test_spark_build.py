@@ -30,9 +30,11 @@ from test_builds_behaviour import DEFAULTS, RAW
 from test_spark_models import comparison
 
 import dbt_segmentation_spark
+from customer_segmentation.output.fetch import FetchError, fetch
 from demo_data import generate
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
@@ -67,7 +69,9 @@ class Engines:
     keys: list[str]
     # Periods that the second build took over.
     kept: list[Any]
-    # Runs dbt as the last build did, and returns its errors.
+    # Of the last build.
+    manifest: dict[str, Any]
+    # Runs dbt as that build did, and returns its errors.
     run: Callable[..., str]
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -127,10 +131,11 @@ def engines(workshop: Workshop, cluster: Cluster, session: SparkSession) -> Iter
     assert executors(session) == spark_cluster.WORKERS
     assert run("build", at=(HALF_WAY, cluster.kill_a_worker)) == ""
     assert executors(session) == spark_cluster.WORKERS - 1
+    manifest = json.loads((folder / "target" / "manifest.json").read_text())
     whole = workshop.folder("demo-on-duckdb")
     built = workshop.build(whole, after, VARS | {"raw_dir": "raw"}).passed()
     with duckdb.connect(built.published, read_only=True) as published:
-        yield Engines(published, session, keys, kept, run)
+        yield Engines(published, session, keys, kept, manifest, run)
     drop_schemas(session)
 
 
@@ -218,14 +223,17 @@ def unlike_marts(
         "where table_schema <> 'details' order by all"
     ).fetchall()
     assert set(tables_in(session, "published")) == {name for _, name in tables}
-    found = {name: differences(session, on_duckdb, schema, name) for schema, name in tables}
+    found = {
+        name: differences(session.table(f"published.{name}").toArrow(), on_duckdb, schema, name)
+        for schema, name in tables
+    }
     filled = [name for name in found if session.table(f"published.{name}").take(1)]
     assert len(filled) > 50, "a control: empty marts are equal, too"
     return {name: unlike for name, unlike in found.items() if unlike}
 
 
 def differences(
-    session: SparkSession, on_duckdb: duckdb.DuckDBPyConnection, schema: str, name: str
+    found: pa.Table, on_duckdb: duckdb.DuckDBPyConnection, schema: str, name: str
 ) -> list[str]:
     """In which columns of a mart how many rows differ."""
     if name in WITHOUT:
@@ -234,7 +242,6 @@ def differences(
     described = on_duckdb.execute(f"describe select * from {wanted}").fetchall()
     left_out = UNLIKE.get(name, {})
     columns = {column: kind for column, kind, *_ in described if column not in left_out}
-    found = session.table(f"published.{name}").toArrow()
     if missing := set(columns) - set(found.column_names):
         return [f"no column {column}" for column in sorted(missing)]
     on_duckdb.register("found", found)
@@ -244,23 +251,29 @@ def differences(
     return [f"{column}: {count}" for column, count in counted if count]
 
 
-@pytest.mark.skipif(not COMPANION, reason="COMPANION=100000 is the number of customers to generate")
-def test_a_generated_shop_has_the_marts_of_duckdb(
-    workshop: Workshop, session: SparkSession, record_property: Callable[[str, int], None]
-) -> None:
-    folder = workshop.folder("companion-on-spark")
-    generate(folder / "raw", folder / "truth", COMPANION)
-    for name in FOR_SMALL_DATA:
-        session.conf.unset(name)
-    variables = DEFAULTS | {"history_start": "as_of", "raw_dir": "raw"}
-    own = {"raw_dir": (folder / "raw").as_uri(), "publish_targets": ["spark"]}
-    begun = time.perf_counter()
-    assert dbt(workshop.builder.project, folder, variables | own, "build") == ""
-    record_property("seconds_on_spark", round(time.perf_counter() - begun))
-    built = workshop.build(folder, None, variables).passed()
-    record_property("seconds_on_duckdb", round(built.seconds))
-    with duckdb.connect(built.published, read_only=True) as published:
-        assert unlike_marts(session, published) == {}
+def test_the_published_marts_are_copied_to_a_file(engines: Engines, tmp_path: Path) -> None:
+    assert unlike_file(fetched(engines.manifest, tmp_path), engines.published) == {}
+
+
+def fetched(manifest: dict[str, Any], folder: Path) -> Path:
+    file = folder / "fetched.duckdb"
+    assert fetch(manifest, file) > 50
+    return file
+
+
+def unlike_file(file: Path, on_duckdb: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Which tables of a file differ from the published ones, and how."""
+    with duckdb.connect(file, read_only=True) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+        ).fetchall()
+        found = {
+            name: differences(
+                connection.table(f'"{schema}"."{name}"').to_arrow_table(), on_duckdb, schema, name
+            )
+            for schema, name in tables
+        }
+    return {name: unlike for name, unlike in found.items() if unlike}
 
 
 def test_the_second_build_took_over_what_the_first_had_built(engines: Engines) -> None:
@@ -337,6 +350,8 @@ ANNA = "1,anna,2026-01-02 10:00:00,5.00\n"
 def shop(workshop: Workshop, session: SparkSession) -> Iterator[Callable[..., str]]:
     """Opens the door to raw files, or with vars to tables of the catalog."""
     folder = workshop.folder("door-on-spark")
+    # The schema of the input belongs to one data set.
+    drop_schemas(session)
 
     def opened(files: dict[str, Any], **variables: Any) -> str:
         write_raw(folder, files)
@@ -440,6 +455,7 @@ def test_folders_that_links_may_lead_to_are_refused_as_they_can_t_be_limited(
 def publish(workshop: Workshop, session: SparkSession) -> Iterator[Callable[..., str]]:
     """Publishes tables of one row, with the number that is given."""
     folder = workshop.folder("publication-on-spark")
+    drop_schemas(session)
 
     def publishes(number: int, *names: str) -> str:
         session.sql("create schema if not exists made")
@@ -486,6 +502,47 @@ def test_views_are_turned_to_a_schema_that_none_of_them_leads_to(
     assert shown == {"customers": 2, "segments": 2, "data_set": 2}
 
 
+def manifest_of(*names: str) -> dict[str, Any]:
+    """Of a build whose marts have one column."""
+    column = {"name": "x", "data_type": "bigint", "description": "A number"}
+    common = {"resource_type": "model", "description": "A shop's", "columns": {"x": column}}
+    config = {"meta": {"published_schema": "main"}}
+    return {"nodes": {name: common | {"name": name, "config": config} for name in names}}
+
+
+def test_a_publication_is_copied_to_a_file_of_the_types_of_the_contracts(
+    publish: Callable[..., str], tmp_path: Path
+) -> None:
+    manifest = manifest_of("customers", "segments")
+    file = tmp_path / "published" / "segments.duckdb"
+    for number in (1, 2):
+        assert publish(number, "customers", "segments") == ""
+        assert fetch(manifest, file) == 2
+        with duckdb.connect(file, read_only=True) as fetched:
+            assert fetched.table("customers").fetchall() == [(number,)]
+            said = fetched.execute(
+                "select data_type, comment from duckdb_columns() where table_name = 'segments'"
+            ).fetchall()
+            assert said == [("BIGINT", "A number")]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_what_is_not_a_publication_of_the_last_build_is_not_copied(
+    publish: Callable[..., str], tmp_path: Path
+) -> None:
+    manifest = manifest_of("customers")
+    with pytest.raises(FetchError, match="holds 0 marts that can be read, and the last build has"):
+        fetch(manifest, tmp_path / "segments.duckdb")
+    assert publish(1, "customers", "gone") == ""
+    with pytest.raises(FetchError, match="holds 2 marts that can be read"):
+        fetch(manifest, tmp_path / "segments.duckdb")
+    assert publish(1, "customers") == ""
+    (tmp_path / "notes.duckdb").write_text("mine")
+    with pytest.raises(FetchError, match="is not a DuckDB file"):
+        fetch(manifest, tmp_path / "notes.duckdb")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.duckdb"]
+
+
 @pytest.mark.parametrize("schema", ["published", "published_2"])
 def test_a_schema_that_others_made_is_refused_and_kept(
     publish: Callable[..., str], session: SparkSession, schema: str
@@ -494,3 +551,28 @@ def test_a_schema_that_others_made_is_refused_and_kept(
     session.sql(f"create table {schema}.theirs as select 1 as x")
     assert f"The schema {schema} is not one of this project" in publish(1, "customers")
     assert tables_in(session, schema) == ["theirs"]
+
+
+# --- At size ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not COMPANION, reason="COMPANION=100000 is the number of customers to generate")
+def test_a_generated_shop_has_the_marts_of_duckdb(
+    workshop: Workshop, session: SparkSession, record_property: Callable[[str, int], None]
+) -> None:
+    drop_schemas(session)
+    folder = workshop.folder("companion-on-spark")
+    generate(folder / "raw", folder / "truth", COMPANION)
+    for name in FOR_SMALL_DATA:
+        session.conf.unset(name)
+    variables = DEFAULTS | {"history_start": "as_of", "raw_dir": "raw"}
+    own = {"raw_dir": (folder / "raw").as_uri(), "publish_targets": ["spark"]}
+    begun = time.perf_counter()
+    assert dbt(workshop.builder.project, folder, variables | own, "build") == ""
+    record_property("seconds_on_spark", round(time.perf_counter() - begun))
+    built = workshop.build(folder, None, variables).passed()
+    record_property("seconds_on_duckdb", round(built.seconds))
+    with duckdb.connect(built.published, read_only=True) as published:
+        assert unlike_marts(session, published) == {}
+        manifest = json.loads((folder / "target" / "manifest.json").read_text())
+        assert unlike_file(fetched(manifest, folder), published) == {}

@@ -211,13 +211,13 @@ def dbt(
 
 def test_all_marts_are_those_of_duckdb(engines: Engines) -> None:
     """Ids, dates, counts, money and segments are equal, other figures to 1e-9."""
-    assert unlike_marts(engines.session, engines.published) == {}
+    assert unlike_marts(engines.session, engines.published, 50) == {}
 
 
 def unlike_marts(
-    session: SparkSession, on_duckdb: duckdb.DuckDBPyConnection
+    session: SparkSession, on_duckdb: duckdb.DuckDBPyConnection, at_least: int
 ) -> dict[str, list[str]]:
-    """Which published marts differ, and how."""
+    """Which published marts differ, and how; at_least: so many have rows."""
     tables = on_duckdb.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema <> 'details' order by all"
@@ -228,7 +228,7 @@ def unlike_marts(
         for schema, name in tables
     }
     filled = [name for name in found if session.table(f"published.{name}").take(1)]
-    assert len(filled) > 50, "a control: empty marts are equal, too"
+    assert len(filled) >= at_least, "a control: empty marts are equal, too"
     return {name: unlike for name, unlike in found.items() if unlike}
 
 
@@ -515,6 +515,9 @@ def test_a_publication_is_copied_to_a_file_of_the_types_of_the_contracts(
 ) -> None:
     manifest = manifest_of("customers", "segments")
     file = tmp_path / "published" / "segments.duckdb"
+    left_by_a_killed_copy = file.with_name(f".{file.name}.fetch") / "marts.duckdb"
+    left_by_a_killed_copy.parent.mkdir(parents=True)
+    left_by_a_killed_copy.write_text("half")
     for number in (1, 2):
         assert publish(number, "customers", "segments") == ""
         assert fetch(manifest, file) == 2
@@ -573,6 +576,7 @@ def test_a_generated_shop_has_the_marts_of_duckdb(
     built = workshop.build(folder, None, variables).passed()
     record_property("seconds_on_duckdb", round(built.seconds))
     with duckdb.connect(built.published, read_only=True) as published:
-        assert unlike_marts(session, published) == {}
+        # Without history, experiments and campaigns.
+        assert unlike_marts(session, published, 35) == {}
         manifest = json.loads((folder / "target" / "manifest.json").read_text())
         assert unlike_file(fetched(manifest, folder), published) == {}

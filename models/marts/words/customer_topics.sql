@@ -21,7 +21,7 @@ shares as (
         tickets.customer_key,
         current_period.as_of,
         {%- for column in columns %}
-        avg(tickets.{{ column }}) as {{ column }},
+        {{ mean('tickets.' ~ column) }} as {{ column }},
         {%- endfor %}
         count(*) as tickets
     from tickets

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,7 @@ def fetch(manifest: Mapping[str, Any], path: Path) -> int:
             f"last build has {len(marts)}. Expected the same, of one build: run dbt build with the "
             f"target spark and publish_targets: [spark] first."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=".fetch-", dir=path.parent) as folder,
-        duckdb.connect(Path(folder) / "marts.duckdb") as connection,
-    ):
+    with _folder(path) as folder, duckdb.connect(folder / "marts.duckdb") as connection:
         connection.execute("set TimeZone = 'UTC'")
         for name, node in marts.items():
             connection.register("fetched", session.table(f"{_SCHEMA}.{name}").toArrow())
@@ -70,6 +67,19 @@ def fetch(manifest: Mapping[str, Any], path: Path) -> int:
     if refused:
         raise FetchError(refused)
     return len(tables)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A folder beside a file that this user alone may read, without what a killed copy left."""
+    folder = path.with_name(f".{path.name}.fetch")
+    shutil.rmtree(folder, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _session() -> SparkSession:

@@ -1,8 +1,9 @@
 """History that is kept by period ends in the same tables as a build from nothing.
 
-Orders, events and CRM records arrive in batches: in any order, late, repeated, by builds that are
-run twice or killed. What was late is no later than `rebuild_periods`. Whatever happened on the
-way, the tables must be those of one build of all the data in an empty folder.
+Orders, events and CRM records arrive in batches: in any order, late, repeated, corrected in place,
+in files that are renamed, split or deleted, by builds that are run twice or killed. What was late
+is no later than `rebuild_periods`. Whatever happened on the way, the tables must be those of one
+build of all the data in an empty folder.
 """
 
 from __future__ import annotations
@@ -64,13 +65,31 @@ class World:
     batches: int
 
     def known(self, batches: set[int], rng: random.Random) -> Tables:
-        """The raw files when these batches have arrived, some rows of them twice."""
+        """The raw files when these batches have arrived, some rows of them twice.
+
+        Orders are in files of other names and sizes each time. Until all batches have arrived, the
+        amounts of some late ones are wrong, and one file has orders that no later one has.
+        """
         found = {}
         for name, table in self.tables.items():
-            rows = table[table["batch"].isin(batches)]
+            rows = table[table["batch"].isin(batches)].drop(columns="batch")
+            if name == "orders" and len(batches) <= self.batches:
+                late = rows[rows["ordered_at"] >= pd.Timestamp(FIRST_LATE_DAY)]
+                wrong, never = (
+                    late.sample(frac=0.1, random_state=rng.randrange(2**31)) for _ in range(2)
+                )
+                rows["amount"] += rows["order_id"].isin(wrong["order_id"])
+                found["orders/until-corrected"] = never.assign(
+                    order_id="never-" + never["order_id"]
+                )
             repeated = rows.sample(frac=0.1, random_state=rng.randrange(2**31))
             rows = pd.concat([rows, repeated]).sample(frac=1, random_state=rng.randrange(2**31))
-            found[name] = rows.drop(columns="batch")
+            if name != "orders":
+                found[name] = rows
+                continue
+            cut = rng.randrange(len(rows))
+            for part in (rows[:cut], rows[cut:]):
+                found[f"orders/{rng.randrange(2**31)}"] = part
         return found
 
 

@@ -196,7 +196,7 @@ def test_the_summary_has_the_warnings_of_tests_that_did_not_run(shop: Shop) -> N
 
 @pytest.fixture
 def raw_file(shop: Shop) -> Iterator[Path]:
-    file = shop.folder / "raw" / "orders.parquet"
+    file = shop.folder / "raw" / "events.parquet"
     content = file.read_bytes()
     yield file
     file.write_bytes(content)

@@ -179,8 +179,12 @@ identifiers as (
         addressed.postcode,
         addressed.has_mixed_scripts
     from addressed
+    -- Most references have no identifier. Joined by null, all of them would be in one part of a join, which then can't be spilled.
     {% for identifier in ['email', 'phone', 'address'] -%}
-    left join {{ identifier }}_users on addressed.{{ identifier }} = {{ identifier }}_users.{{ identifier }}
+    left join {{ identifier }}_users
+        on
+            coalesce(addressed.{{ identifier }}, cast(addressed.record_key as {{ dbt.type_string() }}))
+            = {{ identifier }}_users.{{ identifier }}
     {% endfor %}
 )
 
